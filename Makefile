@@ -1,0 +1,40 @@
+# The commands of the project. Each target does the set-up it needs first; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The project's own tools first; those that scripts/setup.sh unpacked, last.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
+export LC_ALL ?= C.UTF-8
+
+.PHONY: help setup setup-dev golive lab lab-down test lint docs lock
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:
+	@scripts/setup.sh
+
+setup-dev:
+	@scripts/setup.sh --dev
+
+golive: setup ## Set this machine up, start the lab, run the go-live checklist on it
+	@ansible-playbook playbooks/lab.yml
+	@ansible-playbook golive.yml
+
+lab: setup ## Start the lab: TimescaleDB, Redis, the PMS, Dagster, in containers
+	@ansible-playbook playbooks/lab.yml
+
+lab-down: setup ## Remove the lab: its containers, volumes and network
+	@ansible-playbook playbooks/lab_down.yml
+
+test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
+	@scripts/test.sh
+
+lint: setup-dev ## Run the linters
+	@scripts/lint.sh
+
+docs: setup ## Render docs/ and the README.md of each role
+	@ansible-playbook playbooks/docs.yml
+
+lock: setup-dev ## Lock requirements/*.in anew
+	@scripts/lock.sh

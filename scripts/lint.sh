@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Run every linter, each to its end, and say how long each took. Exits 1 if one found something.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+FAILED=()
+
+# step NAME COMMAND...: run it, time it, remember a failure.
+step() {
+    local name=$1 started=$SECONDS
+    shift
+    if "$@"; then
+        printf 'ok      %-18s %3d s\n' "$name" $((SECONDS - started))
+    else
+        FAILED+=("$name")
+        printf 'FAILED  %-18s %3d s\n' "$name" $((SECONDS - started))
+    fi
+}
+
+shell_scripts() { git ls-files -co --exclude-standard '*.sh' .ci/run; }
+
+step "ruff check" ruff check --quiet
+step "ruff format" ruff format --check --quiet
+step yamllint yamllint --strict .
+mapfile -t scripts < <(shell_scripts)
+step shellcheck shellcheck "${scripts[@]}"
+step "validate-modules" scripts/validate_modules.sh
+step ansible-lint ansible-lint --quiet
+
+if ((${#FAILED[@]})); then
+    printf 'lint: %s failed\n' "${FAILED[*]}" >&2
+    exit 1
+fi
