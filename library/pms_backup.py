@@ -1,0 +1,259 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_backup
+short_description: Make a backup set of the PMS database that can prove itself
+description:
+  - Dumps the database, exports tables as CSV, and reads roles, settings, every object's definition,
+    and row count and fingerprint of every table, all under one exported snapshot.
+  - Writes a signed manifest as the last file and renames the set into place, so a set that can be
+    seen is complete. A failed run leaves nothing.
+  - Files whose content an earlier set has already are hard links to it.
+  - Afterwards deletes the sets that the retention policy lets go. The newest set and the newest
+    verified set always stay.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database]
+attributes:
+  check_mode:
+    description: Says what would be dumped, about how large it will be, and which sets would go.
+    support: full
+  diff_mode:
+    description: Shows the sets before and after.
+    support: full
+  idempotent:
+    description: Each run makes a set of its own.
+    support: none
+options:
+  root:
+    description: Folder of the backup sets. Made with mode 0700 where it is missing.
+    type: path
+    required: true
+  keys:
+    description: Folder of the signing key and of the trusted keys. Made at first use.
+    type: path
+    required: true
+  format:
+    description:
+      - V(directory) is dumped in parallel and shares unchanged tables with earlier sets.
+      - V(custom) is a single file, dumped by one process.
+    type: str
+    choices: [directory, custom]
+    default: directory
+  jobs:
+    description: Processes of pg_dump; only with O(format=directory).
+    type: int
+    default: 2
+  compression:
+    description:
+      - Compression as pg_dump spells it, V(zstd:1) for example. By default zstd level 1 where the
+        client tools have it, else gzip level 1.
+    type: str
+  tables:
+    description: Tables to export as CSV too, with C(schema.) where it is not C(public).
+    type: list
+    elements: str
+    default: []
+  api_url:
+    description: Base URL of the PMS, whose state over HTTP goes into application.json.
+    type: str
+  canary:
+    description: Write a row to C(pms_ops.canary) first, which a drill then looks for.
+    type: bool
+    default: true
+  keep_last:
+    description: Newest sets to keep.
+    type: int
+    default: 7
+  keep_daily:
+    description: Days of which to keep the newest set.
+    type: int
+    default: 14
+  keep_weekly:
+    description: ISO weeks of which to keep the newest set.
+    type: int
+    default: 8
+  keep_monthly:
+    description: Months of which to keep the newest set.
+    type: int
+    default: 12
+"""
+
+EXAMPLES = r"""
+- name: Back the database up before a release
+  pms_backup:
+    database: "{{ pms_database }}"
+    root: /var/backups/pms
+    keys: /etc/pms-ops/keys
+    tables: [portfolio_positions, decision_journal]
+"""
+
+RETURN = r"""
+set:
+  description: Folder of the new set; null in check mode.
+  returned: success
+  type: str
+  sample: /var/backups/pms/2026-11-22_0600
+id:
+  description: Name of the new set; null in check mode.
+  returned: success
+  type: str
+  sample: 2026-11-22_0600
+size_bytes:
+  description: Size of the set's files; in check mode an estimate.
+  returned: success
+  type: int
+  sample: 47123568
+new_bytes:
+  description: What the set added to the disk, earlier sets' files not counted.
+  returned: success
+  type: int
+  sample: 61479
+saved_bytes:
+  description: What earlier sets had already.
+  returned: success
+  type: int
+  sample: 47062090
+rows:
+  description: Rows in the set.
+  returned: success
+  type: int
+  sample: 1105418
+tables:
+  description: Tables, partitions and chunks with rows of their own.
+  returned: success
+  type: int
+  sample: 46
+duration_seconds:
+  description: From the start to the rename.
+  returned: success
+  type: float
+  sample: 1.4
+snapshot_at:
+  description: The moment of the database that the set holds.
+  returned: success
+  type: str
+  sample: "2026-11-22T06:00:01.678878Z"
+phases:
+  description: Seconds of each phase.
+  returned: success
+  type: dict
+  sample: {"dump and fingerprint": 1.267, "checksums": 0.04}
+manifest_sha256:
+  description: SHA-256 of the manifest, by which evidence names the set.
+  returned: success
+  type: str
+  sample: 53d1a83fcbd888c8a90df052244f2d7e7addd9318fb2a35ab79c6bad3dba9d4e
+removed:
+  description: Sets that retention deleted, or would delete.
+  returned: success
+  type: list
+  elements: str
+  sample: ["2026-11-01_0600"]
+cleaned:
+  description: What dead runs had left behind.
+  returned: success
+  type: list
+  elements: str
+  sample: [".partial-2026-11-21_0600"]
+warnings:
+  description: What did not go as it should without spoiling the set.
+  returned: when there is something
+  type: list
+  elements: str
+  sample: ["The PMS did not give: journal: HTTP 500"]
+remedy:
+  description: The operator's next step.
+  returned: failure
+  type: str
+  sample: Free space there, or set backup_root to a larger disk.
+code:
+  description: The error's stable name, as listed in docs/ERRORS.md.
+  returned: failure
+  type: str
+  sample: disk.full
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import backup, interrupts, retention, sets, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
+
+
+def argument_spec() -> dict:
+    """Return the options."""
+    return {
+        "database": specs.database(),
+        "root": {"type": "path", "required": True},
+        "keys": {"type": "path", "required": True, "no_log": False},
+        "format": {"type": "str", "choices": ["directory", "custom"], "default": "directory"},
+        "jobs": {"type": "int", "default": 2},
+        "compression": {"type": "str"},
+        "tables": {"type": "list", "elements": "str", "default": []},
+        "api_url": {"type": "str"},
+        "canary": {"type": "bool", "default": True},
+        "keep_last": {"type": "int", "default": 7},
+        "keep_daily": {"type": "int", "default": 14},
+        "keep_weekly": {"type": "int", "default": 8},
+        "keep_monthly": {"type": "int", "default": 12},
+    }
+
+
+def run(module: AnsibleModule) -> dict:
+    """Make the set, or say what would be made."""
+    params = module.params
+    database = Database.from_options(params["database"])
+    settings = backup.Settings(
+        root=Path(params["root"]),
+        keys=Path(params["keys"]),
+        format=params["format"],
+        jobs=params["jobs"],
+        compression=params["compression"],
+        tables=tuple(params["tables"]),
+        api_url=params["api_url"] or None,
+        canary=params["canary"],
+        policy=retention.Policy(
+            last=params["keep_last"],
+            daily=params["keep_daily"],
+            weekly=params["keep_weekly"],
+            monthly=params["keep_monthly"],
+        ),
+    )
+    before = [path.name for path in sets.listed(settings.root)]
+    if module.check_mode:
+        planned = backup.plan(database, settings)
+        after = [*(name for name in before if name not in planned["removed"]), "(a new set)"]
+        result = {
+            "set": None,
+            "id": None,
+            "size_bytes": planned["estimated_bytes"],
+            "tables": planned["tables"],
+            "removed": planned["removed"],
+        }
+    else:
+        with interrupts.raised():
+            progress = Progress(sets.state_folder(settings.root) / "backup.progress")
+            result = backup.run(database, settings, progress=progress)
+        for warning in result.pop("warnings"):
+            module.warn(warning)
+        after = [path.name for path in sets.listed(settings.root)]
+    diff = {"before": "\n".join(before) + "\n", "after": "\n".join(after) + "\n"}
+    return {"changed": True, "diff": diff} | result
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,482 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup run: one snapshot, everything read under it, one rename at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops import (
+    application,
+    canary,
+    catalog,
+    clients,
+    dedup,
+    dump,
+    files,
+    fingerprint,
+    globals_sql,
+    jobs,
+    locks,
+    manifest,
+    retention,
+    sets,
+)
+from ansible.module_utils.pmsops.database import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    superuser_role,
+)
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
+from ansible.module_utils.pmsops.progress import size as human
+
+MIN_SERVER = 140000  # hash_record_extended came with PostgreSQL 14
+READERS = 2  # connections that fingerprint beside pg_dump's workers
+# What a first dump may need at most, as part of the database's size: indexes are not dumped.
+FIRST_DUMP_SHARE = 0.5
+NEXT_DUMP_SHARE = 1.2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator can say about a backup."""
+
+    root: Path
+    keys: Path
+    format: str = "directory"
+    jobs: int = 2
+    compression: str | None = None
+    tables: tuple[str, ...] = ()
+    api_url: str | None = None
+    canary: bool = True
+    policy: retention.Policy = field(default_factory=retention.Policy)
+
+
+def run(
+    database: Database,
+    settings: Settings,
+    *,
+    progress: Progress,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> dict[str, Any]:
+    """Make a backup set, prune what the policy lets go, and return what was done.
+
+    :raises OpsError: lock.held, backup.*, database.*, clients.*, disk.full, files.unwritable.
+    """
+    state = _writable(settings.root)
+    with locks.exclusive(state / "backup.lock", "backup"):
+        tools = clients.client_tools(database)
+        cleaned = clean(settings.root, database)
+        _preflight(database, tools, settings)
+        result = _Run(database, settings, tools, progress, now).execute()
+        gone = retention.expired(settings.root, settings.policy)
+        with progress.phase("prune", total=len(gone), unit="sets"):
+            for folder in gone:
+                retention.remove(folder)
+    progress.close()
+    return result | {"removed": [path.name for path in gone], "cleaned": cleaned}
+
+
+def plan(database: Database, settings: Settings) -> dict[str, Any]:
+    """Return what ``run`` would do, from a read-only connection; nothing is written.
+
+    :raises OpsError: those of the checks before a backup.
+    """
+    tools = clients.client_tools(database)
+    _preflight(database, tools, settings)
+    with database.session(read_only=True) as cursor:
+        catalog.prepare(cursor)
+        relations = fingerprint.relations(cursor)
+        size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
+    return {
+        "tables": len(relations),
+        "database_bytes": size,
+        "estimated_bytes": estimate(settings.root, size),
+        "removed": [path.name for path in retention.expired(settings.root, settings.policy)],
+    }
+
+
+def clean(root: Path, database: Database) -> list[str]:
+    """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead."""
+    cleaned = []
+    if database.access == "container":
+        cleaned += clients.remove_dead_sidecars()
+    for litter in sorted(root.glob(f"{sets.PARTIAL}*")):
+        _make_removable(litter)
+        shutil.rmtree(litter)
+        cleaned.append(litter.name)
+    journal = sets.state_folder(root) / jobs.JOURNAL
+    cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
+    return cleaned
+
+
+def estimate(root: Path, database_bytes: int) -> int:
+    """Return about how large the next dump will be: as the newest set's, else a share."""
+    try:
+        recorded = manifest.read(sets.newest(root))["totals"]
+        return round(recorded["bytes"] * database_bytes / max(recorded["database_bytes"], 1))
+    except (OpsError, KeyError):
+        return round(database_bytes * FIRST_DUMP_SHARE)
+
+
+class _Run:
+    """One run from snapshot to rename."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        tools: clients.ClientTools,
+        progress: Progress,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.database = database
+        self.settings = settings
+        self.tools = tools
+        self.progress = progress
+        self.now = now
+        self.warnings: list[str] = []
+
+    def execute(self) -> dict[str, Any]:
+        started = self.now()
+        earlier = sets.listed(self.settings.root)
+        name = free_name(self.settings.root, started)
+        partial = self.settings.root / f"{sets.PARTIAL}{name}"
+        partial.mkdir(mode=0o700)
+        try:
+            document = self._fill(partial, name, started)
+            saved = self._seal(partial, document, earlier)
+            final = self.settings.root / name
+            partial.rename(final)
+            files.sync_folder(self.settings.root)
+        except OSError as exc:
+            _make_removable(partial)
+            shutil.rmtree(partial, ignore_errors=True)
+            raise explained_os(exc, self.settings.root) from exc
+        except BaseException:
+            _make_removable(partial)
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+        total = document["totals"]["bytes"]
+        return {
+            "set": str(final),
+            "id": name,
+            "size_bytes": total,
+            "new_bytes": total - saved,
+            "saved_bytes": saved,
+            "rows": document["totals"]["rows"],
+            "tables": document["totals"]["tables"],
+            "duration_seconds": round((self.now() - started).total_seconds(), 3),
+            "snapshot_at": document["snapshot_at"],
+            "phases": self.progress.seconds,
+            "warnings": self.warnings,
+            "manifest_sha256": files.sha256(final / manifest.NAME),
+        }
+
+    def _fill(self, partial: Path, name: str, started: datetime) -> dict[str, Any]:
+        """Dump and read everything under one snapshot; return the manifest so far."""
+        from ansible.module_utils.pmsops.snapshot import Snapshot
+
+        token = canary.write(self.database) if self.settings.canary else None
+        if self.settings.canary and token is None:
+            self.warnings.append(
+                "No canary row: the maintenance role may not create schema pms_ops. Drills cannot"
+                " prove that they restored this very backup."
+            )
+        journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
+        with ExitStack() as stack:
+            postponed = stack.enter_context(
+                jobs.Postponed(jobs.TimescaleJobs(self.database), journal)
+            )
+            snapshot = stack.enter_context(Snapshot(self.database, connections=READERS))
+            self.renew = postponed.renew
+            cursor = snapshot.cursors[0]
+            server = catalog.server(cursor)
+            described = catalog.database(cursor)
+            facts = catalog.facts(cursor)
+            relations = fingerprint.relations(cursor)
+            job = dump.DumpJob(
+                target=partial / f"{file_stem(self.database.name)}_{name}.pgdump",
+                snapshot=snapshot.name,
+                format=self.settings.format,
+                jobs=self.settings.jobs,
+                role=self._dump_role(facts),
+            )
+            total = estimate(self.settings.root, server["size_bytes"])
+            with self.progress.phase("dump and fingerprint", total=total):
+                compression, contents = self._dump(snapshot, job, relations, cursor)
+            document = {
+                "schema_version": manifest.SCHEMA_VERSION,
+                "id": name,
+                "tool": manifest.TOOL,
+                "database_name": self.database.name,
+                "host": socket.gethostname(),
+                "started_at": timestamp(started),
+                "snapshot_at": snapshot.taken_at,
+                "server": server,
+                "tools": {"pg_dump": self.tools.major("pg_dump")},
+                "database": described,
+                "required_roles": catalog.required_roles(cursor),
+                "dump": {
+                    "path": job.target.name,
+                    "format": job.format,
+                    "compression": compression,
+                    "jobs": job.jobs,
+                    "encrypted": False,
+                },
+                "facts": facts,
+                "contents": contents,
+                "canary": token,
+            }
+        if self.settings.api_url:
+            with self.progress.phase("application"):
+                missing = application.write(partial, self.settings.api_url)
+            if missing:
+                self.warnings.append("The PMS did not give: " + ", ".join(missing))
+        return document
+
+    def _dump(
+        self,
+        snapshot: Any,
+        job: dump.DumpJob,
+        relations: list[fingerprint.Relation],
+        cursor: Any,
+    ) -> tuple[str, dict[str, Any]]:
+        """Run pg_dump; beside it, on the same snapshot, read what proves a restore of it."""
+
+        def beside() -> dict[str, Any]:
+            self._export_tables(cursor, job.target.parent)
+            globals_sql.write(self.tools, cursor, job.target.parent)
+            return fingerprint.fingerprints(snapshot.cursors, relations)
+
+        def watch(client: clients.Client) -> None:
+            for _ in client.watch():
+                if read.done() and read.exception():
+                    return  # the caller raises it; pg_dump's work is void
+                self.renew()
+                self.progress.update(folder_bytes(job.target))
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            read: Future[dict[str, Any]] = pool.submit(beside)
+            try:
+                compression, warnings = dump.run(
+                    self.tools, job, watch=watch, wanted=self.settings.compression
+                )
+            except BaseException:
+                if read.done() and (cause := read.exception()):
+                    raise cause from None
+                snapshot.cancel()
+                raise
+            self.warnings += warnings
+            return compression, read.result()
+
+    def _export_tables(self, cursor: Any, folder: Path) -> None:
+        for table in self.settings.tables:
+            schema, name = split_table(table)
+            if fetch_value(
+                cursor,
+                "SELECT to_regclass(format('%%I.%%I', %s, %s)) IS NULL",
+                (schema, name),
+            ):
+                raise OpsError(
+                    f"Table {table} of pms_db_tables does not exist in {self.database.name}.",
+                    "Correct pms_db_tables, or migrate the database.",
+                    code="backup.table",
+                )
+            path = folder / f"{file_stem(table)}_{folder.name.removeprefix(sets.PARTIAL)}.csv"
+            with path.open("wb") as stream:
+                # COPY of a hypertable itself gives its root, which is empty.
+                cursor.copy_expert(
+                    f"COPY (SELECT * FROM {quote_ident(schema)}.{quote_ident(name)})"
+                    " TO STDOUT WITH (FORMAT csv, HEADER)",
+                    stream,
+                )
+
+    def _dump_role(self, facts: dict[str, Any]) -> str | None:
+        """Return the role that may read large objects; only a superuser may read all of them."""
+        if not facts["large_objects"]["all"]["count"]:
+            return None
+        with self.database.session(read_only=True) as cursor:
+            return superuser_role(cursor)
+
+    def _seal(self, partial: Path, document: dict[str, Any], earlier: list[Path]) -> int:
+        """Checksum, share with earlier sets, sync, sign; return the bytes saved."""
+        names = sets.walk(partial)
+        with (
+            self.progress.phase("checksums", total=len(names), unit="files"),
+            ThreadPoolExecutor(max_workers=READERS) as pool,
+        ):
+            recorded = dict(
+                zip(names, pool.map(lambda n: _record(partial / n), names), strict=True)
+            )
+        with self.progress.phase("deduplicate"):
+            saved = dedup.link(partial, recorded, dedup.known_contents(earlier[-3:]))
+        with self.progress.phase("sync"):
+            for name in names:
+                path = partial / name
+                path.chmod(0o400)
+                files.sync_file(path)
+            for folder in [partial, *(p for p in partial.rglob("*") if p.is_dir())]:
+                files.sync_folder(folder)
+        document["files"] = recorded
+        document["finished_at"] = timestamp(self.now())
+        document["phases"] = dict(self.progress.seconds)
+        document["totals"] = {
+            "rows": manifest.rows(document),
+            "tables": len(document["contents"]),
+            "files": len(recorded),
+            "bytes": sum(entry["size_bytes"] for entry in recorded.values()),
+            "saved_bytes": saved,
+            "database_bytes": document["server"]["size_bytes"],
+        }
+        with self.progress.phase("manifest"):
+            manifest.write(partial, document, self.settings.keys)
+        return saved
+
+
+def free_name(root: Path, moment: datetime) -> str:
+    """Return the name of a set begun at *moment*; a second one in a minute gets a number."""
+    stem = moment.astimezone(UTC).strftime("%Y-%m-%d_%H%M")
+    for number in range(1, 1000):
+        name = stem if number == 1 else f"{stem}-{number}"
+        if not (root / name).exists():
+            return name
+    raise OpsError(
+        f"{root} holds 999 sets of {stem}.",
+        "Check what starts backups, and the clock.",
+        code="backup.name",
+    )
+
+
+def file_stem(name: str) -> str:
+    """Return *name* as part of a file name."""
+    return re.sub(r"[^\w.-]", "_", name.removeprefix("public."))
+
+
+def split_table(table: str) -> tuple[str, str]:
+    """Return schema and name of an entry of pms_db_tables; ``public`` may be left out."""
+    schema, dot, name = table.rpartition(".")
+    return (schema, name) if dot else ("public", name)
+
+
+def folder_bytes(path: Path) -> int:
+    """Return the size of a file, or of the files of a folder; 0 while it is not there."""
+    try:
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                return sum(entry.stat().st_size for entry in entries)
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment as ISO 8601 in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def explained_os(exc: OSError, root: Path) -> OpsError:
+    """Turn an error of the file system into what an operator can do about it."""
+    if exc.errno == 28:
+        return OpsError(
+            f"The disk of {root} is full: {exc}",
+            "Free space, or lower what retention keeps. Nothing of the failed set was left.",
+            code="disk.full",
+        )
+    return OpsError(
+        f"Cannot write below {root}: {exc}",
+        "Let the user that runs the toolkit write there, and check the file system.",
+        code="files.unwritable",
+    )
+
+
+def _writable(root: Path) -> Path:
+    try:
+        files.make_private_folder(root)
+        state = sets.state_folder(root)
+        if not os.access(root, os.W_OK) or not os.access(state, os.W_OK):
+            raise PermissionError(13, "not writable", str(root))
+    except OSError as exc:
+        raise explained_os(exc, root) from exc
+    return state
+
+
+def _preflight(database: Database, tools: clients.ClientTools, settings: Settings) -> None:
+    with database.session(read_only=True) as cursor:
+        version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int")
+        if version < MIN_SERVER:
+            raise OpsError(
+                f"The server is PostgreSQL {version // 10000}; wanted 14 or newer.",
+                "Upgrade the server: older ones lack the functions that fingerprints need.",
+                code="backup.server-old",
+            )
+        if tools.major("pg_dump") < version // 10000:
+            raise OpsError(
+                f"pg_dump is version {tools.major('pg_dump')}, older than the server's"
+                f" {version // 10000}.",
+                "Install the server version's client tools and set pms_db_bin_dir to them.",
+                code="clients.old",
+            )
+        if fetch_value(cursor, "SELECT current_setting('timescaledb.restoring', true) = 'on'"):
+            raise OpsError(
+                f"Database {database.name} is in TimescaleDB's restoring mode: its hypertables"
+                " show only part of their rows.",
+                "Finish the restore that set it (SELECT timescaledb_post_restore()), and verify.",
+                code="backup.restoring",
+            )
+        _check_rights(cursor, database)
+        size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
+    if settings.root.exists():
+        needed = round(estimate(settings.root, size) * NEXT_DUMP_SHARE)
+        free = shutil.disk_usage(settings.root).free
+        if free < needed:
+            raise OpsError(
+                f"{settings.root} has {human(free)} free; the backup needs about {human(needed)}.",
+                "Free space there, or set backup_root to a larger disk.",
+                code="disk.full",
+            )
+
+
+def _check_rights(cursor: Any, database: Database) -> None:
+    refused = fetch_all(
+        cursor,
+        """SELECT n.nspname || '.' || c.relname
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+              AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+              AND NOT (has_schema_privilege(n.oid, 'USAGE') AND
+                       CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
+                                      ELSE has_table_privilege(c.oid, 'SELECT') END)
+              AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass
+                                 AND x.objid = c.oid AND x.deptype = 'e')
+            ORDER BY 1 LIMIT 6""",
+    )
+    if refused:
+        names = ", ".join(row[0] for row in refused[:5]) + (" and more" if len(refused) > 5 else "")
+        raise OpsError(
+            f"Role {database.user} may not read {names}.",
+            "Grant the maintenance role what docs/database-rights.sql gives it.",
+            code="database.rights",
+        )
+
+
+def _record(path: Path) -> dict[str, Any]:
+    return {"size_bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+
+def _make_removable(folder: Path) -> None:
+    """Let a folder be deleted whatever was done to it; links of it are other sets' files."""
+    for path in [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
+        path.chmod(0o700)

@@ -1,0 +1,95 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How far a long run is: a small file that whoever waits can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+INTERVAL_SECONDS = 1.0
+
+
+class Progress:
+    """Keeps ``path`` at what a run is doing, at most once a second, and times its phases.
+
+    The file is one line of json: phase, its step of how many, done and total (bytes unless *unit*
+    says otherwise), elapsed_seconds. Losing it costs nothing, so it is not synced.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._now = now
+        self._started = now()
+        self._written = -INTERVAL_SECONDS
+        self._state: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str, *, total: int = 0, unit: str = "bytes") -> Iterator[None]:
+        """Say that a phase runs, and record how many seconds it took."""
+        began = self._now()
+        self._state = {"phase": name, "done": 0, "total": total, "unit": unit, "began": began}
+        self._write(force=True)
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + self._now() - began, 3)
+
+    def update(self, done: int, *, note: str = "") -> None:
+        """Say how much of the phase is done."""
+        self._state |= {"done": done, "note": note}
+        self._write()
+
+    def close(self) -> None:
+        """Remove the file: nothing runs any more."""
+        if self._path:
+            self._path.unlink(missing_ok=True)
+
+    def _write(self, *, force: bool = False) -> None:
+        if self._path is None or (not force and self._now() - self._written < INTERVAL_SECONDS):
+            return
+        self._written = self._now()
+        state = {name: value for name, value in self._state.items() if name != "began"}
+        state["elapsed_seconds"] = round(self._now() - self._started, 1)
+        state["phase_seconds"] = round(self._now() - self._state["began"], 1)
+        temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(state) + "\n")
+        temporary.replace(self._path)
+
+
+def describe(state: dict[str, Any]) -> str:
+    """Return a progress file's content as a line for people."""
+    parts = [state["phase"]]
+    done, total = state.get("done", 0), state.get("total", 0)
+    if state.get("unit") == "bytes":
+        if done:
+            rate = done / max(state["phase_seconds"], 0.1)
+            parts.append(f"{size(done)}" + (f" of about {size(total)}" if total else ""))
+            parts.append(f"{size(rate)}/s")
+            if total > done:
+                parts.append(f"about {(total - done) / max(rate, 1):.0f} s left")
+    elif total:
+        parts.append(f"{done} of {total} {state['unit']}")
+    if state.get("note"):
+        parts.append(state["note"])
+    parts.append(f"{state['elapsed_seconds']:.0f} s so far")
+    return ", ".join(parts)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

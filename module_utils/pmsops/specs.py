@@ -1,0 +1,65 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Module options that several modules share. plugins/doc_fragments/pmsops.py documents them."""
+
+from __future__ import annotations
+
+
+def database() -> dict:
+    """Return the argument spec of the option ``database``."""
+    return {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "access": {"type": "str", "choices": ["container", "host"], "default": "container"},
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 5432},
+            "name": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "password": {"type": "str", "no_log": True},
+            "maintenance_name": {"type": "str", "default": "postgres"},
+            "container": {"type": "str"},
+            "bin_dir": {"type": "path"},
+        },
+        "required_if": [("access", "container", ["container"])],
+    }
+
+
+def redis() -> dict:
+    """Return the argument spec of the option ``redis``."""
+    return {
+        "type": "dict",
+        "options": {
+            "host": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 6379},
+            "password": {"type": "str", "no_log": True},
+            "container": {"type": "str"},
+        },
+    }
+
+
+def api() -> dict:
+    """Return the argument spec of the option ``api``."""
+    return {
+        "type": "dict",
+        "options": {
+            "url": {"type": "str"},
+            "username": {"type": "str"},
+            "password": {"type": "str", "no_log": True},
+        },
+    }
+
+
+def services() -> dict:
+    """Return the argument spec of the option ``services``."""
+    return {
+        "type": "dict",
+        "options": {
+            "manager": {
+                "type": "str",
+                "choices": ["compose", "systemd", "none"],
+                "default": "compose",
+            },
+            "compose_project": {"type": "str"},
+            "app_services": {"type": "list", "elements": "str", "default": []},
+        },
+    }

@@ -1,0 +1,159 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A real TimescaleDB server for the tests, from the lab's image, thrown away afterwards."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import psycopg2
+import pytest
+from ansible.module_utils.pmsops.database import Database
+
+PROJECT = Path(__file__).resolve().parents[2]
+IMAGE = "pms-lab/timescaledb:17"
+LABEL = "pms-ops.test"
+# initdb without an init script of the image; the superuser is reached by the local socket only.
+START = r"""
+set -e
+install -d -o postgres -g postgres /var/run/postgresql
+install -d -o postgres -g postgres -m 700 /var/lib/postgresql/test
+as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+bin=$(ls -d /usr/lib/postgresql/*/bin)
+data=/var/lib/postgresql/test/data
+if [ ! -s $data/PG_VERSION ]; then
+  as $bin/initdb -k -D $data -U postgres --auth-local=trust --auth-host=scram-sha-256 \
+    -E UTF8 --locale=C.UTF-8 >/dev/null
+  echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
+fi
+exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $data \
+  -c listen_addresses='*' -c shared_preload_libraries=timescaledb -c timescaledb.license=apache \
+  -c timescaledb.telemetry_level=off -c max_worker_processes=32 -c fsync=off -c max_connections=60
+"""
+# The same roles as docs/database-rights.sql makes.
+ROLES = """
+CREATE ROLE macro_user LOGIN;
+CREATE ROLE pms_restore NOLOGIN SUPERUSER;
+CREATE ROLE pms_ops LOGIN NOSUPERUSER CREATEDB BYPASSRLS PASSWORD '{password}';
+GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO pms_ops;
+GRANT macro_user TO pms_ops;
+GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;
+"""
+
+
+class Server:
+    """The test server: its container, and SQL as its superuser."""
+
+    def __init__(self, container: docker.models.containers.Container, password: str) -> None:
+        self.container = container
+        self.password = password
+
+    @property
+    def port(self) -> int:
+        """Return the published port; another one after each start."""
+        self.container.reload()
+        return int(self.container.attrs["NetworkSettings"]["Ports"]["5432/tcp"][0]["HostPort"])
+
+    def psql(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL as the superuser over the local socket; return the unaligned output."""
+        done = subprocess.run(
+            ["docker", "exec", "-i", "-u", "postgres", self.container.name]
+            + ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database],
+            input=sql,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def database(self, name: str) -> Database:
+        """Return how the toolkit reaches a database of this server."""
+        return Database(
+            host="127.0.0.1",
+            port=self.port,
+            name=name,
+            user="pms_ops",
+            password=self.password,
+            container=self.container.name,
+        )
+
+    def create(self, name: str, *, timescaledb: bool = True) -> Database:
+        """Create a database that macro_user owns, and return how the toolkit reaches it."""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self.psql(f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0")
+        if timescaledb:
+            self.psql("CREATE EXTENSION timescaledb", name)
+        return self.database(name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database with everybody in it."""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self.psql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+
+    def wait(self) -> None:
+        """Wait until the server takes connections over TCP."""
+        for _ in range(300):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    self.psql("SELECT 1")
+                    return
+            except (OSError, AssertionError, KeyError, TypeError, IndexError):
+                time.sleep(0.1)
+        raise TimeoutError(self.container.logs(tail=20).decode())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A TimescaleDB server with the toolkit's roles and no database of its own."""
+    engine = docker.from_env()
+    password = secrets.token_urlsafe(18)
+    container = engine.containers.run(
+        IMAGE,
+        entrypoint=["sh", "-c", START],
+        command=[],
+        user="root",
+        name=f"pms-test-{uuid.uuid4().hex[:8]}",
+        ports={"5432/tcp": ("127.0.0.1", None)},
+        labels={LABEL: "1"},
+        tmpfs={"/var/lib/postgresql/test": "size=3g"},
+        shm_size="256m",
+        detach=True,
+    )
+    try:
+        made = Server(container, password)
+        made.wait()
+        made.psql(ROLES.format(password=password))
+        yield made
+    finally:
+        container.remove(force=True, v=True)
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database with TimescaleDB, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    yield server.create(name)
+    server.drop(name)
+
+
+def execute(database: Database, sql: str) -> None:
+    """Run statements in a database as the toolkit's role."""
+    connection = psycopg2.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.name,
+        user=database.user,
+        password=database.password,
+    )
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+    finally:
+        connection.close()
