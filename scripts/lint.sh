@@ -25,7 +25,7 @@ step yamllint yamllint --strict .
 mapfile -t scripts < <(shell_scripts)
 step shellcheck shellcheck "${scripts[@]}"
 step "validate-modules" scripts/validate_modules.sh
-step ansible-lint ansible-lint --quiet
+step ansible-lint ansible-lint -q
 
 if ((${#FAILED[@]})); then
     printf 'lint: %s failed\n' "${FAILED[*]}" >&2
