@@ -63,8 +63,10 @@ class Server:
     def psql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser over the local socket; return the unaligned output."""
         done = subprocess.run(
-            ["docker", "exec", "-i", "-u", "postgres", self.container.name]
-            + ["psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database],
+            [
+                *("docker", "exec", "-i", "-u", "postgres", self.container.name),
+                *("psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database),
+            ],
             input=sql,
             capture_output=True,
             text=True,

@@ -1,0 +1,67 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from ansible.module_utils.pmsops import locks
+from ansible.module_utils.pmsops.errors import OpsError
+
+HOLD = """
+import fcntl, os, sys
+f = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(f, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_run_fails_at_once_and_says_who_holds_the_lock(tmp_path):
+    path = tmp_path / "backup.lock"
+    with (
+        locks.exclusive(path, "backup"),
+        pytest.raises(OpsError, match=rf"backup, process {os.getpid()} on ") as caught,
+        locks.exclusive(path, "restore"),
+    ):
+        pass
+    assert caught.value.code == "lock.held"
+
+
+def test_the_lock_is_free_again_afterwards_even_after_an_error(tmp_path):
+    path = tmp_path / "backup.lock"
+    with pytest.raises(RuntimeError), locks.exclusive(path, "backup"):
+        raise RuntimeError
+    with locks.exclusive(path, "backup"):
+        pass
+
+
+def test_a_killed_holders_lock_is_free(tmp_path):
+    path = tmp_path / "backup.lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(OpsError), locks.exclusive(path, "backup"):
+        pass
+    holder.kill()
+    holder.communicate()
+    with locks.exclusive(path, "backup"):
+        pass
+
+
+def test_a_process_is_told_from_a_later_one_with_its_number():
+    here = locks.this_process()
+    assert locks.ProcessId.parse(here.text()) == here
+    assert here.alive()
+    assert not replace(here, started_ticks=here.started_ticks + 1).alive()
+    assert not replace(here, boot="another").alive()
+    assert not replace(here, pid=2**22 + 1).alive()
+    assert replace(here, host="elsewhere").alive()
+
+
+@pytest.mark.parametrize("text", ["", "a b c d", "host 1 2", "host x 2 boot"])
+def test_another_text_is_no_process(text):
+    assert locks.ProcessId.parse(text) is None

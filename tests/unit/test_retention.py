@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ansible.module_utils.pmsops import retention
+from ansible.module_utils.pmsops.retention import Candidate, Policy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOTHING = Policy(last=0, daily=0, weekly=0, monthly=0)
+
+moments = st.datetimes(
+    min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1), timezones=st.just(UTC)
+)
+# Clocks that jump: any order, duplicates, years apart.
+histories = st.lists(
+    st.tuples(moments, st.booleans(), st.integers(0, 19).map(lambda n: n == 0)), max_size=40
+).map(
+    lambda rows: [
+        Candidate(taken_at=moment, name=f"set-{number}", verified=verified, held=held)
+        for number, (moment, verified, held) in enumerate(rows)
+    ]
+)
+policies = st.builds(
+    Policy,
+    last=st.integers(0, 5),
+    daily=st.integers(0, 5),
+    weekly=st.integers(0, 5),
+    monthly=st.integers(0, 5),
+)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(histories, policies)
+def test_the_newest_the_newest_verified_and_the_held_always_stay(history, policy):
+    keep = retention.plan(history, policy)
+    if history:
+        assert max(history).name in keep
+    proved = [candidate for candidate in history if candidate.verified]
+    if proved:
+        assert max(proved).name in keep
+    assert {candidate.name for candidate in history if candidate.held} <= set(keep)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(histories, policies)
+def test_a_run_right_after_a_run_deletes_nothing_more(history, policy):
+    keep = retention.plan(history, policy)
+    left = [candidate for candidate in history if candidate.name in keep]
+    assert set(retention.plan(left, policy)) == set(keep)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(histories, policies, moments)
+def test_an_unverified_newcomer_never_pushes_a_verified_set_out(history, policy, moment):
+    before = retention.plan(history, policy)
+    after = retention.plan([*history, Candidate(moment, "newcomer")], policy)
+    newest_proved = max((c for c in history if c.verified), default=None)
+    assert newest_proved is None or newest_proved.name in after
+    # A verified set that stood for a period still stands for it, unless newer periods came.
+    for candidate in history:
+        reasons = before.get(candidate.name, [])
+        if candidate.verified and "daily" in reasons and moment.date() == candidate.taken_at.date():
+            assert candidate.name in after
+
+
+@settings(max_examples=2000, deadline=None)
+@given(histories, policies)
+def test_a_more_generous_policy_keeps_whatever_a_meaner_one_keeps(history, policy):
+    more = Policy(policy.last + 1, policy.daily + 1, policy.weekly + 1, policy.monthly + 1)
+    assert set(retention.plan(history, policy)) <= set(retention.plan(history, more))
+
+
+def test_each_day_week_and_month_keeps_its_newest_set():
+    history = [
+        Candidate(NOON - timedelta(hours=6 * number), f"{number}", verified=True)
+        for number in range(400)
+    ]
+    keep = retention.plan(history, Policy(last=2, daily=3, weekly=2, monthly=2))
+    assert keep["0"] == ["the newest", "the newest verified", "last", "daily", "weekly", "monthly"]
+    assert [name for name, why in keep.items() if "daily" in why] == ["0", "3", "7"]
+    assert [name for name, why in keep.items() if "last" in why] == ["0", "1"]
+    assert len(keep) == 6
+
+
+def test_a_policy_of_nothing_still_keeps_the_last_proof():
+    history = [
+        Candidate(NOON - timedelta(days=2), "proved", verified=True),
+        Candidate(NOON - timedelta(days=1), "older"),
+        Candidate(NOON, "newest"),
+    ]
+    assert set(retention.plan(history, NOTHING)) == {"proved", "newest"}
+
+
+def test_no_history_needs_no_plan():
+    assert retention.plan([], NOTHING) == {}

@@ -1,0 +1,80 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible.module_utils.pmsops import signing
+from ansible.module_utils.pmsops.errors import OpsError
+
+DOCUMENT = {"id": "2026-11-22_0600", "files": {"é.csv": {"size_bytes": 3}}, "canary": None}
+
+
+@pytest.fixture
+def signed(tmp_path):
+    return signing.sign(DOCUMENT, signing.load_or_create(tmp_path / "keys"))
+
+
+def test_a_key_is_made_once_private_and_pinned(tmp_path):
+    first = signing.raw_public(signing.load_or_create(tmp_path / "keys"))
+    assert signing.raw_public(signing.load_or_create(tmp_path / "keys")) == first
+    assert (tmp_path / "keys" / "signing.key").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+    assert signing.pin(tmp_path / "keys", first).exists()
+
+
+def test_what_was_signed_is_accepted_whatever_the_order_of_its_keys(tmp_path, signed):
+    shuffled = dict(reversed(list(signed.items())))
+    assert len(signing.check(shuffled, tmp_path / "keys")) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(id="2026-11-22_0601"),
+        lambda d: d["files"]["é.csv"].update(size_bytes=4),
+        lambda d: d.update(extra=1),
+        lambda d: d.pop("canary"),
+        lambda d: d["signature"].update(value="AAAA"),
+        lambda d: d["signature"].update(value="not base64"),
+        lambda d: d["signature"].pop("public_key"),
+        lambda d: d["signature"].update(public_key="AAAA"),
+    ],
+)
+def test_any_change_is_found(tmp_path, signed, change):
+    changed = copy.deepcopy(signed)
+    change(changed)
+    with pytest.raises(OpsError) as caught:
+        signing.check(changed, tmp_path / "keys")
+    assert caught.value.code == "signing.invalid"
+
+
+def test_no_signature_is_no_proof(tmp_path):
+    with pytest.raises(OpsError) as caught:
+        signing.check(DOCUMENT, tmp_path / "keys")
+    assert caught.value.code == "signing.missing"
+
+
+def test_another_machines_key_is_refused_unless_named(tmp_path):
+    foreign = signing.load_or_create(tmp_path / "foreign")
+    document = signing.sign(DOCUMENT, foreign)
+    with pytest.raises(OpsError, match="not pinned") as caught:
+        signing.check(document, tmp_path / "keys")
+    assert caught.value.code == "signing.unknown-key"
+    identity = signing.key_id(signing.raw_public(foreign))
+    assert identity in caught.value.remedy
+    assert signing.check(document, tmp_path / "keys", trust=identity) == identity
+
+
+def test_a_key_that_others_may_read_is_not_used(tmp_path):
+    signing.load_or_create(tmp_path / "keys")
+    (tmp_path / "keys" / "signing.key").chmod(0o644)
+    with pytest.raises(OpsError, match="can be read by others"):
+        signing.load_or_create(tmp_path / "keys")
+
+
+def test_a_file_that_is_no_key_is_named(tmp_path):
+    signing.load_or_create(tmp_path / "keys")
+    (tmp_path / "keys" / "signing.key").write_text("hello")
+    with pytest.raises(OpsError, match="not a private key"):
+        signing.load_or_create(tmp_path / "keys")
