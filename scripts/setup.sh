@@ -77,11 +77,15 @@ python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; 
 
 engine() { "$PYTHON" "$PROJECT/scripts/engine_ping.py" "$@"; }
 
+# wait_for_engine SECONDS [PID]: true as soon as it answers; false as soon as process PID has ended.
 wait_for_engine() {
     local waited
     for ((waited = 0; waited < $1; waited++)); do
         if engine; then
             return 0
+        fi
+        if [[ -n ${2:-} ]] && ! kill -0 "$2" 2>/dev/null; then
+            return 1
         fi
         sleep 1
     done
@@ -90,16 +94,17 @@ wait_for_engine() {
 
 # With a service manager it is a service; without one, dockerd runs in a session of its own.
 start_engine() {
+    local pid=""
     if [[ -d /run/systemd/system ]]; then
         say "starting Docker Engine (systemctl start docker)"
         systemctl start docker || true
     elif ! wait_for_engine 3; then # an init script of the package may have started it
         say "starting Docker Engine: dockerd, its log is /var/log/dockerd.log"
         setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null 9>&- &
-        disown
+        pid=$!
     fi
-    wait_for_engine "$ENGINE_WAIT_SECONDS" || fail \
-        "Docker Engine was started and does not answer after $ENGINE_WAIT_SECONDS s." \
+    wait_for_engine "$ENGINE_WAIT_SECONDS" "$pid" || fail \
+        "Docker Engine was started and does not answer (waited up to $ENGINE_WAIT_SECONDS s)." \
         "The end of its log:" "$(engine_log)"
     say "Docker Engine answers. It stays on when this command ends, as a service would."
 }

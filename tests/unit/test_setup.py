@@ -172,6 +172,20 @@ def test_an_engine_that_is_off_is_not_started_by_an_ordinary_user(machine):
     assert "sudo systemctl start docker" in result.stderr
 
 
+@pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="systemd would start it")
+def test_an_engine_that_ends_at_once_is_told_with_the_end_of_its_log(machine):
+    machine.user(0)
+    machine.stub("mmdebstrap", "exit 0")
+    machine.stub("dockerd", "exit 0")
+    machine.stub("setsid", "echo no space left on device; exit 1")
+    script = machine.root / "project/scripts/setup.sh"
+    script.write_text(script.read_text().replace("/var/log", str(machine.root)))
+    result = machine.run()
+    assert result.returncode == 1
+    assert "does not answer" in result.stderr
+    assert "no space left on device" in result.stderr
+
+
 def test_an_engine_elsewhere_that_does_not_answer_is_named(machine):
     result = machine.run(DOCKER_HOST="tcp://127.0.0.1:1")
     assert_refused(machine, result)
