@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops import (
     application,
     canary,
@@ -161,13 +162,13 @@ class _Run:
             final = self.settings.root / name
             partial.rename(final)
             files.sync_folder(self.settings.root)
-        except OSError as exc:
+        except BaseException as exc:
             _make_removable(partial)
             shutil.rmtree(partial, ignore_errors=True)
-            raise explained_os(exc, self.settings.root) from exc
-        except BaseException:
-            _make_removable(partial)
-            shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(exc, OSError):
+                raise explained_os(exc, self.settings.root) from exc
+            if isinstance(exc, psycopg2.Error):
+                raise self.database.explained(exc) from exc
             raise
         total = document["totals"]["bytes"]
         return {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -83,6 +84,33 @@ class Database:
                 yield cursor
         finally:
             connection.close()
+
+    def explained(self, exc: psycopg2.Error) -> OpsError:
+        """Turn an error of a statement into what an operator can do about it."""
+        text = " ".join(str(exc).split())
+        if isinstance(exc, psycopg2.errors.InsufficientPrivilege):
+            return OpsError(
+                f"Role {self.user} lacks a right in database {self.name}: {text}",
+                "Grant the maintenance role what docs/database-rights.sql gives it.",
+                code="database.rights",
+            )
+        if exc.pgcode is None or exc.pgcode[:2] in ("08", "57"):
+            return OpsError(
+                f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}",
+                "Bring the database back (playbooks/dr_database.yml), then run again.",
+                code="database.unreachable",
+            )
+        if exc.pgcode[:2] == "53":
+            return OpsError(
+                f"The server at {self.host}:{self.port} is out of something: {text}",
+                "Free what it names (disk, connections, memory), then run again.",
+                code="database.resources",
+            )
+        return OpsError(
+            f"A statement failed in database {self.name}: {text}",
+            "The message names what the server refused; nothing half-done was left.",
+            code="database.statement",
+        )
 
     def _explained(self, target: str, exc: psycopg2.OperationalError) -> OpsError:
         """Turn what libpq says into what an operator can do about it."""

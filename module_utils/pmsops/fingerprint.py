@@ -103,7 +103,8 @@ def hashed(column: str, of_type: str) -> str:
         return name
     if of_type in HASHED_AS_SENT:
         return f"pg_catalog.{HASHED_AS_SENT[of_type]}({name})"
-    return f"{name}::pg_catalog.text"
+    # "C" also where the column's own collation calls different texts equal.
+    return f'{name}::pg_catalog.text COLLATE "C"'
 
 
 def relations(cursor: Any) -> list[Relation]:

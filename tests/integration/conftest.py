@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import socket
 import subprocess
@@ -50,15 +51,12 @@ GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;
 class Server:
     """The test server: its container, and SQL as its superuser."""
 
-    def __init__(self, container: docker.models.containers.Container, password: str) -> None:
+    def __init__(
+        self, container: docker.models.containers.Container, port: int, password: str
+    ) -> None:
         self.container = container
+        self.port = port
         self.password = password
-
-    @property
-    def port(self) -> int:
-        """Return the published port; another one after each start."""
-        self.container.reload()
-        return int(self.container.attrs["NetworkSettings"]["Ports"]["5432/tcp"][0]["HostPort"])
 
     def psql(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser over the local socket; return the unaligned output."""
@@ -111,25 +109,38 @@ class Server:
         raise TimeoutError(self.container.logs(tail=20).decode())
 
 
+def free_port() -> int:
+    """Return a free port below those that the kernel gives to clients and Docker to containers."""
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A TimescaleDB server with the toolkit's roles and no database of its own."""
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)
+    port = free_port()
     container = engine.containers.run(
         IMAGE,
         entrypoint=["sh", "-c", START],
         command=[],
         user="root",
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
-        ports={"5432/tcp": ("127.0.0.1", None)},
+        ports={"5432/tcp": ("127.0.0.1", port)},
         labels={LABEL: "1"},
         tmpfs={"/var/lib/postgresql/test": "size=3g"},
         shm_size="256m",
         detach=True,
     )
     try:
-        made = Server(container, password)
+        made = Server(container, port, password)
         made.wait()
         made.psql(ROLES.format(password=password))
         yield made

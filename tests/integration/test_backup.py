@@ -1,0 +1,569 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.pmsops import (
+    backup,
+    canary,
+    catalog,
+    clients,
+    fingerprint,
+    manifest,
+    progress,
+    sets,
+)
+from ansible.module_utils.pmsops.errors import OpsError
+
+from .conftest import PROJECT, execute
+
+SCHEMA = """
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+INSERT INTO md (at, value)
+SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-06-30',
+                                                     '1 hour') t;
+CREATE TABLE positions (id int PRIMARY KEY, name text);
+INSERT INTO positions SELECT n, 'position ' || n FROM generate_series(1, 100) n;
+"""
+
+
+@pytest.fixture
+def filled(database):
+    execute(database, SCHEMA)
+    return database
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return backup.Settings(
+        root=tmp_path / "backups", keys=tmp_path / "keys", tables=("positions", "md")
+    )
+
+
+def made(database, settings):
+    return backup.run(database, settings, progress=progress.Progress())
+
+
+def contents(database):
+    with database.session(read_only=True) as cursor:
+        catalog.prepare(cursor)
+        return fingerprint.fingerprints([cursor], fingerprint.relations(cursor))
+
+
+def leftovers(settings):
+    """Return what a failed run must not leave: sets, parts of sets, sidecars of ours."""
+    return [
+        *sets.listed(settings.root),
+        *settings.root.glob(".partial-*"),
+        *clients.engine().containers.list(
+            all=True, filters={"label": clients.SIDECAR_LABEL, "status": "running"}
+        ),
+    ]
+
+
+def test_a_set_is_complete_signed_and_says_what_was_in_the_database(filled, settings):
+    result = made(filled, settings)
+    folder = Path(result["set"])
+    backup_set = sets.resolve(folder)
+    assert sets.check(backup_set, settings.keys)["bytes"] == result["size_bytes"]
+    document = backup_set.manifest
+    assert document["contents"] == contents(filled)
+    assert document["facts"]["hypertables"]["public.md"]["chunks"] == 7
+    assert "CREATE ROLE macro_user" in (folder / "globals.sql").read_text()
+    assert "PASSWORD" not in (folder / "globals.sql").read_text().upper()
+    with filled.session(read_only=True) as cursor:
+        assert canary.seen(cursor, document["canary"])
+    assert all(path.stat().st_mode & 0o222 == 0 for path in folder.rglob("*") if path.is_file())
+    assert filled.password not in "".join(
+        path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def test_the_csv_of_a_hypertable_holds_its_rows(filled, settings):
+    folder = Path(made(filled, settings)["set"])
+    (path,) = folder.glob("md_*.csv")
+    assert len(path.read_text().splitlines()) == 1 + 4321
+
+
+def test_a_second_set_of_unchanged_data_adds_next_to_nothing(filled, settings):
+    first = made(filled, settings)
+    second = made(filled, settings)
+    assert second["saved_bytes"] > 0.5 * first["size_bytes"]
+    one, two = (sets.resolve(Path(result["set"])).manifest for result in (first, second))
+    for name, entry in one["contents"].items():
+        if name != "pms_ops.canary":
+            assert two["contents"][name] == entry
+    sets.check(sets.resolve(Path(first["set"])), settings.keys)
+
+
+def test_a_single_file_can_be_asked_for(filled, settings):
+    result = made(filled, replace(settings, format="custom"))
+    dump_file = sets.resolve(Path(result["set"])).dump
+    assert dump_file.read_bytes()[:5] == b"PGDMP"
+
+
+def test_the_plan_changes_nothing(filled, settings, tmp_path):
+    before = contents(filled)
+    planned = backup.plan(filled, settings)
+    assert planned["tables"] > 8
+    assert planned["estimated_bytes"] > 0
+    assert list(tmp_path.iterdir()) == []
+    assert contents(filled) == before
+
+
+def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(filled, settings):
+    """The rows and their hashes are those of the dump's own CSV, twenty runs of twenty."""
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            execute(
+                filled,
+                "INSERT INTO md (at, value) SELECT now(), random();"
+                "UPDATE positions SET name = md5(random()::text) WHERE id <= 10;"
+                "DELETE FROM md WHERE id IN (SELECT min(id) FROM md)",
+            )
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            folder = Path(made(filled, replace(settings, canary=False))["set"])
+            document = manifest.read(folder)
+            (csv,) = folder.glob("md_*.csv")
+            rows = sum(
+                entry["rows"]
+                for name, entry in document["contents"].items()
+                if "_hyper_" in name or name == "public.md"
+            )
+            assert rows == len(csv.read_text().splitlines()) - 1
+    finally:
+        stop.set()
+        writer.join()
+
+
+# --- Faults --------------------------------------------------------------------------------------
+
+
+def failure(database, settings):
+    before = contents(database)
+    with pytest.raises(OpsError) as caught:
+        made(database, settings)
+    assert leftovers(settings) == []
+    assert contents(database) == before
+    return caught.value
+
+
+def test_a_wrong_password_is_said_and_nothing_is_left(filled, settings):
+    with pytest.raises(OpsError) as caught:
+        made(replace(filled, password="wrong"), settings)
+    assert caught.value.code == "database.auth"
+    assert leftovers(settings) == []
+
+
+def test_a_missing_database_is_said(filled, settings):
+    with pytest.raises(OpsError) as caught:
+        made(filled.named("nowhere"), settings)
+    assert caught.value.code == "database.missing"
+
+
+def test_a_missing_container_is_said(filled, settings):
+    with pytest.raises(OpsError, match="There is no container") as caught:
+        made(replace(filled, container="no-such-container"), settings)
+    assert caught.value.code == "clients.container"
+
+
+def test_a_table_that_does_not_exist_is_said_and_nothing_is_left(filled, settings):
+    error = failure(filled, replace(settings, canary=False, tables=("position",)))
+    assert error.code == "backup.table"
+    assert "position of pms_db_tables" in str(error)
+
+
+def test_missing_rights_are_named_before_anything_is_written(server, filled, settings):
+    server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+    try:
+        with pytest.raises(OpsError, match=r"poor may not read \S+, .* and more") as caught:
+            made(replace(filled, user="poor", password="poor"), settings)
+        assert caught.value.code == "database.rights"
+        assert leftovers(settings) == []
+    finally:
+        server.psql("DROP ROLE poor")
+
+
+def test_a_full_disk_leaves_no_set(filled, settings, tmp_path):
+    mount = tmp_path / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=True)
+    try:
+        small = replace(settings, root=mount / "backups", canary=False)
+        with pytest.raises(OpsError) as caught:
+            made(filled, small)
+        assert caught.value.code == "disk.full"
+        assert leftovers(small) == []
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+@pytest.mark.parametrize("room", range(200, 1100, 150))
+def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
+    filled, settings, tmp_path, monkeypatch, room
+):
+    """The check for free space is off, so that the disk fills where it will."""
+    monkeypatch.setattr(backup, "NEXT_DUMP_SHARE", 0.0)
+    mount = tmp_path / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", mount], check=True)
+    try:
+        small = replace(settings, root=mount / "backups", canary=False)
+        try:
+            made(filled, small)
+        except OpsError as exc:
+            assert exc.code == "disk.full", str(exc)
+            assert leftovers(small) == []
+        else:
+            (folder,) = sets.listed(small.root)
+            sets.check(sets.resolve(folder), settings.keys)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+def test_a_database_being_restored_is_refused(server, filled, settings):
+    server.psql(f"ALTER DATABASE {filled.name} SET timescaledb.restoring = 'on'")
+    with pytest.raises(OpsError) as caught:
+        made(filled, settings)
+    assert caught.value.code == "backup.restoring"
+
+
+def test_tools_older_than_the_server_are_refused(filled, settings, tmp_path):
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.4'\n")
+    (fake / "pg_dump").chmod(0o755)
+    with pytest.raises(OpsError, match="version 13, older than the server's 17") as caught:
+        made(replace(filled, access="host", bin_dir=str(fake)), settings)
+    assert caught.value.code == "clients.old"
+
+
+def test_missing_tools_are_said(filled, settings, tmp_path):
+    with pytest.raises(OpsError) as caught:
+        made(replace(filled, access="host", bin_dir=str(tmp_path)), settings)
+    assert caught.value.code == "clients.missing"
+
+
+def test_a_second_run_at_the_same_time_fails_at_once(filled, settings):
+    started, results = threading.Event(), []
+
+    def first():
+        with contextlib.suppress(OpsError):
+            results.append(made(filled, settings))
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    try:
+        lock = settings.root / sets.STATE / "backup.lock"
+        for _ in range(200):
+            if lock.exists() and lock.stat().st_size:
+                break
+            time.sleep(0.01)
+        started.set()
+        with pytest.raises(OpsError, match=rf"process {os.getpid()} on") as caught:
+            made(filled, settings)
+        assert caught.value.code == "lock.held"
+    finally:
+        thread.join()
+    assert len(results) == 1
+
+
+RUN = f"""
+import json, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
+from pathlib import Path
+from ansible.module_utils.pmsops import backup, interrupts, progress
+from ansible.module_utils.pmsops.database import Database
+options = json.loads(sys.stdin.readline())
+database = Database(**options["database"])
+settings = backup.Settings(root=Path(options["root"]), keys=Path(options["keys"]))
+print("ready", flush=True)
+with interrupts.raised():
+    backup.run(database, settings, progress=progress.Progress())
+"""
+
+
+def started(database, settings):
+    """Start a backup as a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    options = {
+        "database": {name: getattr(database, name) for name in database.__dataclass_fields__},
+        "root": str(settings.root),
+        "keys": str(settings.keys),
+    }
+    process.stdin.write(json.dumps(options) + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("after_seconds", [0.2, 0.6, 0.9, 1.2, 1.5])
+def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(filled, settings, after_seconds):
+    process = started(filled, settings)
+    time.sleep(after_seconds)
+    process.kill()
+    process.communicate()
+    for folder in sets.listed(settings.root):  # it was quicker than the signal
+        sets.check(sets.resolve(folder), settings.keys)
+    made(filled, settings)
+    assert list(settings.root.glob(".partial-*")) == []
+    assert not [
+        each
+        for each in clients.engine().containers.list(
+            all=True, filters={"label": clients.SIDECAR_LABEL}
+        )
+        if each.labels[clients.SIDECAR_LABEL].split()[1] == str(process.pid)
+    ]
+    sets.check(sets.resolve(sets.newest(settings.root)), settings.keys)
+
+
+def test_a_terminated_run_cleans_up_itself(filled, settings):
+    process = started(filled, settings)
+    for _ in range(300):
+        if list(settings.root.glob(".partial-*/*")):
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Ended by SIGTERM" in errors
+    assert leftovers(settings) == []
+
+
+def dump_under_way(settings):
+    """Wait until pg_dump's sidecar runs; return it."""
+    engine = clients.engine()
+    for _ in range(500):
+        if list(settings.root.glob(".partial-*/*.pgdump")):
+            return engine.containers.list(filters={"label": clients.SIDECAR_LABEL})
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+@pytest.fixture
+def large(filled):
+    """Enough rows that a dump can be hit while it runs."""
+    execute(
+        filled,
+        "CREATE TABLE large AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text"
+        " FROM generate_series(1, 1500000) n",
+    )
+    return filled
+
+
+def in_background(database, settings):
+    caught = []
+
+    def run():
+        try:
+            made(database, settings)
+        except OpsError as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, caught
+
+
+def test_a_killed_pg_dump_leaves_no_set(large, settings):
+    thread, caught = in_background(large, replace(settings, canary=False))
+    for sidecar in dump_under_way(settings):
+        if "pg_dump" in (sidecar.attrs["Config"]["Entrypoint"] or []):
+            sidecar.kill()
+    thread.join()
+    assert [error.code for error in caught] == ["clients.failed"]
+    assert "status 137" in str(caught[0])
+    assert leftovers(settings) == []
+
+
+def test_a_restarted_database_leaves_no_set(server, large, settings):
+    thread, caught = in_background(large, replace(settings, canary=False))
+    dump_under_way(settings)
+    server.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE datname = '{large.name}' AND pid <> pg_backend_pid()"
+    )
+    thread.join()
+    assert [error.code for error in caught] == ["database.unreachable"]
+    assert leftovers(settings) == []
+
+
+# --- Content -------------------------------------------------------------------------------------
+
+# Name of the case -> how to make it, and how to change one value of it.
+TYPES = {
+    "double": ("float8", "0.1", "0.10000000000000002"),
+    "negative zero": ("float8", "0", "'-0'"),
+    "not a number": ("float8", "'NaN'", "'Infinity'"),
+    "real": ("real", "'-0'", "0"),
+    "numeric scale": ("numeric", "1.0", "1.00"),
+    "numeric": ("numeric(40,10)", "12345678901234567890.1", "12345678901234567890.2"),
+    "json spacing": ("json", """'{"a":1}'""", """'{"a": 1}'"""),
+    "jsonb number": ("jsonb", """'{"a":1.0}'""", """'{"a":1.00}'"""),
+    "array": ("int[]", "'{1,2}'", "'{2,1}'"),
+    "array bounds": ("int[]", "'{1,2}'", "'[0:1]={1,2}'"),
+    "array of text": ("text[]", "'{a,NULL}'", """'{a,"NULL"}'"""),
+    "bytea": ("bytea", r"'\x00'", r"'\x0000'"),
+    "composite": ("pair", "'(1,a)'", "'(1,b)'"),
+    "enum": ("mood", "'sad'", "'happy'"),
+    "domain": ("positive", "1", "2"),
+    "range": ("int4range", "'[1,3)'", "'[1,4)'"),
+    "interval": ("interval", "'1 month'", "'30 days'"),
+    "timestamptz": ("timestamptz", "'2026-01-01 00:00Z'", "'2026-01-01 00:00:00.000001Z'"),
+    "timetz": ("timetz", "'10:00+02'", "'09:00+01'"),
+    "date": ("date", "'2026-01-01'", "'infinity'"),
+    "uuid": ("uuid", f"'{uuid.UUID(int=1)}'", f"'{uuid.UUID(int=2)}'"),
+    "text case": ("text", "'a'", "'A'"),
+    "case-insensitive text": ('text COLLATE "insensitive"', "'a'", "'A'"),
+    "empty and null": ("text", "''", "NULL"),
+    "char": ("char(3)", "'a'", "'b'"),
+    "inet": ("inet", "'10.0.0.1/8'", "'10.0.0.1'"),
+    "bit": ("bit varying", "B'0'", "B'00'"),
+    "tsvector": ("tsvector", "'a b'", "'a'"),
+    "xml": ("xml", "'<a/>'", "'<a></a>'"),
+    "boolean": ("boolean", "true", "false"),
+    "money": ("money", "1", "2"),
+    "oid": ("oid", "1", "2"),
+    "regclass": ("regclass", "'pg_class'", "'pg_type'"),
+    "point": ("point", "'(0,0)'", "'(-0,0)'"),
+}
+
+
+@pytest.fixture(scope="module")
+def typed(server):
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name)
+    execute(
+        database,
+        """CREATE TYPE pair AS (a int, b text); CREATE TYPE mood AS ENUM ('sad', 'happy');
+           CREATE DOMAIN positive AS int CHECK (value > 0);
+           CREATE COLLATION insensitive (provider = icu, locale = 'und-u-ks-level2',
+                                         deterministic = false);""",
+    )
+    yield database
+    server.drop(name)
+
+
+@pytest.mark.parametrize("case", TYPES)
+def test_the_fingerprint_changes_when_one_value_changes_and_only_then(typed, case):
+    of_type, value, other = TYPES[case]
+    prints = []
+    for number, content in enumerate((value, value, other)):
+        execute(
+            typed,
+            f"DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v {of_type});"
+            # The same rows in another order, and at another place of the disk.
+            + "".join(
+                f"INSERT INTO t VALUES ({row}, {content if row == 2 else value});"
+                for row in ([1, 2, 3] if number % 2 else [3, 2, 1])
+            ),
+        )
+        prints.append(contents(typed)["public.t"])
+    assert prints[0] == prints[1]
+    assert prints[0] != prints[2]
+    assert prints[2]["rows"] == 3
+
+
+ODD = """
+CREATE SCHEMA "Ünïcode Schema"; CREATE SCHEMA empty;
+CREATE TABLE "Ünïcode Schema"."Tablé ""quoted"" 50%" ("Sélect" int, "a b" text, "100%s" text);
+INSERT INTO "Ünïcode Schema"."Tablé ""quoted"" 50%" VALUES (1, 'x', '%');
+CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+INSERT INTO parted VALUES (1, '2026-02-01'), (2, '2026-08-01'), (3, '2025-01-01');
+CREATE UNLOGGED TABLE unlogged (id int); INSERT INTO unlogged VALUES (1);
+CREATE TABLE nothing (); INSERT INTO nothing DEFAULT VALUES;
+CREATE TABLE no_key (v text); INSERT INTO no_key VALUES ('same'), ('same'), (NULL);
+CREATE TABLE made (id int GENERATED ALWAYS AS IDENTITY, a int,
+                   twice int GENERATED ALWAYS AS (a * 2) STORED, dropped int);
+ALTER TABLE made DROP COLUMN dropped; INSERT INTO made (a) VALUES (1), (2);
+CREATE TABLE empty.empty (id int PRIMARY KEY);
+CREATE TABLE secret (id int, owner text); INSERT INTO secret VALUES (1, 'a'), (2, 'b');
+ALTER TABLE secret ENABLE ROW LEVEL SECURITY; ALTER TABLE secret FORCE ROW LEVEL SECURITY;
+CREATE POLICY mine ON secret USING (owner = current_user);
+CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM no_key;
+CREATE VIEW recent AS SELECT * FROM md WHERE at > '2026-06-01';
+SELECT lo_from_bytea(0, '\\x010203');
+"""
+
+
+def test_odd_databases_are_read_whole(server, settings):
+    """A name that needs quoting, and each kind of table that tools tend to forget."""
+    name = f'Öps "{uuid.uuid4().hex[:4]}" 100%'
+    database = server.create(name)
+    try:
+        execute(database, SCHEMA + ODD)
+        folder = Path(made(database, settings)["set"])
+        document = sets.resolve(folder).manifest
+        rows = {name: entry["rows"] for name, entry in document["contents"].items()}
+        assert rows['Ünïcode Schema.Tablé "quoted" 50%'] == 1
+        assert (rows["public.parted_1"], rows["public.parted_rest"]) == (1, 2)
+        assert "public.parted" not in rows
+        assert rows["public.unlogged"] == 1
+        assert rows["public.nothing"] == 1
+        assert rows["public.no_key"] == 3
+        assert rows["public.secret"] == 2
+        assert rows["empty.empty"] == 0
+        facts = document["facts"]
+        assert facts["columns"]["public.made.twice"]["generated"] == "s"
+        assert facts["policies"]["public.secret.mine"]["using"]
+        assert set(facts["views"]) == {"public.summary", "public.recent"}
+        assert facts["large_objects"]["all"]["count"] == 1
+        sets.check(sets.resolve(folder), settings.keys)
+    finally:
+        server.drop(name)
+
+
+@pytest.mark.parametrize("timescaledb", [True, False])
+def test_a_database_without_tables_is_backed_up_too(server, settings, timescaledb):
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name, timescaledb=timescaledb)
+    try:
+        folder = Path(made(database, replace(settings, canary=False, tables=()))["set"])
+        assert manifest.read(folder)["totals"]["rows"] == 0 or timescaledb
+        sets.check(sets.resolve(folder), settings.keys)
+    finally:
+        server.drop(name)
+
+
+def test_a_role_that_may_not_create_the_canary_still_backs_up(server, filled, settings):
+    server.psql("CREATE ROLE reader LOGIN BYPASSRLS PASSWORD 'reader'")
+    server.psql("GRANT pg_read_all_data, pg_monitor TO reader")
+    try:
+        result = made(replace(filled, user="reader", password="reader"), settings)
+        assert manifest.read(Path(result["set"]))["canary"] is None
+        assert "No canary" in result["warnings"][0]
+    finally:
+        server.psql("DROP OWNED BY reader; DROP ROLE reader")
+
+
+def test_an_absent_server_is_said(filled, settings):
+    with pytest.raises(OpsError) as caught:
+        made(replace(filled, port=1), settings)
+    assert caught.value.code == "database.unreachable"
