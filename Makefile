@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # The project's own tools first; those that scripts/setup.sh unpacked, last.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
-export LC_ALL ?= C.UTF-8
+export LC_ALL := C.UTF-8
 
 .PHONY: help setup setup-dev golive lab lab-down test lint docs lock
 
