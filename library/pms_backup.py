@@ -62,6 +62,20 @@ options:
     description: Write a row to C(pms_ops.canary) first, which a drill then looks for.
     type: bool
     default: true
+  recipients:
+    description:
+      - Public keys of age (V(age1...)) or SSH keys to encrypt the set to. The private keys never
+        come to this machine.
+      - An encrypted set is one stream, so it is not dumped in parallel, and nothing of it is shared
+        with earlier sets.
+    type: list
+    elements: str
+    default: []
+  metrics:
+    description:
+      - Folder of node_exporter's textfile collector. C(pms_backup.prom) is written there after each
+        run, a failed one too. Without it nothing is written.
+    type: path
   keep_last:
     description: Newest sets to keep.
     type: int
@@ -175,10 +189,12 @@ code:
   sample: disk.full
 """
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import backup, interrupts, retention, sets, specs
+from ansible.module_utils.pmsops import backup, interrupts, metrics, retention, sets, specs
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.progress import Progress
@@ -196,6 +212,8 @@ def argument_spec() -> dict:
         "tables": {"type": "list", "elements": "str", "default": []},
         "api_url": {"type": "str"},
         "canary": {"type": "bool", "default": True},
+        "recipients": {"type": "list", "elements": "str", "default": []},
+        "metrics": {"type": "path"},
         "keep_last": {"type": "int", "default": 7},
         "keep_daily": {"type": "int", "default": 14},
         "keep_weekly": {"type": "int", "default": 8},
@@ -203,11 +221,9 @@ def argument_spec() -> dict:
     }
 
 
-def run(module: AnsibleModule) -> dict:
-    """Make the set, or say what would be made."""
-    params = module.params
-    database = Database.from_options(params["database"])
-    settings = backup.Settings(
+def settings_of(params: dict) -> backup.Settings:
+    """Return the options as the backup knows them."""
+    return backup.Settings(
         root=Path(params["root"]),
         keys=Path(params["keys"]),
         format=params["format"],
@@ -216,6 +232,7 @@ def run(module: AnsibleModule) -> dict:
         tables=tuple(params["tables"]),
         api_url=params["api_url"] or None,
         canary=params["canary"],
+        recipients=tuple(params["recipients"]),
         policy=retention.Policy(
             last=params["keep_last"],
             daily=params["keep_daily"],
@@ -223,6 +240,11 @@ def run(module: AnsibleModule) -> dict:
             monthly=params["keep_monthly"],
         ),
     )
+
+
+def run(module: AnsibleModule, settings: backup.Settings) -> dict:
+    """Make the set, or say what would be made."""
+    database = Database.from_options(module.params["database"])
     before = [path.name for path in sets.listed(settings.root)]
     if module.check_mode:
         planned = backup.plan(database, settings)
@@ -236,8 +258,7 @@ def run(module: AnsibleModule) -> dict:
         }
     else:
         with interrupts.raised():
-            progress = Progress(sets.state_folder(settings.root) / "backup.progress")
-            result = backup.run(database, settings, progress=progress)
+            result = backup.run(database, settings, progress=Progress(settings.progress_file))
         for warning in result.pop("warnings"):
             module.warn(warning)
         after = [path.name for path in sets.listed(settings.root)]
@@ -245,13 +266,33 @@ def run(module: AnsibleModule) -> dict:
     return {"changed": True, "diff": diff} | result
 
 
+def report(module: AnsibleModule, settings: backup.Settings, reason: str, began: float) -> None:
+    """Tell monitoring how the run ended; that it cannot be told never spoils a backup."""
+    if module.check_mode or not module.params["metrics"]:
+        return
+    try:
+        gauges = metrics.backup_gauges(
+            settings.root,
+            module.params["database"]["name"],
+            reason=reason,
+            ended_at=datetime.now(UTC),
+            duration_seconds=time.monotonic() - began,
+        )
+        metrics.write(Path(module.params["metrics"]), gauges)
+    except OSError as exc:
+        module.warn(f"Monitoring was not told: {exc}")
+
+
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    settings, began = settings_of(module.params), time.monotonic()
     try:
-        result = run(module)
+        result = run(module, settings)
     except OpsError as exc:
+        report(module, settings, exc.code, began)
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    report(module, settings, "ok", began)
     module.exit_json(**result)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 NAME = "application.json"
@@ -68,8 +67,8 @@ def read(
     return holds, missing
 
 
-def write(folder: Path, url: str) -> list[str]:
-    """Write application.json; return what could not be had."""
+def export(url: str) -> tuple[bytes, list[str]]:
+    """Return the content of application.json, and what could not be had."""
     holds, missing = read(url)
     document = {
         "read_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -77,8 +76,7 @@ def write(folder: Path, url: str) -> list[str]:
         "missing": missing,
         "holds": holds,
     }
-    (folder / NAME).write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
-    return missing
+    return (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), missing
 
 
 def _journal(url: str, get: Callable[[str, str], tuple[int, Any]]) -> list[Any]:

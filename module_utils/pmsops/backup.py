@@ -9,11 +9,11 @@ import shutil
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psycopg2
 from ansible.module_utils.pmsops import (
@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops import (
     clients,
     dedup,
     dump,
+    encryption,
     files,
     fingerprint,
     globals_sql,
@@ -63,6 +64,14 @@ class Settings:
     api_url: str | None = None
     canary: bool = True
     policy: retention.Policy = field(default_factory=retention.Policy)
+    # age's public keys; with any of them the dump is a single stream and every file but the
+    # manifest is encrypted.
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def progress_file(self) -> Path:
+        """Where a running backup says how far it is."""
+        return self.root / sets.STATE / "backup.progress"
 
 
 def run(
@@ -149,6 +158,7 @@ class _Run:
         self.progress = progress
         self.now = now
         self.warnings: list[str] = []
+        self.recipients = encryption.parse_recipients(settings.recipients)
 
     def execute(self) -> dict[str, Any]:
         started = self.now()
@@ -208,12 +218,14 @@ class _Run:
             described = catalog.database(cursor)
             facts = catalog.facts(cursor)
             relations = fingerprint.relations(cursor)
+            stem = f"{file_stem(self.database.name)}_{name}.pgdump"
             job = dump.DumpJob(
-                target=partial / f"{file_stem(self.database.name)}_{name}.pgdump",
+                target=partial / (stem + encryption.SUFFIX * bool(self.recipients)),
                 snapshot=snapshot.name,
-                format=self.settings.format,
-                jobs=self.settings.jobs,
+                format="custom" if self.recipients else self.settings.format,
+                jobs=1 if self.recipients else self.settings.jobs,
                 role=self._dump_role(facts),
+                stream=bool(self.recipients),
             )
             total = estimate(self.settings.root, server["size_bytes"])
             with self.progress.phase("dump and fingerprint", total=total):
@@ -235,7 +247,7 @@ class _Run:
                     "format": job.format,
                     "compression": compression,
                     "jobs": job.jobs,
-                    "encrypted": False,
+                    "encrypted": bool(self.recipients),
                 },
                 "facts": facts,
                 "contents": contents,
@@ -243,7 +255,9 @@ class _Run:
             }
         if self.settings.api_url:
             with self.progress.phase("application"):
-                missing = application.write(partial, self.settings.api_url)
+                content, missing = application.export(self.settings.api_url)
+                with self._file(partial, application.NAME) as stream:
+                    stream.write(content)
             if missing:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
@@ -259,15 +273,25 @@ class _Run:
 
         def beside() -> dict[str, Any]:
             self._export_tables(cursor, job.target.parent)
-            globals_sql.write(self.tools, cursor, job.target.parent)
+            with self._file(job.target.parent, globals_sql.NAME) as stream:
+                stream.write(globals_sql.read(self.tools, cursor))
             return fingerprint.fingerprints(snapshot.cursors, relations)
 
+        def look() -> None:
+            if read.done() and read.exception():
+                raise read.exception()  # pg_dump's work is void
+            self.renew()
+            self.progress.update(folder_bytes(job.target))
+
         def watch(client: clients.Client) -> None:
-            for _ in client.watch():
-                if read.done() and read.exception():
-                    return  # the caller raises it; pg_dump's work is void
-                self.renew()
-                self.progress.update(folder_bytes(job.target))
+            if not job.stream:
+                for _ in client.watch():
+                    look()
+                return
+            with encryption.encrypted(job.target, self.recipients) as stream:
+                for block in client.output():
+                    stream.write(block)
+                    look()
 
         with ThreadPoolExecutor(max_workers=1) as pool:
             read: Future[dict[str, Any]] = pool.submit(beside)
@@ -296,14 +320,20 @@ class _Run:
                     "Correct pms_db_tables, or migrate the database.",
                     code="backup.table",
                 )
-            path = folder / f"{file_stem(table)}_{folder.name.removeprefix(sets.PARTIAL)}.csv"
-            with path.open("wb") as stream:
+            path = f"{file_stem(table)}_{folder.name.removeprefix(sets.PARTIAL)}.csv"
+            with self._file(folder, path) as stream:
                 # COPY of a hypertable itself gives its root, which is empty.
                 cursor.copy_expert(
                     f"COPY (SELECT * FROM {quote_ident(schema)}.{quote_ident(name)})"
                     " TO STDOUT WITH (FORMAT csv, HEADER)",
                     stream,
                 )
+
+    def _file(self, folder: Path, name: str) -> AbstractContextManager[BinaryIO]:
+        """Give a stream for a file of the set, encrypted where there are recipients."""
+        if self.recipients:
+            return encryption.encrypted(folder / (name + encryption.SUFFIX), self.recipients)
+        return (folder / name).open("xb")
 
     def _dump_role(self, facts: dict[str, Any]) -> str | None:
         """Return the role that may read large objects; only a superuser may read all of them."""

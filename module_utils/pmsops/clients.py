@@ -18,7 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from ansible.module_utils.pmsops import locks
 from ansible.module_utils.pmsops.database import Database
@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 
 SIDECAR_LABEL = "pms-ops.client-of"
 POLL_SECONDS = 0.1
+BLOCK_BYTES = 1 << 18
 STOP_GRACE_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 
@@ -47,6 +48,10 @@ class Client(ABC):
     def stop(self) -> None:
         """End the tool if it runs, and remove what the run leaves behind."""
 
+    @abstractmethod
+    def output(self) -> Iterator[bytes]:
+        """Yield the standard output of a tool started with ``stream``, until the tool ends."""
+
     def watch(self) -> Iterator[None]:
         """Yield ten times a second until the tool has ended."""
         while self.poll() is None:
@@ -63,14 +68,16 @@ class Client(ABC):
 class HostClient(Client):
     """A client tool as a process of this host; it ends with the process that started it."""
 
-    def __init__(self, tool: str, argv: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self, tool: str, argv: Sequence[str], environment: dict[str, str], *, stream: bool
+    ) -> None:
         self.tool = tool
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         self._process = subprocess.Popen(
             argv,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=self._errors,
+            stdout=subprocess.PIPE if stream else self._errors,
             stderr=self._errors,
             start_new_session=True,
             preexec_fn=_end_with_parent,
@@ -83,6 +90,10 @@ class HostClient(Client):
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace")
 
+    def output(self) -> Iterator[bytes]:  # noqa: D102
+        while block := self._process.stdout.read1(BLOCK_BYTES):
+            yield block
+
     def stop(self) -> None:  # noqa: D102
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
@@ -91,16 +102,23 @@ class HostClient(Client):
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait(STOP_GRACE_SECONDS)
+        if self._process.stdout:
+            self._process.stdout.close()
         self._errors.close()
 
 
 class SidecarClient(Client):
     """A client tool in a container of its own beside the database's."""
 
-    def __init__(self, tool: str, container: Any) -> None:
+    def __init__(self, tool: str, container: Any, *, stream: bool = False) -> None:
         self.tool = tool
         self._container = container
         self._status: int | None = None
+        self._said: list[bytes] = []
+        # Streamed output passes no log file, so it is attached to before the tool starts.
+        self._stream = (
+            container.attach(stdout=True, stderr=True, stream=True, demux=True) if stream else None
+        )
 
     def poll(self) -> int | None:  # noqa: D102
         if self._status is None:
@@ -111,7 +129,16 @@ class SidecarClient(Client):
         return self._status
 
     def errors(self) -> str:  # noqa: D102
+        if self._stream is not None:
+            return b"".join(self._said).decode(errors="replace")
         return self._container.logs(stdout=True, stderr=True).decode(errors="replace")
+
+    def output(self) -> Iterator[bytes]:  # noqa: D102
+        for out, err in self._stream or ():
+            if err:
+                self._said.append(err)
+            if out:
+                yield out
 
     def stop(self) -> None:  # noqa: D102
         import docker.errors
@@ -139,11 +166,13 @@ class ClientTools(ABC):
         *,
         database: str | None = None,
         folders: dict[Path, str] | None = None,
+        stream: bool = False,
     ) -> Client:
         """Start *tool*, connected to *database* (by default the PMS's) by environment.
 
         *folders* are the absolute folders that the tool reads (``ro``) or writes (``rw``); it
-        sees them under the same paths.
+        sees them under the same paths. With *stream* its standard output is for ``output``, and
+        touches no disk on the way.
 
         :raises OpsError: clients.missing, clients.engine.
         """
@@ -157,6 +186,15 @@ class ClientTools(ABC):
         client = self.start(tool, args, **options)
         try:
             return client.wait(), client.errors()
+        finally:
+            client.stop()
+
+    def capture(self, tool: str, args: Sequence[str]) -> tuple[int, bytes, str]:
+        """Run *tool* to its end; return exit status, standard output and complaints."""
+        client = self.start(tool, args, stream=True)
+        try:
+            output = b"".join(client.output())
+            return client.wait(), output, client.errors()
         finally:
             client.stop()
 
@@ -180,12 +218,12 @@ class ClientTools(ABC):
 class HostTools(ClientTools):
     """Client tools installed on the managed host."""
 
-    def start(self, tool, args, *, database=None, folders=None):  # noqa: D102
+    def start(self, tool, args, *, database=None, folders=None, stream=False):  # noqa: D102
         environment = self.environment(database, self.database.host, self.database.port)
         environment["PATH"] = self._path()
         environment["HOME"] = os.environ.get("HOME", "/")
         try:
-            return HostClient(tool, [tool, *args], environment)
+            return HostClient(tool, [tool, *args], environment, stream=stream)
         except FileNotFoundError as exc:
             raise self._missing(tool) from exc
 
@@ -220,7 +258,7 @@ class SidecarTools(ClientTools):
         self._container = database_container(self._engine, database)
         self._majors: dict[str, int] = {}
 
-    def start(self, tool, args, *, database=None, folders=None):  # noqa: D102
+    def start(self, tool, args, *, database=None, folders=None, stream=False):  # noqa: D102
         import docker.errors
 
         environment = self.environment(database, "127.0.0.1", self._port())
@@ -244,12 +282,16 @@ class SidecarTools(ClientTools):
                     for path, mode in (folders or {}).items()
                 },
                 labels={SIDECAR_LABEL: locks.this_process().text()},
-                log_config={"type": "json-file", "config": {"max-size": "16m"}},
+                log_config=(
+                    {"type": "none"}
+                    if stream
+                    else {"type": "json-file", "config": {"max-size": "16m"}}
+                ),
                 healthcheck={"test": ["NONE"]},
             )
         except docker.errors.APIError as exc:
             raise _engine_refused(tool, exc) from exc
-        client = SidecarClient(tool, container)
+        client = SidecarClient(tool, container, stream=stream)
         try:
             container.start()
         except docker.errors.APIError as exc:
@@ -340,15 +382,6 @@ def remove_dead_sidecars() -> list[str]:
             SidecarClient("sidecar", container).stop()
             removed.append(container.name)
     return removed
-
-
-def copy_stream(source: Any, target: BinaryIO) -> int:
-    """Copy an iterable of byte blocks; return the number of bytes."""
-    total = 0
-    for block in source:
-        target.write(block)
-        total += len(block)
-    return total
 
 
 def _major(tool: str, output: str) -> int:

@@ -35,12 +35,13 @@ class DumpJob:
     format: str = "directory"
     jobs: int = 2
     role: str | None = None
+    stream: bool = False
 
     def arguments(self, compression: str) -> list[str]:
         """Return pg_dump's arguments; the connection travels by environment."""
         return [
             f"--format={self.format}",
-            f"--file={self.target}",
+            *([] if self.stream else [f"--file={self.target}"]),
             f"--compress={compression}",
             f"--snapshot={self.snapshot}",
             "--no-password",
@@ -51,7 +52,9 @@ class DumpJob:
 
 def start(tools: ClientTools, job: DumpJob, *, compression: str) -> Client:
     """Start pg_dump for *job*."""
-    return tools.start("pg_dump", job.arguments(compression), folders={job.target.parent: "rw"})
+    folders = {} if job.stream else {job.target.parent: "rw"}
+    arguments = job.arguments(compression)
+    return tools.start("pg_dump", arguments, folders=folders, stream=job.stream)
 
 
 def compressions(tools: ClientTools, wanted: str | None = None) -> list[str]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops import dump
@@ -35,26 +34,22 @@ SELECT format('ALTER %s SET %I TO %s;',
  ORDER BY 2, 1"""
 
 
-def write(tools: ClientTools, cursor: Any, folder: Path) -> Path:
-    """Write roles, memberships, tablespaces and role settings, then the database's own.
+def read(tools: ClientTools, cursor: Any) -> bytes:
+    """Return roles, memberships, tablespaces and role settings, then the database's own.
 
     :raises OpsError: those of dump.explained.
     """
-    path = folder / NAME
-    status, errors = tools.run(
+    status, output, errors = tools.capture(
         "pg_dumpall",
         [
             "--globals-only",
             "--no-role-passwords",
             "--no-password",
             f"--database={tools.database.name}",
-            f"--file={path}",
         ],
-        folders={folder: "rw"},
     )
     if status != 0:
         raise dump.explained("pg_dumpall", status, errors)
-    with path.open("a") as stream:
-        stream.write(f"\n--\n-- Database {tools.database.name}\n--\n\n")
-        stream.writelines(f"{line}\n" for line, _order in fetch_all(cursor, _DATABASE))
-    return path
+    lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
+    lines += [line for line, _order in fetch_all(cursor, _DATABASE)]
+    return output + "\n".join(lines).encode() + b"\n"

@@ -37,6 +37,17 @@ exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $
   -c listen_addresses='*' -c shared_preload_libraries=timescaledb -c timescaledb.license=apache \
   -c timescaledb.telemetry_level=off -c max_worker_processes=32 -c fsync=off -c max_connections=60
 """
+# pg_dumpall looks for pg_dump beside what it was called by (argv[0]): the wrappers.
+COLLECT = r"""
+set -e
+rm -rf /tmp/pack && mkdir -p /tmp/pack/lib /tmp/pack/tools && cd /tmp/pack
+for tool in pg_dump pg_dumpall pg_restore psql pg_amcheck; do
+  cp /usr/lib/postgresql/*/bin/$tool tools/
+  for each in $(ldd tools/$tool | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p'); do cp -Ln $each lib/; done
+done
+cp -L /lib64/ld-linux-*.so.* loader
+tar -c lib tools loader
+"""
 # The same roles as docs/database-rights.sql makes.
 ROLES = """
 CREATE ROLE macro_user LOGIN;
@@ -146,6 +157,31 @@ def server() -> Iterator[Server]:
         yield made
     finally:
         container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="session")
+def host_tools(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's own client tools, made to run on this host: for access ``host``.
+
+    They come out of the image with the libraries they need, loader included, so the host's own
+    distribution does not matter.
+    """
+    root = tmp_path_factory.mktemp("tools")
+    packed = subprocess.run(
+        ["docker", "exec", server.container.name, "sh", "-c", COLLECT],
+        capture_output=True,
+        check=True,
+        timeout=120,
+    )
+    subprocess.run(["tar", "-x", "-C", root], input=packed.stdout, check=True, timeout=120)
+    folder = root / "bin"
+    folder.mkdir()
+    for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_amcheck"):
+        (folder / tool).write_text(
+            f'#!/bin/sh\nexec {root}/loader --argv0 {folder}/{tool} --library-path {root}/lib {root}/tools/{tool} "$@"\n'
+        )
+        (folder / tool).chmod(0o755)
+    return folder
 
 
 @pytest.fixture

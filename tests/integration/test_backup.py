@@ -13,12 +13,14 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+import pyrage
 import pytest
 from ansible.module_utils.pmsops import (
     backup,
     canary,
     catalog,
     clients,
+    encryption,
     fingerprint,
     manifest,
     progress,
@@ -112,6 +114,34 @@ def test_a_single_file_can_be_asked_for(filled, settings):
     result = made(filled, replace(settings, format="custom"))
     dump_file = sets.resolve(Path(result["set"])).dump
     assert dump_file.read_bytes()[:5] == b"PGDMP"
+
+
+def test_tools_of_the_host_serve_as_well(filled, settings, host_tools):
+    on_host = replace(filled, access="host", bin_dir=str(host_tools), container=None)
+    folder = Path(made(on_host, settings)["set"])
+    sets.check(sets.resolve(folder), settings.keys)
+    assert manifest.read(folder)["dump"]["compression"] == "zstd:1"
+
+
+def test_the_password_is_in_no_argument_list_while_a_backup_runs(filled, settings, host_tools):
+    stop, seen = threading.Event(), set()
+
+    def watch():
+        while not stop.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.add(path.read_bytes())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        made(filled, settings)
+        made(replace(filled, access="host", bin_dir=str(host_tools)), settings)
+    finally:
+        stop.set()
+        watcher.join()
+    assert any(b"pg_dump\0" in line for line in seen)
+    assert not [line for line in seen if filled.password.encode() in line]
 
 
 def test_the_plan_changes_nothing(filled, settings, tmp_path):
@@ -355,12 +385,17 @@ def test_a_terminated_run_cleans_up_itself(filled, settings):
     assert leftovers(settings) == []
 
 
-def dump_under_way(settings):
-    """Wait until pg_dump's sidecar runs; return it."""
+def dump_under_way(server):
+    """Wait until pg_dump's sidecar works on this server; return it."""
     engine = clients.engine()
     for _ in range(500):
-        if list(settings.root.glob(".partial-*/*.pgdump")):
-            return engine.containers.list(filters={"label": clients.SIDECAR_LABEL})
+        for each in engine.containers.list(filters={"label": clients.SIDECAR_LABEL}):
+            if (
+                each.attrs["Config"]["Entrypoint"] == ["pg_dump"]
+                and each.attrs["Config"]["Cmd"] != ["--version"]
+                and each.attrs["HostConfig"]["NetworkMode"] == f"container:{server.container.id}"
+            ):
+                return each
         time.sleep(0.01)
     raise TimeoutError
 
@@ -381,7 +416,7 @@ def in_background(database, settings):
 
     def run():
         try:
-            made(database, settings)
+            caught.append(made(database, settings))
         except OpsError as exc:
             caught.append(exc)
 
@@ -390,11 +425,9 @@ def in_background(database, settings):
     return thread, caught
 
 
-def test_a_killed_pg_dump_leaves_no_set(large, settings):
+def test_a_killed_pg_dump_leaves_no_set(server, large, settings):
     thread, caught = in_background(large, replace(settings, canary=False))
-    for sidecar in dump_under_way(settings):
-        if "pg_dump" in (sidecar.attrs["Config"]["Entrypoint"] or []):
-            sidecar.kill()
+    dump_under_way(server).kill()
     thread.join()
     assert [error.code for error in caught] == ["clients.failed"]
     assert "status 137" in str(caught[0])
@@ -403,13 +436,66 @@ def test_a_killed_pg_dump_leaves_no_set(large, settings):
 
 def test_a_restarted_database_leaves_no_set(server, large, settings):
     thread, caught = in_background(large, replace(settings, canary=False))
-    dump_under_way(settings)
+    dump_under_way(server)
     server.psql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         f" WHERE datname = '{large.name}' AND pid <> pg_backend_pid()"
     )
     thread.join()
     assert [error.code for error in caught] == ["database.unreachable"]
+    assert leftovers(settings) == []
+
+
+# --- Encryption -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def identity(tmp_path):
+    """An identity file and its public key, as age-keygen writes them."""
+    pair = pyrage.x25519.Identity.generate()
+    path = tmp_path / "identity.txt"
+    path.write_text(f"# public key: {pair.to_public()}\n{pair}\n")
+    return path, str(pair.to_public())
+
+
+@pytest.mark.parametrize("access", ["container", "host"])
+def test_an_encrypted_set_shows_nothing_and_gives_all_to_its_identity(
+    filled, settings, identity, access, host_tools
+):
+    path, public = identity
+    if access == "host":
+        filled = replace(filled, access="host", bin_dir=str(host_tools))
+    folder = Path(made(filled, replace(settings, recipients=(public,)))["set"])
+    backup_set = sets.resolve(folder)
+    sets.check(backup_set, settings.keys)
+    names = [name for name in sets.walk(folder) if name != manifest.NAME]
+    assert all(name.endswith(".age") for name in names)
+    for name in names:
+        assert (folder / name).read_bytes().startswith(b"age-encryption.org/v1")
+        assert b"position 1" not in (folder / name).read_bytes()
+    with encryption.decrypted(backup_set.dump, path) as stream:
+        assert stream.read().startswith(b"PGDMP")
+    (csv,) = folder.glob("positions_*.csv.age")
+    with encryption.decrypted(csv, path) as stream:
+        assert b"position 1" in stream.read()
+
+
+def test_another_identity_gets_nothing(filled, settings, identity, tmp_path):
+    folder = Path(made(filled, replace(settings, recipients=(identity[1],)))["set"])
+    other = tmp_path / "other.txt"
+    other.write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    with (
+        pytest.raises(OpsError) as caught,
+        encryption.decrypted(sets.resolve(folder).dump, other) as stream,
+    ):
+        stream.read()
+    assert caught.value.code == "encryption.refused"
+
+
+def test_a_bad_recipient_is_named_before_anything_is_written(filled, settings):
+    with pytest.raises(OpsError, match="age1nonsense") as caught:
+        made(filled, replace(settings, recipients=("age1nonsense",)))
+    assert caught.value.code == "encryption.recipient"
     assert leftovers(settings) == []
 
 

@@ -1,0 +1,66 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from ansible.module_utils.pmsops import manifest, metrics, sets
+
+ENDED = datetime(2026, 11, 22, 6, 0, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two sets, of which the older one was proved."""
+    for day, size in (("21", 100), ("22", 90)):
+        folder = tmp_path / f"2026-11-{day}_0600"
+        folder.mkdir()
+        document = {field: {} for field in manifest.REQUIRED} | {
+            "schema_version": 1,
+            "snapshot_at": f"2026-11-{day}T06:00:00Z",
+            "totals": {"bytes": size, "rows": size * 10},
+        }
+        (folder / "manifest.json").write_text(json.dumps(document))
+    sets.mark_verified(tmp_path / "2026-11-21_0600", {})
+    return tmp_path
+
+
+def values(root, reason):
+    gauges = metrics.backup_gauges(root, 'm"x', reason=reason, ended_at=ENDED, duration_seconds=9.5)
+    text = metrics.render(gauges)
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_a_good_run_reports_its_set_and_the_one_before(root):
+    found = values(root, "ok")
+    label = '{database="m\\"x"}'
+    assert found[f"pms_backup_size_bytes{label}"] == "90"
+    assert found[f"pms_backup_previous_size_bytes{label}"] == "100"
+    assert found[f"pms_backup_rows{label}"] == "900"
+    assert found['pms_backup_last_run_success{database="m\\"x",reason="ok"}'] == "1"
+    newest, proved = (
+        float(found[f"pms_backup_last_{what}_timestamp_seconds{label}"])
+        for what in ("success", "verified")
+    )
+    assert newest - proved == 86400
+
+
+def test_a_failed_run_says_why_and_keeps_the_last_success(root):
+    found = values(root, "disk.full")
+    assert found['pms_backup_last_run_success{database="m\\"x",reason="disk.full"}'] == "0"
+    assert 'pms_backup_last_success_timestamp_seconds{database="m\\"x"}' in found
+
+
+def test_without_any_set_there_is_no_success_to_report(tmp_path):
+    found = values(tmp_path, "database.unreachable")
+    assert not any("last_success" in name or "size" in name for name in found)
+    assert found['pms_backup_sets{database="m\\"x"}'] == "0"
+
+
+def test_the_file_is_replaced_and_readable(root, tmp_path):
+    gauges = metrics.backup_gauges(root, "m", reason="ok", ended_at=ENDED, duration_seconds=1)
+    path = metrics.write(tmp_path / "textfile", gauges)
+    metrics.write(tmp_path / "textfile", gauges)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [each.name for each in path.parent.iterdir()] == ["pms_backup.prom"]
