@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_gate
+short_description: Run every check of a checklist at once and give a verdict
+description:
+  - Asks all probes of a checklist concurrently, each with a time-out that really ends it, and
+    judges their answers by the checklist's expectations.
+  - A blocker that fails, or that could not be evaluated, makes a no-go. So does nothing else.
+  - A no-go is a result and no error, so that evidence can be written of it; assert on RV(verdict).
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api]
+attributes:
+  check_mode:
+    description: The module only looks, so it does the same.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+options:
+  checklist:
+    description: The checklist, or the path of its YAML or JSON file on the managed host.
+    type: raw
+    required: true
+  sections:
+    description: Ids of the sections to run, with what their checks need elsewhere. Empty means all.
+    type: list
+    elements: str
+    default: []
+  variables:
+    description: Values for the names that the checklist writes as C(${name}).
+    type: dict
+    default: {}
+  facts:
+    description: Results of steps that ran before, such as C(smoke) of M(pms_smoke_test).
+    type: dict
+    default: {}
+  attestations:
+    description:
+      - What people vouch for, with the lists C(attestations) and C(waivers), or the path of such a
+        YAML or JSON file on the managed host.
+      - An expired, future-dated or nameless entry, or one of an unknown check, is an error.
+    type: raw
+  dagster_url:
+    description: Base URL of Dagster. Empty makes the checks that need it unknown.
+    type: str
+  grafana:
+    description: Where Grafana is and who asks it. Empty makes the checks that need it unknown.
+    type: dict
+    suboptions:
+      url:
+        description: Base URL.
+        type: str
+      username:
+        description: User; empty asks without one.
+        type: str
+      password:
+        description: The user's password.
+        type: str
+  compose_project:
+    description: Compose project of the containers that the checklist names by service.
+    type: str
+  app_dir:
+    description: A checkout of the PMS, for the checks that run its scripts.
+    type: path
+  backup_root:
+    description: Folder of the backup sets.
+    type: path
+  evidence_root:
+    description: Folder of the evidence ledger.
+    type: path
+  workers:
+    description: Probes that run at the same time. One that hangs makes room for another.
+    type: int
+    default: 8
+  deadline_seconds:
+    description: Seconds for the whole gate. What is unfinished then is unknown.
+    type: float
+    default: 120.0
+"""
+
+EXAMPLES = r"""
+- name: Check everything
+  pms_gate:
+    checklist: "{{ lookup('ansible.builtin.file', 'checklist.yml') | from_yaml }}"
+    database: "{{ pms_database }}"
+    redis: "{{ pms_redis }}"
+    api: "{{ pms_api }}"
+  register: __golive_gate
+
+- name: Stop unless the system may go live
+  ansible.builtin.assert:
+    that: __golive_gate.verdict == "go"
+    fail_msg: "{{ __golive_gate.blocking | join(', ') }}"
+"""
+
+RETURN = r"""
+verdict: {description: Go or no-go., returned: success, type: str, sample: go}
+exit_code: {description: The verdict as an exit status., returned: success, type: int, sample: 0}
+blocking:
+  description: Ids of the checks that make it a no-go.
+  returned: success
+  type: list
+  elements: str
+  sample: [infra.redis.ping]
+counts:
+  description: Number of checks by status, and of flaky ones.
+  returned: success
+  type: dict
+  sample: {pass: 61, fail: 0, unknown: 0, waived: 0, attested: 5, flaky: 0}
+results:
+  description: Each check with its status, finding, remedy and duration.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {id: infra.redis.ping, severity: blocker, status: pass, finding: reply is PONG, seconds: 0.01}
+sections:
+  description: The sections that were run, each with its counts.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{id: infrastructure, title: Infrastructure, counts: {pass: 17, fail: 0}}]
+table:
+  description: The results as lines for a terminal, what is wrong last.
+  returned: success
+  type: list
+  elements: str
+  sample: ["GO: 61 passed, 5 attested in 1.9 s."]
+title: {description: The checklist's title., returned: success, type: str, sample: Go-live}
+partial:
+  description: Whether sections were left out.
+  returned: success
+  type: bool
+  sample: false
+started_at:
+  description: When the gate began.
+  returned: success
+  type: str
+  sample: "2026-11-23T09:00:00Z"
+duration_seconds:
+  description: How long all probes took.
+  returned: success
+  type: float
+  sample: 1.9
+checklist_sha256:
+  description: By what evidence names the checklist.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Correct it.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: gate.checklist}
+"""
+
+from datetime import UTC, datetime
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import gate, specs, terminal
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.probes.context import Settings
+
+GRAFANA = {
+    "url": {"type": "str"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+}
+SPEC = {
+    "checklist": {"type": "raw", "required": True},
+    "database": specs.database(),
+    "redis": specs.redis(),
+    "api": specs.api(),
+    "grafana": {"type": "dict", "options": GRAFANA},
+    "dagster_url": {"type": "str"},
+    "compose_project": {"type": "str"},
+    "app_dir": {"type": "path"},
+    "backup_root": {"type": "path"},
+    "evidence_root": {"type": "path"},
+    "sections": {"type": "list", "elements": "str", "default": []},
+    "variables": {"type": "dict", "default": {}},
+    "facts": {"type": "dict", "default": {}},
+    "attestations": {"type": "raw"},
+    "workers": {"type": "int", "default": 8},
+    "deadline_seconds": {"type": "float", "default": 120.0},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Run the gate and say what it found."""
+    params = module.params
+    places = ("dagster_url", "compose_project", "app_dir", "backup_root", "evidence_root")
+    services = ("database", "redis", "api", "grafana", "facts")
+    settings = Settings(
+        now=datetime.now(UTC),
+        **{name: params[name] or {} for name in services},
+        **{name: params[name] or "" for name in places},
+    )
+    options = gate.Options(
+        sections=params["sections"],
+        variables=params["variables"],
+        attestations=params["attestations"],
+        workers=params["workers"],
+        deadline_seconds=params["deadline_seconds"],
+        secrets=frozenset(module.no_log_values),
+    )
+    found = gate.run(params["checklist"], settings, options)
+    return {"changed": False, "table": terminal.table(found), **found}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at the room on a file system of the managed host."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.module_utils.pmsops.probes import Deadline, Failed
+from ansible.module_utils.pmsops.probes.context import Context, one_line
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return the free and total room of the file system that holds the path."""
+    try:
+        found = os.statvfs(params["path"])
+    except OSError as exc:
+        raise Failed(one_line(exc)) from exc
+    return {
+        "free_bytes": found.f_bavail * found.f_frsize,
+        "total_bytes": found.f_blocks * found.f_frsize,
+        "free_percent": round(100 * found.f_bavail / found.f_blocks, 1) if found.f_blocks else 0.0,
+        # Some file systems count no inodes, and never run out of them.
+        "inodes_free_percent": round(100 * found.f_favail / found.f_files, 1)
+        if found.f_files
+        else 100.0,
+    }

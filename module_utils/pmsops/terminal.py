@@ -1,0 +1,99 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gate's results as a table for a terminal: sections first, failures last."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+MARKS = {
+    "pass": "ok",
+    "fail": "FAIL",
+    "unknown": "UNKNOWN",
+    "waived": "WAIVED",
+    "attested": "attested",
+}
+ORDER = ("waived", "unknown", "fail")
+WIDTH = 100
+MARK_WIDTH = 8
+
+
+def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
+    """Return the lines: every section with its checks, then what is wrong, then the verdict."""
+    lines: list[str] = []
+    results = gate["results"]
+    for section in gate["sections"]:
+        mine = [result for result in results if result["section"] == section["id"]]
+        good = sum(result["status"] in ("pass", "attested") for result in mine)
+        lines += ["", f"{section['title']}  {good} of {len(mine)}"]
+        lines += [_line(result) for result in mine]
+    wrong = [result for result in results if result["status"] in ORDER]
+    if wrong:
+        lines += ["", "What is not right"]
+        for result in sorted(wrong, key=_urgency):
+            lines += _explained(result)
+    lines += ["", *verdict(gate)]
+    if report:
+        lines.append(f"Report: {report}")
+    return lines[1:]
+
+
+def verdict(gate: dict[str, Any]) -> list[str]:
+    """Return the verdict with the numbers that it rests on."""
+    counts = gate["counts"]
+    numbers = ", ".join(
+        f"{counts[status]} {name}"
+        for status, name in (
+            ("pass", "passed"),
+            ("attested", "attested"),
+            ("waived", "waived"),
+            ("unknown", "unknown"),
+            ("fail", "failed"),
+        )
+        if counts[status]
+    )
+    flaky = f" ({counts['flaky']} flaky)" if counts.get("flaky") else ""
+    partial = " This run covered only some sections." if gate.get("partial") else ""
+    blocking = len(gate["blocking"])
+    because = f" because of {blocking} blocker{'s' if blocking != 1 else ''}" if blocking else ""
+    return [
+        f"{gate['verdict'].upper()}{because}: {numbers}{flaky}"
+        f" in {gate['duration_seconds']:.1f} s.{partial}"
+    ]
+
+
+def _line(result: dict[str, Any]) -> str:
+    mark = MARKS[result["status"]]
+    text = f"  {mark:<{MARK_WIDTH}} {result['title']}"
+    if result["status"] in ("pass", "attested") and result["finding"]:
+        text += f": {result['finding']}"
+    if result["flaky"]:
+        text += f" (flaky: passed at try {result['attempts']})"
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
+
+
+def _urgency(result: dict[str, Any]) -> tuple[int, int, bool]:
+    """Order by what stops the go-live; what only waits for another check comes before its cause."""
+    severity = ("info", "warning", "blocker").index(result["severity"])
+    return (
+        0 if result["status"] == "waived" else 1 + severity,
+        ORDER.index(result["status"]),
+        not result["needs"],
+    )
+
+
+def _explained(result: dict[str, Any]) -> list[str]:
+    mark = MARKS[result["status"]]
+    lines = [f"  {mark:<{MARK_WIDTH}} {result['title']}  [{result['severity']}, {result['id']}]"]
+    indent = " " * (MARK_WIDTH + 3)
+    lines += textwrap.wrap(
+        result["finding"], WIDTH, initial_indent=indent, subsequent_indent=indent
+    )
+    if result["status"] == "waived":
+        waiver = result["waiver"]
+        text = f"Waived by {waiver['who']} until {waiver['until']}: {waiver['why']}"
+    elif result["needs"]:
+        return lines  # its cause is explained itself
+    else:
+        text = f"-> {result['remedy']}"
+    return lines + textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
