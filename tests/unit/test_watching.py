@@ -1,0 +1,81 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+
+from ansible.module_utils.pmsops.progress import Progress, describe
+from ansible.module_utils.pmsops.watching import Watcher
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def watched(tmp_path, *, terminal):
+    clock, shown = Clock(), []
+    path = tmp_path / "backup.progress"
+
+    def read():
+        return path.read_bytes() if path.exists() else b""
+
+    watcher = Watcher(
+        read, lambda text, newline: shown.append((text, newline)), terminal=terminal, now=clock
+    )
+    return clock, shown, Progress(path, now=clock), watcher
+
+
+def test_a_log_gets_a_line_for_each_phase_and_one_every_thirty_seconds(tmp_path):
+    clock, shown, progress, watcher = watched(tmp_path, terminal=False)
+    watcher.look()
+    assert shown == []
+    with progress.phase("dump", total=1000):
+        for second in range(61):
+            clock.now = 100.0 + second
+            progress.update(10 * second)
+            watcher.look()
+    assert [text.split(",")[0] for text, _ in shown] == ["  dump"] * 3
+    assert "600 B of about 1.0 kB, 10 B/s, about 40 s left, 60 s so far" in shown[-1][0]
+    with progress.phase("checksums", total=3, unit="files"):
+        watcher.look()
+    assert shown[-1] == ("  checksums, 0 of 3 files, 60 s so far", True)
+
+
+def test_a_terminal_gets_one_line_redrawn_and_wiped(tmp_path):
+    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    with progress.phase("dump", total=1000):
+        for second in range(3):
+            clock.now += second
+            watcher.look()
+    watcher.close()
+    assert len(shown) == 4
+    assert all(text.startswith("\r\x1b[K") and not newline for text, newline in shown)
+    assert shown[-1] == ("\r\x1b[K", False)
+
+
+def test_a_phase_that_runs_twice_adds_its_times(tmp_path):
+    clock, _, progress, _ = watched(tmp_path, terminal=False)
+    for _ in range(2):
+        with progress.phase("sync"):
+            clock.now += 1.5
+    assert progress.seconds == {"sync": 3.0}
+
+
+def test_the_file_is_gone_when_nothing_runs(tmp_path):
+    _, _, progress, _ = watched(tmp_path, terminal=False)
+    with progress.phase("sync"):
+        assert (tmp_path / "backup.progress").exists()
+    progress.close()
+    assert not (tmp_path / "backup.progress").exists()
+
+
+def test_an_unknown_total_is_not_guessed():
+    state = {
+        "phase": "dump", "done": 0, "total": 0, "unit": "bytes", "phase_seconds": 1,
+        "elapsed_seconds": 1,
+    }  # fmt: skip
+    assert describe(state) == "dump, 1 s so far"
+    assert json.dumps(state)
