@@ -13,6 +13,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pyrage
 import pytest
 from ansible.module_utils.pmsops import (
@@ -30,6 +31,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 
 from .conftest import PROJECT, execute
 
+SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
 SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
@@ -81,6 +83,7 @@ def test_a_set_is_complete_signed_and_says_what_was_in_the_database(filled, sett
     backup_set = sets.resolve(folder)
     assert sets.check(backup_set, settings.keys)["bytes"] == result["size_bytes"]
     document = backup_set.manifest
+    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text()))
     assert document["contents"] == contents(filled)
     assert document["facts"]["hypertables"]["public.md"]["chunks"] == 7
     assert "CREATE ROLE macro_user" in (folder / "globals.sql").read_text()
