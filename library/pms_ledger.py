@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_ledger
+short_description: Add a line to the evidence ledger, or check its chain
+description:
+  - Appends one line to C(ledger.jsonl), under a lock and synced to the disk. Each line carries the
+    SHA-256 of the line before, and C(ledger.head) pins the last one.
+  - Without O(kind) it only checks the chain.
+  - C(scripts/verify_ledger.py) checks a chain anywhere, with nothing but Python.
+author: Operations team (@ops)
+attributes:
+  check_mode:
+    description: Checks the chain and adds nothing.
+    support: full
+  diff_mode:
+    description: The line is in RV(line).
+    support: none
+  idempotent:
+    description: Each run adds a line of its own.
+    support: none
+options:
+  evidence_root:
+    description: Folder of the ledger. Made with mode 0700 where it is missing.
+    type: path
+    required: true
+  kind:
+    description: What happened. Without it nothing is added.
+    type: str
+    choices: [gate, backup, restore, swap, rollback, drill, incident, waiver, signoff]
+  record:
+    description: What is to be remembered of it. Never a secret.
+    type: dict
+    default: {}
+  head:
+    description:
+      - Hash of a line, or its first 12 or more digits, that was pinned elsewhere and has to be in
+        the chain.
+    type: str
+  strict:
+    description: Fail where the chain is broken.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Remember the drill
+  pms_ledger:
+    evidence_root: /var/lib/pms-ops/evidence
+    kind: drill
+    record: {set: 2026-11-22_0600, proved: true, rto_seconds: 41.2, rpo_seconds: 3600}
+
+- name: Stop where history was altered
+  pms_ledger:
+    evidence_root: /var/lib/pms-ops/evidence
+    head: 5f3c1e0a9b77
+    strict: true
+"""
+
+RETURN = r"""
+line:
+  description: Number of the new line; null without one.
+  returned: success
+  type: int
+  sample: 42
+sha256:
+  description: Hash of the last line. Keep it elsewhere to pin the chain.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+lines: {description: Lines of the ledger., returned: success, type: int, sample: 42}
+problems:
+  description: What is wrong with the chain, the first bad line first.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+notes:
+  description: What is worth knowing and no fault, such as the trace of a killed writer.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: ledger.broken}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import ledger
+from ansible.module_utils.pmsops.errors import OpsError
+
+SPEC = {
+    "evidence_root": {"type": "path", "required": True},
+    "kind": {"type": "str", "choices": list(ledger.KINDS)},
+    "record": {"type": "dict", "default": {}},
+    "head": {"type": "str"},
+    "strict": {"type": "bool", "default": False},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Add the line, if there is one to add, and say whether the chain is whole."""
+    params = module.params
+    root = Path(params["evidence_root"])
+    added = None
+    if params["kind"] and not module.check_mode:
+        added = ledger.append(root, params["kind"], params["record"], now=datetime.now(UTC))
+    chain = ledger.inspect(root, head=params["head"])
+    if chain.problems and params["strict"]:
+        module.fail_json(
+            msg=f"The evidence ledger in {root} is damaged: {chain.problems[0]}.",
+            remedy="Compare it with a copy kept elsewhere; scripts/verify_ledger.py reads both.",
+            code="ledger.broken",
+            problems=list(chain.problems),
+        )
+    return {
+        "changed": bool(params["kind"]),
+        "line": added["seq"] if added else None,
+        "sha256": chain.sha256,
+        "lines": chain.lines,
+        "problems": list(chain.problems),
+        "notes": list(chain.notes),
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, problems=[])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
