@@ -66,6 +66,11 @@ as_of:
   returned: success
   type: str
   sample: '2026-11-20'
+today:
+  description: Today in São Paulo.
+  returned: success
+  type: str
+  sample: '2026-11-23'
 remedy:
   description: The operator's next step.
   returned: failure
@@ -106,6 +111,7 @@ def run(module: AnsibleModule) -> dict:
         "changed": before != after,
         "ports": after["ports"],
         "new_secrets": sorted(set(after["secrets"]) - set(before["secrets"])),
+        "today": today.isoformat(),
         "as_of": b3.previous_business_day(today).isoformat(),
     }
 

@@ -17,6 +17,7 @@ from dagster import (
     Failure,
     OpExecutionContext,
     ScheduleDefinition,
+    in_process_executor,
     job,
     op,
 )
@@ -139,6 +140,7 @@ def weekdays(name: str, of: object, hour: int, minute: int = 0) -> ScheduleDefin
 
 
 defs = Definitions(
+    executor=in_process_executor,  # a process for each op would cost seconds, and gain nothing here
     jobs=[bronze_ingest, daily_pipeline, pms_eod_pipeline, pms_preopen_pipeline],
     schedules=[
         weekdays("daily_pipeline_schedule", daily_pipeline, 9),
