@@ -1,0 +1,146 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_smoke_test
+short_description: Trade a small, tagged day through the PMS and undo it
+description:
+  - Opens a position, marks it to market, generates the morning pack and proposals, approves one,
+    rejects one, closes the position, and checks after each step the answer, the journal and
+    whether the write reached the database.
+  - Works in an instrument of its own (C(NDF_PMS_OPS_SMOKE)) and tags all that it makes. Nothing is
+    deleted. Whatever it opened is closed at the end, also after an error, and what an
+    interrupted test left is closed by the next one.
+  - The journal keeps the entries, since it is immutable; the book keeps the costs of the trades,
+    a few BRL.
+  - Does not fail when a step fails; RV(verdict) tells.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api]
+attributes:
+  check_mode:
+    description: Lists the steps as planned and asks the PMS nothing.
+    support: full
+  diff_mode:
+    description: There is no file or setting to show a difference of.
+    support: none
+  idempotent:
+    description: Each run trades anew.
+    support: none
+options:
+  allowed:
+    description:
+      - Whether this system may be traded on for a test. Without it nothing is done and the task
+        fails, so that nobody trades on production by mistake.
+    type: bool
+    default: false
+  deadline_seconds:
+    description: Seconds after which no further step is begun. The compensation still runs.
+    type: int
+    default: 120
+"""
+
+EXAMPLES = r"""
+- name: Trade a small day through the PMS
+  pms_smoke_test:
+    api: "{{ pms_api }}"
+    database: "{{ pms_database }}"
+    allowed: true
+  register: __smoke
+
+- name: Show what went wrong
+  ansible.builtin.debug:
+    var: __smoke.steps | rejectattr('status', 'eq', 'pass')
+"""
+
+RETURN = r"""
+steps:
+  description: What each step found, in the order they were taken.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id: {description: The step's name., returned: always, type: str, sample: open_stored}
+    title: {description: What it shows., returned: always, type: str, sample: Open a position}
+    status:
+      description: V(pass), V(fail), V(unknown), or V(planned) in check mode.
+      returned: always
+      type: str
+      sample: pass
+    finding: {description: What was seen., returned: always, type: str, sample: position 42}
+    seconds: {description: How long it took., returned: always, type: float, sample: 0.031}
+verdict:
+  description: V(pass) where every step passed, V(planned) in check mode, else V(fail).
+  returned: success
+  type: str
+  sample: pass
+failed:
+  description: The steps that did not pass.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+tag:
+  description: What marks everything that the test made.
+  returned: success
+  type: str
+  sample: pms-ops-smoke 20261123T015500Z 5d1f0c
+duration_seconds:
+  description: How long all of it took.
+  returned: success
+  type: float
+  sample: 1.9
+remedy:
+  description: The operator's next step.
+  returned: failure
+  type: str
+  sample: Set golive_smoke_test to true where a tagged, compensated test trade is allowed.
+code:
+  description: The error's stable name, as listed in docs/ERRORS.md.
+  returned: failure
+  type: str
+  sample: smoke.not_allowed
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import interrupts, smoke, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+
+def argument_spec() -> dict:
+    """Return the options."""
+    return {
+        "api": specs.api() | {"required": True},
+        "database": specs.database(),
+        "allowed": {"type": "bool", "default": False},
+        "deadline_seconds": {"type": "int", "default": 120},
+    }
+
+
+def run(module: AnsibleModule) -> dict:
+    """Trade, or say what would be traded."""
+    params = module.params
+    smoke.refuse_unless(params["allowed"], params["api"]["url"])
+    if module.check_mode:
+        return {"changed": True} | smoke.plan()
+    api = PmsApi(params["api"]["url"], params["api"]["username"], params["api"]["password"])
+    database = Database.from_options(params["database"])
+    with interrupts.raised():
+        result = smoke.run(api, database, deadline_seconds=params["deadline_seconds"])
+    return {"changed": True} | result
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
