@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_hold
+short_description: Keep a backup set whatever retention says
+description:
+  - A set that is held is never deleted by retention, until the hold is lifted.
+author: Operations team (@ops)
+attributes:
+  check_mode:
+    description: Says whether something would change.
+    support: full
+  diff_mode:
+    description: Shows the hold before and after.
+    support: full
+  idempotent:
+    description: A set that is held for the same reason already is left as it is.
+    support: full
+options:
+  set:
+    description: Folder of the set.
+    type: path
+    required: true
+  state:
+    description: V(present) holds the set, V(absent) lifts the hold.
+    type: str
+    choices: [present, absent]
+    default: present
+  reason:
+    description: Why it is held, and for whom. Required with O(state=present).
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Keep the set of the year's end
+  pms_hold:
+    set: /var/backups/pms/2026-12-30_2100
+    reason: Annual accounts, asked for by the auditor
+"""
+
+RETURN = r"""
+held:
+  description: Whether the set is held now.
+  returned: success
+  type: bool
+  sample: true
+remedy:
+  description: The operator's next step.
+  returned: failure
+  type: str
+  sample: Name a set's folder below backup_root, or its dump.
+code:
+  description: The error's stable name, as listed in docs/ERRORS.md.
+  returned: failure
+  type: str
+  sample: manifest.missing
+"""
+
+import json
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import files, manifest, sets
+from ansible.module_utils.pmsops.errors import OpsError
+
+
+def run(module: AnsibleModule) -> dict:
+    """Bring the hold into the wanted state and say what changed."""
+    folder = Path(module.params["set"])
+    manifest.read(folder)  # only a finished set can be held
+    path = folder / sets.HOLD
+    before = path.read_text() if path.exists() else ""
+    held = module.params["state"] == "present"
+    after = json.dumps({"reason": module.params["reason"]}) + "\n" if held else ""
+    if before != after and not module.check_mode:
+        if held:
+            files.replace(path, after.encode())
+        else:
+            path.unlink()
+    return {"changed": before != after, "held": held, "diff": {"before": before, "after": after}}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(
+        {
+            "set": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "reason": {"type": "str"},
+        },
+        required_if=[("state", "present", ["reason"])],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
