@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev golive lab lab-down test lint docs lock
+.PHONY: help setup setup-dev golive lab lab-down test lint docs bench lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ lint: setup-dev ## Run the linters
 
 docs: setup ## Render docs/ and the README.md of each role
 	@ansible-playbook playbooks/docs.yml
+
+bench: setup-dev ## Measure on a lab of its own; exits 1 where a bar is missed
+	@python -m bench
 
 lock: setup-dev ## Lock requirements/*.in anew
 	@scripts/lock.sh

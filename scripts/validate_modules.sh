@@ -40,6 +40,7 @@ find "$root/plugins" -name '*.py' -exec sed -i -E \
     {} +
 find "$root/plugins/modules" -name '*.py' -exec sed -i -E \
     -e '/^extends_documentation_fragment:/s/\bpmsops(\.[a-z_]+)?\b/pms.ops.pmsops\1/g' \
+    -e 's/\bM\(pms_/M(pms.ops.pms_/g' \
     -e '/^extends_documentation_fragment:$/,/^[a-z]/s/^( +- )pmsops/\1pms.ops.pmsops/' {} +
 
 validator=$("$python" - <<'PY'
