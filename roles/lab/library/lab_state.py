@@ -6,7 +6,8 @@ DOCUMENTATION = r"""
 module: lab_state
 short_description: Keep the ports and secrets of the lab
 description:
-  - Makes the state file at the first start, with free ports and random secrets, readable by its owner alone.
+  - Makes the state file at the first start, with free ports and random secrets.
+  - The file is readable by its owner alone.
   - Later only checks that nobody else has taken a recorded port.
   - Returns no secret.
 author: Operations team (@ops)
@@ -29,6 +30,10 @@ options:
     type: list
     elements: str
     required: true
+  code:
+    description: Folders of code that services run, by name.
+    type: dict
+    default: {}
   wanted_ports:
     description: Ports to use instead of free ones, by service.
     type: dict
@@ -66,6 +71,11 @@ as_of:
   returned: success
   type: str
   sample: '2026-11-20'
+code:
+  description: A hash of each folder's files, by name.
+  returned: success
+  type: dict
+  sample: {pms: 7d865e959b246691}
 today:
   description: Today in São Paulo.
   returned: success
@@ -111,6 +121,10 @@ def run(module: AnsibleModule) -> dict:
         "changed": before != after,
         "ports": after["ports"],
         "new_secrets": sorted(set(after["secrets"]) - set(before["secrets"])),
+        "code": {
+            name: lab_state.fingerprint(Path(folder))
+            for name, folder in module.params["code"].items()
+        },
         "today": today.isoformat(),
         "as_of": b3.previous_business_day(today).isoformat(),
     }
@@ -124,6 +138,7 @@ def main() -> None:
         "ports": {"type": "list", "elements": "str", "required": True},
         # Names, not secrets
         "secret_names": {"type": "list", "elements": "str", "required": True, "no_log": False},
+        "code": {"type": "dict", "default": {}},
         "wanted_ports": {"type": "dict", "default": {}},
     }
     module = AnsibleModule(spec, supports_check_mode=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import re
@@ -141,7 +142,7 @@ def process_on(port: int, proc: Path = Path("/proc")) -> str:
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, proc)}
     for link in proc.glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(link) in sockets:
+            if str(link.readlink()) in sockets:
                 process = link.parts[-3]
                 name = (proc / process / "comm").read_text(encoding="utf-8").strip()
                 return f"{name} (process {process})"
@@ -161,6 +162,16 @@ def _listening_inodes(port: int, proc: Path) -> Iterable[str]:
             local, status, inode = fields[1], fields[3], fields[9]
             if status == "0A" and int(local.rpartition(":")[2], 16) == port:
                 yield inode
+
+
+def fingerprint(folder: Path) -> str:
+    """Return a hash of the names and contents of the files below a folder, caches apart."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(folder)}\0{content}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def store(path: Path, state: Mapping[str, Any]) -> None:
