@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_evidence
+short_description: Write the evidence of a gate's run
+description:
+  - Writes a folder for the run below O(evidence_root), with C(record.json), C(report.html),
+    C(checklist.md), C(junit.xml) and C(golive.prom), points C(latest) at it, and adds the run to
+    the evidence ledger.
+  - The folder appears when all its files are there.
+author: Operations team (@ops)
+attributes:
+  check_mode:
+    description: Writes nothing.
+    support: full
+  diff_mode:
+    description: Each run is new.
+    support: none
+  idempotent:
+    description: Each run leaves evidence of its own.
+    support: none
+options:
+  evidence_root:
+    description: Folder of the evidence. Made with mode 0700 where it is missing.
+    type: path
+    required: true
+  gate:
+    description: The registered result of M(pms_gate).
+    type: dict
+    required: true
+  backup_root:
+    description: Folder of the backup sets that the report draws.
+    type: path
+  system:
+    description: What the system is called and where it is, for the report. Never a secret.
+    type: dict
+    default: {}
+  targets:
+    description: The recovery targets to draw drills against.
+    type: dict
+    default: {}
+    suboptions:
+      rto_seconds:
+        description: Longest time to recover.
+        type: float
+      rpo_seconds:
+        description: Longest time of which data may be lost.
+        type: float
+"""
+
+EXAMPLES = r"""
+- name: Write the evidence
+  pms_evidence:
+    evidence_root: "{{ evidence_root }}"
+    backup_root: "{{ backup_root }}"
+    gate: "{{ __golive_gate }}"
+    system: {name: macro_trading}
+  register: __golive_evidence
+"""
+
+RETURN = r"""
+run: {description: Name of the run., returned: success, type: str, sample: 2026-11-23_090000}
+folder:
+  description: Folder of the run; null in check mode.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/2026-11-23_090000
+record:
+  description: The record of the run, as published in docs/schemas/record.schema.json.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/2026-11-23_090000/record.json
+report:
+  description: The page for people.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/2026-11-23_090000/report.html
+junit:
+  description: The results for a CI server.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/2026-11-23_090000/junit.xml
+checklist:
+  description: The checklist with its boxes ticked by fact.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/2026-11-23_090000/checklist.md
+prometheus:
+  description: The gauges for node_exporter's textfile collector.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/golive.prom
+record_sha256:
+  description: SHA-256 of the record, by which a sign-off names it.
+  returned: success
+  type: str
+  sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+ledger_line: {description: The run's line in the ledger., returned: success, type: int, sample: 42}
+ledger_sha256:
+  description: Hash of that line. Keep it elsewhere to pin the chain.
+  returned: success
+  type: str
+  sample: 5f3c1e0a9b77d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08e
+previous:
+  description: The run before, and what got better or worse since; null at the first run.
+  returned: success
+  type: dict
+  sample: {run: 2026-11-22_090000, verdict: go, better: [], worse: [], added: [], removed: []}
+table:
+  description: The results as lines for a terminal, with the path of the report.
+  returned: success
+  type: list
+  elements: str
+  sample: ["GO: 61 passed, 5 attested in 1.9 s."]
+verdict: {description: The gate's verdict., returned: success, type: str, sample: go}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: evidence.gate}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import evidence, terminal
+from ansible.module_utils.pmsops.errors import OpsError
+
+TARGETS = {"rto_seconds": {"type": "float"}, "rpo_seconds": {"type": "float"}}
+SPEC = {
+    "evidence_root": {"type": "path", "required": True},
+    "gate": {"type": "dict", "required": True},
+    "backup_root": {"type": "path"},
+    "system": {"type": "dict", "default": {}},
+    "targets": {"type": "dict", "default": {}, "options": TARGETS},
+}
+PLACES = (
+    *("run", "folder", "record", "report", "junit", "checklist", "prometheus"),
+    *("record_sha256", "ledger_line", "ledger_sha256", "previous"),
+)
+
+
+def run(module: AnsibleModule) -> dict:
+    """Write the evidence and say where it is."""
+    params = module.params
+    gate = params["gate"]
+    if module.check_mode:
+        written = dict.fromkeys(PLACES) | {"verdict": gate.get("verdict")}
+    else:
+        options = evidence.Options(
+            evidence_root=Path(params["evidence_root"]),
+            backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
+            system=params["system"],
+            targets={key: value for key, value in params["targets"].items() if value is not None},
+        )
+        written = evidence.write(gate, options, now=datetime.now(UTC))
+    return {"changed": True, "table": terminal.table(gate, report=written["report"]), **written}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report's charts, as SVG that takes its colours from the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDTH, HEIGHT = 560, 250
+MOST_LABELS = 6
+UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "bytes"))
+TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
+
+
+def of_backups(backups: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return the charts of size and duration, none where there is nothing to see yet."""
+    found = [entry for entry in backups if entry.get("size_bytes") is not None]
+    if not found:
+        return []
+    labels = [entry["snapshot_at"][:10] for entry in found]
+    factor, unit = _unit(max(entry["size_bytes"] for entry in found), UNITS)
+    sizes = [entry["size_bytes"] / factor for entry in found]
+    charts = [_chart("backup-size", f"Size of each set, {unit}", labels, [("size", sizes)])]
+    timed = [entry["duration_seconds"] for entry in found]
+    if any(seconds is not None for seconds in timed):
+        divisor, name = _unit(max(seconds or 0 for seconds in timed), TIMES)
+        values = [None if seconds is None else seconds / divisor for seconds in timed]
+        charts.append(
+            _chart("backup-time", f"Time each set took, {name}", labels, [("time", values)])
+        )
+    return charts
+
+
+def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[dict[str, str]]:
+    """Return the charts of the recovery time and the recovery point, each against its target."""
+    charts = []
+    for key, title in (("rto", "Time to recover"), ("rpo", "Data at stake (recovery point)")):
+        found = [entry for entry in drills if entry.get(f"{key}_seconds") is not None]
+        if not found:
+            continue
+        target = targets.get(f"{key}_seconds")
+        goals = [entry.get(f"{key}_target_seconds") or target for entry in found]
+        seconds = [entry[f"{key}_seconds"] for entry in found]
+        factor, unit = _unit(max(seconds), TIMES)
+        series = [(key.upper(), [value / factor for value in seconds])]
+        # A target far above everything measured would press the measurements flat.
+        shown = all(goal is not None and goal <= 4 * max(seconds) for goal in goals)
+        if shown:
+            series.append(("target", [goal / factor for goal in goals]))
+        goal = goals[-1]
+        text = f"{title}, {unit}" + (f" (target {duration(goal)})" if goal is not None else "")
+        charts.append(
+            _chart(f"drill-{key}", text, [e["at"][:10] for e in found], series, line=True)
+        )
+    return charts
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as people say it."""
+    if seconds is None:
+        return "unknown"
+    factor, unit = _unit(seconds, TIMES)
+    return f"{seconds / factor:.3g} {unit}"
+
+
+def size(count: float | None) -> str:
+    """Return a size as people say it."""
+    if count is None:
+        return "unknown"
+    factor, unit = _unit(count, UNITS)
+    return f"{count / factor:.3g} {unit}" if factor > 1 else f"{count:.0f} bytes"
+
+
+def _unit(largest: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+    return next((unit for unit in units if largest >= 1.5 * unit[0]), units[-1])
+
+
+def _chart(
+    name: str,
+    title: str,
+    labels: list[str],
+    series: list[tuple[str, list[float | None]]],
+    *,
+    line: bool = False,
+) -> dict[str, str]:
+    """Return ``{title, svg}``; the SVG has no script, no font and no colour of its own."""
+    import pygal
+    from pygal.style import Style
+
+    style = Style(
+        background="transparent",
+        plot_background="transparent",
+        foreground="var(--muted)",
+        foreground_strong="var(--ink)",
+        foreground_subtle="var(--line)",
+        opacity=".9",
+        opacity_hover="1",
+        transition="0s",
+        colors=("var(--accent)", "var(--warn)"),
+        font_family="inherit",
+        label_font_size=15,
+        major_label_font_size=15,
+        value_font_size=14,
+        guide_stroke_color="var(--line)",
+        major_guide_stroke_color="var(--line)",
+        guide_stroke_dasharray="0",
+        major_guide_stroke_dasharray="0",
+    )
+    kind = pygal.Line if line else pygal.Bar
+    chart = kind(
+        style=style,
+        width=WIDTH,
+        height=HEIGHT,
+        js=[],
+        show_legend=False,
+        disable_xml_declaration=True,
+        no_prefix=False,
+        print_values=False,
+        show_y_guides=True,
+        show_x_guides=False,
+        show_minor_x_labels=False,
+        margin=6,
+        range=(0, _top(series)),
+        y_labels_major_count=4,
+        show_minor_y_labels=False,
+        value_formatter=lambda value: f"{value:.3g}",
+        dots_size=4,
+        stroke_style={"width": 2.5},
+        truncate_label=-1,
+        spacing=8,
+    )
+    chart.uuid = name  # not random: equal data make an equal page
+    chart.x_labels = labels
+    step = max(1, -(-len(labels) // MOST_LABELS))
+    chart.x_labels_major = sorted({*labels[::-1][::step]})
+    for label, values in series:
+        chart.add(label, values, show_dots=label != "target")
+    return {"title": title, "svg": chart.render(is_unicode=True)}
+
+
+def _top(series: list[tuple[str, list[float | None]]]) -> float:
+    highest = max((value or 0.0) for _, values in series for value in values)
+    return highest * 1.15 or 1.0

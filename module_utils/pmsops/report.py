@@ -1,0 +1,114 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report: one HTML page that needs nothing else, made of a run's record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ansible.module_utils.pmsops import charts
+from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
+from ansible.module_utils.pmsops.report_template import TEMPLATE
+
+GOOD = frozenset({"pass", "attested"})
+WORDS = {
+    "pass": "passed",
+    "attested": "attested",
+    "waived": "waived",
+    "unknown": "unknown",
+    "fail": "failed",
+}
+MARKS = {"pass": "✓", "attested": "✓", "waived": "◇", "unknown": "?", "fail": "✗"}
+
+
+def page(record: dict[str, Any], digest: str) -> str:
+    """Return the page."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "local": local_time,
+        "duration": charts.duration,
+        "size": charts.size,
+        "seconds": _seconds,
+    }
+    history = record["history"]
+    drawn = {
+        "backups": charts.of_backups(history["backups"]),
+        "drills": charts.of_drills(history["drills"], record["targets"]),
+    }
+    for chart in (*drawn["backups"], *drawn["drills"]):
+        chart["svg"] = Markup(_quiet(chart["svg"]))  # noqa: S704 -- drawn here, of numbers and dates
+    return environment.from_string(TEMPLATE).render(
+        record=record,
+        digest=digest,
+        charts=drawn,
+        first=what_first(record["results"]),
+        attention=[r for r in record["results"] if _attention(r)],
+        waived=[r for r in record["results"] if r["status"] == "waived"],
+        attested=[r for r in record["results"] if r["status"] == "attested"],
+        good=sum(r["status"] in GOOD for r in record["results"]),
+        words=WORDS,
+        marks=MARKS,
+    )
+
+
+def what_first(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the blockers to see to, those first that hold most others up.
+
+    A check that only waits for another one is no cause, so it is not among them.
+    """
+    by_id = {result["id"]: result for result in results}
+    held: dict[str, set[str]] = {}
+    for result in results:
+        for cause in _causes(result, by_id, set()):
+            held.setdefault(cause, set()).add(result["id"])
+    found = [
+        {**result, "holds_up": len(held.get(result["id"], ()))}
+        for result in results
+        if result["status"] in ("fail", "unknown")
+        and not result["needs"]
+        and (result["severity"] == "blocker" or _holds_a_blocker(held.get(result["id"], ()), by_id))
+    ]
+    return sorted(found, key=lambda result: -result["holds_up"])
+
+
+def _causes(result: dict[str, Any], by_id: dict[str, Any], seen: set[str]) -> set[str]:
+    """Return the checks that a result in the end waits for."""
+    found: set[str] = set()
+    for need in result["needs"]:
+        if need in seen or need not in by_id:
+            continue
+        seen.add(need)
+        found |= _causes(by_id[need], by_id, seen) or {need}
+    return found
+
+
+def _holds_a_blocker(names: Any, by_id: dict[str, Any]) -> bool:
+    return any(by_id[name]["severity"] == "blocker" for name in names)
+
+
+def _attention(result: dict[str, Any]) -> bool:
+    """Tell whether a result stops nothing but deserves a look."""
+    wrong = result["status"] in ("fail", "unknown") and result["severity"] != "blocker"
+    return (wrong and not result["needs"]) or result["flaky"]
+
+
+def local_time(stamp: str) -> str:
+    """Return a time stamp as the business reads it."""
+    moment = datetime.fromisoformat(stamp).astimezone(BUSINESS_ZONE)
+    return moment.strftime("%d %B %Y, %H:%M").lstrip("0") + " (São Paulo)"
+
+
+def _seconds(value: float) -> str:
+    if value <= 0:
+        return ""
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _quiet(svg: str) -> str:
+    """Return a chart that assistive technology skips: the table beside it says the same."""
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
