@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from typing import Any
 
 WIDTH, HEIGHT = 560, 250
-MOST_LABELS = 6
+MOST_LABELS = 5
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "bytes"))
 TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
@@ -16,7 +18,7 @@ def of_backups(backups: list[dict[str, Any]]) -> list[dict[str, str]]:
     found = [entry for entry in backups if entry.get("size_bytes") is not None]
     if not found:
         return []
-    labels = [entry["snapshot_at"][:10] for entry in found]
+    labels = [_day(entry["snapshot_at"]) for entry in found]
     factor, unit = _unit(max(entry["size_bytes"] for entry in found), UNITS)
     sizes = [entry["size_bytes"] / factor for entry in found]
     charts = [_chart("backup-size", f"Size of each set, {unit}", labels, [("size", sizes)])]
@@ -49,7 +51,7 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
         goal = goals[-1]
         text = f"{title}, {unit}" + (f" (target {duration(goal)})" if goal is not None else "")
         charts.append(
-            _chart(f"drill-{key}", text, [e["at"][:10] for e in found], series, line=True)
+            _chart(f"drill-{key}", text, [_day(e["at"]) for e in found], series, line=True)
         )
     return charts
 
@@ -97,6 +99,7 @@ def _chart(
         transition="0s",
         colors=("var(--accent)", "var(--warn)"),
         font_family="inherit",
+        stroke_width=2.5,
         label_font_size=15,
         major_label_font_size=15,
         value_font_size=14,
@@ -105,6 +108,7 @@ def _chart(
         guide_stroke_dasharray="0",
         major_guide_stroke_dasharray="0",
     )
+    ticks = _ticks(max((value or 0.0) for _, values in series for value in values))
     kind = pygal.Line if line else pygal.Bar
     chart = kind(
         style=style,
@@ -119,24 +123,29 @@ def _chart(
         show_x_guides=False,
         show_minor_x_labels=False,
         margin=6,
-        range=(0, _top(series)),
-        y_labels_major_count=4,
-        show_minor_y_labels=False,
+        range=(0, ticks[-1]),
         value_formatter=lambda value: f"{value:.3g}",
         dots_size=4,
-        stroke_style={"width": 2.5},
         truncate_label=-1,
         spacing=8,
     )
     chart.uuid = name  # not random: equal data make an equal page
+    chart.y_labels = ticks
     chart.x_labels = labels
-    step = max(1, -(-len(labels) // MOST_LABELS))
-    chart.x_labels_major = sorted({*labels[::-1][::step]})
+    step = -(-len(labels) // MOST_LABELS)
+    chart.x_labels_major_every = step
     for label, values in series:
         chart.add(label, values, show_dots=label != "target")
     return {"title": title, "svg": chart.render(is_unicode=True)}
 
 
-def _top(series: list[tuple[str, list[float | None]]]) -> float:
-    highest = max((value or 0.0) for _, values in series for value in values)
-    return highest * 1.15 or 1.0
+def _ticks(highest: float) -> list[float]:
+    """Return round values from 0 to a little above the highest one, evenly apart."""
+    highest = highest * 1.05 or 1.0
+    power = 10.0 ** math.floor(math.log10(highest))
+    step = next(s * power for s in (0.2, 0.25, 0.5, 1.0, 2.0, 2.5) if s * power * 5 >= highest)
+    return [round(step * number, 10) for number in range(math.ceil(highest / step) + 1)]
+
+
+def _day(stamp: str) -> str:
+    return date.fromisoformat(stamp[:10]).strftime("%d %b").lstrip("0")

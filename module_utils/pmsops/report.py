@@ -34,6 +34,7 @@ def page(record: dict[str, Any], digest: str) -> str:
         "duration": charts.duration,
         "size": charts.size,
         "seconds": _seconds,
+        "code": _code,
     }
     history = record["history"]
     drawn = {
@@ -107,6 +108,20 @@ def _seconds(value: float) -> str:
     if value <= 0:
         return ""
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def _code(text: str) -> Any:
+    """Return a text in which what stands between back-ticks is set as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # an odd one out is only a character
+        return escape(text)
+    marked = [
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    ]
+    return Markup("").join(marked)
 
 
 def _quiet(svg: str) -> str:

@@ -88,7 +88,7 @@ ol.first h3 { margin: 0 0 .25rem; font-size: 1.0625rem; }
 .tag.bad { background: var(--bad-soft); color: var(--bad); }
 .tag.warn { background: var(--warn-soft); color: var(--warn); }
 .tag.good { background: var(--good-soft); color: var(--good); }
-details { font-size: .875rem; color: var(--muted); }
+details { font-size: .8125rem; color: var(--muted); }
 summary { cursor: pointer; width: max-content; padding: .15rem 0; }
 details p { margin: .2rem 0; }
 code { font: .875em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
@@ -108,6 +108,7 @@ th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px s
   vertical-align: top; overflow-wrap: normal; }
 th { color: var(--muted); font-weight: 550; }
 td.number, th.number { text-align: right; white-space: nowrap; }
+td.date { white-space: nowrap; }
 .strip { display: flex; flex-wrap: wrap; gap: 4px; margin: .5rem 0; padding: 0; list-style: none; }
 .strip li { width: 1.4rem; height: 1.4rem; line-height: 1.4rem; border-radius: 5px;
   text-align: center; font-size: .8125rem; font-weight: 700; }

@@ -22,19 +22,19 @@ BODY = """
 {{ words[result.status] }}, {{ result.severity }}</span>
 {% endif %}
 {% if result.flaky %}<span class="tag warn">flaky: try {{ result.attempts }}</span>{% endif %}
-{% if result.finding %}<div class="finding">{{ result.finding }}</div>{% endif %}
+{% if result.finding %}<div class="finding">{{ result.finding | code }}</div>{% endif %}
 {% if result.status == "waived" %}
 <div class="small">{{ result.waiver.who }}: {{ result.waiver.why }}</div>
 {% endif %}
 {% if result.status in ("fail", "unknown") and not result.needs %}
-<div class="todo small">{{ result.remedy }}</div>
+<div class="todo small">{{ result.remedy | code }}</div>
 {% endif %}
 <details>
 <summary>More<span class="hidden"> about {{ result.title }}</span></summary>
 <p><code>{{ result.id }}</code> · {{ result.severity }} · probe {{ result.probe }} · \
 {{ result.owner }} sees to it</p>
 {% if result.status in ("pass", "attested", "waived") %}
-<p>If it fails: {{ result.remedy }}</p>
+<p>If it fails: {{ result.remedy | code }}</p>
 {% endif %}
 </details>
 </div>
@@ -51,7 +51,9 @@ BODY = """
 <p>{{ good }} of {{ record.results | length }} checks are as they have to be, \
 and no blocker is open.</p>
 {% else %}
-<p>{{ record.blocking | length }} blocker{{ "s" if record.blocking | length != 1 }} open. \
+<p>{{ record.blocking | length }} blocker{{ "s are" if record.blocking | length != 1 else " is" }} \
+open{% if first | length < record.blocking | length %}, {{ first | length }} \
+cause{{ "s" if first | length != 1 }} behind them{% endif %}. \
 {{ good }} of {{ record.results | length }} checks are as they have to be.</p>
 {% endif %}
 {% if record.partial %}<p><strong>Only some sections were checked.</strong></p>{% endif %}
@@ -66,8 +68,8 @@ and no blocker is open.</p>
 {% for result in first %}
 <li>
 <h3><a href="#{{ result.id }}">{{ result.title }}</a></h3>
-<p>{{ result.finding }}</p>
-<p class="todo">{{ result.remedy }}</p>
+<p>{{ result.finding | code }}</p>
+<p class="todo">{{ result.remedy | code }}</p>
 <p class="small where">{{ result.owner }}{% if result.holds_up %} · {{ result.holds_up }} more \
 check{{ "s wait" if result.holds_up != 1 else " waits" }} for it{% endif %}</p>
 </li>
@@ -81,7 +83,7 @@ check{{ "s wait" if result.holds_up != 1 else " waits" }} for it{% endif %}</p>
 <h2 id="waived-blockers">Blockers that were waived</h2>
 <div class="notes red"><ul>
 {% for result in red %}
-<li><a href="#{{ result.id }}">{{ result.title }}</a>: {{ result.finding }}<br>\
+<li><a href="#{{ result.id }}">{{ result.title }}</a>: {{ result.finding | code }}<br>\
 Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</strong>: \
 {{ result.waiver.why }}</li>
 {% endfor %}
@@ -116,7 +118,7 @@ Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</stron
 <div class="notes"><ul>
 {% for result in attention %}
 <li><a href="#{{ result.id }}">{{ result.title }}</a>: \
-{% if result.flaky %}passed only at try {{ result.attempts }}{% else %}{{ result.finding }}\
+{% if result.flaky %}passed only at try {{ result.attempts }}{% else %}{{ result.finding | code }}\
 {% endif %}</li>
 {% endfor %}
 </ul></div>
@@ -181,7 +183,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 {% for result in waived %}
 <tr><td>{{ result.title }} <span class="tag \
 {{ 'bad' if result.severity == 'blocker' else 'warn' }}">{{ result.severity }}</span></td>\
-<td>{{ result.waiver.who }}</td><td>{{ result.waiver.until }}</td>\
+<td>{{ result.waiver.who }}</td><td class="date">{{ result.waiver.until }}</td>\
 <td>{{ result.waiver.why }}</td></tr>
 {% endfor %}
 </tbody></table></div>
@@ -230,7 +232,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 </tr></thead>
 <tbody>
 {% for entry in (record.history.drills | reverse | list)[:10] %}
-<tr><td>{{ entry.at[:10] }}</td><td>{{ entry.set }}</td>\
+<tr><td class="date">{{ entry.at[:10] }}</td><td>{{ entry.set }}</td>\
 <td>{{ "proved" if entry.proved else "failed" }}</td>\
 <td class="number">{{ entry.rto_seconds | duration }}</td>\
 <td class="number">{{ entry.rpo_seconds | duration }}</td></tr>
@@ -249,7 +251,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 <tbody>
 {% for result in attested %}
 <tr><td>{{ result.title }}</td><td>{{ result.attestation.who }}</td>\
-<td>{{ result.attestation.when }}</td></tr>
+<td class="date">{{ result.attestation.when }}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
