@@ -66,14 +66,18 @@ def listed(backup_root: Path) -> list[Path]:
 def newest(backup_root: Path, *, verified: bool = False) -> Path:
     """Return the newest set's folder, with *verified* the newest one that was proved.
 
-    :raises OpsError: set.none
+    :raises OpsError: set.none, set.none-verified
     """
     found = [path for path in listed(backup_root) if not verified or verification(path)]
+    if not found and verified:
+        raise OpsError(
+            f"{backup_root} holds no backup set that was ever restored and proved.",
+            "Run playbooks/drill.yml to prove the newest one.",
+            code="set.none-verified",
+        )
     if not found:
         raise OpsError(
-            f"{backup_root} holds no {'verified ' if verified else ''}backup set.",
-            "Run playbooks/drill.yml to prove one." if verified else "Run playbooks/backup.yml.",
-            code="set.none",
+            f"{backup_root} holds no backup set.", "Run playbooks/backup.yml.", code="set.none"
         )
     return found[-1]
 

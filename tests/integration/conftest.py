@@ -177,9 +177,8 @@ def host_tools(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = root / "bin"
     folder.mkdir()
     for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_amcheck"):
-        (folder / tool).write_text(
-            f'#!/bin/sh\nexec {root}/loader --argv0 {folder}/{tool} --library-path {root}/lib {root}/tools/{tool} "$@"\n'
-        )
+        loader = f"{root}/loader --argv0 {folder}/{tool} --library-path {root}/lib"
+        (folder / tool).write_text(f'#!/bin/sh\nexec {loader} {root}/tools/{tool} "$@"\n')
         (folder / tool).chmod(0o755)
     return folder
 

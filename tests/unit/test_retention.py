@@ -32,7 +32,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(histories, policies)
 def test_the_newest_the_newest_verified_and_the_held_always_stay(history, policy):
     keep = retention.plan(history, policy)
@@ -44,7 +44,7 @@ def test_the_newest_the_newest_verified_and_the_held_always_stay(history, policy
     assert {candidate.name for candidate in history if candidate.held} <= set(keep)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(histories, policies)
 def test_a_run_right_after_a_run_deletes_nothing_more(history, policy):
     keep = retention.plan(history, policy)
@@ -52,7 +52,7 @@ def test_a_run_right_after_a_run_deletes_nothing_more(history, policy):
     assert set(retention.plan(left, policy)) == set(keep)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(histories, policies, moments)
 def test_an_unverified_newcomer_never_pushes_a_verified_set_out(history, policy, moment):
     before = retention.plan(history, policy)
@@ -66,7 +66,7 @@ def test_an_unverified_newcomer_never_pushes_a_verified_set_out(history, policy,
             assert candidate.name in after
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(histories, policies)
 def test_a_more_generous_policy_keeps_whatever_a_meaner_one_keeps(history, policy):
     more = Policy(policy.last + 1, policy.daily + 1, policy.weekly + 1, policy.monthly + 1)

@@ -1,0 +1,107 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The errors that the code can report, read from the code: for docs/ERRORS.md."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+DOCUMENTATION = r"""
+name: pms_error_codes
+short_description: List the errors that the project's code can report
+description: Reads every OpsError out of the Python sources below a folder.
+author: Operations team (@ops)
+options:
+  _input:
+    description: Folder of the sources.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+errors: "{{ (playbook_dir ~ '/../module_utils/pmsops') | pms_error_codes }}"
+"""
+
+RETURN = r"""
+_value:
+  description: One entry for each code, with the texts it comes with; values are between angle
+    brackets.
+  type: list
+  elements: dict
+  sample: [{code: lock.held, cases: [{what: "Cannot begin the <purpose>", remedy: "Wait"}]}]
+"""
+
+
+def error_codes(folder: str) -> list[dict]:
+    """Return code, and what and remedy of each place that raises it, sorted."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for path in sorted(Path(folder).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for code, what, remedy in [*_raised(tree), *_tabled(tree)]:
+            case = {"what": what, "remedy": remedy}
+            if case not in found.setdefault(code, []):
+                found[code].append(case)
+    return [{"code": code, "cases": cases} for code, cases in sorted(found.items())]
+
+
+def _raised(tree: ast.AST) -> list[tuple[str, str, str]]:
+    """Return the errors built by a call ``OpsError(what, remedy, code="...")``."""
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OpsError"):
+            continue
+        given = {each.arg: each.value for each in node.keywords}
+        code = given.get("code")
+        if isinstance(code, ast.Constant) and len(node.args) == 2:
+            found.append((code.value, *(_text(each) for each in node.args)))
+    return found
+
+
+def _tabled(tree: ast.AST) -> list[tuple[str, str, str]]:
+    """Return the rows of a table ``_KNOWN`` of (pattern, code, remedy)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_KNOWN":
+            what = "<tool> ended with status <status>: <what it said>"
+            return [(row[1], what, row[2]) for row in ast.literal_eval(node.value)]
+    return []
+
+
+def _text(node: ast.expr) -> str:
+    """Return a string expression with its values named between angle brackets."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return f"<{_name(node.value)}>"
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return f"<{_name(node)}>"
+
+
+def _name(node: ast.expr) -> str:
+    """Return the last name of an expression: what the value is called."""
+    if isinstance(node, ast.Attribute):
+        return node.attr.replace("_", " ")
+    if isinstance(node, ast.Name):
+        return node.id.replace("_", " ")
+    if isinstance(node, ast.Subscript | ast.Call | ast.BinOp | ast.IfExp):
+        inner = next(
+            (
+                each
+                for each in ast.walk(node)
+                if isinstance(each, ast.Attribute | ast.Name)
+                and getattr(each, "id", "") not in ("str", "len", "repr", "type")
+            ),
+            None,
+        )
+        return _name(inner) if inner is not None and inner is not node else "value"
+    return "value"
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict:
+        """Return them by name."""
+        return {"pms_error_codes": error_codes}

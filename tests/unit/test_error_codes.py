@@ -1,0 +1,38 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import re
+
+from tests.conftest import PROJECT
+
+CODES = PROJECT / "module_utils" / "pmsops"
+
+
+def listed():
+    import importlib.util
+
+    path = PROJECT / "plugins" / "filter" / "error_codes.py"
+    spec = importlib.util.spec_from_file_location("error_codes", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.error_codes(str(CODES))
+
+
+def test_every_code_in_the_sources_is_listed_with_a_remedy():
+    written = {
+        code
+        for path in CODES.rglob("*.py")
+        for code in re.findall(r'code="([a-z]+\.[a-z_-]+)"', path.read_text())
+    }
+    found = {entry["code"]: entry["cases"] for entry in listed()}
+    assert written <= set(found)
+    for code, cases in found.items():
+        assert re.fullmatch(r"[a-z]+\.[a-z_-]+", code), code
+        for case in cases:
+            assert len(case["what"]) > 10 and len(case["remedy"]) > 10, code
+
+
+def test_values_are_named_and_not_left_as_code():
+    for entry in listed():
+        for case in entry["cases"]:
+            assert "{" not in case["what"] + case["remedy"], entry["code"]
