@@ -102,3 +102,16 @@ def test_the_hash_of_a_folder_follows_names_and_contents_and_ignores_caches(tmp_
     assert lab_state.fingerprint(tmp_path) == before
     (tmp_path / "main.py").rename(tmp_path / "app.py")
     assert lab_state.fingerprint(tmp_path) != before
+
+
+def test_the_lab_of_another_folder_is_not_taken_over(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(OpsError, match=str(other)) as caught:
+        lab_state.check_owner(tmp_path / "mine", "pms-lab", lambda _argv: f"{other}\n")
+    assert "lab_instance" in caught.value.remedy
+
+
+def test_what_a_folder_left_that_is_gone_is_no_obstacle(tmp_path):
+    gone = f"{tmp_path / 'gone'}\n{tmp_path}\n\n"
+    lab_state.check_owner(tmp_path, "pms-lab", lambda _argv: gone)

@@ -105,6 +105,7 @@ def run(module: AnsibleModule) -> dict:
     def command(argv: list[str]) -> str:
         return module.run_command(argv, check_rc=True)[1]
 
+    lab_state.check_owner(path.parent, module.params["project"], command)
     before = lab_state.load(path)
     after = lab_state.complete(
         before,

@@ -137,6 +137,25 @@ def check_ports(
         )
 
 
+def check_owner(directory: Path, project: str, run: Run) -> None:
+    """Refuse a Compose project that another folder's lab runs as.
+
+    A folder that is gone owns nothing any more: what it left is taken over.
+
+    :raises OpsError: naming that folder.
+    """
+    label = '{{.Label "com.docker.compose.project.working_dir"}}'
+    mine = f"label=com.docker.compose.project={project}"
+    for line in run(["docker", "ps", "-a", "--filter", mine, "--format", label]).splitlines():
+        if line and Path(line).is_dir() and Path(line).resolve() != directory.resolve():
+            raise OpsError(
+                f"The lab of another folder runs as {project}: {line}. Nothing was started.",
+                "Remove that one first (playbooks/lab_down.yml), or start this one beside it: "
+                "-e lab_instance=<name>.",
+                code="lab.owned-elsewhere",
+            )
+
+
 def process_on(port: int, proc: Path = Path("/proc")) -> str:
     """Return name and id of the process that listens on a TCP port, as far as it can be seen."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port, proc)}

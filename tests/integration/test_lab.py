@@ -1,0 +1,47 @@
+"""The lab's roles and rights in a real server; the lab as a whole is molecule's to try."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from .conftest import Server, execute
+
+PROJECT = Path(__file__).resolve().parents[2]
+RIGHTS = PROJECT / "docs" / "database-rights.sql"
+PASSWORD = "only-for-this-test"
+
+
+def apply_rights(server: Server) -> str:
+    """Run the documented file as the superuser; return what it printed."""
+    done = subprocess.run(
+        [
+            *("docker", "exec", "-i", "-u", "postgres", "-e", f"PMS_OPS_PASSWORD={PASSWORD}"),
+            *(server.container.name, "psql", "-X", "-v", "ON_ERROR_STOP=1"),
+            *("-v", "owner=macro_user"),
+        ],
+        input=RIGHTS.read_text(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_documented_rights_can_be_granted_twice_and_change_nothing_the_second_time(server):
+    apply_rights(server)
+    again = apply_rights(server)
+    assert "GRANT" not in again
+    assert "CREATE ROLE" not in again
+
+
+def test_the_toolkit_s_role_is_a_superuser_only_where_it_says_so(server, database):
+    apply_rights(server)
+    execute(database, "CREATE TABLE mine (id int)")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        execute(database, "SET timescaledb.restoring = off")
+    execute(database, "SET ROLE pms_restore; SET timescaledb.restoring = off")
