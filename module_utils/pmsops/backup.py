@@ -91,7 +91,12 @@ def run(
         cleaned = clean(settings.root, database)
         _preflight(database, tools, settings)
         result = _Run(database, settings, tools, progress, now).execute()
-        gone = retention.expired(settings.root, settings.policy)
+        # By a clock that was set back the new set may look old; this run does not judge it.
+        gone = [
+            path
+            for path in retention.expired(settings.root, settings.policy)
+            if path.name != result["id"]
+        ]
         with progress.phase("prune", total=len(gone), unit="sets"):
             for folder in gone:
                 retention.remove(folder)
@@ -164,6 +169,11 @@ class _Run:
         started = self.now()
         earlier = sets.listed(self.settings.root)
         name = free_name(self.settings.root, started)
+        if earlier and earlier[-1].name > name:
+            self.warnings.append(
+                f"Set {earlier[-1].name} is dated after this run: a clock was set back. Until it"
+                " has caught up, that set passes for the newest; correct the clock."
+            )
         partial = self.settings.root / f"{sets.PARTIAL}{name}"
         partial.mkdir(mode=0o700)
         try:

@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import jsonschema
@@ -145,6 +146,21 @@ def test_the_password_is_in_no_argument_list_while_a_backup_runs(filled, setting
         watcher.join()
     assert any(b"pg_dump\0" in line for line in seen)
     assert not [line for line in seen if filled.password.encode() in line]
+
+
+def test_a_clock_set_back_is_said_and_the_new_set_outlives_its_own_run(filled, settings):
+    first = made(filled, settings)
+    policy = backup.retention.Policy(last=1, daily=0, weekly=0, monthly=0)
+    second = backup.run(
+        filled,
+        replace(settings, policy=policy),
+        progress=progress.Progress(),
+        now=lambda: datetime(2024, 1, 1, tzinfo=UTC),
+    )
+    assert second["id"] == "2024-01-01_0000"
+    assert "a clock was set back" in second["warnings"][0]
+    assert Path(second["set"]).is_dir()
+    assert Path(first["set"]).is_dir() or second["removed"] == [first["id"]]
 
 
 def test_the_plan_changes_nothing(filled, settings, tmp_path):
