@@ -104,6 +104,7 @@ class Engine:
         self._pool: list[_Worker] = []
         self._context = multiprocessing.get_context("fork")
         self._others: set[int] = set()
+        self._expected: set[str] = set()
 
     def run(self, jobs: list[Job], known: dict[str, Outcome] | None = None) -> dict[str, Outcome]:
         """Return the outcome of every job; *known* are outcomes that others may need.
@@ -113,6 +114,7 @@ class Engine:
         self.outcomes = dict(known or {})
         jobs = [*_shared_jobs(jobs), *jobs]
         waiting = {job.id: job for job in jobs}
+        self._expected = set(waiting)
         ready: deque[Job] = deque()
         later: list[tuple[float, Job]] = []
         _import_libraries(jobs)
@@ -128,7 +130,8 @@ class Engine:
                     self._give_up([*waiting.values(), *ready, *(job for _, job in later)])
                     break
                 self._start(ready)
-                later += self._collect(later, ready)
+                if any(worker.job for worker in self._pool) or later:
+                    later += self._collect(later, ready)
         finally:
             self._end()
             _subreaper(on=False)
@@ -140,7 +143,8 @@ class Engine:
         while moved:
             moved = False
             for job in list(waiting.values()):
-                if any(need not in self.outcomes for need in (*job.needs, *job.shares)):
+                open_needs = {*job.needs, *job.shares} - set(self.outcomes)
+                if open_needs & self._expected:
                     continue
                 del waiting[job.id]
                 moved = True
@@ -151,7 +155,11 @@ class Engine:
 
     def _missing(self, job: Job) -> Outcome | None:
         """Return why a job cannot even be asked, None where it can."""
-        failed = [need for need in job.needs if self.outcomes[need].status not in PASSING]
+        failed = [
+            need
+            for need in job.needs
+            if need not in self.outcomes or self.outcomes[need].status not in PASSING
+        ]
         if failed:
             return Outcome("unknown", f"needs {', '.join(failed)}", needs=failed, attempts=0)
         for name in job.shares:

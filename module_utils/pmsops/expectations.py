@@ -12,8 +12,6 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ansible.module_utils.pmsops.errors import OpsError
-
 BUSINESS_ZONE = ZoneInfo("America/Sao_Paulo")
 TAKES = ("count", "sum", "min", "max", "distinct", "keys")
 COMPARISONS = (
@@ -56,6 +54,7 @@ class Clock:
 
     def __init__(self, now: datetime) -> None:
         self.now = now
+        self._days: list[date] = []
 
     @property
     def today(self) -> date:
@@ -66,10 +65,11 @@ class Clock:
         """Return the *before*-th B3 business day before today."""
         from ansible.module_utils.pmsops import b3
 
-        day = self.today
-        for _ in range(before):
-            day = b3.previous_business_day(day)
-        return day
+        days = self._days or [self.today]
+        while len(days) <= before:
+            days.append(b3.previous_business_day(days[-1]))
+        self._days = days
+        return days[before]
 
     def month(self, before: int) -> date:
         """Return the first day of the month that lies *before* months back."""
@@ -530,12 +530,3 @@ def _words(comparison: str, wanted: Any) -> str:
         "not_matches": "nothing like ",
     }
     return phrases[comparison] + show(wanted)
-
-
-def refuse(what: str, where: str) -> OpsError:
-    """Return the error for a checklist that cannot be used."""
-    return OpsError(
-        f"{where}: {what}.",
-        "Correct the item in the checklist; nothing was checked.",
-        code="gate.checklist",
-    )
