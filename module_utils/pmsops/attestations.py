@@ -56,7 +56,7 @@ def load(source: Any, checklist: Checklist, today: date) -> Statements:
     known = {check.id: check for check in checklist.checks}
     found: dict[str, dict[str, Statement]] = {"attestations": {}, "waivers": {}}
     for kind, fields in (("attestations", ATTESTATION), ("waivers", WAIVER)):
-        entries = document.get(kind) or []
+        entries = [] if document.get(kind) is None else document[kind]
         if not isinstance(entries, list):
             problems.append(f"{kind} is no list")
             continue

@@ -129,6 +129,7 @@ def _chart(
         truncate_label=-1,
         spacing=8,
     )
+    chart.add_xml_filter(_without_scripts)
     chart.uuid = name  # not random: equal data make an equal page
     chart.y_labels = ticks
     chart.x_labels = labels
@@ -137,6 +138,14 @@ def _chart(
     for label, values in series:
         chart.add(label, values, show_dots=label != "target")
     return {"title": title, "svg": chart.render(is_unicode=True)}
+
+
+def _without_scripts(tree: Any) -> Any:
+    for parent in list(tree.iter()):
+        for child in list(parent):
+            if str(child.tag).endswith("script"):
+                parent.remove(child)
+    return tree
 
 
 def _ticks(highest: float) -> list[float]:
