@@ -194,11 +194,11 @@ def _where(url: str) -> str:
 
 def _cause(exc: BaseException) -> str:
     text = one_line(exc)
-    for known in ("Connection refused", "Name or service not known", "No route to host"):
+    if "NameResolutionError" in text or "Name or service not known" in text:
+        return "the name cannot be resolved"
+    for known in ("Connection refused", "No route to host", "Connection reset"):
         if known in text:
             return known
-    if "NameResolutionError" in text or "Temporary failure in name resolution" in text:
-        return "the name cannot be resolved"
     if "closed connection without response" in text or "RemoteDisconnected" in text:
         return "it hung up without an answer"
     return type(exc).__name__

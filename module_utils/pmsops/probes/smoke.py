@@ -13,10 +13,10 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     """Return the step as the smoke test reported it; it passes only where the test says pass."""
     steps = (context.settings.facts.get("smoke") or {}).get("steps")
     if not steps:
-        raise Unanswerable("the smoke test did not run")
+        raise Unanswerable("no step was run before the gate")
     step = next((step for step in steps if step.get("id") == params["step"]), None)
     if step is None:
-        raise Unanswerable(f"the smoke test has no step {params['step']}")
+        raise Unanswerable(f"no step {params['step']} was run")
     finding = step.get("finding") or f"step {params['step']} is {step.get('status')}"
     if step.get("status") == "fail":
         raise Failed(finding)
