@@ -258,6 +258,8 @@ def judge(answer: Any, expectation: dict[str, Any], clock: Clock) -> Outcome:
             taken, many = _take(take, taken), False
         if many and not values:
             raise Unmet("there is none")
+        if comparison in ("contains", "contains_all"):
+            many = False  # asked of all of them together, not of each
         shown = "(not shown)" if secret else show(taken)
         for value in values if many else [taken]:
             if not _holds(comparison, value, wanted, clock):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops import charts
+from ansible.module_utils.pmsops import causes, charts
 from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.report_template import TEMPLATE
 
@@ -47,7 +47,7 @@ def page(record: dict[str, Any], digest: str) -> str:
         record=record,
         digest=digest,
         charts=drawn,
-        first=what_first(record["results"]),
+        first=causes.what_first(record["results"]),
         attention=[r for r in record["results"] if _attention(r)],
         waived=[r for r in record["results"] if r["status"] == "waived"],
         attested=[r for r in record["results"] if r["status"] == "attested"],
@@ -55,41 +55,6 @@ def page(record: dict[str, Any], digest: str) -> str:
         words=WORDS,
         marks=MARKS,
     )
-
-
-def what_first(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the blockers to see to, those first that hold most others up.
-
-    A check that only waits for another one is no cause, so it is not among them.
-    """
-    by_id = {result["id"]: result for result in results}
-    held: dict[str, set[str]] = {}
-    for result in results:
-        for cause in _causes(result, by_id, set()):
-            held.setdefault(cause, set()).add(result["id"])
-    found = [
-        {**result, "holds_up": len(held.get(result["id"], ()))}
-        for result in results
-        if result["status"] in ("fail", "unknown")
-        and not result["needs"]
-        and (result["severity"] == "blocker" or _holds_a_blocker(held.get(result["id"], ()), by_id))
-    ]
-    return sorted(found, key=lambda result: -result["holds_up"])
-
-
-def _causes(result: dict[str, Any], by_id: dict[str, Any], seen: set[str]) -> set[str]:
-    """Return the checks that a result in the end waits for."""
-    found: set[str] = set()
-    for need in result["needs"]:
-        if need in seen or need not in by_id:
-            continue
-        seen.add(need)
-        found |= _causes(by_id[need], by_id, seen) or {need}
-    return found
-
-
-def _holds_a_blocker(names: Any, by_id: dict[str, Any]) -> bool:
-    return any(by_id[name]["severity"] == "blocker" for name in names)
 
 
 def _attention(result: dict[str, Any]) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from ansible.module_utils.pmsops import causes
+
 MARKS = {
     "pass": "ok",
     "fail": "FAIL",
@@ -30,8 +32,14 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
     wrong = [result for result in results if result["status"] in ORDER]
     if wrong:
         lines += ["", "What is not right"]
+        held = causes.held_up(results)
+        waiting = sum(bool(result["needs"]) for result in wrong)
+        if waiting:
+            text = "1 check waits" if waiting == 1 else f"{waiting} checks wait"
+            lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text} for what follows")
         for result in sorted(wrong, key=_urgency):
-            lines += _explained(result)
+            if not result["needs"]:
+                lines += _explained(result, len(held.get(result["id"], ())))
     lines += ["", *verdict(gate)]
     if report:
         lines.append(f"Report: {report}")
@@ -72,28 +80,24 @@ def _line(result: dict[str, Any]) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def _urgency(result: dict[str, Any]) -> tuple[int, int, bool]:
-    """Order by what stops the go-live; what only waits for another check comes before its cause."""
+def _urgency(result: dict[str, Any]) -> tuple[int, int]:
+    """Order by what stops the go-live: that comes last."""
     severity = ("info", "warning", "blocker").index(result["severity"])
-    return (
-        0 if result["status"] == "waived" else 1 + severity,
-        ORDER.index(result["status"]),
-        not result["needs"],
-    )
+    return (0 if result["status"] == "waived" else 1 + severity, ORDER.index(result["status"]))
 
 
-def _explained(result: dict[str, Any]) -> list[str]:
+def _explained(result: dict[str, Any], holds_up: int) -> list[str]:
     mark = MARKS[result["status"]]
-    lines = [f"  {mark:<{MARK_WIDTH}} {result['title']}  [{result['severity']}, {result['id']}]"]
-    indent = " " * (MARK_WIDTH + 3)
-    lines += textwrap.wrap(
-        result["finding"], WIDTH, initial_indent=indent, subsequent_indent=indent
-    )
+    held = f", holds up {holds_up}" if holds_up else ""
+    lines = [
+        f"  {mark:<{MARK_WIDTH}} {result['title']}  [{result['severity']}, {result['id']}{held}]"
+    ]
     if result["status"] == "waived":
         waiver = result["waiver"]
         text = f"Waived by {waiver['who']} until {waiver['until']}: {waiver['why']}"
-    elif result["needs"]:
-        return lines  # its cause is explained itself
     else:
         text = f"-> {result['remedy']}"
-    return lines + textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    indent = " " * (MARK_WIDTH + 3)
+    for paragraph in (result["finding"], text):
+        lines += textwrap.wrap(paragraph, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return lines

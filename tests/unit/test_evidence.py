@@ -14,7 +14,7 @@ import pms_evidence
 import pms_ledger
 import pytest
 import xmlschema
-from ansible.module_utils.pmsops import charts, evidence, history, ledger, report
+from ansible.module_utils.pmsops import causes, charts, evidence, history, ledger, report
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.testing import patch_module_args
 
@@ -240,7 +240,7 @@ def test_causes_come_before_consequences_and_the_widest_first():
         broken("base", severity="info"),
         item("z", needs=["base"]),
     )["results"]
-    first = [(result["id"], result["holds_up"]) for result in report.what_first(results)]
+    first = [(result["id"], result["holds_up"]) for result in causes.what_first(results)]
     assert first == [("wide", 2), ("base", 1), ("small", 0)]
 
 

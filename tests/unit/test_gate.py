@@ -240,5 +240,7 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
     )
     wrong = lines[lines.index("What is not right") :]
     order = [line.split("[")[1].rstrip("]").split(", ")[1] for line in wrong if "  [" in line]
-    assert order == ["waived", "minor", "leaf", "root"]
+    assert order == ["waived", "minor", "root"]
+    assert "  UNKNOWN  1 check waits for what follows" in wrong
+    assert any("root, holds up 1]" in line for line in wrong)
     assert "-> Mend root with `mend`." in " ".join(wrong[-6:])
