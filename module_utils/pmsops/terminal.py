@@ -38,7 +38,7 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
             text = "1 check waits" if waiting == 1 else f"{waiting} checks wait"
             lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text} for what follows")
         for result in sorted(wrong, key=_urgency):
-            if not result["needs"]:
+            if not result["needs"] or result["status"] == "waived":
                 lines += _explained(result, len(held.get(result["id"], ())))
     lines += ["", *verdict(gate)]
     if report:

@@ -123,6 +123,7 @@ class Context:
                 socket_timeout=deadline.left(),
                 socket_connect_timeout=deadline.left(),
                 decode_responses=True,
+                protocol=2,  # so that a refusal is the server's answer to the command itself
                 retry=None,
                 single_connection_client=False,
             )
@@ -161,10 +162,9 @@ def _connect(database: Database, name: str, deadline: Deadline) -> Any:
     except OpsError as exc:
         raise Failed(str(exc)) from exc
     # A query that ended its transaction would otherwise find itself in one that may write.
-    connection.set_session(readonly=True, autocommit=True)
     with connection.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = on")
-    connection.set_session(readonly=True, autocommit=False)
+    connection.commit()
     return connection
 
 

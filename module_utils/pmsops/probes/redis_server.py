@@ -28,7 +28,11 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         reply = client.execute_command(*command)
     except redis.TimeoutError as exc:
         raise Failed(f"Redis at {where} does not answer in time") from exc
-    except (redis.AuthenticationError, redis.ResponseError) as exc:
+    except redis.AuthenticationError as exc:
+        # The library takes the server's code off; of the two, only this one speaks of a password.
+        code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"
+        return {"reply": None, "error": f"{code} {one_line(exc)}"}
+    except redis.ResponseError as exc:
         return {"reply": None, "error": one_line(exc)}
     except redis.ConnectionError as exc:
         raise Failed(f"nobody answers at {where}: {one_line(exc)}") from exc

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
-from ansible.module_utils.pmsops.probes import Deadline, Failed
+from ansible.module_utils.pmsops.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.probes.context import Context, one_line
 
 MOST_ROWS = 5000
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -34,9 +36,12 @@ def run(
     """Run one query; its transaction is rolled back.
 
     :raises Failed: when the server refuses it, or it takes too long.
+    :raises Unanswerable: when it is more than one statement.
     """
     import psycopg2
 
+    if ";" in _QUOTED.sub("", query).rstrip("; \n\t"):
+        raise Unanswerable("the query is more than one statement")
     connection = context.connection(database, deadline)
     try:
         with connection.cursor() as cursor:
