@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 
 SIDECAR_LABEL = "pms-ops.client-of"
+NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
 POLL_SECONDS = 0.1
 BLOCK_BYTES = 1 << 18
 STOP_GRACE_SECONDS = 5
@@ -167,12 +168,13 @@ class ClientTools(ABC):
         database: str | None = None,
         folders: dict[Path, str] | None = None,
         stream: bool = False,
+        settings: dict[str, str] | None = None,
     ) -> Client:
         """Start *tool*, connected to *database* (by default the PMS's) by environment.
 
         *folders* are the absolute folders that the tool reads (``ro``) or writes (``rw``); it
         sees them under the same paths. With *stream* its standard output is for ``output``, and
-        touches no disk on the way.
+        touches no disk on the way. *settings* are server settings for the tool's sessions.
 
         :raises OpsError: clients.missing, clients.engine.
         """
@@ -189,16 +191,18 @@ class ClientTools(ABC):
         finally:
             client.stop()
 
-    def capture(self, tool: str, args: Sequence[str]) -> tuple[int, bytes, str]:
+    def capture(self, tool: str, args: Sequence[str], **options: Any) -> tuple[int, bytes, str]:
         """Run *tool* to its end; return exit status, standard output and complaints."""
-        client = self.start(tool, args, stream=True)
+        client = self.start(tool, args, stream=True, **options)
         try:
             output = b"".join(client.output())
             return client.wait(), output, client.errors()
         finally:
             client.stop()
 
-    def environment(self, database: str | None, host: str, port: int) -> dict[str, str]:
+    def environment(
+        self, database: str | None, host: str, port: int, settings: dict[str, str] | None = None
+    ) -> dict[str, str]:
         """Return libpq's variables: the whole connection, so argv names none of it."""
         variables = {
             "PGHOST": host,
@@ -207,7 +211,12 @@ class ClientTools(ABC):
             "PGDATABASE": database or self.database.name,
             "PGAPPNAME": "pms-ops",
             "PGCONNECT_TIMEOUT": "10",
-            "PGOPTIONS": "-c statement_timeout=0 -c lock_timeout=0",
+            "PGOPTIONS": " ".join(
+                f"-c {name}={value}"
+                for name, value in (
+                    {"statement_timeout": "0", "lock_timeout": "0"} | (settings or {})
+                ).items()
+            ),
             "LC_ALL": "C",
         }
         if self.database.password:
@@ -218,8 +227,10 @@ class ClientTools(ABC):
 class HostTools(ClientTools):
     """Client tools installed on the managed host."""
 
-    def start(self, tool, args, *, database=None, folders=None, stream=False):  # noqa: D102
-        environment = self.environment(database, self.database.host, self.database.port)
+    def start(  # noqa: D102
+        self, tool, args, *, database=None, folders=None, stream=False, settings=None
+    ):
+        environment = self.environment(database, self.database.host, self.database.port, settings)
         environment["PATH"] = self._path()
         environment["HOME"] = os.environ.get("HOME", "/")
         try:
@@ -258,10 +269,12 @@ class SidecarTools(ClientTools):
         self._container = database_container(self._engine, database)
         self._majors: dict[str, int] = {}
 
-    def start(self, tool, args, *, database=None, folders=None, stream=False):  # noqa: D102
+    def start(  # noqa: D102
+        self, tool, args, *, database=None, folders=None, stream=False, settings=None
+    ):
         import docker.errors
 
-        environment = self.environment(database, "127.0.0.1", self._port())
+        environment = self.environment(database, "127.0.0.1", self._port(), settings)
         environment["PATH"] = ":".join(
             [
                 *([self.database.bin_dir] if self.database.bin_dir else []),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.module_utils.pmsops import dump
@@ -11,6 +12,9 @@ from ansible.module_utils.pmsops.database import fetch_all
 
 NAME = "globals.sql"
 
+_ROLE = re.compile(
+    r'(CREATE ROLE|ALTER ROLE) ("(?P<quoted>([^"]|"")+)"|(?P<plain>\w+))(;$| WITH [A-Z ]+;$)'
+)
 _DATABASE = """
 SELECT format('ALTER DATABASE %I OWNER TO %I;', d.datname, pg_get_userbyid(d.datdba)), 0
   FROM pg_database d WHERE d.datname = current_database()
@@ -53,3 +57,14 @@ def read(tools: ClientTools, cursor: Any) -> bytes:
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
     lines += [line for line, _order in fetch_all(cursor, _DATABASE)]
     return output + "\n".join(lines).encode() + b"\n"
+
+
+def roles(text: str) -> dict[str, list[str]]:
+    """Return, from the content of globals.sql, the statements that make each role."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        match = _ROLE.match(line)
+        if match:
+            name = match["quoted"].replace('""', '"') if match["quoted"] else match["plain"]
+            found.setdefault(name, []).append(line)
+    return found

@@ -37,9 +37,10 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
         if waiting:
             text = "1 check waits" if waiting == 1 else f"{waiting} checks wait"
             lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text} for what follows")
-        for result in sorted(wrong, key=_urgency):
+        counted = [(result, len(held.get(result["id"], ()))) for result in wrong]
+        for result, holds_up in sorted(counted, key=_urgency):
             if not result["needs"] or result["status"] == "waived":
-                lines += _explained(result, len(held.get(result["id"], ())))
+                lines += _explained(result, holds_up)
     lines += ["", *verdict(gate)]
     if report:
         lines.append(f"Report: {report}")
@@ -80,10 +81,12 @@ def _line(result: dict[str, Any]) -> str:
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def _urgency(result: dict[str, Any]) -> tuple[int, int]:
-    """Order by what stops the go-live: that comes last."""
+def _urgency(counted: tuple[dict[str, Any], int]) -> tuple[int, int, int]:
+    """Order by what stops the go-live: that comes last, and what holds most up at the very end."""
+    result, holds_up = counted
     severity = ("info", "warning", "blocker").index(result["severity"])
-    return (0 if result["status"] == "waived" else 1 + severity, ORDER.index(result["status"]))
+    rank = 0 if result["status"] == "waived" else 1 + severity
+    return (rank, ORDER.index(result["status"]), holds_up)
 
 
 def _explained(result: dict[str, Any], holds_up: int) -> list[str]:

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_restore
+short_description: Restore a backup set beside the live database and prove the copy
+description:
+  - Checks signature and files, creates a side database, restores into it in phases, and compares
+    every object and every row with the manifest. The live database is not touched.
+  - A copy that differs is dropped and the task fails, naming each difference.
+  - A set that was proved is marked so (C(verified.json)).
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database]
+attributes:
+  check_mode:
+    description: Runs the whole preflight, and says what would be created and how long it takes.
+    support: full
+  diff_mode:
+    description: There is no before and after of a copy.
+    support: none
+  idempotent:
+    description: Each run makes a copy of its own.
+    support: none
+options:
+  root:
+    description: Folder of the backup sets; locks and journals are kept below it.
+    type: path
+    required: true
+  keys:
+    description: Folder of the keys whose sets are trusted.
+    type: path
+    required: true
+  file:
+    description:
+      - A set's folder, its dump, or a bare dump of C(pg_dump -Fc) without a manifest.
+      - Without it, the newest set.
+    type: path
+  keep:
+    description:
+      - Keep the proved copy, for M(pms_swap) to put in place.
+      - Otherwise the copy is dropped once it is proved, which makes the run a drill.
+    type: bool
+    default: false
+  jobs:
+    description: Processes of pg_restore.
+    type: int
+    default: 2
+  trust:
+    description: Id of one more key to accept sets of.
+    type: str
+  identity:
+    description: Identity file of age, for an encrypted set.
+    type: path
+  force_name:
+    description: Accept a set of a database of another name.
+    type: bool
+    default: false
+  create_roles:
+    description: Create roles that the server lacks, as the set's globals.sql has them.
+    type: bool
+    default: false
+  shown:
+    description: Differences to name of each kind; the others are counted.
+    type: int
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Prove that the newest set restores
+  pms_restore:
+    database: "{{ pms_database }}"
+    root: /var/backups/pms
+    keys: /etc/pms-ops/keys
+"""
+
+RETURN = r"""
+set:
+  description: The set's folder, or the bare dump.
+  returned: success
+  type: str
+  sample: /var/backups/pms/2026-11-22_0600
+id:
+  description: Name of the set.
+  returned: success
+  type: str
+  sample: 2026-11-22_0600
+side:
+  description: The copy that was kept; null where it was dropped.
+  returned: success
+  type: str
+  sample: macro_trading__restore_20261123023709
+run:
+  description: Name of this run, part of the names of its databases.
+  returned: success
+  type: str
+  sample: "20261123023709"
+verified:
+  description: How far the copy was proved.
+  returned: success
+  type: str
+  sample: signature, every file, every object and every row
+tables:
+  description: Tables that were compared; null without a manifest.
+  returned: success
+  type: int
+  sample: 47
+rows:
+  description: Rows that were compared; null without a manifest.
+  returned: success
+  type: int
+  sample: 5105418
+canary:
+  description: Whether the row written just before the backup was found; null where it has none.
+  returned: success
+  type: bool
+  sample: true
+phases:
+  description: Seconds of each phase.
+  returned: success
+  type: dict
+  sample: {"data": 4.0, "prove": 1.6}
+duration_seconds:
+  description: All phases together, in check mode an estimate.
+  returned: success
+  type: float
+  sample: 8.3
+snapshot_at:
+  description: The moment of the database that the set holds; null without a manifest.
+  returned: success
+  type: str
+  sample: "2026-11-22T06:00:01.678878Z"
+rpo_seconds:
+  description: How old that moment was when the run began.
+  returned: success
+  type: float
+  sample: 1796.5
+system_identifier:
+  description: The system that the set was made of.
+  returned: success
+  type: str
+  sample: "7711169040529666066"
+manifest_sha256:
+  description: SHA-256 of the manifest, by which evidence names the set.
+  returned: success
+  type: str
+  sample: c92bff0aef069de54eebbe09a63fec09553c3d50962e1a514abe94b0487afbd7
+size_bytes:
+  description: Size of the database that the set is of.
+  returned: success
+  type: int
+  sample: 523089587
+former:
+  description: Databases that earlier swaps put aside.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: ["macro_trading__before_20261122060000"]
+remedy:
+  description: The operator's next step.
+  returned: failure
+  type: str
+  sample: Do not restore this set. Take another one.
+code:
+  description: The error's stable name, as listed in docs/ERRORS.md.
+  returned: failure
+  type: str
+  sample: set.damaged
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import aside, interrupts, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
+
+
+def argument_spec() -> dict:
+    """Return the options."""
+    return {
+        "database": specs.database(),
+        "root": {"type": "path", "required": True},
+        "keys": {"type": "path", "required": True, "no_log": False},
+        "file": {"type": "path"},
+        "keep": {"type": "bool", "default": False},
+        "jobs": {"type": "int", "default": 2},
+        "trust": {"type": "str"},
+        "identity": {"type": "path"},
+        "force_name": {"type": "bool", "default": False},
+        "create_roles": {"type": "bool", "default": False},
+        "shown": {"type": "int", "default": 10},
+    }
+
+
+def run(module: AnsibleModule) -> dict:
+    """Restore aside and prove, or say what would be done."""
+    params = module.params
+    database = Database.from_options(params["database"])
+    request = aside.Request(
+        root=Path(params["root"]),
+        keys=Path(params["keys"]),
+        file=Path(params["file"]) if params["file"] else None,
+        jobs=params["jobs"],
+        trust=params["trust"] or None,
+        identity=Path(params["identity"]) if params["identity"] else None,
+        force_name=params["force_name"],
+        create_roles=params["create_roles"],
+        keep=params["keep"],
+        shown=params["shown"],
+    )
+    if module.check_mode:
+        planned = aside.plan(database, request)
+        return {"changed": True, "duration_seconds": planned.pop("expected_seconds")} | planned
+    with interrupts.raised():
+        result = aside.run(database, request, progress=Progress(request.progress_file))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return {"changed": True} | result
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What differs between a manifest and a database, each difference by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+SHOWN_PER_KIND = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as the manifest says."""
+
+    kind: str
+    name: str
+    what: str
+
+    def text(self) -> str:
+        """Return the difference as a line for people."""
+        return f"{self.kind}: {self.name} {self.what}"
+
+
+def facts(
+    wanted: dict[str, dict[str, dict[str, Any]]], found: dict[str, dict[str, dict[str, Any]]]
+) -> list[Difference]:
+    """Return the differences between two sets of facts, as catalog.facts gives them."""
+    differences = []
+    for kind in sorted(set(wanted) | set(found)):
+        here, there = wanted.get(kind, {}), found.get(kind, {})
+        differences += [
+            Difference(kind, name, "is missing") for name in sorted(set(here) - set(there))
+        ]
+        differences += [
+            Difference(kind, name, "is not in the backup")
+            for name in sorted(set(there) - set(here))
+        ]
+        for name in sorted(set(here) & set(there)):
+            differences += _attributes(kind, name, here[name], there[name])
+    return differences
+
+
+def contents(
+    wanted: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]
+) -> list[Difference]:
+    """Return the tables whose rows are not those of the manifest."""
+    differences = []
+    for name in sorted(set(wanted) | set(found)):
+        if name not in found:
+            differences.append(Difference("contents", name, "is missing"))
+        elif name not in wanted:
+            rows = found[name]["rows"]
+            differences.append(Difference("contents", name, f"is not in the backup ({rows} rows)"))
+        elif wanted[name]["rows"] != found[name]["rows"]:
+            differences.append(
+                Difference(
+                    "contents", name, f"has {found[name]['rows']} rows, not {wanted[name]['rows']}"
+                )
+            )
+        elif wanted[name]["fingerprint"] != found[name]["fingerprint"]:
+            differences.append(Difference("contents", name, "has rows with other values"))
+    return differences
+
+
+def lines(differences: Iterable[Difference], *, shown: int = SHOWN_PER_KIND) -> list[str]:
+    """Return a line for each difference, at most *shown* of a kind, and how many more there are."""
+    by_kind: dict[str, list[Difference]] = {}
+    for difference in differences:
+        by_kind.setdefault(difference.kind, []).append(difference)
+    result = []
+    for kind, found in sorted(by_kind.items()):
+        result += [difference.text() for difference in found[:shown]]
+        if len(found) > shown:
+            result.append(f"{kind}: and {len(found) - shown} more")
+    return result
+
+
+def _attributes(
+    kind: str, name: str, here: dict[str, Any], there: dict[str, Any]
+) -> list[Difference]:
+    return [
+        Difference(
+            kind, name, f"has {attribute} {there.get(attribute)!r}, not {here.get(attribute)!r}"
+        )
+        for attribute in sorted(set(here) | set(there))
+        if here.get(attribute) != there.get(attribute)
+    ]
