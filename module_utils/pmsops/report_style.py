@@ -91,7 +91,8 @@ ol.first h3 { margin: 0 0 .25rem; font-size: 1.0625rem; }
 details { font-size: .8125rem; color: var(--muted); }
 summary { cursor: pointer; width: max-content; padding: .15rem 0; }
 details p { margin: .2rem 0; }
-code { font: .875em ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+code { font: max(.875em, .75rem) ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono",
+  monospace; }
 .notes { padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }
 .notes.red { border-color: var(--bad); background: var(--bad-soft); }
