@@ -400,8 +400,9 @@ def answer(
         return {"status": "unknown", "finding": f"this host's Python lacks {exc.name}"}
     except Exception as exc:  # noqa: BLE001 -- whatever a probe did not foresee is no pass
         return {"status": "unknown", "finding": f"{type(exc).__name__}: {one_line(exc)}"}
-    if probe == "http" and not any(expectation.get("path") == "status" for expectation in expect):
-        expect = [{"path": "status", "between": [200, 299], "label": "HTTP status"}, *expect]
+    unasked = probe == "http" and all(entry.get("path") != "status" for entry in expect)
+    if unasked and not 200 <= found["status"] < 300:
+        return {"status": "fail", "finding": f"HTTP status is {found['status']}"}
     return judge(found, expect, clock)
 
 

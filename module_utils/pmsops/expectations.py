@@ -22,6 +22,7 @@ FIELDS = frozenset({"path", "take", "label", "secret", *COMPARISONS})
 LONGEST_AGE = timedelta(days=3650)
 CLOCK_SKEW = timedelta(minutes=5)
 SHOWN_CHARACTERS = 160
+HIDDEN = "as it has to be"
 
 _STEP = re.compile(
     r"""\.?(?P<name>[A-Za-z_][\w-]*)
@@ -32,6 +33,7 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -260,7 +262,24 @@ def judge(answer: Any, expectation: dict[str, Any], clock: Clock) -> Outcome:
             raise Unmet("there is none")
         if comparison in ("contains", "contains_all"):
             many = False  # asked of all of them together, not of each
-        shown = "(not shown)" if secret else show(taken)
+        shown = HIDDEN if secret else show(taken)
+        for value in values if many else [taken]:
+            if not _holds(comparison, value, wanted, clock):
+                if secret:
+                    return Outcome(label, "", met=False, problem=_hidden(label))
+                text = f"{label} is {show(value)}, wanted {_words(comparison, wanted)}"
+                return Outcome(label, shown, met=False, problem=text)
+    except Unmet as exc:
+        return Outcome(label, "", met=False, problem=str(exc))
+    taken: Any = values if many else values[0]
+    try:
+        if take := expectation.get("take"):
+            taken, many = _take(take, taken), False
+        if many and not values:
+            raise Unmet("there is none")
+        if comparison in ("contains", "contains_all"):
+            many = False  # asked of all of them together, not of each
+        shown = HIDDEN if secret else show(taken)
         for value in values if many else [taken]:
             if not _holds(comparison, value, wanted, clock):
                 seen = "" if secret else f" {show(value)}"
@@ -484,6 +503,8 @@ def show(value: Any) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, str) and _STAMP.fullmatch(value):
+        value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         text = moment(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     elif isinstance(value, str):

@@ -55,7 +55,7 @@ ol.first > li::before {
 }
 ol.first h3 { margin: 0 0 .25rem; font-size: 1.0625rem; }
 .todo { margin-top: .5rem; padding-left: .85rem; border-left: 3px solid var(--accent); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem;
   margin: 1rem 0 0; padding: 0; list-style: none; }
 .tiles a { display: block; height: 100%; padding: .9rem 1rem; background: var(--card);
   color: inherit;
@@ -96,6 +96,7 @@ code { font: max(.875em, .75rem) ui-monospace, "SF Mono", Menlo, Consolas, "Deja
 .notes { padding: 1rem 1.25rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }
 .notes.red { border-color: var(--bad); background: var(--bad-soft); }
+.notes h3:first-child { margin-top: 0; }
 .notes ul { margin: .25rem 0; padding-left: 1.2rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   gap: .75rem; }

@@ -6,6 +6,14 @@ from __future__ import annotations
 from ansible.module_utils.pmsops.report_style import STYLE
 
 BODY = """
+{% macro changes(entries) %}
+<ul>
+{% for entry in entries %}
+<li><a href="#{{ entry.id }}">{{ entry.title }}</a>: was {{ words[entry.was] }}, now \
+{{ words[entry.is] }}</li>
+{% endfor %}
+</ul>
+{% endmacro %}
 {% macro check(result) %}
 <li class="{{ result.status }} {{ result.severity }}" id="{{ result.id }}">
 <span class="mark" aria-hidden="true">{{ marks[result.status] }}</span>
@@ -134,12 +142,12 @@ Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</stron
 <div class="notes">
 {% for name, entries in (("Worse", change.worse), ("Better", change.better)) if entries %}
 <h3>{{ name }}</h3>
-<ul>
-{% for entry in entries %}
-<li><a href="#{{ entry.id }}">{{ entry.title }}</a>: was {{ words[entry.was] }}, now \
-{{ words[entry.is] }}</li>
-{% endfor %}
-</ul>
+{{ changes(entries[:6]) }}
+{% if entries | length > 6 %}
+<details><summary>{{ entries | length - 6 }} more</summary>
+{{ changes(entries[6:]) }}
+</details>
+{% endif %}
 {% endfor %}
 </div>
 {% else %}
