@@ -64,10 +64,10 @@ class Database:
             try:
                 with connection, connection.cursor() as cursor:
                     yield cursor
+            except psycopg2.Error:
+                connection.close()
+                raise
             except BaseException:
-                if connection.closed:
-                    raise
-                connection.rollback()
                 self._idle.put(connection)
                 raise
             self._idle.put(connection)

@@ -17,7 +17,7 @@ TRADING_DAYS = 252
 
 def total(rows: Iterable[Row], name: str) -> float:
     """Return the sum of a column, whatever is null left out."""
-    return sum(row[name] or 0.0 for row in rows)
+    return sum(row.get(name) or 0.0 for row in rows)
 
 
 def daily_pnl(book: Book) -> dict[date, float]:
