@@ -35,7 +35,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except redis.ResponseError as exc:
         return {"reply": None, "error": one_line(exc)}
     except redis.ConnectionError as exc:
-        raise Failed(f"nobody answers at {where}: {one_line(exc)}") from exc
+        cause = "Connection refused" if "refused" in str(exc) else one_line(exc)
+        raise Failed(f"nobody answers at {where}: {cause}") from exc
     return {"reply": _plain(reply, head), "error": None}
 
 
