@@ -87,7 +87,7 @@ def data(server: Server) -> Iterator[Data]:
     made = Data(server, f"seeded_{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12))
     server.psql(f"ALTER ROLE macro_user PASSWORD '{made.password}'")
     server.create(made.name)
-    made.run("schema.sql", "seed.sql", as_of=SEEDED.isoformat(), scale="1")
+    made.run("schema.sql", "seed.sql", as_of=SEEDED.isoformat(), scale="0.1")
     yield made
     server.drop(made.name)
 
@@ -250,7 +250,7 @@ def test_later_days_are_added_without_touching_what_is_there(data):
     kept = "SELECT sum(hashtextextended(t::text, 0)::numeric) AS n FROM portfolio_positions t"
     before = data.value(kept)
     reach = data.value("""SELECT max("timestamp")::date FROM market_data""")
-    data.run("topup.sql", reach=reach.isoformat(), as_of=NEWEST.isoformat(), scale="1")
+    data.run("topup.sql", reach=reach.isoformat(), as_of=NEWEST.isoformat(), scale="0.1")
     assert data.value("""SELECT max("timestamp")::date FROM market_data""") == NEWEST
     assert data.value("SELECT max(curve_date) FROM curves") == NEWEST
     assert data.value(kept) == before

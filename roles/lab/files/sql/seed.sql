@@ -2,7 +2,7 @@
 --
 -- Runs as the owner of the database, in one transaction (psql --single-transaction), with:
 --   as_of  the last day with data: the business day of B3 before today
---   scale  1: about 200 MB; 10: about 2 GB. Quotes, vol surfaces and signals grow with it.
+--   scale  1: about 200 MB; 10: about 2 GB; 0.1: 90 MB. Quotes, vol surfaces and signals grow with it.
 --   reach  only to add days: the newest day that the database has. Whatever is there stays as it
 --          is; topup.sql is this file under another name.
 -- Nothing is random: a value is a function of its instrument and its day, so that days which are
@@ -16,7 +16,9 @@
 
 SET LOCAL timezone = 'UTC';
 SET LOCAL client_min_messages = 'warning';
-SELECT coalesce(nullif(:'reach', '')::date + 1, :'as_of'::date - interval '3 years')::date AS since \gset
+SELECT coalesce(nullif(:'reach', '')::date + 1, :'as_of'::date - interval '3 years')::date AS since,
+    greatest(1, round(24 * :scale))::int AS bars, greatest(1, round(5 * :scale))::int AS deltas,
+    greatest(1, round(:scale))::int AS copies, least(366 * greatest(1, :scale), 1200)::int AS state_days \gset
 
 -- ------------------------------------------------------------------------------------ functions
 
@@ -201,7 +203,7 @@ FROM (
     FROM (
         SELECT day + make_interval(secs => 46800 + 25200 * share) AS at, n - 0.3 * (1 - share) AS n, is_b3,
             floor(1e4 * pg_temp.noise(200, n * 1000::bigint + bar)) AS volume
-        FROM days, generate_series(0, 20 * :scale - 1) AS bar, LATERAL (SELECT bar / (20.0::float8 * :scale) AS share)
+        FROM days, generate_series(0, :bars - 1) AS bar, LATERAL (SELECT bar / :bars::float8 AS share)
         OFFSET 0
     ) AS moments
     JOIN market m ON (moments.is_b3 OR NOT m.only_b3) AND m.ticker <> 'USDBRL_PTAX'
@@ -226,11 +228,11 @@ JOIN (
 ORDER BY d.day, c.key, c.tenor;
 
 INSERT INTO vol_surfaces (instrument_id, surface_date, delta, tenor_days, implied_vol, call_put, source)
-SELECT i.id, d.day, round(delta / (5.0 * :scale + 1), 4), tenor,
-    pg_temp.level(0.15, 0.2, 400 + i.id, d.n) * (1 + 0.3 * (delta / (5.0 * :scale + 1) - 0.5) ^ 2) * (1 + 10.0 / tenor),
-    CASE WHEN 2 * delta <= 5 * :scale THEN 'PUT' ELSE 'CALL' END, 'B3'
+SELECT i.id, d.day, round(delta / (:deltas + 1.0), 4), tenor,
+    pg_temp.level(0.15, 0.2, 400 + i.id, d.n) * (1 + 0.3 * (delta / (:deltas + 1.0) - 0.5) ^ 2) * (1 + 10.0 / tenor),
+    CASE WHEN 2 * delta <= :deltas THEN 'PUT' ELSE 'CALL' END, 'B3'
 FROM days d
-CROSS JOIN instruments i, generate_series(1, 5 * :scale) AS delta, unnest('{30,60,90,180}'::int[]) AS tenor
+CROSS JOIN instruments i, generate_series(1, :deltas) AS delta, unnest('{30,60,90,180}'::int[]) AS tenor
 WHERE d.is_b3 AND i.ticker IN ('USDBRL', 'EURUSD', 'USDMXN', 'DI1F29', 'IBOV', 'ES_FUT', 'GOLD', 'BRENT')
 ORDER BY d.day, i.id, delta, tenor;
 
@@ -296,7 +298,7 @@ SELECT kind || CASE WHEN copy > 1 THEN '_' || copy ELSE '' END, d.day, i.id,
     pg_temp.noise(950 + i.id, d.n * 100::bigint + kinds.key * 10 + copy)
 FROM days d
 CROSS JOIN instruments i,
-    unnest('{momentum,carry,value,sentiment}'::text[]) WITH ORDINALITY AS kinds (kind, key), generate_series(1, :scale) AS copy
+    unnest('{momentum,carry,value,sentiment}'::text[]) WITH ORDINALITY AS kinds (kind, key), generate_series(1, :copies) AS copy
 WHERE d.is_b3
 ORDER BY d.day, i.id, kinds.key, copy;
 
@@ -355,7 +357,7 @@ SELECT d.day + interval '21 hours', m.ticker, CASE WHEN size > 0 THEN 'LONG' ELS
     m.base, size * 1e5, jsonb_build_object('FX-01', 1.0)
 FROM days d JOIN market m ON m.key % 2 = 1 AND m.ticker <> 'USDBRL_PTAX',
     LATERAL (SELECT 2 * pg_temp.noise(1400 + m.key, d.n / 20) - 1 AS size)
-WHERE d.is_b3 AND d.day > :'as_of'::date - least(366 * :scale, 1200)
+WHERE d.is_b3 AND d.day > :'as_of'::date - :state_days
 ORDER BY d.day, m.key
 ON CONFLICT DO NOTHING;
 
