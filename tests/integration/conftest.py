@@ -7,6 +7,7 @@ import random
 import secrets
 import socket
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -133,7 +134,19 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def images() -> None:
+    """The lab's images; those whose recipe has not changed are kept."""
+    build = PROJECT / "roles" / "lab" / "files" / "images" / "build.sh"
+    cache = PROJECT / ".lab" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [build, cache, sys.executable], capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture(scope="session")
+def server(images: None) -> Iterator[Server]:
     """A TimescaleDB server with the toolkit's roles and no database of its own."""
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)

@@ -1,0 +1,576 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pyrage
+import pytest
+from ansible.module_utils.pmsops import (
+    aside,
+    backup,
+    clients,
+    compare,
+    liveness,
+    manifest,
+    progress,
+    restore,
+    sets,
+    signing,
+    swap,
+    swapping,
+    verify,
+)
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.services import Services
+
+from .conftest import PROJECT, execute
+
+SCHEMA = """
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+INSERT INTO md (at, value)
+SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-04-30',
+                                                     '1 hour') t;
+CREATE TABLE portfolio_positions (id bigserial PRIMARY KEY, name text NOT NULL DEFAULT 'none',
+                                  is_open bool NOT NULL, CHECK (id > 0));
+INSERT INTO portfolio_positions (name, is_open) SELECT 'p' || n, n % 2 = 0
+  FROM generate_series(1, 100) n;
+CREATE TABLE journal (id int PRIMARY KEY, position bigint REFERENCES portfolio_positions);
+INSERT INTO journal VALUES (1, 1);
+CREATE INDEX by_name ON portfolio_positions (name);
+CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER guard BEFORE UPDATE ON journal FOR EACH ROW EXECUTE FUNCTION guard();
+CREATE VIEW open_positions AS SELECT * FROM portfolio_positions WHERE is_open;
+GRANT SELECT ON portfolio_positions TO pg_monitor;
+"""
+
+
+@pytest.fixture
+def filled(server, database):
+    execute(database, "SET ROLE macro_user;" + SCHEMA)
+    yield database
+    for name in swap.databases(database):
+        if name.startswith(f"{database.name}__"):
+            server.drop(name)
+
+
+@pytest.fixture
+def request_(tmp_path):
+    return aside.Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
+
+
+@pytest.fixture
+def taken(filled, request_):
+    """The folder of a set of the filled database."""
+    settings = backup.Settings(root=request_.root, keys=request_.keys)
+    return Path(backup.run(filled, settings, progress=progress.Progress())["set"])
+
+
+def restored(database, request):
+    return aside.run(database, request, progress=progress.Progress())
+
+
+def operation(database, request, **options):
+    return swapping.Operation(
+        database=database,
+        services=options.get("services", Services("none", ())),
+        redis=None,
+        url=options.get("url"),
+        root=request.root,
+    )
+
+
+def beside(database):
+    """Return the databases beside the live one."""
+    return [name for name in swap.databases(database) if name.startswith(f"{database.name}__")]
+
+
+def whole(database):
+    """Tell whether the live database answers and takes rows."""
+    with database.session(read_only=True) as cursor:
+        cursor.execute("SELECT count(*) FROM md")
+        return cursor.fetchone()[0] > 0 and liveness.writable(database) == []
+
+
+# --- The way through ------------------------------------------------------------------------------
+
+
+def test_a_set_comes_back_exactly_and_the_former_database_stays(filled, request_, taken):
+    execute(filled, "DELETE FROM portfolio_positions WHERE id = 50; DROP VIEW open_positions")
+    result = restored(filled, request_)
+    assert result["differences"] == 0
+    assert result["canary"] is True
+    assert sets.verification(taken)["rows"] == result["rows"]
+    done = operation(filled, request_).run("swapped", result["side"], keep=0)
+    assert verify.against(filled, root=request_.root, keys=request_.keys)["identical"]
+    assert beside(filled) == [done["former"]]
+    assert liveness.scheduler_seen(filled)
+    assert liveness.writable(filled) == []
+    back = operation(filled, request_).run("rolled_back", None, keep=0)
+    with filled.session(read_only=True) as cursor:
+        cursor.execute("SELECT count(*) FROM portfolio_positions")
+        assert cursor.fetchone()[0] == 99
+    assert beside(filled) == [back["former"]]
+    assert liveness.scheduler_seen(filled)
+
+
+def test_a_drill_proves_the_set_and_leaves_nothing(filled, request_, taken):
+    result = restored(filled, replace(request_, keep=False))
+    assert result["side"] is None
+    assert beside(filled) == []
+    assert sets.verification(taken)
+    assert not (request_.root / ".pms-ops" / "restore.json").exists()
+
+
+def test_swap_and_rollback_twenty_times_with_a_scheduler_each_time(filled, request_, taken):
+    side = restored(filled, request_)["side"]
+    one = operation(filled, request_)
+    one.run("swapped", side, keep=0)
+    for _ in range(10):
+        undone = one.run("rolled_back", None, keep=0)["former"]
+        assert liveness.scheduler_seen(filled)
+        one.run("swapped", undone, keep=0)
+        assert liveness.scheduler_seen(filled)
+
+
+def test_a_plain_database_takes_the_parallel_path(server, request_):
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name, timescaledb=False)
+    try:
+        execute(database, "CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n")
+        settings = backup.Settings(root=request_.root, keys=request_.keys)
+        backup.run(database, settings, progress=progress.Progress())
+        result = restored(database, replace(request_, keep=False))
+        assert result["differences"] == 0
+        assert "catalogue" not in result["phases"] or result["phases"]["catalogue"] < 5
+    finally:
+        server.drop(name)
+
+
+def test_odd_names_survive(server, request_):
+    name = f'Öps "{uuid.uuid4().hex[:4]}" 100%'
+    database = server.create(name)
+    try:
+        execute(database, 'CREATE SCHEMA "Ünï %s"; CREATE TABLE "Ünï %s"."T ""x""" ("a b" int);'
+                          'INSERT INTO "Ünï %s"."T ""x""" VALUES (1);'
+                          "SELECT lo_from_bytea(0, '\\x010203');")  # fmt: skip
+        settings = backup.Settings(root=request_.root, keys=request_.keys)
+        backup.run(database, settings, progress=progress.Progress())
+        side = restored(database, request_)["side"]
+        operation(database, request_).run("swapped", side, keep=0)
+        assert verify.against(database, root=request_.root, keys=request_.keys)["identical"]
+    finally:
+        for each in [name, *beside(database)]:
+            server.drop(each)
+
+
+def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, request_, tmp_path):
+    folder = tmp_path / "naive"
+    folder.mkdir()
+    clients.client_tools(filled).run(
+        "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
+    )
+    result = restored(filled, replace(request_, file=folder / "x.pgdump"))
+    assert result["verified"] == "not at all: no manifest"
+    side = filled.named(result["side"])
+    with side.session(read_only=True) as cursor:
+        cursor.execute("SELECT count(*) FROM md")
+        assert cursor.fetchone()[0] == 2857
+        cursor.execute("SELECT count(*) FROM pg_constraint WHERE conname = 'journal_position_fkey'")
+        assert cursor.fetchone()[0] == 1
+
+
+def test_an_encrypted_set_restores_with_its_identity_and_leaves_no_plain_copy(
+    filled, request_, tmp_path
+):
+    pair = pyrage.x25519.Identity.generate()
+    identity = tmp_path / "identity.txt"
+    identity.write_text(f"{pair}\n")
+    settings = backup.Settings(
+        root=request_.root, keys=request_.keys, recipients=(str(pair.to_public()),)
+    )
+    backup.run(filled, settings, progress=progress.Progress())
+    with pytest.raises(OpsError) as caught:
+        restored(filled, replace(request_, keep=False))
+    assert caught.value.code == "encryption.no-identity"
+    before = set(Path("/dev/shm").iterdir())
+    assert restored(filled, replace(request_, keep=False, identity=identity))["differences"] == 0
+    assert set(Path("/dev/shm").iterdir()) == before
+    assert not list((request_.root / ".pms-ops").glob(".restore-*"))
+
+
+# --- Every change is named ------------------------------------------------------------------------
+
+CHANGES = {
+    "a row removed": ("DELETE FROM portfolio_positions WHERE id = 7", "portfolio_positions has 99"),
+    "a row added": ("INSERT INTO journal VALUES (2, 2)", "public.journal has 2 rows, not 1"),
+    "a value changed": ("UPDATE journal SET position = 2", "journal has rows with other values"),
+    "a row of a chunk changed": ("UPDATE md SET value = 0 WHERE id = 9", "_hyper_"),
+    "an index dropped": ("DROP INDEX by_name", "indexes: public.by_name is missing"),
+    "a constraint dropped": (
+        "ALTER TABLE journal DROP CONSTRAINT journal_position_fkey",
+        "constraints: public.journal.journal_position_fkey is missing",
+    ),
+    "a constraint not validated": (
+        "ALTER TABLE portfolio_positions DROP CONSTRAINT portfolio_positions_id_check;"
+        "ALTER TABLE portfolio_positions ADD CONSTRAINT portfolio_positions_id_check"
+        " CHECK (id > 0) NOT VALID",
+        "validated False, not True",
+    ),
+    "a trigger dropped": ("DROP TRIGGER guard ON journal", "triggers: public.journal.guard is"),
+    "a trigger disabled": ("ALTER TABLE journal DISABLE TRIGGER guard", "enabled 'D', not 'O'"),
+    "a default dropped": (
+        "ALTER TABLE portfolio_positions ALTER name DROP DEFAULT",
+        "portfolio_positions.name has default None",
+    ),
+    "a grant revoked": (
+        "REVOKE SELECT ON portfolio_positions FROM pg_monitor",
+        "tables: public.portfolio_positions has grants",
+    ),
+    "an owner changed": ("ALTER TABLE journal OWNER TO pms_ops", "has owner 'pms_ops'"),
+    "a sequence moved": (
+        "SELECT setval('portfolio_positions_id_seq', 5000)",
+        "sequences: public.portfolio_positions_id_seq has last_value 5000",
+    ),
+    "a view dropped": ("DROP VIEW open_positions", "views: public.open_positions is missing"),
+    "a function changed": (
+        "CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RETURN OLD; END $$",
+        "functions: public.guard() has definition",
+    ),
+    "a chunk dropped": ("SELECT drop_chunks('md', timestamptz '2026-02-01')", "chunks 4, not 5"),
+    "a column added": ("ALTER TABLE journal ADD extra int", "columns: public.journal.extra is not"),
+    "a table added": ("CREATE TABLE surprise ()", "tables: public.surprise is not in the backup"),
+    "a setting changed": ("", "settings"),
+}
+
+
+@pytest.fixture(scope="module")
+def proved(server, tmp_path_factory):
+    """A database, a set of it, and the manifest."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name)
+    execute(database, "SET ROLE macro_user;" + SCHEMA)
+    root = tmp_path_factory.mktemp("proved")
+    settings = backup.Settings(root=root / "backups", keys=root / "keys")
+    folder = Path(backup.run(database, settings, progress=progress.Progress())["set"])
+    yield database, manifest.read(folder)
+    server.drop(name)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_verify_names_each_change(server, proved, change):
+    database, document = proved
+    statement, wanted = CHANGES[change]
+    copy = f"{database.name}_c"
+    server.psql(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database.name}'"
+    )
+    try:
+        server.psql(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS false")
+        for _ in range(50):
+            try:
+                server.psql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    f" WHERE datname = '{database.name}';"
+                    f"CREATE DATABASE {copy} TEMPLATE {database.name} OWNER macro_user"
+                )
+                break
+            except AssertionError:
+                time.sleep(0.1)
+        server.psql(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+        changed = database.named(copy)
+        same = [d for d in restore.differences(changed, document) if d.kind != "database"]
+        assert same == []
+        if statement:
+            server.psql(statement, copy)
+        else:
+            server.psql(f"ALTER DATABASE {copy} SET work_mem = '5MB'")
+        lines = compare.lines(restore.differences(changed, document))
+        assert any(wanted in line for line in lines), lines
+    finally:
+        server.psql(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
+        server.drop(copy)
+
+
+# --- Refusals, before the side database exists ----------------------------------------------------
+
+
+# A damaged manifest is no manifest any more, or no JSON, or not what was signed.
+DAMAGED = {
+    *("set.damaged", "set.none"),
+    *("manifest.unreadable", "manifest.version", "signing.invalid", "signing.missing"),
+}
+
+
+def refused(database, request):
+    with pytest.raises(OpsError) as caught:
+        restored(database, request)
+    assert beside(database) == []
+    assert caught.value.remedy
+    return caught.value
+
+
+def test_one_flipped_byte_in_any_file_is_refused(filled, request_, taken):
+    for name in [*sets.walk(taken)]:
+        path = taken / name
+        content = path.read_bytes()
+        if not content:
+            continue
+        path.chmod(0o600)
+        place = random.randrange(len(content))
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        code = refused(filled, request_).code
+        assert code in DAMAGED, name
+        path.write_bytes(content)
+        path.chmod(0o400)
+    assert restored(filled, replace(request_, keep=False))["differences"] == 0
+
+
+def test_a_set_signed_by_another_key_is_refused(filled, request_, taken, tmp_path):
+    document = {k: v for k, v in manifest.read(taken).items() if k != "signature"}
+    (taken / "manifest.json").unlink()
+    manifest.write(taken, document, tmp_path / "foreign")
+    assert refused(filled, request_).code == "signing.unknown-key"
+
+
+def edited(taken, keys, change):
+    """Change the manifest and sign it again with the right key: a set from elsewhere."""
+    document = {k: v for k, v in manifest.read(taken).items() if k != "signature"}
+    change(document)
+    (taken / "manifest.json").unlink()
+    manifest.write(taken, document, keys)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda d: d["server"].update(version_num=180001), "restore.server-old"),
+        (lambda d: d.update(database_name="other"), "restore.other-database"),
+        (
+            lambda d: d["facts"]["extensions"]["timescaledb"].update(version="9.9.9"),
+            "restore.timescaledb-version",
+        ),
+        (lambda d: d["facts"]["extensions"].update(x={"version": "1"}), "restore.extension"),
+        (lambda d: d["required_roles"].append("nobody_here"), "restore.roles"),
+        (lambda d: d["database"].update(collate="xx_XX.UTF-8"), "restore.locale"),
+        (lambda d: d["database"].update(encoding="KLINGON"), "restore.locale"),
+        (lambda d: d["server"].update(size_bytes=10**15), "restore.space"),
+    ],
+)
+def test_what_this_server_cannot_hold_is_refused(
+    filled, request_, taken, change, code, monkeypatch
+):
+    if code == "restore.space":
+        monkeypatch.setattr(aside.preflight, "data_folder", lambda database: Path("/"))
+    edited(taken, request_.keys, change)
+    assert refused(filled, request_).code == code
+
+
+def test_a_set_of_another_name_is_taken_when_that_is_meant(filled, request_, taken):
+    edited(taken, request_.keys, lambda d: d.update(database_name="other"))
+    result = restored(filled, replace(request_, keep=False, force_name=True))
+    assert result["differences"] == 0
+
+
+def test_a_role_that_may_not_restore_is_told_so(server, filled, request_, taken):
+    server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+    try:
+        error = refused(replace(filled, user="poor", password="poor"), request_)
+        assert error.code == "restore.rights"
+    finally:
+        server.psql("DROP ROLE poor")
+
+
+def test_missing_roles_are_made_from_the_sets_globals_when_allowed(server, filled, request_):
+    server.psql("CREATE ROLE temporary_owner NOLOGIN")
+    server.psql("ALTER TABLE journal OWNER TO temporary_owner", filled.name)
+    settings = backup.Settings(root=request_.root, keys=request_.keys)
+    backup.run(filled, settings, progress=progress.Progress())
+    server.psql("ALTER TABLE journal OWNER TO macro_user", filled.name)
+    server.psql("DROP ROLE temporary_owner")
+    assert refused(filled, request_).code == "restore.roles"
+    try:
+        result = restored(filled, replace(request_, keep=False, create_roles=True))
+        assert result["differences"] == 0
+    finally:
+        server.psql("DROP ROLE IF EXISTS temporary_owner")
+
+
+def test_a_copy_that_differs_is_dropped_and_each_difference_is_named(filled, request_, taken):
+    edited(taken, request_.keys, lambda d: d["contents"]["public.journal"].update(rows=7))
+    error = refused(filled, request_)
+    assert error.code == "restore.different"
+    assert "public.journal has 1 rows, not 7" in str(error)
+    assert sets.verification(taken) is None
+
+
+def test_a_set_that_lacks_its_canary_is_refused(filled, request_, taken):
+    edited(taken, request_.keys, lambda d: d.update(canary="f" * 32))
+    assert refused(filled, request_).code == "restore.canary"
+
+
+def test_two_restores_at_once_the_second_is_refused(filled, request_, taken):
+    with aside.locks.exclusive(request_.root / ".pms-ops" / "restore.lock", "restore"):
+        assert refused(filled, request_).code == "lock.held"
+
+
+# --- The swap -------------------------------------------------------------------------------------
+
+
+def test_a_probe_that_fails_brings_the_former_database_back(filled, request_, taken):
+    side = restored(filled, request_)["side"]
+    execute(filled, "INSERT INTO journal VALUES (99, 1)")
+    swap_with_dead_api = operation(filled, request_, url="http://127.0.0.1:9")
+    swap.PROBE_SECONDS, before = 1, swap.PROBE_SECONDS
+    try:
+        with pytest.raises(OpsError, match="former database is live again") as caught:
+            swap_with_dead_api.run("swapped", side, keep=0)
+    finally:
+        swap.PROBE_SECONDS = before
+    assert caught.value.code == "restore.probe"
+    assert beside(filled) == []
+    with filled.session(read_only=True) as cursor:
+        cursor.execute("SELECT count(*) FROM journal")
+        assert cursor.fetchone()[0] == 2
+    assert liveness.scheduler_seen(filled)
+
+
+def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixture(
+    filled, request_, taken
+):
+    execute(filled, "UPDATE portfolio_positions SET name = 'live'")
+    side = restored(filled, request_)["side"]
+    stop, seen, errors = threading.Event(), set(), []
+
+    def hammer():
+        connection = None
+        while not stop.is_set():
+            try:
+                if connection is None:
+                    connection = filled.connect(autocommit=True)
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT count(DISTINCT name) FROM portfolio_positions")
+                    seen.add(cursor.fetchone()[0])
+            except (OpsError, psycopg2.Error):
+                errors.append(time.monotonic())
+                connection = None
+
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.3)
+        operation(filled, request_).run("swapped", side, keep=0)
+        time.sleep(0.3)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert seen == {1, 100}
+    assert errors
+
+
+def test_former_databases_are_pruned_only_where_policy_asks_and_never_the_newest(
+    filled, request_, taken
+):
+    formers = []
+    for keep in (0, 0, 1):
+        side = restored(filled, request_)["side"]
+        done = operation(filled, request_).run("swapped", side, keep=keep)
+        formers.append(done["former"])
+        time.sleep(1.1)  # their names carry the second
+    assert done["pruned"] == formers[:2]
+    assert beside(filled) == formers[2:]
+
+
+def test_nothing_to_bring_back_is_said(filled, request_):
+    with pytest.raises(OpsError) as caught:
+        operation(filled, request_).run("rolled_back", None, keep=0)
+    assert caught.value.code == "restore.no-former"
+
+
+# --- Kills ----------------------------------------------------------------------------------------
+
+RUN = f"""
+import json, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
+from pathlib import Path
+from ansible.module_utils.pmsops import aside, progress, swapping
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.services import Services
+options = json.loads(sys.stdin.readline())
+database = Database(**options["database"])
+request = aside.Request(root=Path(options["root"]), keys=Path(options["keys"]), keep=True)
+operation = swapping.Operation(database, Services("none", ()), None, None, request.root)
+print("ready", flush=True)
+operation.run("recovered", None, keep=0)
+side = aside.run(database, request, progress=progress.Progress())["side"]
+print("proved", flush=True)
+operation.run("swapped", side, keep=0)
+"""
+
+
+def started(database, request):
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    fields = {name: getattr(database, name) for name in database.__dataclass_fields__}
+    options = {"database": fields, "root": str(request.root), "keys": str(request.keys)}
+    process.stdin.write(json.dumps(options) + "\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def killed(process, after_seconds, *, at_swap=False):
+    if at_swap:
+        process.stdout.readline()
+    time.sleep(after_seconds)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+# From the first second of a restore to its end, and every few milliseconds of the swap.
+ASIDE_KILLS = [0.1 + 0.35 * number for number in range(10)]
+SWAP_KILLS = [0.01 * number for number in range(14)]
+
+
+@pytest.mark.parametrize("kills", [ASIDE_KILLS, SWAP_KILLS], ids=["restoring", "swapping"])
+def test_killed_anywhere_what_is_live_is_whole_and_the_next_run_converges(
+    filled, request_, taken, kills
+):
+    for after in kills:
+        killed(started(filled, request_), after, at_swap=kills is SWAP_KILLS)
+        filled_again = operation(filled, request_)
+        filled_again.run("recovered", None, keep=0)
+        assert whole(filled), after
+        assert liveness.scheduler_seen(filled), after
+        assert not [name for name in beside(filled) if "__restore_" in name], after
+        assert not (request_.root / ".pms-ops" / "restore.json").exists()
+    process = started(filled, request_)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert verify.against(filled, root=request_.root, keys=request_.keys)["identical"]
+    assert not list((request_.root / ".pms-ops").glob(".restore-*"))
+
+
+def test_signatures_are_checked_before_files_are_read(filled, request_, taken):
+    shutil.rmtree(request_.keys / signing.TRUSTED)
+    assert refused(filled, request_).code == "signing.unknown-key"

@@ -1,0 +1,50 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+from ansible.module_utils.pmsops import compare
+
+FACTS = {
+    "indexes": {"public.t_pkey": {"definition": "CREATE UNIQUE INDEX", "valid": True}},
+    "triggers": {"public.t.guard": {"enabled": "O"}},
+}
+CONTENTS = {"public.t": {"rows": 3, "fingerprint": "a" * 16}}
+
+
+def texts(differences):
+    return [difference.text() for difference in differences]
+
+
+def test_equal_facts_and_rows_differ_in_nothing():
+    assert compare.facts(FACTS, FACTS) == []
+    assert compare.contents(CONTENTS, CONTENTS) == []
+
+
+def test_a_missing_an_added_and_a_changed_object_are_named():
+    found = {
+        "indexes": {"public.t_pkey": {"definition": "CREATE UNIQUE INDEX", "valid": False}},
+        "triggers": {},
+        "views": {"public.v": {}},
+    }
+    assert texts(compare.facts(FACTS, found)) == [
+        "indexes: public.t_pkey has valid False, not True",
+        "triggers: public.t.guard is missing",
+        "views: public.v is not in the backup",
+    ]
+
+
+def test_rows_and_values_are_told_apart():
+    assert texts(
+        compare.contents(CONTENTS, {"public.t": {"rows": 2, "fingerprint": "b" * 16}})
+    ) == ["contents: public.t has 2 rows, not 3"]
+    assert texts(
+        compare.contents(CONTENTS, {"public.t": {"rows": 3, "fingerprint": "b" * 16}})
+    ) == ["contents: public.t has rows with other values"]
+    assert texts(compare.contents(CONTENTS, {})) == ["contents: public.t is missing"]
+
+
+def test_many_differences_of_a_kind_are_counted():
+    many = [compare.Difference("columns", f"t.c{n:02}", "is missing") for n in range(15)]
+    lines = compare.lines([*many, compare.Difference("views", "v", "is missing")])
+    assert len(lines) == 12
+    assert lines[10] == "columns: and 5 more"
+    assert lines[11] == "views: v is missing"
