@@ -11,6 +11,8 @@ from typing import Any
 
 import redis
 from fastapi.encoders import jsonable_encoder
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 TIMEOUT_SECONDS = 0.5
 BOOK, RISK, PACK, ATTRIBUTION = "pms:book", "pms:risk:live", "pms:morning_pack:", "pms:attribution:"
@@ -28,6 +30,7 @@ class Cache:
             password=password or None,
             socket_timeout=timeout,
             socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
         )
 
     def ping(self) -> None:
