@@ -74,7 +74,7 @@ verdict:
   returned: success
   type: str
   sample: pass
-failed:
+not_passed:
   description: The steps that did not pass.
   returned: success
   type: list
@@ -112,7 +112,7 @@ from ansible.module_utils.pmsops.pms_api import PmsApi
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "api": specs.api() | {"required": True},
+        "api": specs.api(),
         "database": specs.database(),
         "allowed": {"type": "bool", "default": False},
         "deadline_seconds": {"type": "int", "default": 120},
@@ -122,10 +122,11 @@ def argument_spec() -> dict:
 def run(module: AnsibleModule) -> dict:
     """Trade, or say what would be traded."""
     params = module.params
-    smoke.refuse_unless(params["allowed"], params["api"]["url"])
+    target = params["api"] or {}
+    smoke.refuse_unless(params["allowed"], target.get("url"))
     if module.check_mode:
         return {"changed": True} | smoke.plan()
-    api = PmsApi(params["api"]["url"], params["api"]["username"], params["api"]["password"])
+    api = PmsApi(target["url"], target["username"], target["password"])
     database = Database.from_options(params["database"])
     with interrupts.raised():
         result = smoke.run(api, database, deadline_seconds=params["deadline_seconds"])

@@ -79,11 +79,11 @@ def run(api: PmsApi, database: Database, *, deadline_seconds: float) -> dict[str
 def _result(
     steps: list[dict[str, Any]], *, tag: str, duration: float, verdict: str | None = None
 ) -> dict[str, Any]:
-    failed = [step["id"] for step in steps if step["status"] in ("fail", "unknown")]
+    missed = [step["id"] for step in steps if step["status"] in ("fail", "unknown")]
     return {
         "steps": steps,
-        "verdict": verdict or ("fail" if failed else "pass"),
-        "failed": failed,
+        "verdict": verdict or ("fail" if missed else "pass"),
+        "not_passed": missed,
         "tag": tag,
         "duration_seconds": duration,
     }

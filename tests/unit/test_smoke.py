@@ -214,3 +214,16 @@ def test_check_mode_lists_the_steps_and_asks_nobody(capsys):
 def test_a_system_without_a_url_is_refused_by_name():
     with pytest.raises(OpsError, match="pms_api_url"):
         smoke.refuse_unless(True, "")
+
+
+def test_the_result_of_a_broken_system_is_a_result_and_no_failed_task(book, monkeypatch):
+    """Ansible takes a true value named ``failed`` for the task's own failure."""
+    book.faults.add("wrong_pnl")
+    monkeypatch.setattr(smoke._Reader, "__enter__", lambda self: self)
+    monkeypatch.setattr(smoke._Reader, "rows", lambda self, sql, params: book.rows(sql, params))
+    with served(book) as url:
+        api = PmsApi(url, "manager", RIGHT)
+        result = smoke.run(api, database=None, deadline_seconds=60)
+    assert result["verdict"] == "fail"
+    assert result["not_passed"][0] == "pnl"
+    assert not {"failed", "changed", "msg", "skipped"} & set(result)
