@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from ansible.module_utils.pmsops.progress import Progress
 
 JOURNAL = "restore.json"
 LOCK = "restore.lock"
+MEMORY = Path("/dev/shm")  # noqa: S108  # folders made below it are private
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
         side = restore.beside(database.name, "restore", run_id)
         with progress.phase("preflight"):
             known = _preflight(database, chosen, request)
+        clean(database, state)
         journal = swap.Journal.open(state / JOURNAL)
         if journal.state:
             raise OpsError(
@@ -96,7 +99,7 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
                 code="restore.unfinished",
             )
         with tempfile.TemporaryDirectory(
-            prefix=".restore-", dir=_scratch_root(chosen, state)
+            prefix=_scratch_prefix(state), dir=_scratch_root(chosen, state)
         ) as scratch:
             aside = restore.Aside(
                 database,
@@ -149,6 +152,23 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
         "size_bytes": document.get("server", {}).get("size_bytes"),
         "warnings": aside.warnings,
     }
+
+
+def clean(database: Database, state: Path) -> None:
+    """Remove what dead runs left: sidecars, scratch folders, and what they hold in the clear.
+
+    Whoever calls holds the lock, so all of it is dead.
+    """
+    if database.access == "container":
+        clients.remove_dead_sidecars()
+    for root in (state, MEMORY):
+        for litter in root.glob(f"{_scratch_prefix(state)}*"):
+            shutil.rmtree(litter, ignore_errors=True)
+
+
+def _scratch_prefix(state: Path) -> str:
+    """Return what the names of scratch folders for these sets begin with."""
+    return f".pms-ops-restore-{hashlib.sha256(str(state).encode()).hexdigest()[:12]}-"
 
 
 def _restored(
@@ -220,12 +240,11 @@ def _expected(chosen: sets.BackupSet) -> float | None:
 
 def _scratch_root(chosen: sets.BackupSet, state: Path) -> Path:
     """Return where a plain copy of an encrypted dump is least exposed: in memory, if it fits."""
-    memory = Path("/dev/shm")  # noqa: S108  # the folder made below it is private
     encrypted = bool(chosen.manifest and chosen.manifest["dump"]["encrypted"])
-    if encrypted and memory.is_dir():
+    if encrypted and MEMORY.is_dir():
         needed = 2 * chosen.dump.stat().st_size
-        if shutil.disk_usage(memory).free > needed:
-            return memory
+        if shutil.disk_usage(MEMORY).free > needed:
+            return MEMORY
     return state
 
 

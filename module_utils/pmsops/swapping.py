@@ -99,6 +99,7 @@ class Operation:
         return {"changed": True, "diff": diff} | result | {"former": going}
 
     def _recover(self, incoming: str | None) -> list[str]:
+        aside.clean(self.database, sets.state_folder(self.root))
         journal = self._journal()
         # Our own copy, proved a moment ago and waiting for this very swap, is no leftover.
         if journal.state.get("step") == "proved" and journal.state.get("side") == incoming:

@@ -207,7 +207,7 @@ def test_an_encrypted_set_restores_with_its_identity_and_leaves_no_plain_copy(
     before = set(Path("/dev/shm").iterdir())
     assert restored(filled, replace(request_, keep=False, identity=identity))["differences"] == 0
     assert set(Path("/dev/shm").iterdir()) == before
-    assert not list((request_.root / ".pms-ops").glob(".restore-*"))
+    assert not list((request_.root / ".pms-ops").glob(".pms-ops-restore-*"))
 
 
 # --- Every change is named ------------------------------------------------------------------------
@@ -568,7 +568,7 @@ def test_killed_anywhere_what_is_live_is_whole_and_the_next_run_converges(
     process.communicate(timeout=60)
     assert process.returncode == 0
     assert verify.against(filled, root=request_.root, keys=request_.keys)["identical"]
-    assert not list((request_.root / ".pms-ops").glob(".restore-*"))
+    assert not list((request_.root / ".pms-ops").glob(".pms-ops-restore-*"))
 
 
 def test_signatures_are_checked_before_files_are_read(filled, request_, taken):
