@@ -358,8 +358,9 @@ class Smoke:
             raise Refuted(
                 f"approved as position {approved['position_id']}, which is not in the book"
             )
-        self._made.hedge = position
+        # Separate stores number their positions alike: this may be the other one of the test.
         _expect(position, direction="SHORT", notional_brl=NOTIONAL, entry_price=ENTRY)
+        self._made.hedge = position
         return f"proposal {approved['id']}, position {position['id']}"
 
     def _step_approve_stored(self) -> str:

@@ -229,6 +229,9 @@ class StandIn:
         }
         if "approved_elsewhere" in self.faults:
             self.positions.pop()
+        if "approved_in_another_store" in self.faults:
+            self.positions.pop()
+            proposal["position_id"] = len(self.positions)
         return 200, dict(proposal)
 
     def reject(self, proposal: dict, body: dict) -> tuple[int, Any]:

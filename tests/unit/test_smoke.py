@@ -227,3 +227,11 @@ def test_the_result_of_a_broken_system_is_a_result_and_no_failed_task(book, monk
     assert result["verdict"] == "fail"
     assert result["not_passed"][0] == "pnl"
     assert not {"failed", "changed", "msg", "skipped"} & set(result)
+
+
+def test_a_position_of_another_store_with_the_same_number_is_not_taken_for_the_approved_one(book):
+    book.faults.add("approved_in_another_store")
+    steps = run(book)
+    assert steps["approve"]["status"] == "fail"
+    assert steps["close"]["status"] == "pass"
+    assert book.positions[1]["close_price"] == book.positions[1]["entry_price"]
