@@ -358,8 +358,12 @@ class Smoke:
             raise Refuted(
                 f"approved as position {approved['position_id']}, which is not in the book"
             )
-        # Separate stores number their positions alike: this may be the other one of the test.
-        _expect(position, direction="SHORT", notional_brl=NOTIONAL, entry_price=ENTRY)
+        if position["direction"] != "SHORT":
+            # Stores of their own number their positions alike: this is the other one of the test.
+            raise Refuted(
+                f"approved as position {position['id']}, which is another position in the book"
+            )
+        _expect(position, notional_brl=NOTIONAL, entry_price=ENTRY)
         self._made.hedge = position
         return f"proposal {approved['id']}, position {position['id']}"
 
