@@ -379,7 +379,7 @@ def database_container(docker_engine: Any, database: Database) -> Any:
     if container.status != "running":
         raise OpsError(
             f"Container {database.container} is {container.status}, not running.",
-            f"Start it (docker start {database.container}), or run playbooks/dr_database.yml.",
+            f"Start it (docker start {database.container}); docs/DR_PLAYBOOK.md, scenario 1.",
             code="clients.container",
         )
     return container

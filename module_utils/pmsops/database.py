@@ -97,7 +97,7 @@ class Database:
         if exc.pgcode is None or exc.pgcode[:2] in ("08", "57"):
             return OpsError(
                 f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}",
-                "Bring the database back (playbooks/dr_database.yml), then run again.",
+                "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
                 code="database.unreachable",
             )
         if exc.pgcode[:2] == "53":
@@ -131,7 +131,7 @@ class Database:
         return OpsError(
             f"Cannot connect to database {target} at {where}: {text}",
             "Check that the database runs and that pms_db_host and pms_db_port point at it;"
-            " playbooks/dr_database.yml brings a stopped one back.",
+            " docs/DR_PLAYBOOK.md, scenario 1, brings a stopped one back.",
             code="database.unreachable",
         )
 

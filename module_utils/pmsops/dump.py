@@ -142,7 +142,7 @@ _KNOWN = (
         r"Connection refused|server closed the connection|terminating connection"
         r"|connection to server|could not connect|the database system is",
         "database.unreachable",
-        "Bring the database back (playbooks/dr_database.yml), then run again.",
+        "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
     ),
     (
         r"Permission denied|could not (create|open) (directory|output|file)",

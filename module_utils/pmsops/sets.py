@@ -136,7 +136,7 @@ def check(
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise OpsError(
             f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.",
-            "Do not restore it; take another set. playbooks/dr_bad_backup.yml finds one.",
+            "Do not restore it; take another set. playbooks/drill.yml -e file=... proves one.",
             code="set.damaged",
         )
     recorded = backup_set.manifest["files"]

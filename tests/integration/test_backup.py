@@ -68,14 +68,25 @@ def contents(database):
 
 
 def leftovers(settings):
-    """Return what a failed run must not leave: sets, parts of sets, sidecars of ours."""
+    """Return what a failed run must not leave: sets, parts of sets, sidecars beside this server."""
     return [
         *sets.listed(settings.root),
         *settings.root.glob(".partial-*"),
-        *clients.engine().containers.list(
-            all=True, filters={"label": clients.SIDECAR_LABEL, "status": "running"}
+        *(
+            each
+            for each in clients.engine().containers.list(filters={"label": clients.SIDECAR_LABEL})
+            if each.attrs["HostConfig"]["NetworkMode"] == f"container:{SERVER['id']}"
         ),
     ]
+
+
+# Other servers' sidecars are none of these tests' business.
+SERVER = {}
+
+
+@pytest.fixture(autouse=True)
+def this_server(server):
+    SERVER["id"] = server.container.id
 
 
 def test_a_set_is_complete_signed_and_says_what_was_in_the_database(filled, settings):
