@@ -78,8 +78,8 @@ class Services:
             if not containers:
                 raise OpsError(
                     f"Compose project {self.project} has no container of service {name}.",
-                    "Correct pms_compose_project and pms_app_services;"
-                    " `docker ps -a --format '{{.Labels}}'` shows both.",
+                    "Correct pms_compose_project and pms_app_services; `docker compose ls` and"
+                    " `docker ps -a` show what there is.",
                     code="services.missing",
                 )
             found += [(name, container) for container in containers]
