@@ -60,6 +60,30 @@ options:
     description: Create roles that the server lacks, as the set's globals.sql has them.
     type: bool
     default: false
+  queries:
+    description:
+      - Queries of the PMS that the copy has to answer, read only, each within a minute.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      title:
+        description: What the query is for.
+        type: str
+        required: true
+      sql:
+        description: One statement.
+        type: str
+        required: true
+      needs:
+        description: The table without which the query is not asked.
+        type: str
+  unless_same:
+    description:
+      - Restore nothing where the live database is what the set says, object by object and row by
+        row. A database that cannot be read is another one.
+    type: bool
+    default: false
   shown:
     description: Differences to name of each kind; the others are counted.
     type: int
@@ -86,15 +110,10 @@ id:
   type: str
   sample: 2026-11-22_0600
 side:
-  description: The copy that was kept; null where it was dropped.
+  description: The copy that was kept, in check mode its name; null where there is none.
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
-run:
-  description: Name of this run, part of the names of its databases.
-  returned: success
-  type: str
-  sample: "20261123023709"
 verified:
   description: How far the copy was proved.
   returned: success
@@ -115,6 +134,24 @@ canary:
   returned: success
   type: bool
   sample: true
+queries:
+  description: For each query its title, the number of rows it gave, and its seconds.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"title": "open positions", "rows": 12, "seconds": 0.004}]
+jobs:
+  description: Background jobs that are held still until the copy goes live.
+  returned: success
+  type: list
+  elements: int
+  sample: [1000, 1001]
+notes:
+  description: What could not be checked, or will be other than recorded.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 phases:
   description: Seconds of each phase.
   returned: success
@@ -125,6 +162,11 @@ duration_seconds:
   returned: success
   type: float
   sample: 8.3
+duration_today_seconds:
+  description: The same at the size that the live database has now; null where there is none.
+  returned: success
+  type: float
+  sample: 8.9
 snapshot_at:
   description: The moment of the database that the set holds; null without a manifest.
   returned: success
@@ -156,6 +198,17 @@ former:
   type: list
   elements: str
   sample: ["macro_trading__before_20261122060000"]
+live_exists:
+  description: Whether there is a live database.
+  returned: in check mode
+  type: bool
+  sample: true
+errors:
+  description: A row with C(object) and C(error) for each error of pg_restore.
+  returned: when pg_restore failed
+  type: list
+  elements: dict
+  sample: [{"object": "TABLE public t owner", "error": "role \"owner\" does not exist"}]
 remedy:
   description: The operator's next step.
   returned: failure
@@ -171,7 +224,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import aside, interrupts, specs
+from ansible.module_utils.pmsops import aside, interrupts, queries, restore, specs
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.progress import Progress
@@ -190,7 +243,18 @@ def argument_spec() -> dict:
         "identity": {"type": "path"},
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
+        "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
+        "queries": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "title": {"type": "str", "required": True},
+                "sql": {"type": "str", "required": True},
+                "needs": {"type": "str"},
+            },
+        },
     }
 
 
@@ -209,10 +273,12 @@ def run(module: AnsibleModule) -> dict:
         create_roles=params["create_roles"],
         keep=params["keep"],
         shown=params["shown"],
+        queries=tuple(queries.Query(**each) for each in params["queries"]),
     )
+    if params["unless_same"] and (same := aside.same(database, request)):
+        return {"changed": False} | same
     if module.check_mode:
-        planned = aside.plan(database, request)
-        return {"changed": True, "duration_seconds": planned.pop("expected_seconds")} | planned
+        return {"changed": True} | aside.plan(database, request)
     with interrupts.raised():
         result = aside.run(database, request, progress=Progress(request.progress_file))
     for warning in result.pop("warnings"):
@@ -225,6 +291,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
         result = run(module)
+    except restore.RestoreError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, errors=exc.rows)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

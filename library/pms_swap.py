@@ -32,19 +32,31 @@ options:
   state:
     description:
       - V(swapped) puts O(incoming) in place; what was live becomes C(<database>__before_<run>).
-      - V(rolled_back) brings the newest C(<database>__before_*) back; what was live becomes
-        C(<database>__undone_<run>).
+      - V(rolled_back) brings the database back that the live one replaced; what was live becomes
+        C(<database>__undone_<run>). After a rollback it changes nothing.
       - V(recovered) only finishes or cleans up after a killed run.
     type: str
     choices: [swapped, rolled_back, recovered]
     default: swapped
   incoming:
-    description: The proved copy; required with O(state=swapped).
+    description:
+      - The proved copy; required with O(state=swapped).
+      - With O(state=rolled_back) one of the databases put aside earlier, where it is not to be the
+        one that the live database replaced.
     type: str
+  resume:
+    description:
+      - The set that is going to be restored; with O(state=recovered) a copy of it that a run
+        before has proved is kept, for M(pms_restore) to go on with.
+    type: path
   keep_former:
     description:
-      - Former databases to keep; older ones are dropped after a swap that went well.
+      - Databases put aside to keep; older ones are dropped after a swap that went well.
       - V(0) never drops one. The newest is never dropped.
+    type: int
+    default: 0
+  keep_former_days:
+    description: Days for which each of them is kept, whatever their number.
     type: int
     default: 0
 """
@@ -71,6 +83,28 @@ former:
   returned: success
   type: str
   sample: macro_trading__before_20261123023709
+incoming:
+  description: What was put in place, by its name before; null where nothing was swapped.
+  returned: success
+  type: str
+  sample: macro_trading__restore_20261123023709
+waiting:
+  description: The proved copy of O(resume) that waits for its swap.
+  returned: success
+  type: str
+  sample: macro_trading__restore_20261123023709
+finished:
+  description:
+    - What a killed run's swap, finished now, has put in place; the SHA-256 of the set's manifest,
+      or V(former) for a rollback.
+  returned: success
+  type: str
+  sample: former
+resumed:
+  description: Whether that is the set of O(resume).
+  returned: success
+  type: bool
+  sample: false
 recovered:
   description: What a killed run had left, and what was done about it.
   returned: success
@@ -100,6 +134,7 @@ code:
   sample: restore.probe
 """
 
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops import interrupts, specs, swapping
@@ -120,7 +155,9 @@ def argument_spec() -> dict:
             "default": "swapped",
         },
         "incoming": {"type": "str"},
+        "resume": {"type": "path"},
         "keep_former": {"type": "int", "default": 0},
+        "keep_former_days": {"type": "int", "default": 0},
     }
 
 
@@ -130,8 +167,9 @@ def run(module: AnsibleModule) -> dict:
     operation = swapping.Operation.from_options(params)
     if module.check_mode:
         return operation.plan(params["state"], params["incoming"])
+    resume = Path(params["resume"]) if params["resume"] else None
     with interrupts.raised():
-        return operation.run(params["state"], params["incoming"], keep=params["keep_former"])
+        return operation.run(params["state"], params["incoming"], resume=resume)
 
 
 def main() -> None:

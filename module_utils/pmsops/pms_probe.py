@@ -12,6 +12,8 @@ from ansible.module_utils.pmsops.database import Database, fetch_all
 from ansible.module_utils.pmsops.errors import OpsError
 
 POSITIONS = "/api/v1/pms/book/positions?is_open=true"
+# What a position is; prices and P&L move by themselves while the PMS runs.
+COMPARED = ("instrument", "direction", "notional_brl", "entry_price")
 CACHE_PATTERN = "pms:*"
 
 
@@ -44,12 +46,24 @@ def problems(
         return []  # another application's database has no book to compare
     if status != 200 or not isinstance(served, list):
         return [f"{POSITIONS} answered HTTP {status}"]
-    book = {each.get("id") for each in served}
-    if book != rows:
+    return _differing({each.get("id"): each for each in served}, rows)
+
+
+def _differing(book: dict[Any, dict[str, Any]], rows: dict[Any, dict[str, Any]]) -> list[str]:
+    """Return where the book that is served is not the one of the database."""
+    if set(book) != set(rows):
         return [
             f"the PMS serves {len(book)} open positions, the database holds {len(rows)};"
-            f" they differ in {sorted(book ^ rows, key=str)[:5]}"
+            f" they differ in {sorted(set(book) ^ set(rows), key=str)[:5]}"
         ]
+    for number, row in sorted(rows.items(), key=str):
+        served = book[number]
+        for name in COMPARED:
+            if name in row and name in served and served[name] != row[name]:
+                return [
+                    f"the PMS serves position {number} with {name} {served[name]!r}, the database"
+                    f" holds {row[name]!r}"
+                ]
     return []
 
 
@@ -76,13 +90,13 @@ def forget_cache(options: dict[str, Any] | None) -> None:
         client.close()
 
 
-def _open_positions(database: Database) -> set[int] | None:
-    """Return the ids of the open positions, None where the database has no such table."""
+def _open_positions(database: Database) -> dict[Any, dict[str, Any]] | None:
+    """Return the open positions by id, None where the database has no such table."""
     with database.session(read_only=True) as cursor:
         cursor.execute("SELECT to_regclass('public.portfolio_positions') IS NULL")
         if cursor.fetchone()[0]:
             return None
-        return {
-            row[0]
-            for row in fetch_all(cursor, "SELECT id FROM public.portfolio_positions WHERE is_open")
-        }
+        rows = fetch_all(
+            cursor, "SELECT to_jsonb(p) FROM public.portfolio_positions p WHERE is_open"
+        )
+    return {row["id"]: row for (row,) in rows}

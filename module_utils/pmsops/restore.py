@@ -1,16 +1,22 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A restore into a database aside: the live one is never where it happens."""
+"""The phases of a restore into a database aside: the live one is never where it happens.
+
+Pre-data; the extensions' own tables serially, since TimescaleDB's refer to each other and to what
+pre-data made; the other data and post-data in parallel. Each phase ends at its first error.
+"""
 
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from ansible.module_utils.pmsops import catalog, compare, dump, fingerprint, globals_sql, sets
+import psycopg2
+from ansible.module_utils.pmsops import held_jobs, side, toc
 from ansible.module_utils.pmsops.clients import Client, ClientTools
 from ansible.module_utils.pmsops.database import (
     Database,
@@ -29,231 +35,121 @@ SESSION = {
     "maintenance_work_mem": "256MB",
     "jit": "off",
 }
-NAME_BYTES = 63
-READERS = 2
-# An entry of `pg_restore --list`: "4292; 0 17103 TABLE DATA _timescaledb_catalog chunk postgres".
-DATA_ENTRY = re.compile(r"^\d+; \d+ \d+ TABLE DATA (\S+) (\S+) ")
-COMMENT_ENTRY = re.compile(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
+TIMESCALEDB = "timescaledb"
+SHOWN_ERRORS = 12
+_ENTRY = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$")
+_ERROR = re.compile(r"^pg_restore: (?:error|fatal): (.*)$")
 
 
-def beside(name: str, what: str, run: str) -> str:
-    """Return the name of a database beside *name*: ``<name>__<what>_<run>``, within 63 bytes."""
-    tail = f"__{what}_{run}"
-    head = name.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore")
-    return head + tail
+@dataclass
+class Restore:
+    """Fills the database *target* from one dump."""
 
+    target: Database
+    dump: Path
+    contents: toc.Contents
+    tools: ClientTools
+    progress: Progress
+    scratch: Path
+    jobs: int = 2
+    # name -> {version, schema, owner of that schema}: those to create before the dump does.
+    extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    expected_bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
 
-class Aside:
-    """Restores one set into a new database of the live server, and proves the copy."""
-
-    def __init__(
-        self,
-        database: Database,
-        backup_set: sets.BackupSet,
-        side: str,
-        *,
-        tools: ClientTools,
-        progress: Progress,
-        scratch: Path,
-        jobs: int = 2,
-    ) -> None:
-        self.live = database
-        self.set = backup_set
-        self.side = database.named(side)
-        self.tools = tools
-        self.progress = progress
-        self.scratch = scratch
-        self.jobs = jobs
-        self.plain: Path | None = None
-        self.warnings: list[str] = []
-        with database.named(database.maintenance_name).session(read_only=True) as cursor:
+    def __post_init__(self) -> None:
+        with self.target.session(name=self.target.maintenance_name, read_only=True) as cursor:
             self.superuser = superuser_role(cursor)
 
-    def create(self, comment: str) -> None:
-        """Create the side database as the manifest describes it; a naive dump's like the live."""
-        described = (self.set.manifest or {}).get("database") or self._live_description()
-        options = [
-            "TEMPLATE template0",
-            f"ENCODING {quote_literal(described['encoding'])}",
-            f"OWNER {quote_ident(described['owner'])}",
-            *locale_options(described),
-        ]
-        name = quote_ident(self.side.name)
-        with self._maintenance() as run:
-            run(f"CREATE DATABASE {name} {' '.join(options)}")
-            run(f"COMMENT ON DATABASE {name} IS {quote_literal(comment)}")
+    def run(self) -> None:
+        """Bring everything in.
 
-    def create_roles(self, names: list[str]) -> None:
-        """Create missing roles as globals.sql describes them; it knows no passwords.
-
-        :raises OpsError: restore.roles where globals.sql does not have one of them.
+        :raises OpsError: restore.failed with every line that pg_restore said, restore.restoring.
         """
-        path = self.set.dump.parent / globals_sql.NAME
-        found = globals_sql.roles(path.read_text()) if path.exists() else {}
-        for name in names:
-            if name not in found:
-                raise OpsError(
-                    f"{path} does not say how to create role {name}.",
-                    f"Create role {name} by hand, then run again.",
-                    code="restore.roles",
-                )
-            with self._maintenance() as run:
-                for statement in found[name]:
-                    run(statement)
-
-    def restore(self) -> None:
-        """Bring everything in: pre-data, the extension's catalogue, the data, post-data.
-
-        :raises OpsError: restore.failed with every line that pg_restore said.
-        """
-        version = self._timescaledb_version()
-        if version:
-            with self.progress.phase("extension"):
-                self._extension(version)
-        with self.progress.phase("pre-data"):
-            self._section("pre-data", keep=lambda line: not COMMENT_ENTRY.match(line))
-        catalogue = self._extension_tables()
-        if catalogue:
-            with self.progress.phase("catalogue"):
-                self._section("data", keep=lambda line: self._of(line, catalogue))
-        with self.progress.phase("data", total=self._expected_bytes()):
-            self._section(
-                "data",
-                keep=lambda line: not self._of(line, catalogue),
-                jobs=self.jobs,
-                watch=self._size,
+        catalogue = self.prepare()
+        with self.progress.phase("data", total=self.expected_bytes):
+            self.section(
+                "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
             )
         with self.progress.phase("post-data"):
-            self._section(
-                "post-data", keep=lambda line: not COMMENT_ENTRY.match(line), jobs=self.jobs
-            )
-        if version:
-            with self.progress.phase("post-restore"):
-                self._post_restore()
-        with self.progress.phase("settings"):
-            self._settings()
+            schemas = self._schemas()
+            self.section("post-data", self.contents.without(schemas), jobs=self.jobs)
+        self.end_restoring()
         with self.progress.phase("analyze"):
-            status, errors = self.tools.run(
-                "vacuumdb", ["--analyze-only", f"--jobs={self.jobs}", "--no-password", "--quiet"],
-                database=self.side.name,
-            )  # fmt: skip
-            if status:
-                self.warnings.append(f"ANALYZE did not finish: {errors.strip()[-300:]}")
+            self.analyze()
 
-    def prove(self) -> list[compare.Difference]:
-        """Return what differs from the manifest: nothing, for a copy that may go live."""
-        manifest = self.set.manifest
-        if manifest is None:
-            return []
-        with self.progress.phase("prove", total=len(manifest["contents"]), unit="tables"):
-            return differences(self.side, manifest, progress=self.progress)
+    def prepare(self) -> set[tuple[str, str]]:
+        """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.
 
-    def drop(self) -> None:
-        """Drop the side database, whoever is connected."""
-        drop(self.live, self.side.name)
+        Return those tables. TimescaleDB is left in restoring mode, with its jobs held.
+        """
+        if self.extensions:
+            with self.progress.phase("extensions"):
+                self._create_extensions()
+        with self.progress.phase("pre-data"):
+            self.section("pre-data", self.contents.without(self._schemas()))
+        catalogue = self._extension_tables()
+        with self.progress.phase("catalogue"):
+            if entries := self.contents.data_of(catalogue):
+                self.section("data", entries)
+            if self.has_timescaledb:
+                held_jobs.hold(self.target)
+        return catalogue
 
-    # --- parts ---------------------------------------------------------------------------------
+    def end_restoring(self) -> None:
+        """End restoring mode in a transaction of its own, and see from a new session that it is.
 
-    def _live_description(self) -> dict[str, Any]:
-        with self.live.session(read_only=True) as cursor:
-            catalog.prepare(cursor)
-            return catalog.database(cursor)
-
-    def _timescaledb_version(self) -> str | None:
-        """Return the version of TimescaleDB that the copy needs, None where it needs none."""
-        if self.set.manifest:
-            found = self.set.manifest["facts"]["extensions"].get("timescaledb")
-            return found["version"] if found else None
-        if not any(" EXTENSION - timescaledb" in line for line in self._toc()):
-            return None
-        # A naive dump does not carry the version; the catalogue's own record comes with its data
-        # and timescaledb_post_restore() refuses another one.
-        with self.live.session(read_only=True) as cursor:
-            return fetch_value(
-                cursor,
-                """SELECT coalesce(
-                       (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
-                       (SELECT default_version FROM pg_available_extensions
-                         WHERE name = 'timescaledb'))""",
-            )
-
-    def _extension(self, version: str) -> None:
-        with self._inside() as run:
-            run(f"CREATE EXTENSION timescaledb VERSION {quote_literal(version)}")
-        with self._inside() as run:
-            run("SELECT timescaledb_pre_restore()")
-
-    def _post_restore(self) -> None:
-        """End restoring mode in a transaction of its own, and see from a new session that it is."""
-        with self._inside() as run:
-            run("SELECT timescaledb_post_restore()")
-        with self.side.session(read_only=True) as cursor:
-            if fetch_value(cursor, "SELECT current_setting('timescaledb.restoring')") != "off":
+        :raises OpsError: restore.restoring
+        """
+        if not self.has_timescaledb:
+            return
+        with self.progress.phase("post-restore"):
+            with side.as_superuser(self.target, self.superuser) as run:
+                run("SELECT timescaledb_post_restore()")
+            with self.target.session(read_only=True) as cursor:
+                still = fetch_value(cursor, "SELECT current_setting('timescaledb.restoring')")
+            if still != "off":
                 raise OpsError(
-                    f"{self.side.name} is still in TimescaleDB's restoring mode.",
-                    "Restore again; if it stays, see timescaledb_post_restore() in the log.",
+                    f"{self.target.name} is still in TimescaleDB's restoring mode.",
+                    "Restore again; if it stays, see timescaledb_post_restore() in the server log.",
                     code="restore.restoring",
                 )
 
-    def _settings(self) -> None:
-        """Bring back what a dump leaves out: settings and grants of the database."""
-        described = (self.set.manifest or {}).get("database") or self._live_description()
-        name = quote_ident(self.side.name)
-        with self._maintenance() as run:
-            for role, settings in described["settings"].items():
-                target = (
-                    f"ROLE {quote_ident(role)} IN DATABASE {name}" if role else f"DATABASE {name}"
-                )
-                for setting in settings:
-                    key, _, value = setting.partition("=")
-                    if key.startswith("timescaledb.restoring"):
-                        continue
-                    run(f"ALTER {target} SET {quote_ident(key)} TO {quote_literal(value)}")
-            run(f"REVOKE ALL ON DATABASE {name} FROM PUBLIC")
-            for grant in self._grants(described["grants"]):
-                run(grant)
-
-    def _grants(self, recorded: list[str]) -> list[str]:
-        with self.side.session(read_only=True) as cursor:
-            rows = fetch_all(
-                cursor,
-                """SELECT format('GRANT %%s ON DATABASE %%I TO %%s%%s', a.privilege_type,
-                                 current_database(),
-                                 CASE WHEN a.grantee = 0 THEN 'PUBLIC'
-                                      ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
-                                 CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-                     FROM aclexplode(%s::aclitem[]) a""",
-                (recorded,),
-            )
-        return [row[0] for row in rows]
-
-    def _toc(self) -> list[str]:
-        if not hasattr(self, "_entries"):
-            status, output, errors = self.tools.capture(
-                "pg_restore", ["--list", str(self.dump)], folders={self.dump.parent: "ro"}
-            )
-            if status:
-                raise dump.explained("pg_restore", status, errors)
-            self._entries = [
-                line for line in output.decode().splitlines() if line and not line.startswith(";")
-            ]
-        return self._entries
-
     @property
-    def dump(self) -> Path:
-        """The dump that pg_restore reads: the set's own, or its decrypted copy."""
-        return self.plain or self.set.dump
+    def has_timescaledb(self) -> bool:
+        """Tell whether the dump is of a database with TimescaleDB."""
+        return TIMESCALEDB in self.extensions
 
-    def _of(self, line: str, tables: set[tuple[str, str]]) -> bool:
-        match = DATA_ENTRY.match(line)
-        return match is not None and (match[1], match[2]) in tables
+    def _create_extensions(self) -> None:
+        with side.as_superuser(self.target, self.superuser) as run:
+            for name, wanted in self.extensions.items():
+                if wanted["schema"] not in ("public", "pg_catalog"):
+                    owner = wanted.get("owner")
+                    run(
+                        f"CREATE SCHEMA IF NOT EXISTS {quote_ident(wanted['schema'])}"
+                        + (f" AUTHORIZATION {quote_ident(owner)}" if owner else "")
+                    )
+                run(
+                    f"CREATE EXTENSION IF NOT EXISTS {quote_ident(name)}"
+                    f" SCHEMA {quote_ident(wanted['schema'])}"
+                    + (f" VERSION {quote_literal(wanted['version'])}" if wanted["version"] else "")
+                    + " CASCADE"
+                )
+        if self.has_timescaledb:
+            # A new session: the library of that very version has to be the one that is loaded.
+            with side.as_superuser(self.target, self.superuser) as run:
+                run("SELECT timescaledb_pre_restore()")
+
+    def _schemas(self) -> list[str]:
+        """Return the schemas that were made for extensions: the dump must not make them again."""
+        named = {wanted["schema"] for wanted in self.extensions.values()}
+        return sorted(named - {"public", "pg_catalog"})
 
     def _extension_tables(self) -> set[tuple[str, str]]:
         """Return the tables whose rows an extension has dumped: they must be there first."""
-        with self.side.session(read_only=True) as cursor:
-            return {
-                (schema, name)
-                for schema, name in fetch_all(
+        with self.target.session(read_only=True) as cursor:
+            return set(
+                fetch_all(
                     cursor,
                     """SELECT n.nspname, c.relname
                          FROM pg_extension e, unnest(e.extconfig) AS config(oid)
@@ -261,51 +157,46 @@ class Aside:
                          JOIN pg_namespace n ON n.oid = c.relnamespace
                         WHERE c.relkind = 'r'""",
                 )
-            }
+            )
 
-    def _section(
+    def section(
         self,
         section: str,
+        entries: Iterable[str],
         *,
-        keep: Callable[[str], bool],
         jobs: int = 1,
         watch: Callable[[], int] | None = None,
     ) -> None:
-        lines = [line for line in self._toc() if keep(line)]
-        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
-            Path(folder).chmod(0o700)
-            listing = Path(folder) / "entries"
-            listing.write_text("\n".join(lines) + "\n")
-            client = self.tools.start(
-                "pg_restore",
-                [
-                    f"--dbname={self.side.name}",
-                    f"--section={section}",
-                    f"--use-list={listing}",
-                    f"--jobs={jobs}",
-                    "--exit-on-error",
-                    "--no-password",
-                    *([f"--role={self.superuser}"] if self.superuser else []),
-                    str(self.dump),
-                ],
-                database=self.side.name,
-                folders={Path(folder): "ro", self.dump.parent: "ro"},
-                settings=SESSION,
-            )
-            try:
-                self._wait(client, watch)
-                status, errors = client.wait(), client.errors()
-            finally:
-                client.stop()
-        said = [line for line in errors.splitlines() if line.strip()]
+        """Run pg_restore for the *entries* that are of *section*.
+
+        :raises OpsError: restore.failed
+        """
+        listing = self.scratch / f"{section}.entries"
+        listing.write_text("\n".join(entries) + "\n")
+        client = self.tools.start(
+            "pg_restore",
+            [
+                f"--dbname={conninfo(self.target.name)}",
+                f"--section={section}",
+                f"--use-list={listing}",
+                f"--jobs={jobs}",
+                "--exit-on-error",
+                "--no-password",
+                *([f"--role={self.superuser}"] if self.superuser else []),
+                str(self.dump),
+            ],
+            database=self.target.name,
+            folders={self.scratch: "ro", self.dump.parent: "ro"},
+            settings=SESSION,
+        )
+        try:
+            self._wait(client, watch)
+            status, said = client.wait(), client.errors()
+        finally:
+            client.stop()
         if status:
-            raise OpsError(
-                f"pg_restore failed in {section}: " + " / ".join(said[-12:]),
-                "The live database was not touched and the copy is dropped. The first line names"
-                " the object; docs/ERRORS.md has the causes that are known.",
-                code="restore.failed",
-            )
-        self.warnings += said
+            raise failed(section, said)
+        self.warnings += [line for line in said.splitlines() if line.strip()]
 
     def _wait(self, client: Client, watch: Callable[[], int] | None) -> None:
         for count, _ in enumerate(client.watch()):
@@ -314,88 +205,85 @@ class Aside:
 
     def _size(self) -> int:
         try:
-            with self.live.named(self.live.maintenance_name).session(read_only=True) as cursor:
-                return fetch_value(cursor, "SELECT pg_database_size(%s)", (self.side.name,))
-        except OpsError:
-            return 0
+            with self.target.session(name=self.target.maintenance_name, read_only=True) as cursor:
+                return fetch_value(cursor, "SELECT pg_database_size(%s)", (self.target.name,)) or 0
+        except (OpsError, psycopg2.Error):
+            return 0  # how far it is, is not worth a failure
 
-    def _expected_bytes(self) -> int:
-        return (self.set.manifest or {}).get("server", {}).get("size_bytes", 0)
+    def analyze(self) -> None:
+        """Give the planner statistics of every table, on several connections.
 
-    @contextmanager
-    def _maintenance(self) -> Iterator[Callable[[str], None]]:
-        with as_superuser(self.live.named(self.live.maintenance_name), self.superuser) as run:
-            yield run
+        In restoring mode a hypertable is to the server what it is: the parent of its chunks, which
+        are all visited by themselves.
+        """
+        queue: SimpleQueue[str] = SimpleQueue()
+        with self.target.session(read_only=True) as cursor:
+            for (name,) in fetch_all(
+                cursor,
+                """SELECT format('%I.%I', n.nspname, c.relname)
+                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
+                      AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
+                      AND n.nspname <> 'information_schema'
+                    ORDER BY pg_relation_size(c.oid) DESC""",
+            ):
+                queue.put(name)
 
-    @contextmanager
-    def _inside(self) -> Iterator[Callable[[str], None]]:
-        with as_superuser(self.side, self.superuser) as run:
-            yield run
+        def work(_number: int) -> None:
+            with side.as_superuser(self.target, self.superuser) as run:
+                run("SET synchronous_commit = off")
+                if self.has_timescaledb:
+                    run("SET timescaledb.restoring = on")
+                while True:
+                    try:
+                        run(f"ANALYZE {queue.get_nowait()}")
+                    except Empty:
+                        return
 
-
-@contextmanager
-def as_superuser(database: Database, role: str | None) -> Iterator[Callable[[str], None]]:
-    """Give a function that runs a statement, each in a transaction of its own, as *role*."""
-    connection = database.connect(autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
-            yield cursor.execute
-    finally:
-        connection.close()
-
-
-def drop(live: Database, name: str) -> None:
-    """Drop a database beside the live one, whoever is connected; nothing where there is none."""
-    maintenance = live.named(live.maintenance_name)
-    with maintenance.session(read_only=True) as cursor:
-        role = superuser_role(cursor)
-    with as_superuser(maintenance, role) as run:
-        run(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)")
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+            list(pool.map(work, range(self.jobs)))
 
 
-def locale_options(described: dict[str, Any]) -> list[str]:
-    """Return CREATE DATABASE's options for a recorded locale."""
-    provider = {"c": "libc", "i": "icu", "b": "builtin"}[described["provider"]]
-    options = [
-        f"LOCALE_PROVIDER {provider}",
-        f"LC_COLLATE {quote_literal(described['collate'])}",
-        f"LC_CTYPE {quote_literal(described['ctype'])}",
-    ]
-    if provider == "icu":
-        options.append(f"ICU_LOCALE {quote_literal(described['locale'])}")
-        if described.get("icu_rules"):
-            options.append(f"ICU_RULES {quote_literal(described['icu_rules'])}")
-    if provider == "builtin":
-        options.append(f"BUILTIN_LOCALE {quote_literal(described['locale'])}")
-    return options
+def conninfo(name: str) -> str:
+    """Return a connection string for a database of any name; the rest is in the environment."""
+    escaped = name.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
 
 
-def differences(
-    database: Database, manifest: dict[str, Any], *, progress: Progress | None = None
-) -> list[compare.Difference]:
-    """Return what differs between a database and a manifest, objects first, then rows."""
-    from ansible.module_utils.pmsops.snapshot import Snapshot
+class RestoreError(OpsError):
+    """An error of pg_restore; ``rows`` is the table of all that it said."""
 
-    with Snapshot(database, connections=READERS) as snapshot:
-        found = catalog.facts(snapshot.cursors[0])
-        described = catalog.database(snapshot.cursors[0])
-        done: list[str] = []
+    def __init__(self, what: str, remedy: str, *, code: str, rows: list[dict[str, str]]) -> None:
+        super().__init__(what, remedy, code=code)
+        self.rows = rows
 
-        def count(relation: fingerprint.Relation) -> None:
-            done.append(relation.key)
-            if progress:
-                progress.update(len(done))
 
-        contents = fingerprint.fingerprints(
-            snapshot.cursors, fingerprint.relations(snapshot.cursors[0]), count
-        )
-    # The comment of a copy aside says what it is; the swap brings the recorded one back.
-    wanted = {name: value for name, value in manifest["database"].items() if name != "comment"}
-    described.pop("comment")
-    return [
-        *compare.facts({"database": {"all": wanted}}, {"database": {"all": described}}),
-        *compare.facts(manifest["facts"], found),
-        *compare.contents(manifest["contents"], contents),
-    ]
+def failed(section: str, said: str) -> RestoreError:
+    """Turn what pg_restore said into one error that keeps each object and each reason."""
+    rows = errors(said)
+    table = [f"{row['object']}: {row['error']}" if row["object"] else row["error"] for row in rows]
+    more = f"; and {len(table) - SHOWN_ERRORS} more" if len(table) > SHOWN_ERRORS else ""
+    return RestoreError(
+        f"pg_restore failed in {section}: {'; '.join(table[:SHOWN_ERRORS])}{more}",
+        "The live database was not touched and the copy is dropped. docs/RESTORE.md has the"
+        " causes that are known; else take another set.",
+        code="restore.failed",
+        rows=rows,
+    )
+
+
+def errors(said: str) -> list[dict[str, str]]:
+    """Return a row ``{object, error}`` for each error in pg_restore's output, none left out."""
+    rows: list[dict[str, str]] = []
+    entry = ""
+    for line in said.splitlines():
+        if match := _ENTRY.match(line):
+            entry = match[1]
+        elif match := _ERROR.match(line):
+            rows.append({"object": entry, "error": match[1]})
+        elif line.strip() and not line.startswith("pg_restore: while"):
+            if rows:
+                rows[-1]["error"] += f" / {line.strip()}"
+            else:
+                rows.append({"object": "", "error": line.strip()})
+    return rows or [{"object": "", "error": "it said nothing"}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +48,9 @@ class Services:
     def stop(self, names: list[str]) -> None:
         """Stop the services *names* and wait until they are down."""
         if self.manager == "compose":
-            for name, container in self._containers():
-                if name in names:
-                    container.stop(timeout=STOP_SECONDS)
+            wanted = [container for name, container in self._containers() if name in names]
+            with ThreadPoolExecutor(max_workers=max(len(wanted), 1)) as pool:
+                list(pool.map(lambda each: each.stop(timeout=STOP_SECONDS), wanted))
         if self.manager == "systemd":
             self._all("stop", names)
 

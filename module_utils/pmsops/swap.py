@@ -2,23 +2,20 @@
 """The swap: two renames in one transaction, journalled step by step, and undone if it fails.
 
 Whatever moment a run is killed at, the live name belongs to the old database or to the new one,
-whole; ``recover`` finds out which, and finishes or cleans up.
+whole; recovery.py finds out which, and finishes or cleans up.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops import files, liveness
+from ansible.module_utils.pmsops import beside, held_jobs, liveness
 from ansible.module_utils.pmsops.database import (
     Database,
     fetch_all,
@@ -28,42 +25,13 @@ from ansible.module_utils.pmsops.database import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.restore_journal import Journal
 from ansible.module_utils.pmsops.services import Services
 
 RENAME_SECONDS = 20
 PROBE_SECONDS = 60
-MARK = "pms-ops:"
-
-
-@dataclass
-class Journal:
-    """What a restore or swap is doing, on disk before and after each step.
-
-    ``state`` is one line of json: run, live, incoming, outgoing, services (running before), step.
-    """
-
-    path: Path
-    state: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def open(cls, path: Path) -> Journal:
-        """Return the journal of the run before, empty where that run finished."""
-        try:
-            return cls(path, json.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return cls(path)
-
-    def record(self, step: str, **facts: Any) -> None:
-        """Write that *step* begins, synced before it does."""
-        steps = self.state.get("steps", [])
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        self.state |= facts | {"step": step, "steps": [*steps, [step, moment]]}
-        files.replace(self.path, (json.dumps(self.state) + "\n").encode())
-
-    def close(self) -> None:
-        """Forget the run: it is finished."""
-        self.path.unlink(missing_ok=True)
-        self.state = {}
+IN_USE = "55006"
+READ_ONLY = "default_transaction_read_only"
 
 
 @dataclass
@@ -77,72 +45,86 @@ class Swap:
     forget_cache: Callable[[], None]
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, incoming: str, outgoing: str) -> list[str]:
+    def run(self, incoming: str, outgoing: str | None, *, kind: str = beside.FORMER) -> list[str]:
         """Swap, probe, and swap back where the probe fails; return what the probe said.
 
-        An empty list means that the incoming database is live and the PMS works on it.
+        An empty list means that the incoming database is live and the PMS works on it. *outgoing*
+        is None where there is no live database to put aside; *kind* is what it will be.
 
         :raises OpsError: restore.not-swapped where the renames did not happen; the live database
             is as it was and its services run again.
         """
         running = self.services.running()
+        mark = beside.present(self.live)[incoming].mark
         self.journal.record(
-            "swap", live=self.live.name, incoming=incoming, outgoing=outgoing, services=running
+            "swap",
+            live=self.live.name,
+            incoming=incoming,
+            incoming_mark=mark,
+            outgoing=outgoing,
+            services=running,
         )
-        self._step("stop services", lambda: self.services.stop(running))
+        if mark:  # whoever lost the journal's disk finds the swap on the database
+            beside.comment(self.live, incoming, mark | {"state": self.journal.short()})
         try:
-            self._step("rename", lambda: self.exchange(incoming, outgoing))
-        finally:
-            # After a failed rename too: it has ended the scheduler of the live database.
-            self._step("open", lambda: self.open([self.live.name, incoming, outgoing]))
-            self._step("workers", lambda: liveness.start_workers(self.live))
-            self._step("start services", lambda: self.start(running))
-        return self.settle()
+            self._step("stop services", lambda: self.services.stop(running))
+            self._step("rename", lambda: self.exchange(incoming, outgoing, {"is": kind}))
+        except BaseException as exc:
+            # A failed rename too has ended the scheduler of the live database.
+            left = self.revive(running)
+            if left and isinstance(exc, OpsError):
+                raise OpsError(
+                    f"{exc} And then: {'; '.join(left)}", exc.remedy, code=exc.code
+                ) from exc
+            raise
+        return self.settle(self.revive(running))
 
-    def settle(self) -> list[str]:
-        """Probe what is live now; go back where it does not work."""
+    def revive(self, running: list[str]) -> list[str]:
+        """Open what is closed, start workers and services; return what did not come up."""
+        problems = []
         state = self.journal.state
-        self.journal.record("probe")
-        problems = self._problems()
-        if problems:
-            self.journal.record("back")
-            self.stop(state["services"])
+        names = [self.live.name, state["incoming"], state["outgoing"] or state["incoming"]]
+        for step, work in (
+            ("open", lambda: self.open(names)),
+            ("workers", self._start_workers),
+            ("start services", lambda: self.services.start(running)),
+        ):
             try:
-                self.exchange(state["outgoing"], state["incoming"])
-            finally:
-                self.open([self.live.name, state["incoming"], state["outgoing"]])
-                liveness.start_workers(self.live)
-                self.start(state["services"])
-            self.forget_cache()
+                self._step(step, work)
+            except psycopg2.Error as exc:
+                problems.append(str(self.live.explained(exc)))
+            except OpsError as exc:
+                problems.append(str(exc))
         return problems
 
-    def _problems(self) -> list[str]:
-        problems = list(self._start_problems)
-        began = time.monotonic()
-        deadline = began + PROBE_SECONDS
-        self.forget_cache()
-        while True:
-            found = self.probe()
-            if not found or time.monotonic() > deadline:
-                break
-            time.sleep(1)
-        self.seconds["probe"] = round(time.monotonic() - began, 3)
-        return problems + found
+    def settle(self, problems: list[str]) -> list[str]:
+        """Probe what is live now; go back where it does not work."""
+        self.journal.record("probe")
+        problems = [*problems, *self._probed()]
+        state = self.journal.state
+        if problems and state["outgoing"] is not None:
+            self.back()
+        return problems
 
-    _start_problems: list[str] = field(default_factory=list)
-
-    def start(self, running: list[str]) -> None:
-        """Start the services; that one does not come up is for the probe to judge."""
+    def back(self) -> None:
+        """Do the same swap backwards."""
+        state = self.journal.state
+        self.journal.record("back", going_back=True)
+        with suppress(OpsError):  # one that is stuck must not be in the way
+            self.services.stop(state["services"])
         try:
-            self.services.start(running)
-        except OpsError as exc:
-            self._start_problems.append(str(exc))
+            self.exchange(state["outgoing"], state["incoming"], state["incoming_mark"])
+        finally:
+            self.revive(state["services"])
+        self.forget_cache()
 
-    def stop(self, running: list[str]) -> None:
-        """Stop the services; on the way back a service that is stuck must not be in the way."""
-        self._start_problems.clear()
-        with suppress(OpsError):
-            self.services.stop(running)
+    def _probed(self) -> list[str]:
+        self.forget_cache()
+        began = time.monotonic()
+        while (found := self.probe()) and time.monotonic() < began + PROBE_SECONDS:
+            time.sleep(0.5)
+        self.seconds["probe"] = round(time.monotonic() - began, 3)
+        return found
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
         self.journal.record(name)
@@ -150,49 +132,101 @@ class Swap:
         try:
             work()
         finally:
-            self.seconds[name] = round(time.monotonic() - began, 3)
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
-    def exchange(self, incoming: str, outgoing: str) -> None:
-        """Rename both in one transaction, with nobody connected to either."""
+    def _start_workers(self) -> None:
+        if self.live.name in beside.present(self.live):
+            liveness.start_workers(self.live)
+
+    def exchange(self, incoming: str, outgoing: str | None, mark: dict[str, Any]) -> None:
+        """Rename both in one transaction, with nobody connected to either.
+
+        *mark* says what the database is that is put aside.
+
+        :raises OpsError: restore.not-swapped
+        """
         for name in (self.live.name, incoming):
             with suppress(OpsError, psycopg2.Error):
                 liveness.workers(self.live.named(name), "stop")
         connection = self._maintenance()
         try:
             with connection.cursor() as cursor:
-                for name in (self.live.name, incoming):
+                found = beside.listed(cursor)
+                if found[incoming].kind == beside.COPY:
+                    held_jobs.release(self.live.named(incoming))
+                statements = self._statements(cursor, found, incoming, outgoing, mark)
+                names = [each for each in (self.live.name, incoming) if each in found]
+                for name in names:
                     cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
                 deadline = time.monotonic() + RENAME_SECONDS
                 while True:
                     cursor.execute(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname IN (%s, %s)",
-                        (self.live.name, incoming),
+                        " WHERE datname = ANY(%s)",
+                        (names,),
                     )
                     try:
                         cursor.execute("BEGIN")
-                        cursor.execute(
-                            f"ALTER DATABASE {quote_ident(self.live.name)}"
-                            f" RENAME TO {quote_ident(outgoing)}"
-                        )
-                        cursor.execute(
-                            f"ALTER DATABASE {quote_ident(incoming)}"
-                            f" RENAME TO {quote_ident(self.live.name)}"
-                        )
+                        for statement in statements:
+                            cursor.execute(statement)
                         cursor.execute("COMMIT")
                         return
                     except psycopg2.Error as exc:
                         cursor.execute("ROLLBACK")
-                        if exc.pgcode != "55006" or time.monotonic() > deadline:
+                        if exc.pgcode != IN_USE or time.monotonic() > deadline:
                             raise OpsError(
                                 f"{self.live.name} could not be renamed: {str(exc).strip()}",
                                 "The live database is as it was. End what holds it open, then run"
-                                " again: the copy is proved and is kept for that.",
+                                " again: the proved copy is kept for that.",
                                 code="restore.not-swapped",
                             ) from exc
                     time.sleep(0.05)
         finally:
             connection.close()
+
+    def _statements(
+        self,
+        cursor: Any,
+        found: dict[str, beside.Beside],
+        incoming: str,
+        outgoing: str | None,
+        mark: dict[str, Any],
+    ) -> list[str]:
+        """Return the swap: names, what each database is from now on, and who may write to it."""
+        live, coming = quote_ident(self.live.name), found[incoming]
+        statements = []
+        if self.live.name in found:
+            going = quote_ident(outgoing)
+            said = {
+                "of": self.live.name,
+                "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "replaced_by": coming.oid,
+                "comment": found[self.live.name].comment,
+                "read_only": _setting(cursor, found[self.live.name].oid),
+            }
+            said |= mark | {"state": self.journal.short()}
+            statements += [
+                f"ALTER DATABASE {live} RENAME TO {going}",
+                f"COMMENT ON DATABASE {going} IS {quote_literal(beside.mark_text(said))}",
+                f"ALTER DATABASE {going} ALLOW_CONNECTIONS true",
+            ]
+            if mark.get("is") != beside.COPY:
+                # Whoever finds it by its new name can look, and changes nothing by mistake.
+                statements.append(f"ALTER DATABASE {going} SET {READ_ONLY} TO on")
+        statements.append(f"ALTER DATABASE {quote_ident(incoming)} RENAME TO {live}")
+        if coming.mark:
+            comment = coming.mark.get("comment")
+            statements.append(
+                f"COMMENT ON DATABASE {live} IS {quote_literal(comment) if comment else 'NULL'}"
+            )
+        if coming.kind in (beside.FORMER, beside.UNDONE):
+            value = coming.mark.get("read_only")
+            statements.append(
+                f"ALTER DATABASE {live} SET {READ_ONLY} TO {quote_literal(value)}"
+                if value
+                else f"ALTER DATABASE {live} RESET {READ_ONLY}"
+            )
+        return [*statements, f"ALTER DATABASE {live} ALLOW_CONNECTIONS true"]
 
     def open(self, names: list[str]) -> None:
         """Allow connections to those of *names* that exist."""
@@ -208,6 +242,24 @@ class Swap:
         finally:
             connection.close()
 
+    def finish(self) -> None:
+        """Forget the run, on disk and on the database that was put aside."""
+        self._unmark(self.journal.state.get("outgoing"))
+        self.journal.close()
+
+    def given_up(self, *, keep: bool) -> None:
+        """Note that the incoming database is not live; *keep*: its copy may still be."""
+        self._unmark(self.journal.state["incoming"])
+        if not keep:
+            self.journal.state.pop("manifest_sha256", None)
+        self.journal.record("not swapped")
+
+    def _unmark(self, name: str | None) -> None:
+        found = beside.present(self.live)
+        if name in found and "state" in found[name].mark:
+            mark = {key: value for key, value in found[name].mark.items() if key != "state"}
+            beside.comment(self.live, name, mark)
+
     def _maintenance(self) -> Any:
         connection = self.live.connect(name=self.live.maintenance_name, autocommit=True)
         with connection.cursor() as cursor:
@@ -217,69 +269,11 @@ class Swap:
         return connection
 
 
-def recover(swap: Swap, drop: Callable[[str], None]) -> list[str]:
-    """Finish or clean up what a killed run left; return what was found and done, in words."""
-    state = swap.journal.state
-    if not state:
-        return []
-    said = [f"The run before ended in step {state['step']!r}."]
-    present = databases(swap.live)
-    incoming, outgoing = state.get("incoming"), state.get("outgoing")
-    if incoming is None or outgoing is None:
-        side = state.get("side")
-        if side in present:
-            drop(side)
-            said.append(f"Its unfinished copy {side} was dropped; the live database is untouched.")
-    else:
-        swap.open([swap.live.name, incoming, outgoing])
-        liveness.start_workers(swap.live)
-        swap.start(state["services"])
-        if outgoing in present and incoming not in present:
-            if state["step"] == "back":
-                said.append("It was going back; that is finished now.")
-                swap.stop(state["services"])
-                swap.exchange(outgoing, incoming)
-                swap.open([swap.live.name, incoming])
-                liveness.start_workers(swap.live)
-                swap.start(state["services"])
-            else:
-                problems = swap.settle()
-                said.append(
-                    f"The renames had happened: {incoming} is live, the former one is {outgoing}."
-                    if not problems
-                    else f"The renames had happened, but the PMS did not work ({problems[0]}):"
-                    " the former database is live again."
-                )
-        else:
-            said.append("The renames had not happened; the live database is the former one.")
-            if state.get("side") == incoming and incoming in present:
-                drop(incoming)
-                said.append(f"The copy {incoming} was dropped.")
-    swap.journal.close()
-    return said
-
-
-def databases(live: Database) -> list[str]:
-    """Return the names of all databases of the server."""
-    with live.session(name=live.maintenance_name, read_only=True) as cursor:
-        return [row[0] for row in fetch_all(cursor, "SELECT datname FROM pg_database ORDER BY 1")]
-
-
-def former(live: Database) -> list[str]:
-    """Return the databases that swaps of *live* have put aside, oldest first."""
-    pattern = re.compile(r"(.+)__before_\w+$")
-    return [
-        name
-        for name in databases(live)
-        if (match := pattern.fullmatch(name)) and live.name.startswith(match[1])
-    ]
-
-
-def comment(live: Database, name: str, text: str) -> None:
-    """Leave a word on a database for whoever finds it without the journal."""
-    with live.session(name=live.maintenance_name) as cursor:
-        role = superuser_role(cursor)
-        if role:
-            cursor.execute(f"SET ROLE {quote_ident(role)}")
-        if fetch_value(cursor, "SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
-            cursor.execute(f"COMMENT ON DATABASE {quote_ident(name)} IS {quote_literal(text)}")
+def _setting(cursor: Any, oid: int) -> str | None:
+    """Return what a database itself says about read-only transactions, None where nothing."""
+    return fetch_value(
+        cursor,
+        """SELECT split_part(c, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) c
+            WHERE s.setdatabase = %s AND s.setrole = 0 AND split_part(c, '=', 1) = %s""",
+        (oid, READ_ONLY),
+    )

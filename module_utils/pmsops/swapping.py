@@ -3,16 +3,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops import aside, locks, pms_probe, restore, sets, swap
+from ansible.module_utils.pmsops import (
+    aside,
+    beside,
+    files,
+    former,
+    locks,
+    manifest,
+    pms_probe,
+    recovery,
+    restore_journal,
+    sets,
+    side,
+    swap,
+)
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.services import Services
+
+SWAPPED, ROLLED_BACK, RECOVERED = "swapped", "rolled_back", "recovered"
 
 
 @dataclass(frozen=True)
@@ -24,6 +39,7 @@ class Operation:
     redis: dict[str, Any] | None
     url: str | None
     root: Path
+    policy: former.Policy = field(default_factory=former.Policy)
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Operation:
@@ -34,115 +50,177 @@ class Operation:
             redis=options["redis"],
             url=(options["api"] or {}).get("url"),
             root=Path(options["root"]),
+            policy=former.Policy(options["keep_former"], options["keep_former_days"]),
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
         """Return what ``run`` would rename."""
-        live = self.database.name
-        result = {"live": live, "former": None, "recovered": [], "pruned": [], "phases": {}}
-        if state == "recovered":
-            pending = self._journal().state
-            return {"changed": bool(pending)} | result
-        coming = incoming or self._newest_former()
-        going = self._outgoing(state)
-        diff = {"before": f"{live}\n{coming}\n", "after": f"{going}\n{live}\n"}
-        return {"changed": True, "diff": diff} | result | {"former": going}
+        result = self._result()
+        found = beside.present(self.database)
+        if state == RECOVERED:
+            journal = restore_journal.Journal.open(self._state() / restore_journal.NAME)
+            pending = bool(journal.state or beside.orphans(found, self.database.name))
+            said = ["A killed run would be finished or cleaned up first."] if pending else []
+            return {"changed": pending} | result | {"recovered": said}
+        coming = incoming if state == SWAPPED else self._coming(found, incoming)
+        if coming is None:
+            return {"changed": False} | result
+        going = self._going(state, found)
+        return (
+            {"changed": True, "diff": self._diff(coming, going)}
+            | result
+            | {
+                "former": going,
+                "incoming": coming,
+            }
+        )
 
-    def run(self, state: str, incoming: str | None, *, keep: int) -> dict[str, Any]:
+    def run(
+        self, state: str, incoming: str | None, *, resume: Path | None = None
+    ) -> dict[str, Any]:
         """Recover what a killed run left, then swap where that is asked for.
+
+        *incoming* is the proved copy, or with ``rolled_back`` a database put aside earlier, by
+        default the one that the live database replaced. *resume* is the set that the caller is
+        going to restore: a proved copy of it is kept.
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
             restore.missing-copy.
         """
-        result: dict[str, Any] = {
-            "live": self.database.name, "former": None, "pruned": [], "phases": {},
-        }  # fmt: skip
-        with locks.exclusive(sets.state_folder(self.root) / aside.LOCK, "swap"):
+        with (
+            locks.exclusive(self._state() / aside.LOCK, "swap"),
+            aside.one_of_this_server(self.database),
+        ):
             try:
-                recovered = self._recover(incoming)
-                result["recovered"] = recovered
-                if state == "recovered":
+                recovered = self._recover(incoming, resume)
+                result = self._result() | {
+                    "recovered": recovered.said,
+                    "waiting": recovered.waiting,
+                    "finished": recovered.finished,
+                    "resumed": bool(resume) and recovered.finished == _sha256(resume),
+                }
+                if state == RECOVERED:
                     self.services.running()  # one that cannot be found is said now, not later
-                    return {"changed": bool(recovered)} | result
-                coming = incoming or self._newest_former()
-                going = self._outgoing(state)
-                if coming not in swap.databases(self.database):
-                    raise OpsError(
-                        f"There is no database {coming} to put in place.",
-                        "Run dr_restore.yml from its beginning: it makes the copy anew.",
-                        code="restore.missing-copy",
-                    )
-                one = self._swap()
-                problems = one.run(coming, going)
-                result["phases"] = one.seconds
-                if problems:
-                    one.journal.close()
-                    if state == "swapped":
-                        restore.drop(self.database, coming)
-                    raise OpsError(
-                        "The PMS did not work on the new database: "
-                        + "; ".join(problems[:3])
-                        + ". The former database is live again.",
-                        "Read the log of the PMS's services (docker logs). The set itself was"
-                        " proved; nothing was lost.",
-                        code="restore.probe",
-                    )
-                self._comments(state, going)
-                one.journal.close()
-                result["pruned"] = self._prune(keep)
+                    return {"changed": bool(recovered.said)} | result
+                return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
                 raise self.database.explained(exc) from exc
-        diff = {
-            "before": f"{result['live']}\n{coming}\n",
-            "after": f"{going}\n{result['live']}\n",
-        }
-        return {"changed": True, "diff": diff} | result | {"former": going}
 
-    def _recover(self, incoming: str | None) -> list[str]:
-        aside.clean(self.database, sets.state_folder(self.root))
-        journal = self._journal()
+    def _swapped(self, state: str, incoming: str | None, result: dict[str, Any]) -> dict[str, Any]:
+        found = beside.present(self.database)
+        coming = incoming if state == SWAPPED else self._coming(found, incoming)
+        if coming is None:
+            return {"changed": False} | result
+        if coming not in found:
+            raise OpsError(
+                f"There is no database {coming} to put in place.",
+                "Run dr_restore.yml from its beginning: it makes the copy anew.",
+                code="restore.missing-copy",
+            )
+        going = self._going(state, found)
+        one = self._swap()
+        kind = beside.FORMER if state == SWAPPED else beside.UNDONE
+        problems = one.run(coming, going, kind=kind)
+        if problems:
+            raise self._unproved(one, coming, going, problems)
+        one.finish()
+        gone = self._prune()
+        return (
+            {"changed": True, "diff": self._diff(coming, going)}
+            | result
+            | {"former": going, "incoming": coming, "phases": one.seconds, "pruned": gone}
+        )
+
+    def _unproved(
+        self, one: swap.Swap, coming: str, going: str | None, problems: list[str]
+    ) -> OpsError:
+        """Clean up after a swap that the PMS did not take; return what to say of it."""
+        what = "The PMS did not work on the new database: " + "; ".join(problems[:3])
+        if going is None:
+            one.finish()
+            return OpsError(
+                f"{what}. It stays live, since there was no database before it.",
+                "Read the log of the PMS's services (docker logs). The set itself was proved.",
+                code="restore.probe-only",
+            )
+        one.given_up(keep=False)
+        found = beside.present(self.database)
+        if coming in found and found[coming].kind == beside.COPY:
+            side.drop(self.database, coming)
+        one.journal.close()
+        return OpsError(
+            f"{what}. The former database is live again.",
+            "Read the log of the PMS's services (docker logs). The set itself was proved; nothing"
+            " was lost.",
+            code="restore.probe",
+        )
+
+    def _recover(self, incoming: str | None, resume: Path | None) -> recovery.Found:
+        one = self._swap()
         # Our own copy, proved a moment ago and waiting for this very swap, is no leftover.
-        if journal.state.get("step") == "proved" and journal.state.get("side") == incoming:
-            return []
-        return swap.recover(self._swap(), lambda name: restore.drop(self.database, name))
+        if incoming and one.journal.proved and one.journal.state.get("side") == incoming:
+            return recovery.Found()
+        return recovery.recover(one, self.root, resume=_sha256(resume))
 
     def _swap(self) -> swap.Swap:
         return swap.Swap(
             live=self.database,
             services=self.services,
-            journal=self._journal(),
+            journal=restore_journal.Journal.open(self._state() / restore_journal.NAME),
             probe=lambda: pms_probe.problems(self.database, self.url),
             forget_cache=lambda: pms_probe.forget_cache(self.redis),
         )
 
-    def _journal(self) -> swap.Journal:
-        return swap.Journal.open(sets.state_folder(self.root) / aside.JOURNAL)
+    def _state(self) -> Path:
+        return sets.state_folder(self.root)
 
-    def _outgoing(self, state: str) -> str:
-        what = "before" if state == "swapped" else "undone"
-        run = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
-        return restore.beside(self.database.name, what, run)
+    def _result(self) -> dict[str, Any]:
+        return {
+            "live": self.database.name, "former": None, "incoming": None, "pruned": [],
+            "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
+        }  # fmt: skip
 
-    def _newest_former(self) -> str:
-        found = swap.former(self.database)
-        if not found:
-            raise OpsError(
-                f"There is no database {self.database.name}__before_* to bring back.",
-                "Restore a set instead: dr_restore.yml -e file=...",
-                code="restore.no-former",
-            )
-        return found[-1]
+    def _coming(self, found: dict[str, beside.Beside], named: str | None) -> str | None:
+        """Return what a rollback brings back; None where that is live already."""
+        if named is None:
+            coming = beside.to_bring_back(found, self.database.name)
+            return coming.name if coming else None
+        if named in found and found[named].mark.get("of") == self.database.name:
+            return named
+        raise OpsError(
+            f"{named} is not a database that was put aside for {self.database.name}.",
+            "`psql -l` lists the databases: their comments begin with pms-ops.",
+            code="restore.no-former",
+        )
 
-    def _comments(self, state: str, going: str) -> None:
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        what = "put aside by a restore" if state == "swapped" else "put aside by a rollback"
-        swap.comment(self.database, going, f"{swap.MARK} {what} at {moment}")
-        swap.comment(self.database, self.database.name, f"{swap.MARK} live since {moment}")
+    def _going(self, state: str, found: dict[str, beside.Beside]) -> str | None:
+        """Return what the live database will be called; None where there is none."""
+        if self.database.name not in found:
+            return None
+        kind = beside.FORMER if state == SWAPPED else beside.UNDONE
+        return beside.free_name(self.database.name, kind, set(found))
 
-    def _prune(self, keep: int) -> list[str]:
-        if keep < 1:
-            return []
-        gone = swap.former(self.database)[:-keep]
+    def _diff(self, coming: str, going: str | None) -> dict[str, str]:
+        live = self.database.name
+        return {
+            "before": f"{live if going else ''}\n{coming}\n",
+            "after": f"{going or ''}\n{live}\n",
+        }
+
+    def _prune(self) -> list[str]:
+        found = beside.of(
+            beside.present(self.database), self.database.name, beside.FORMER, beside.UNDONE
+        )
+        gone = former.expired(found, self.policy, datetime.now(UTC))
         for name in gone:
-            restore.drop(self.database, name)
+            side.drop(self.database, name)
         return gone
+
+
+def _sha256(file: Path | None) -> str | None:
+    """Return what names the set that *file* means; None where nothing does."""
+    try:
+        folder = sets.resolve(file).folder if file else None
+        return files.sha256(folder / manifest.NAME) if folder else None
+    except (OpsError, OSError):
+        return None  # the restore itself will say what is wrong with it

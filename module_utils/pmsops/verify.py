@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import clients, compare, restore, sets
+from ansible.module_utils.pmsops import clients, compare, proof, sets
 from ansible.module_utils.pmsops.database import Database, fetch_value
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -32,7 +32,7 @@ def against(
             code="verify.no-manifest",
         )
     sets.check(chosen, keys, trust=trust)
-    found = restore.differences(database, chosen.manifest)
+    found = proof.differences(database, chosen.manifest)
     return {
         "set": str(chosen.folder),
         "identical": not found,

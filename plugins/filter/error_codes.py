@@ -45,10 +45,10 @@ def error_codes(folder: str) -> list[dict]:
 
 
 def _raised(tree: ast.AST) -> list[tuple[str, str, str]]:
-    """Return the errors built by a call ``OpsError(what, remedy, code="...")``."""
+    """Return the errors built by a call ``OpsError(what, remedy, code="...")``, or of its kind."""
     found = []
     for node in ast.walk(tree):
-        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OpsError"):
+        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error")):
             continue
         given = {each.arg: each.value for each in node.keywords}
         code = given.get("code")
