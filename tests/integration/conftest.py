@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import docker
@@ -145,9 +146,9 @@ def images() -> None:
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-@pytest.fixture(scope="session")
-def server(images: None) -> Iterator[Server]:
-    """A TimescaleDB server with the toolkit's roles and no database of its own."""
+@contextmanager
+def running_server(*, in_memory: bool = True) -> Iterator[Server]:
+    """Run a TimescaleDB server; one in memory is quicker, but forgets everything when stopped."""
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)
     port = free_port()
@@ -159,7 +160,7 @@ def server(images: None) -> Iterator[Server]:
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
         ports={"5432/tcp": ("127.0.0.1", port)},
         labels={LABEL: "1"},
-        tmpfs={"/var/lib/postgresql/test": "size=3g"},
+        tmpfs={"/var/lib/postgresql/test": "size=3g"} if in_memory else {},
         shm_size="256m",
         detach=True,
     )
@@ -170,6 +171,13 @@ def server(images: None) -> Iterator[Server]:
         yield made
     finally:
         container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="session")
+def server(images: None) -> Iterator[Server]:
+    """A TimescaleDB server with the toolkit's roles and no database of its own."""
+    with running_server() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

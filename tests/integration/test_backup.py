@@ -30,7 +30,7 @@ from ansible.module_utils.pmsops import (
 )
 from ansible.module_utils.pmsops.errors import OpsError
 
-from .conftest import PROJECT, execute
+from .conftest import PROJECT, execute, running_server
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 SCHEMA = """
@@ -474,6 +474,41 @@ def test_a_restarted_database_leaves_no_set(server, large, settings):
     thread.join()
     assert [error.code for error in caught] == ["database.unreachable"]
     assert leftovers(settings) == []
+
+
+def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(settings):
+    with running_server(in_memory=False) as own:
+        SERVER["id"] = own.container.id
+        database = own.create("stopped")
+        execute(
+            database,
+            SCHEMA + "CREATE TABLE large AS SELECT n, md5(n::text) AS text"
+            " FROM generate_series(1, 1500000) n",
+        )
+        thread, caught = in_background(database, replace(settings, canary=False))
+        dump_under_way(own)
+        own.container.stop(timeout=1)
+        thread.join()
+        assert [error.code for error in caught] == ["database.unreachable"]
+        assert leftovers(settings) == []
+        with pytest.raises(OpsError) as refused:
+            made(database, settings)
+        assert refused.value.code in ("clients.container", "database.unreachable")
+        own.container.start()
+        own.wait()
+        sets.check(sets.resolve(Path(made(database, settings)["set"])), settings.keys)
+
+
+def test_a_folder_that_cannot_be_written_is_said(filled, settings, tmp_path):
+    mount = tmp_path / "readonly"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", mount], check=True)
+    try:
+        with pytest.raises(OpsError) as caught:
+            made(filled, replace(settings, root=mount / "backups"))
+        assert caught.value.code == "files.unwritable"
+    finally:
+        subprocess.run(["umount", mount], check=True)
 
 
 # --- Encryption -----------------------------------------------------------------------------------
