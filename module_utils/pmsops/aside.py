@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ class Request:
 def plan(database: Database, request: Request) -> dict[str, Any]:
     """Return what a restore would find and do; nothing is changed."""
     chosen = request.chosen()
-    one = _Run(database, request, chosen, Progress())
+    one = Run(database, request, chosen, Progress())
     one.check()
     document = chosen.manifest or {}
     found = beside.present(database)
@@ -141,7 +141,7 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
     state = sets.state_folder(request.root)
     with locks.exclusive(state / LOCK, "restore"), one_of_this_server(database):
         try:
-            one = _Run(database, request, request.chosen(), progress)
+            one = Run(database, request, request.chosen(), progress)
             result = one.execute(restore_journal.Journal.open(state / restore_journal.NAME))
         except psycopg2.Error as exc:
             raise database.explained(exc) from exc
@@ -193,7 +193,7 @@ def expected_seconds(root: Path, chosen: sets.BackupSet) -> float | None:
 
 
 @dataclass
-class _Run:
+class Run:
     """One run from the checks to the proved copy."""
 
     database: Database
@@ -266,23 +266,14 @@ class _Run:
         waiting = self._waiting(journal)
         if waiting:
             self.side = waiting
-        elif journal.state:
-            raise OpsError(
-                f"A restore before this one did not finish (step '{journal.state['step']}').",
-                "Run dr_restore.yml again: its first step finishes or cleans up that one.",
-                code="restore.unfinished",
-            )
+        else:
+            self.begin(journal)
         copy = self.database.named(self.side)
-        journal.record(
-            "aside" if not waiting else "proved",
-            live=self.database.name,
-            side=self.side,
-            set=str(self.chosen.folder or self.chosen.dump),
-            manifest_sha256=self.sha256,
-        )
         try:
             if not waiting:
-                self._fill(copy)
+                self.fill(copy, restore.Restore.run)
+                with self.progress.phase("settings"):
+                    self._bring_settings(copy)
             self._alive(copy)
             result = self._prove(copy)
             if self.request.keep:
@@ -300,6 +291,25 @@ class _Run:
                 side.drop(self.database, self.side)
             journal.close()
         return result
+
+    def begin(self, journal: restore_journal.Journal) -> None:
+        """Record that a copy will be made.
+
+        :raises OpsError: restore.unfinished where a run before has left something.
+        """
+        if journal.state:
+            raise OpsError(
+                f"A restore before this one did not finish (step '{journal.state['step']}').",
+                "Run dr_restore.yml again: its first step finishes or cleans up that one.",
+                code="restore.unfinished",
+            )
+        journal.record(
+            "aside",
+            live=self.database.name,
+            side=self.side,
+            set=str(self.chosen.folder or self.chosen.dump),
+            manifest_sha256=self.sha256,
+        )
 
     def _waiting(self, journal: restore_journal.Journal) -> str | None:
         """Return the copy of this very set that an earlier run has proved and not swapped."""
@@ -321,8 +331,8 @@ class _Run:
             "comment": self.document.get("database", {}).get("comment"),
         }
 
-    def _fill(self, copy: Database) -> None:
-        """Create the copy and restore into it."""
+    def fill(self, copy: Database, work: Callable[[restore.Restore], None]) -> None:
+        """Create the copy, and have *work* restore into it."""
         self._create_roles()
         described = dict(self.wanted.described)
         if described["owner"] is None:
@@ -351,12 +361,13 @@ class _Run:
                 expected_bytes=self.wanted.size_bytes or 0,
                 warnings=self.warnings,
             )
-            one.run()
-        with self.progress.phase("settings"):
-            if self.naive:
-                side.bring_properties(self.database, copy.name, self.naive.properties)
-            else:
-                side.bring_settings(self.database, copy.name, described)
+            work(one)
+
+    def _bring_settings(self, copy: Database) -> None:
+        if self.naive:
+            side.bring_properties(self.database, copy.name, self.naive.properties)
+        else:
+            side.bring_settings(self.database, copy.name, self.wanted.described)
 
     def _alive(self, copy: Database) -> None:
         """See that the copy's scheduler runs and that its hypertables take rows.

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import dump
 from ansible.module_utils.pmsops.clients import ClientTools
+from ansible.module_utils.pmsops.errors import OpsError
 
 _NAME = r'("(?:[^"]|"")+"|[^\s".;]+)'
 _HEADER = re.compile(r"^-- Data for Name: .*; Type: TABLE DATA; ")
@@ -74,7 +74,7 @@ def read(
 ) -> Contents:
     """Read a whole dump; return what it holds.
 
-    :raises OpsError: clients.failed or another of dump.explained where the archive is not whole.
+    :raises OpsError: set.damaged where the archive is not whole.
     """
     client = tools.start(
         "pg_restore",
@@ -88,7 +88,11 @@ def read(
     finally:
         client.stop()
     if status:
-        raise dump.explained("pg_restore", status, errors)
+        raise OpsError(
+            f"{path} cannot be read to its end: {' / '.join(errors.splitlines()[-3:])}",
+            "It is cut off or damaged; take another dump.",
+            code="set.damaged",
+        )
     return contents
 
 

@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_restore_tables
+short_description: Bring single tables of a backup set into a schema beside the live ones
+description:
+  - Restores the tables into a database aside, hypertables with all their chunks, compares their
+    rows with the manifest, and copies them as plain tables into a schema of the live database.
+  - The live tables are not touched. All tables come in one transaction, or none.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database]
+attributes:
+  check_mode:
+    description: Runs the whole preflight, and says which tables would be brought.
+    support: full
+  diff_mode:
+    description: New tables have no before.
+    support: none
+  idempotent:
+    description: A second run is refused, since the tables are there.
+    support: none
+options:
+  root:
+    description: Folder of the backup sets; locks and journals are kept below it.
+    type: path
+    required: true
+  keys:
+    description: Folder of the keys whose sets are trusted.
+    type: path
+    required: true
+  file:
+    description: A set's folder, its dump, or a bare dump. Without it, the newest set.
+    type: path
+  tables:
+    description: The tables, as C(schema.table); C(public.) may be left out.
+    type: list
+    elements: str
+    required: true
+  into:
+    description: The schema to bring them into, made where it is missing.
+    type: str
+    required: true
+  jobs:
+    description: Processes of pg_restore.
+    type: int
+    default: 2
+  trust:
+    description: Id of one more key to accept sets of.
+    type: str
+  identity:
+    description: Identity file of age, for an encrypted set.
+    type: path
+  force_name:
+    description: Accept a set of a database of another name.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: See which positions there were last night
+  pms_restore_tables:
+    database: "{{ pms_database }}"
+    root: /var/backups/pms
+    keys: /etc/pms-ops/keys
+    file: /var/backups/pms/2026-11-22_2215
+    tables: [portfolio_positions, market_data]
+    into: last_night
+"""
+
+RETURN = r"""
+set:
+  description: The set's folder, or the bare dump.
+  returned: success
+  type: str
+  sample: /var/backups/pms/2026-11-22_2215
+snapshot_at:
+  description: The moment of the database that the set holds; null without a manifest.
+  returned: success
+  type: str
+  sample: "2026-11-22T22:15:01.678878Z"
+into:
+  description: The schema.
+  returned: success
+  type: str
+  sample: last_night
+tables:
+  description: Name and rows of each table; in check mode the rows of a hypertable are null.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "public.portfolio_positions", "rows": 41}]
+phases:
+  description: Seconds of each phase.
+  returned: success
+  type: dict
+  sample: {"data": 0.4, "copy": 0.2}
+remedy:
+  description: The operator's next step.
+  returned: failure
+  type: str
+  sample: Give another schema with -e into=...
+code:
+  description: The error's stable name, as listed in docs/ERRORS.md.
+  returned: failure
+  type: str
+  sample: restore.into-taken
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import aside, interrupts, specs, tables
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
+
+
+def argument_spec() -> dict:
+    """Return the options."""
+    return {
+        "database": specs.database(),
+        "root": {"type": "path", "required": True},
+        "keys": {"type": "path", "required": True, "no_log": False},
+        "file": {"type": "path"},
+        "tables": {"type": "list", "elements": "str", "required": True},
+        "into": {"type": "str", "required": True},
+        "jobs": {"type": "int", "default": 2},
+        "trust": {"type": "str"},
+        "identity": {"type": "path"},
+        "force_name": {"type": "bool", "default": False},
+    }
+
+
+def run(module: AnsibleModule) -> dict:
+    """Bring the tables, or say which would be brought."""
+    params = module.params
+    database = Database.from_options(params["database"])
+    request = aside.Request(
+        root=Path(params["root"]),
+        keys=Path(params["keys"]),
+        file=Path(params["file"]) if params["file"] else None,
+        jobs=params["jobs"],
+        trust=params["trust"] or None,
+        identity=Path(params["identity"]) if params["identity"] else None,
+        force_name=params["force_name"],
+    )
+    wish = tables.Wish.parse(params["tables"], params["into"])
+    if module.check_mode:
+        return {"changed": True} | tables.plan(database, request, wish)
+    with interrupts.raised():
+        progress = Progress(request.progress_file)
+        return {"changed": True} | tables.run(database, request, wish, progress=progress)
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
