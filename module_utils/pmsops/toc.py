@@ -38,21 +38,22 @@ class Contents:
 
         Only an extension's owner may comment on it, and it brings its comment itself.
         """
-        there = tuple(f" SCHEMA - {name} " for name in schemas)
+        there = frozenset(schemas)
         return [
             line
             for line in self.lines
-            if not _EXTENSION_COMMENT.match(line)
-            and not (_SCHEMA.match(line) and any(each in f"{line} " for each in there))
+            if not _EXTENSION_COMMENT.match(line) and _named(_SCHEMA, line) not in there
         ]
 
     def data_of(self, tables: set[tuple[str, str]]) -> list[str]:
         """Return the data entries of *tables*."""
-        return [line for line in self.lines if _is_data_of(line, tables)]
+        wanted = {" ".join(each) for each in tables}
+        return [line for line in self.lines if _named(_DATA, line) in wanted]
 
     def data_not_of(self, tables: set[tuple[str, str]]) -> list[str]:
         """Return all lines but the data entries of *tables*."""
-        return [line for line in self.lines if not _is_data_of(line, tables)]
+        wanted = {" ".join(each) for each in tables}
+        return [line for line in self.lines if _named(_DATA, line) not in wanted]
 
 
 def read(tools: ClientTools, path: Path) -> Contents:
@@ -81,9 +82,7 @@ def parse(text: str) -> Contents:
     return Contents(tuple(lines), database, major)
 
 
-def _is_data_of(line: str, tables: set[tuple[str, str]]) -> bool:
-    if not _DATA.match(line):
-        return False
-    # The owner comes last and names may hold blanks: the line is compared from its front.
-    rest = _DATA.sub("", line)
-    return any(rest.startswith(f"{schema} {name} ") for schema, name in tables)
+def _named(kind: re.Pattern[str], line: str) -> str | None:
+    """Return what an entry of one kind is of: schema and name. Its last word is the owner."""
+    match = kind.match(line)
+    return line[match.end() :].rpartition(" ")[0] if match else None
