@@ -389,7 +389,9 @@ def remove_dead_sidecars() -> list[str]:
     """Remove sidecars whose starting process is gone; return their names."""
     docker_engine = engine()
     removed = []
-    for container in docker_engine.containers.list(all=True, filters={"label": SIDECAR_LABEL}):
+    for container in docker_engine.containers.list(
+        all=True, filters={"label": SIDECAR_LABEL}, ignore_removed=True
+    ):
         owner = locks.ProcessId.parse(container.labels[SIDECAR_LABEL])
         if owner is not None and owner.host == locks.this_process().host and not owner.alive():
             SidecarClient("sidecar", container).stop()

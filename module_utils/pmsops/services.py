@@ -75,7 +75,9 @@ class Services:
                 f"com.docker.compose.project={self.project}",
                 f"com.docker.compose.service={name}",
             ]
-            containers = engine.containers.list(all=True, filters={"label": labels})
+            containers = engine.containers.list(
+                all=True, filters={"label": labels}, ignore_removed=True
+            )
             if not containers:
                 raise OpsError(
                     f"Compose project {self.project} has no container of service {name}.",

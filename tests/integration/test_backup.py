@@ -74,7 +74,9 @@ def leftovers(settings):
         *settings.root.glob(".partial-*"),
         *(
             each
-            for each in clients.engine().containers.list(filters={"label": clients.SIDECAR_LABEL})
+            for each in clients.engine().containers.list(
+                filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+            )
             if each.attrs["HostConfig"]["NetworkMode"] == f"container:{SERVER['id']}"
         ),
     ]
@@ -398,7 +400,7 @@ def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(filled, settings, aft
     assert not [
         each
         for each in clients.engine().containers.list(
-            all=True, filters={"label": clients.SIDECAR_LABEL}
+            all=True, filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
         )
         if each.labels[clients.SIDECAR_LABEL].split()[1] == str(process.pid)
     ]
@@ -422,7 +424,9 @@ def dump_under_way(server):
     """Wait until pg_dump's sidecar works on this server; return it."""
     engine = clients.engine()
     for _ in range(500):
-        for each in engine.containers.list(filters={"label": clients.SIDECAR_LABEL}):
+        for each in engine.containers.list(
+            filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+        ):
             if (
                 each.attrs["Config"]["Entrypoint"] == ["pg_dump"]
                 and each.attrs["Config"]["Cmd"] != ["--version"]
