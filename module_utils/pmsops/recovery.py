@@ -53,11 +53,12 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> Found:
     elif live.name in found and not found[live.name].open:
         swap.open([live.name])
         result.said.append(f"{live.name} took no connections; it does now.")
-    keep = _kept(swap, found, resume)
+    keep = _kept(found, live.name, resume)
     if keep:
         result.waiting = keep
         result.said.append(f"Its copy {keep} is proved and waits for the swap.")
-        journal.record("proved")
+        journal.close()
+        journal.record("proved", live=live.name, side=keep, manifest_sha256=resume)
     else:
         journal.close()
     for name in beside.orphans(found, live.name):
@@ -103,13 +104,12 @@ def _swapped(swap: Swap, found: dict[str, beside.Beside], result: Found) -> None
     return swap.finish()
 
 
-def _kept(swap: Swap, found: dict[str, beside.Beside], resume: str | None) -> str | None:
-    """Return the proved copy of the set that is asked for."""
-    state = swap.journal.state
-    name = state.get("side")
-    if not resume or state.get("manifest_sha256") != resume or name not in found:
-        return None
-    return name if found[name].mark.get("step") == "proved" else None
+def _kept(found: dict[str, beside.Beside], live: str, resume: str | None) -> str | None:
+    """Return the proved copy of the set that is asked for; its own mark says what it is."""
+    for each in reversed(beside.of(found, live, beside.COPY)):
+        if resume and each.mark.get("manifest_sha256") == resume:
+            return each.name if each.mark.get("step") == "proved" else None
+    return None
 
 
 def _not_revived(problems: list[str]) -> OpsError:

@@ -248,17 +248,15 @@ class Swap:
         self.journal.close()
 
     def given_up(self, *, keep: bool) -> None:
-        """Note that the incoming database is not live; *keep*: its copy may still be."""
-        self._unmark(self.journal.state["incoming"])
-        if not keep:
-            self.journal.state.pop("manifest_sha256", None)
+        """Note that the incoming database is not live; *keep*: a proved copy still is one."""
+        self._unmark(self.journal.state["incoming"], **({} if keep else {"step": "rejected"}))
         self.journal.record("not swapped")
 
-    def _unmark(self, name: str | None) -> None:
+    def _unmark(self, name: str | None, **facts: Any) -> None:
         found = beside.present(self.live)
-        if name in found and "state" in found[name].mark:
+        if name in found and found[name].mark:
             mark = {key: value for key, value in found[name].mark.items() if key != "state"}
-            beside.comment(self.live, name, mark)
+            beside.comment(self.live, name, mark | facts)
 
     def _maintenance(self) -> Any:
         connection = self.live.connect(name=self.live.maintenance_name, autocommit=True)

@@ -1,0 +1,665 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What restores meet beside the straight way: lost databases, killed runs, odd settings, parts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from ansible.module_utils.pmsops import (
+    aside,
+    backup,
+    beside,
+    clients,
+    held_jobs,
+    liveness,
+    preflight,
+    progress,
+    queries,
+    recovery,
+    scratch,
+    sets,
+    side,
+    swap,
+    swapping,
+    tables,
+    verify,
+)
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.services import Services
+
+from .conftest import execute
+
+SCHEMA = """
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+INSERT INTO md (at, value) SELECT t, 1 FROM generate_series(timestamptz '2026-01-01',
+                                                            '2026-04-30', '1 day') t;
+CREATE TABLE book (id int PRIMARY KEY, name text);
+INSERT INTO book SELECT n, 'p' || n FROM generate_series(1, 50) n;
+CREATE TABLE parted (id int, at date) PARTITION BY RANGE (at);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2026-01-01') TO ('2026-07-01');
+CREATE TABLE parted_rest PARTITION OF parted DEFAULT;
+INSERT INTO parted VALUES (1, '2026-02-01'), (2, '2026-08-01');
+"""
+JOB = """
+INSERT INTO _timescaledb_config.bgw_job (id, application_name, schedule_interval, max_runtime,
+    max_retries, retry_period, proc_schema, proc_name, owner, scheduled)
+VALUES (1000, 'Retention [1000]', '1 day', '1 hour', -1, '1 hour', 'public', 'f', 'macro_user', {})
+"""
+
+
+@pytest.fixture
+def filled(server, database, host_tools):
+    """A database with something in it; the host's own tools, which start sooner."""
+    execute(database, "SET ROLE macro_user;" + SCHEMA)
+    yield replace(database, access="host", bin_dir=str(host_tools))
+    for name in beside.present(database):
+        if name.startswith(f"{database.name}__"):
+            server.drop(name)
+
+
+@pytest.fixture
+def request_(tmp_path):
+    return aside.Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
+
+
+def backed_up(database, request):
+    settings = backup.Settings(root=request.root, keys=request.keys)
+    return Path(backup.run(database, settings, progress=progress.Progress())["set"])
+
+
+@pytest.fixture
+def taken(filled, request_):
+    return backed_up(filled, request_)
+
+
+def restored(database, request):
+    return aside.run(database, request, progress=progress.Progress())
+
+
+def operation(database, request, **options):
+    given = {"services": Services("none", ()), "redis": None, "url": None} | options
+    return swapping.Operation(database=database, root=request.root, **given)
+
+
+def names_beside(database):
+    return [name for name in beside.present(database) if name.startswith(f"{database.name}__")]
+
+
+def value(database, sql):
+    with database.session(read_only=True) as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0]
+
+
+def identical(database, request):
+    return verify.against(database, root=request.root, keys=request.keys)
+
+
+def refused(database, request):
+    with pytest.raises(OpsError) as caught:
+        restored(database, request)
+    assert names_beside(database) == []
+    assert not (request.root / ".pms-ops" / "restore.json").exists()
+    return caught.value
+
+
+# --- The live database is gone --------------------------------------------------------------------
+
+
+def test_a_database_that_is_gone_comes_back_whole(server, filled, request_, taken):
+    server.drop(filled.name)
+    operation(filled, request_).run("recovered", None, resume=taken)
+    result = restored(filled, request_)
+    done = operation(filled, request_).run("swapped", result["side"])
+    assert done["former"] is None
+    assert identical(filled, request_)["identical"]
+    assert liveness.scheduler_seen(filled)
+    assert names_beside(filled) == []
+
+
+def test_with_no_database_before_it_one_the_pms_does_not_like_stays(
+    server, filled, request_, taken, monkeypatch
+):
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0)
+    server.drop(filled.name)
+    side_name = restored(filled, request_)["side"]
+    with pytest.raises(OpsError, match="It stays live") as caught:
+        operation(filled, request_, url="http://127.0.0.1:9").run("swapped", side_name)
+    assert caught.value.code == "restore.probe-only"
+    assert value(filled, "SELECT count(*) FROM book") == 50
+    assert not (request_.root / ".pms-ops" / "restore.json").exists()
+
+
+def test_a_bare_dump_brings_a_lost_database_back_with_all_that_it_says(
+    server, filled, request_, tmp_path
+):
+    server.psql(
+        f"ALTER DATABASE {filled.name} SET search_path = '$user', public;"
+        f"ALTER DATABASE {filled.name} CONNECTION LIMIT 40;"
+        f"REVOKE ALL ON DATABASE {filled.name} FROM PUBLIC;"
+        f"GRANT CONNECT ON DATABASE {filled.name} TO pg_monitor"
+    )
+    dump = naive_dump(filled, tmp_path)
+    before = identity(filled)
+    server.drop(filled.name)
+    result = restored(filled, replace(request_, file=dump))
+    assert "as many rows" in result["verified"]
+    operation(filled, request_).run("swapped", result["side"])
+    assert identity(filled) == before
+    assert value(filled, "SELECT count(*) FROM md") == 120
+
+
+def identity(database):
+    """Return what a database is apart from its contents; no grants means the usual ones."""
+    return value(
+        database,
+        """SELECT jsonb_build_object('owner', datdba::regrole, 'limit', datconnlimit,
+                  'collate', datcollate, 'acl', (SELECT jsonb_agg(a::text ORDER BY a::text)
+                     FROM unnest(coalesce(datacl, acldefault('d', datdba))) a),
+                  'settings', (SELECT jsonb_agg(c ORDER BY c)
+                     FROM pg_db_role_setting, unnest(setconfig) c WHERE setdatabase = d.oid))::text
+             FROM pg_database d WHERE datname = current_database()""",
+    )
+
+
+def naive_dump(database, tmp_path, name="naive"):
+    folder = tmp_path / name
+    folder.mkdir()
+    status, said = clients.client_tools(database).run(
+        "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
+    )
+    assert status == 0, said
+    return folder / "x.pgdump"
+
+
+# --- Bare dumps -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+def test_a_bare_dump_that_was_cut_off_is_refused(filled, request_, tmp_path, share):
+    dump = naive_dump(filled, tmp_path)
+    content = dump.read_bytes()
+    dump.write_bytes(content[: int(len(content) * share)])
+    error = refused(filled, replace(request_, file=dump))
+    assert error.code in ("set.damaged", "clients.failed")
+
+
+def test_a_bare_dump_of_another_database_is_refused(server, filled, request_, tmp_path):
+    other = server.create(f"other_{uuid.uuid4().hex[:6]}")
+    try:
+        dump = naive_dump(replace(filled, name=other.name), tmp_path)
+        error = refused(filled, replace(request_, file=dump))
+        assert error.code == "restore.other-database"
+    finally:
+        server.drop(other.name)
+
+
+def test_a_bare_dump_names_the_roles_that_it_needs(server, filled, request_, tmp_path):
+    server.psql("CREATE ROLE gone_soon")
+    server.psql("GRANT SELECT ON book TO gone_soon", filled.name)
+    dump = naive_dump(filled, tmp_path)
+    server.psql("DROP OWNED BY gone_soon; DROP ROLE gone_soon", filled.name)
+    error = refused(filled, replace(request_, file=dump, create_roles=True))
+    assert error.code == "restore.roles"
+    assert "gone_soon" in str(error)
+
+
+def test_a_bare_dump_of_another_timescaledb_is_refused(filled, request_, tmp_path, monkeypatch):
+    dump = naive_dump(filled, tmp_path)
+    real = aside.naive.read
+
+    def older(*args, **options):
+        found = real(*args, **options)
+        assert found.timescaledb_version == value(
+            filled, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"
+        )
+        found.timescaledb_version = "1.0.0"
+        return found
+
+    monkeypatch.setattr(aside.naive, "read", older)
+    error = refused(filled, replace(request_, file=dump))
+    assert error.code == "restore.timescaledb-version"
+
+
+def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_path, monkeypatch):
+    dump = naive_dump(filled, tmp_path)
+    real = aside.restore.Restore.end_restoring
+
+    def losing(self):
+        real(self)
+        with side.as_superuser(self.target, self.superuser) as run:
+            run("DELETE FROM book WHERE id = 7")
+
+    monkeypatch.setattr(aside.restore.Restore, "end_restoring", losing)
+    error = refused(filled, replace(request_, file=dump))
+    assert error.code == "restore.different"
+    assert "public.book has 49 rows, the dump 50" in str(error)
+
+
+# --- Jobs, settings, extensions -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_jobs_are_held_in_the_copy_and_run_once_it_is_live(server, filled, request_, scheduled):
+    server.psql(JOB.format(scheduled), filled.name)
+    backed_up(filled, request_)
+    result = restored(filled, request_)
+    copy = filled.named(result["side"])
+    asked = "SELECT scheduled FROM timescaledb_information.jobs WHERE job_id = 1000"
+    assert result["jobs"] == ([1000] if scheduled else [])
+    assert value(copy, asked) is False
+    operation(filled, request_).run("swapped", result["side"])
+    assert value(filled, asked) is scheduled
+    assert identical(filled, request_)["identical"]
+    with filled.session(read_only=True) as cursor:
+        assert held_jobs.held(cursor) == []
+
+
+def test_a_job_that_changed_is_named(server, filled, request_):
+    server.psql(JOB.format(True), filled.name)
+    backed_up(filled, request_)
+    server.psql("UPDATE _timescaledb_config.bgw_job SET scheduled = false WHERE id = 1000",
+                filled.name)  # fmt: skip
+    assert identical(filled, request_)["differences"] == [
+        "jobs: 1000 has scheduled False, not True"
+    ]
+
+
+def test_settings_grants_and_limits_come_back_as_they_were(server, filled, request_):
+    name = filled.name
+    server.psql(
+        f"""ALTER DATABASE {name} SET search_path = '$user', public, "odd, one";
+            ALTER DATABASE {name} SET app.name = 'a=b; ''c''';
+            ALTER ROLE macro_user IN DATABASE {name} SET work_mem = '8MB';
+            ALTER DATABASE {name} CONNECTION LIMIT 30;
+            COMMENT ON DATABASE {name} IS 'the book';
+            REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+            GRANT CONNECT ON DATABASE {name} TO pg_monitor WITH GRANT OPTION;
+            SET ROLE pg_monitor; GRANT CONNECT ON DATABASE {name} TO pg_read_all_stats"""
+    )
+    backed_up(filled, request_)
+    before = identity(filled)
+    operation(filled, request_).run("swapped", restored(filled, request_)["side"])
+    assert identity(filled) == before
+    assert value(filled, "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
+                         " WHERE datname = current_database()") == "the book"  # fmt: skip
+
+
+def test_an_extension_comes_back_in_its_version_and_schema(server, filled, request_):
+    server.psql("CREATE SCHEMA parts AUTHORIZATION macro_user", filled.name)
+    server.psql("CREATE EXTENSION pg_trgm SCHEMA parts VERSION '1.5'", filled.name)
+    backed_up(filled, request_)
+    result = restored(filled, request_)
+    assert result["differences"] == 0
+    copy = filled.named(result["side"])
+    assert value(copy, "SELECT extversion FROM pg_extension WHERE extname = 'pg_trgm'") == "1.5"
+
+
+def test_an_owner_that_is_no_superuser_and_a_view_in_a_circle_of_schemas_survive(filled, request_):
+    execute(
+        filled,
+        """SET ROLE macro_user; CREATE SCHEMA one; CREATE SCHEMA two;
+           CREATE TABLE one.t (id int PRIMARY KEY); CREATE VIEW two.v AS SELECT * FROM one.t;
+           CREATE MATERIALIZED VIEW one.m AS SELECT count(*) FROM two.v;
+           CREATE SEQUENCE two.s; SELECT nextval('two.s')""",
+    )
+    backed_up(filled, request_)
+    assert restored(filled, replace(request_, keep=False))["differences"] == 0
+
+
+# --- What stays beside the live database ----------------------------------------------------------
+
+
+def test_what_was_put_aside_can_be_read_and_not_changed_and_comes_back_writable(
+    filled, request_, taken
+):
+    execute(filled, "DELETE FROM book WHERE id = 1")
+    done = operation(filled, request_).run("swapped", restored(filled, request_)["side"])
+    former = filled.named(done["former"])
+    assert value(former, "SELECT count(*) FROM book") == 49
+    with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+        execute(former, "DELETE FROM book")
+    before = identity(filled)
+    operation(filled, request_).run("rolled_back", None)
+    execute(filled, "DELETE FROM book WHERE id = 2")
+    assert identity(filled) == before
+
+
+def test_a_rollback_repeated_changes_nothing(filled, request_, taken):
+    for _ in range(2):
+        execute(filled, "DELETE FROM book WHERE id = (SELECT min(id) FROM book)")
+        operation(filled, request_).run("swapped", restored(filled, request_)["side"])
+    assert operation(filled, request_).run("rolled_back", None)["changed"]
+    rows = value(filled, "SELECT count(*) FROM book")
+    again = operation(filled, request_).run("rolled_back", None)
+    assert (again["changed"], again["former"]) == (False, None)
+    assert value(filled, "SELECT count(*) FROM book") == rows
+    assert operation(filled, request_).plan("rolled_back", None)["changed"] is False
+
+
+def test_a_database_put_aside_can_be_brought_back_by_name(filled, request_, taken):
+    execute(filled, "DELETE FROM book")
+    former = operation(filled, request_).run("swapped", restored(filled, request_)["side"])[
+        "former"
+    ]
+    operation(filled, request_).run("rolled_back", None)
+    undone = next(name for name in names_beside(filled) if "__undone_" in name)
+    operation(filled, request_).run("rolled_back", undone)
+    assert value(filled, "SELECT count(*) FROM book") == 50
+    for name in ("postgres", former):
+        with pytest.raises(OpsError) as caught:
+            operation(filled, request_).run("rolled_back", name)
+        assert caught.value.code == "restore.no-former"
+
+
+def test_a_live_database_that_is_the_set_is_left_alone(filled, request_, taken):
+    assert aside.same(filled, request_)["id"] == taken.name
+    execute(filled, "UPDATE book SET name = 'x' WHERE id = 9")
+    assert aside.same(filled, request_) is None
+    assert aside.same(filled.named("nowhere"), request_) is None
+
+
+# --- Runs that ended ------------------------------------------------------------------------------
+
+
+def test_a_proved_copy_waits_for_the_run_that_asks_for_the_same_set(filled, request_, taken):
+    first = restored(filled, request_)
+    found = operation(filled, request_).run("recovered", None, resume=taken)
+    assert found["waiting"] == first["side"]
+    again = restored(filled, request_)
+    assert again["side"] == first["side"]
+    assert "data" not in again["phases"] and "prove" in again["phases"]
+    operation(filled, request_).run("swapped", again["side"])
+    assert identical(filled, request_)["identical"]
+
+
+def test_a_waiting_copy_that_was_changed_is_found_out(filled, request_, taken):
+    first = restored(filled, request_)
+    execute(filled.named(first["side"]), "DELETE FROM book WHERE id = 3")
+    operation(filled, request_).run("recovered", None, resume=taken)
+    assert refused(filled, request_).code == "restore.different"
+
+
+def test_a_proved_copy_nobody_asks_for_is_dropped(filled, request_, taken):
+    restored(filled, request_)
+    found = operation(filled, request_).run("recovered", None)
+    assert found["waiting"] is None
+    assert names_beside(filled) == []
+
+
+def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
+    filled, request_, taken, monkeypatch
+):
+    side_name = restored(filled, request_)["side"]
+    real = swap.Swap._statements
+
+    def held_open(self, *args):
+        statements = real(self, *args)
+        # As if a session could not be ended: the error that the server gives then.
+        return ["DO $$ BEGIN RAISE EXCEPTION 'in use' USING ERRCODE = '55006'; END $$", *statements]
+
+    monkeypatch.setattr(swap, "RENAME_SECONDS", 0.3)
+    monkeypatch.setattr(swap.Swap, "_statements", held_open)
+    with pytest.raises(OpsError) as caught:
+        operation(filled, request_).run("swapped", side_name)
+    assert caught.value.code == "restore.not-swapped"
+    assert value(filled, "SELECT count(*) FROM book") == 50
+    assert liveness.scheduler_seen(filled)
+    monkeypatch.undo()
+    found = operation(filled, request_).run("recovered", None, resume=taken)
+    assert found["waiting"] == side_name
+    operation(filled, request_).run("swapped", restored(filled, request_)["side"])
+    assert names_beside(filled) != []
+
+
+class Killed(BaseException):
+    """Ends a run where it stands, as a kill would."""
+
+
+STEPS = ["swap", "stop services", "rename", "open", "workers", "start services", "probe"]
+
+
+@pytest.mark.parametrize(
+    ("step", "lost"),
+    [*((step, False) for step in STEPS), ("swap", True), ("rename", True), ("probe", True)],
+)
+def test_a_swap_killed_at_any_step_is_finished_or_taken_back(
+    filled, request_, taken, monkeypatch, step, lost
+):
+    execute(filled, "DELETE FROM book WHERE id = 1")
+    side_name = restored(filled, request_)["side"]
+    dying(monkeypatch, step)
+    with pytest.raises(Killed):
+        operation(filled, request_).run("swapped", side_name)
+    monkeypatch.undo()
+    journal = request_.root / ".pms-ops" / "restore.json"
+    if lost:
+        journal.unlink()
+    found = operation(filled, request_).run("recovered", None, resume=taken)
+    renamed = STEPS.index(step) > STEPS.index("rename")
+    assert value(filled, "SELECT count(*) FROM book") == (50 if renamed else 49)
+    assert found["resumed"] is renamed
+    assert found["waiting"] == (None if renamed else side_name)
+    assert liveness.scheduler_seen(filled)
+    assert liveness.writable(filled) == []
+    execute(filled, "SELECT 1")
+    operation(filled, request_).run("recovered", None)
+    assert not journal.exists()
+    assert [name for name in names_beside(filled) if "__restore_" in name] == []
+    if renamed:
+        operation(filled, request_).run("rolled_back", None)
+        assert value(filled, "SELECT count(*) FROM book") == 49
+
+
+def dying(monkeypatch, step):
+    """Have the journal write *step*, and nothing happen after it: no clean-up either."""
+    real = swap.Journal.record
+    dead = []
+
+    def record(self, name, **facts):
+        if dead:
+            raise Killed
+        real(self, name, **facts)
+        if name == step:
+            dead.append(True)
+            raise Killed
+
+    monkeypatch.setattr(swap.Journal, "record", record)
+
+
+@pytest.mark.parametrize("at", ["back", "exchange", "revive"])
+def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeypatch, at):
+    execute(filled, "DELETE FROM book WHERE id = 1")
+    side_name = restored(filled, request_)["side"]
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0)
+    if at == "back":
+        dying(monkeypatch, "back")
+    else:
+        calls = []
+        real = getattr(swap.Swap, at)
+
+        def second_dies(self, *args):
+            calls.append(args)
+            if len(calls) > 1:
+                if at == "exchange":
+                    monkeypatch.setattr(swap.Swap, "revive", killed)
+                raise Killed
+            return real(self, *args)
+
+        monkeypatch.setattr(swap.Swap, at, second_dies)
+    with pytest.raises(Killed):
+        operation(filled, request_, url="http://127.0.0.1:9").run("swapped", side_name)
+    monkeypatch.undo()
+    said = operation(filled, request_).run("recovered", None, resume=taken)["recovered"]
+    assert any("going back" in line for line in said), said
+    assert value(filled, "SELECT count(*) FROM book") == 49
+    assert names_beside(filled) == []
+    assert liveness.scheduler_seen(filled)
+
+
+def killed(*_args):
+    raise Killed
+
+
+def test_what_a_killed_run_left_lying_is_removed(server, filled, request_, taken):
+    name = f"{filled.name}__restore_20260101000000"
+    server.psql(f"CREATE DATABASE {name}; CREATE DATABASE {filled.name}__restore_mine")
+    with scratch.folder(request_.root) as folder:
+        left = folder.with_name(folder.name + "x")
+        left.mkdir()
+        (left / "plain.pgdump").write_bytes(b"secret")
+    operation(filled, request_).run("recovered", None)
+    assert names_beside(filled) == [f"{filled.name}__restore_mine"]
+    assert not left.exists()
+
+
+def test_a_database_created_by_a_dead_run_a_moment_later_does_not_stay(filled, request_, taken):
+    """The server goes on with a statement whose client is gone."""
+    name = beside.name(filled.name, beside.COPY, "20260101000000")
+    journal = request_.root / ".pms-ops" / "restore.json"
+    journal.write_text(json.dumps({"step": "aside", "live": filled.name, "side": name}))
+
+    def create():
+        with contextlib.suppress(OpsError, psycopg2.Error):
+            side.run(filled, [f"SELECT pg_sleep(3), '{name}'; CREATE DATABASE \"{name}\""])
+
+    thread = threading.Thread(target=create)
+    thread.start()
+    try:
+        for _ in range(100):
+            if value(filled, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
+                             " 'SELECT pg_sleep(3)%%'"):  # fmt: skip
+                break
+        with filled.session(name="postgres", read_only=True) as cursor:
+            cursor.execute("SELECT 1")
+        operation(filled, request_).run("recovered", None)
+    finally:
+        thread.join()
+    assert names_beside(filled) == []
+
+
+def test_another_machine_that_restores_the_same_database_is_respected(
+    filled, request_, taken, tmp_path
+):
+    elsewhere = replace(request_, root=tmp_path / "other", file=taken)
+    with aside.one_of_this_server(filled):
+        with pytest.raises(OpsError) as caught:
+            restored(filled, elsewhere)
+        assert caught.value.code == "restore.elsewhere"
+        with pytest.raises(OpsError) as caught:
+            operation(filled, elsewhere).run("rolled_back", None)
+        assert caught.value.code == "restore.elsewhere"
+    assert restored(filled, replace(elsewhere, keep=False))["differences"] == 0
+
+
+# --- Refusals -------------------------------------------------------------------------------------
+
+
+def test_too_few_background_workers_are_refused(filled, request_, taken, monkeypatch):
+    monkeypatch.setattr(preflight, "FREE_WORKERS", 1000)
+    assert refused(filled, request_).code == "restore.workers"
+
+
+def test_a_copy_that_does_not_answer_the_pms_is_refused(filled, request_, taken):
+    asked = (queries.Query("the book", "SELECT * FROM book"),)
+    answers = restored(filled, replace(request_, keep=False, queries=asked))["queries"]
+    assert answers[0]["rows"] == 50
+    for sql in ("SELECT * FROM nowhere", "DELETE FROM book"):
+        wrong = replace(request_, queries=(*asked, queries.Query("nonsense", sql)))
+        assert refused(filled, wrong).code == "restore.query"
+    absent = (queries.Query("x", "SELECT * FROM nowhere", needs="public.nowhere"),)
+    answers = restored(filled, replace(request_, keep=False, queries=absent))["queries"]
+    assert answers[0]["rows"] is None
+
+
+def test_a_plain_script_is_refused_and_said_what_to_do_instead(filled, request_, tmp_path):
+    script = tmp_path / "x.pgdump"
+    script.write_text("--\n-- PostgreSQL database dump\n--\n\\! touch /tmp/owned\n")
+    error = refused(filled, replace(request_, file=script))
+    assert error.code == "set.plain-sql"
+    assert "throw-away server" in error.remedy
+
+
+def test_a_plan_changes_nothing_and_says_how_much_and_how_long(filled, request_, taken):
+    before = sorted(beside.present(filled))
+    planned = aside.plan(filled, request_)
+    assert planned["size_bytes"] > 10**6
+    assert planned["duration_seconds"] > 0
+    assert planned["side"].startswith(f"{filled.name}__restore_")
+    assert planned["former"] == []
+    assert sorted(beside.present(filled)) == before
+    assert not (request_.root / ".pms-ops" / "restore.json").exists()
+
+
+# --- Single tables --------------------------------------------------------------------------------
+
+
+def brought(database, request, names, into="night"):
+    wish = tables.Wish.parse(names, into)
+    return tables.run(database, request, wish, progress=progress.Progress())
+
+
+def test_tables_come_beside_the_live_ones_with_all_their_chunks(filled, request_, taken):
+    execute(filled, "DELETE FROM md; UPDATE book SET name = 'now'")
+    result = brought(filled, request_, ["md", "public.book", "parted"])
+    assert [each["rows"] for each in result["tables"]] == [120, 50, 2]
+    assert value(filled, "SELECT count(*) FROM night.md") == 120
+    assert value(filled, "SELECT count(*) FROM night.book WHERE name = 'now'") == 0
+    assert value(filled, "SELECT count(*) FROM md") == 0
+    assert names_beside(filled) == []
+    assert not (request_.root / ".pms-ops" / "restore.json").exists()
+
+
+def test_tables_of_a_bare_dump_come_too(filled, request_, tmp_path):
+    dump = naive_dump(filled, tmp_path)
+    result = brought(filled, replace(request_, file=dump), ["md"])
+    assert result["tables"][0]["rows"] == 120
+    with pytest.raises(OpsError) as caught:
+        brought(filled, replace(request_, file=dump), ["nowhere"], "other")
+    assert caught.value.code == "restore.no-table"
+
+
+@pytest.mark.parametrize(
+    ("names", "into", "code"),
+    [
+        (["nowhere"], "night", "restore.no-table"),
+        (["book"], "public", "restore.into-taken"),
+        (["public.book", "other.book"], "night", "restore.no-table"),
+    ],
+)
+def test_tables_that_cannot_be_brought_are_refused(filled, request_, taken, names, into, code):
+    with pytest.raises(OpsError) as caught:
+        brought(filled, request_, names, into)
+    assert caught.value.code == code
+    assert names_beside(filled) == []
+    assert not value(filled, "SELECT count(*) FROM pg_namespace WHERE nspname = 'night'")
+
+
+def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, taken, monkeypatch):
+    real = tables._restore_tables
+
+    def changing(one, wish):
+        real(one, wish)
+        with side.as_superuser(one.target, one.superuser) as run:
+            run("UPDATE book SET name = 'other' WHERE id = 1")
+
+    monkeypatch.setattr(tables, "_restore_tables", changing)
+    with pytest.raises(OpsError) as caught:
+        brought(filled, request_, ["book"])
+    assert caught.value.code == "restore.different"
+    assert not value(filled, "SELECT count(*) FROM pg_namespace WHERE nspname = 'night'")
+    assert names_beside(filled) == []
+
+
+def test_a_recovery_with_nothing_to_do_says_nothing(filled, request_, taken):
+    found = recovery.recover(operation(filled, request_)._swap(), request_.root)
+    assert found.said == []
+    assert sets.verification(taken) is None
