@@ -31,6 +31,7 @@ from ansible.module_utils.pmsops.services import Services
 RENAME_SECONDS = 20
 PROBE_SECONDS = 60
 IN_USE = "55006"
+GONE_LOOKS, GONE_SECONDS = 30, 0.003
 READ_ONLY = "default_transaction_read_only"
 
 
@@ -160,11 +161,7 @@ class Swap:
                     cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
                 deadline = time.monotonic() + RENAME_SECONDS
                 while True:
-                    cursor.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                        " WHERE datname = ANY(%s)",
-                        (names,),
-                    )
+                    _end_sessions(cursor, names)
                     try:
                         cursor.execute("BEGIN")
                         for statement in statements:
@@ -265,6 +262,22 @@ class Swap:
             if role:
                 cursor.execute(f"SET ROLE {quote_ident(role)}")
         return connection
+
+
+def _end_sessions(cursor: Any, names: list[str]) -> None:
+    """End all sessions of the databases *names*, and see them gone for a moment.
+
+    A rename that finds a session which is just ending sleeps for a tenth of a second.
+    """
+    cursor.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
+    )
+    for _ in range(GONE_LOOKS):
+        if not fetch_value(
+            cursor, "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
+        ):
+            return
+        time.sleep(GONE_SECONDS)
 
 
 def _setting(cursor: Any, oid: int) -> str | None:

@@ -1,0 +1,221 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a proved restore costs against pg_restore by itself, and what a swap costs its clients."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.common import Figure, measured, start_lab, stop_lab, timed
+
+ROUNDS = 2
+SCALE = 10
+CLIENTS = 8
+SWAPS = 3
+# What proves the copy; all other phases restore it.
+PROOF = ("preflight", "liveness", "prove", "queries", "drop")
+
+
+def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, Any]:
+    """Restore the newest set aside the way the module does; return what it returns."""
+    from ansible.module_utils.pmsops import aside
+    from ansible.module_utils.pmsops.database import Database
+    from ansible.module_utils.pmsops.progress import Progress
+
+    request = aside.Request(root=Path(root) / "sets", keys=Path(root) / "keys", keep=keep)
+    return aside.run(Database(**database), request, progress=Progress(request.progress_file))
+
+
+def our_swap(database: dict[str, Any], root: str, state: str, incoming: str | None) -> float:
+    """Swap, or roll back, without services; return how long that took."""
+    from ansible.module_utils.pmsops import swapping
+    from ansible.module_utils.pmsops.database import Database
+    from ansible.module_utils.pmsops.services import Services
+
+    one = swapping.Operation(
+        Database(**database), Services("none", ()), None, None, Path(root) / "sets"
+    )
+    return timed(one.run, state, incoming)[0]
+
+
+class Bare:
+    """pg_restore by itself, into a database of its own."""
+
+    def __init__(self, database: Any, dump: Path, folder: Path) -> None:
+        from ansible.module_utils.pmsops import clients, toc
+
+        self.live = database
+        self.target = database.named("bare")
+        self.dump = dump
+        self.folder = folder
+        self.tools = clients.client_tools(database)
+        self.contents = toc.read(self.tools, dump)
+
+    def serial(self) -> None:
+        """Restore with one process, TimescaleDB's way."""
+        self._around(lambda: self._run("all", self.contents.without([])))
+
+    def phased(self) -> None:
+        """Restore in the phases that TimescaleDB allows, with two processes where it does."""
+
+        def phases() -> None:
+            self._run("pre-data", self.contents.without([]), "--section=pre-data")
+            catalogue = {
+                tuple(line.split(" TABLE DATA ")[1].split()[:2])
+                for line in self.contents.lines
+                if " TABLE DATA _timescaledb_c" in line
+            }
+            self._run("catalogue", self.contents.data_of(catalogue), "--section=data")
+            rest = self.contents.data_not_of(catalogue)
+            self._run("data", rest, "--section=data", "--jobs=2")
+            self._run("post-data", self.contents.without([]), "--section=post-data", "--jobs=2")
+
+        self._around(phases)
+
+    def _around(self, work: Callable[[], None]) -> None:
+        from ansible.module_utils.pmsops import side
+
+        side.drop(self.live, self.target.name)
+        side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
+        with side.as_superuser(self.target, "pms_restore") as run:
+            run("CREATE EXTENSION timescaledb")
+            run("SELECT timescaledb_pre_restore()")
+        work()
+        with side.as_superuser(self.target, "pms_restore") as run:
+            run("SELECT timescaledb_post_restore()")
+            run("ANALYZE")
+        side.drop(self.live, self.target.name)
+
+    def _run(self, name: str, entries: list[str], *arguments: str) -> None:
+        listing = self.folder / f"{name}.entries"
+        listing.write_text("\n".join(entries) + "\n")
+        status, said = self.tools.run(
+            "pg_restore",
+            [
+                f"--dbname={self.target.name}",
+                f"--use-list={listing}",
+                "--role=pms_restore",
+                "--exit-on-error",
+                *arguments,
+                str(self.dump),
+            ],
+            folders={self.folder: "ro", self.dump.parent: "ro"},
+        )
+        if status:
+            raise RuntimeError(said)
+
+
+def figures(scale: int = SCALE) -> list[Figure]:
+    """Measure restores, then swaps under clients that ask without pause."""
+    database = start_lab(scale)
+    options = {name: getattr(database, name) for name in database.__dataclass_fields__}
+    serial, bare, ours, proof, peaks = [], [], [], [], []
+    with tempfile.TemporaryDirectory(prefix="pms-bench-") as folder:
+        job = {"database": options, "root": folder}
+        made = measured("bench.backup:our_backup", job)["result"]
+        dump = next(Path(made["set"]).glob("*.pgdump"))
+        by_hand = Bare(database, dump, Path(folder))
+        for _ in range(ROUNDS):
+            serial.append(timed(by_hand.serial)[0])
+            bare.append(timed(by_hand.phased)[0])
+            answer = measured("bench.restore:our_restore", job | {"keep": False})
+            phases = answer["result"]["phases"]
+            proof.append(sum(phases.get(name, 0) for name in PROOF if name != "drop"))
+            ours.append(sum(spent for name, spent in phases.items() if name not in PROOF))
+            peaks.append(answer["peak_mb"])
+        print(f"scale {scale}: serial {statistics.median(serial):.1f} s, phased"
+              f" {statistics.median(bare):.1f} s, ours {statistics.median(ours):.1f} s and"
+              f" {statistics.median(proof):.1f} s of proof", flush=True)  # fmt: skip
+        window, mixtures, rollback = _swaps(database, job)
+    stop_lab()
+    restored = statistics.median(ours)
+    return [
+        Figure("restore: serial pg_restore done right against ours, times faster",
+               statistics.median(serial) / restored, 1.8, "x", at_least=True),
+        Figure("restore: ours against the bare phased pg_restore -j2",
+               restored / statistics.median(bare), 1.1, "x"),
+        Figure("restore: proof against restore", statistics.median(proof) / restored, 0.5, "x"),
+        Figure(f"swap: errors of {CLIENTS} clients lie within", window * 1000, 300, "ms"),
+        Figure("swap: answers that are a mixture", mixtures, 0),
+        Figure("swap: rollback without services", rollback, 2, "s"),
+        Figure("restore: resident memory", max(peaks), 120, "MB"),
+    ]  # fmt: skip
+
+
+def _swaps(database: Any, job: dict[str, Any]) -> tuple[float, int, float]:
+    """Return the longest span of errors in a swap, answers of two databases at once, rollback."""
+    _mark(database, "live")
+    windows, rollbacks, mixtures = [], [], 0
+    for _ in range(SWAPS):
+        side_name = measured("bench.restore:our_restore", job | {"keep": True})["result"]["side"]
+        _mark(database.named(side_name), "copy")
+        clients = Clients(database)
+        with clients:
+            swap = job | {"state": "swapped", "incoming": side_name}
+            measured("bench.restore:our_swap", swap)
+        windows.append(clients.window())
+        mixtures += len(clients.seen - {("live", "live"), ("copy", "copy")})
+        back = job | {"state": "rolled_back", "incoming": None}
+        rollbacks.append(measured("bench.restore:our_swap", back)["result"])
+    return max(windows), mixtures, max(rollbacks)
+
+
+def _mark(database: Any, word: str) -> None:
+    """Write a word into two tables, so that an answer tells from which database each half is."""
+    with database.session() as cursor:
+        cursor.execute("SET ROLE pms_restore")
+        for table in ("bench_one", "bench_two"):
+            cursor.execute(f"DROP TABLE IF EXISTS public.{table}")
+            cursor.execute(f"CREATE TABLE public.{table} AS SELECT %s::text AS word", (word,))
+
+
+class Clients:
+    """Clients that ask without pause, reconnect at once, and note what they saw and when not."""
+
+    def __init__(self, database: Any) -> None:
+        self.database = database
+        self.seen: set[tuple[str, str]] = set()
+        self.errors: list[float] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        time.sleep(1)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        time.sleep(1)
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def window(self) -> float:
+        """Return the seconds between the first error and the last."""
+        return max(self.errors) - min(self.errors) if self.errors else 0.0
+
+    def _ask(self) -> None:
+        import psycopg2
+        from ansible.module_utils.pmsops.errors import OpsError
+
+        connection = None
+        while not self._stop.is_set():
+            try:
+                if connection is None:
+                    connection = self.database.connect(autocommit=True)
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT a.word, b.word FROM public.bench_one a, public.bench_two b"
+                    )
+                    self.seen.add(cursor.fetchone())
+            except (OpsError, psycopg2.Error):
+                self.errors.append(time.monotonic())
+                connection = None
+        if connection is not None:
+            connection.close()
