@@ -92,12 +92,13 @@ class Operation:
             aside.one_of_this_server(self.database),
         ):
             try:
-                recovered = self._recover(incoming, resume)
+                wanted = _sha256(resume)
+                recovered = self._recover(incoming, wanted)
                 result = self._result() | {
                     "recovered": recovered.said,
                     "waiting": recovered.waiting,
                     "finished": recovered.finished,
-                    "resumed": bool(resume) and recovered.finished == _sha256(resume),
+                    "resumed": wanted is not None and recovered.finished == wanted,
                 }
                 if state == RECOVERED:
                     self.services.running()  # one that cannot be found is said now, not later
@@ -155,12 +156,12 @@ class Operation:
             code="restore.probe",
         )
 
-    def _recover(self, incoming: str | None, resume: Path | None) -> recovery.Found:
+    def _recover(self, incoming: str | None, wanted: str | None) -> recovery.Found:
         one = self._swap()
         # Our own copy, proved a moment ago and waiting for this very swap, is no leftover.
         if incoming and one.journal.proved and one.journal.state.get("side") == incoming:
             return recovery.Found()
-        return recovery.recover(one, self.root, resume=_sha256(resume))
+        return recovery.recover(one, self.root, resume=wanted)
 
     def _swap(self) -> swap.Swap:
         return swap.Swap(
