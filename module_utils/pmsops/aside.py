@@ -341,7 +341,9 @@ class Run:
                 "Take a dump of a whole database, made by pg_dump -Fc without -t or -n.",
                 code="restore.partial-dump",
             )
-        side.create(self.database, copy.name, described, beside.mark_text(self._mark("restoring")))
+        with self.progress.phase("create"):
+            mark = beside.mark_text(self._mark("restoring"))
+            side.create(self.database, copy.name, described, mark)
         encrypted = bool(self.document.get("dump", {}).get("encrypted"))
         memory = self.chosen.dump.stat().st_size if encrypted else 0
         with scratch.folder(self.request.root, memory_bytes=memory) as folder:
