@@ -34,6 +34,7 @@ from ansible.module_utils.pmsops import (
     scratch,
     sets,
     side,
+    signing,
     toc,
 )
 from ansible.module_utils.pmsops.database import Database, fetch_value
@@ -110,6 +111,8 @@ def same(database: Database, request: Request) -> dict[str, Any] | None:
     chosen = request.chosen()
     if chosen.manifest is None:
         return None
+    # Nothing of a manifest is taken at its word before its signature is.
+    signing.check(chosen.manifest, request.keys, trust=request.trust)
     try:
         if not proof.same(database, chosen.manifest):
             return None
@@ -268,6 +271,7 @@ class Run:
             self.side = waiting
         else:
             self.begin(journal)
+            self.progress.expect(expected_seconds(self.request.root, self.chosen))
         copy = self.database.named(self.side)
         try:
             if not waiting:

@@ -32,6 +32,7 @@ class Progress:
         self._started = now()
         self._written = -INTERVAL_SECONDS
         self._state: dict[str, Any] = {}
+        self._expected: float | None = None
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -44,6 +45,10 @@ class Progress:
             yield
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + self._now() - began, 3)
+
+    def expect(self, seconds: float | None) -> None:
+        """Say how long the whole run takes, from its beginning on, where that is known."""
+        self._expected = seconds
 
     def update(self, done: int, *, note: str = "") -> None:
         """Say how much of the phase is done."""
@@ -61,6 +66,7 @@ class Progress:
         self._written = self._now()
         state = {name: value for name, value in self._state.items() if name != "began"}
         state["elapsed_seconds"] = round(self._now() - self._started, 1)
+        state["expected_seconds"] = self._expected
         state["phase_seconds"] = round(self._now() - self._state["began"], 1)
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(state) + "\n")
@@ -76,13 +82,16 @@ def describe(state: dict[str, Any]) -> str:
             rate = done / max(state["phase_seconds"], 0.1)
             parts.append(f"{size(done)}" + (f" of about {size(total)}" if total else ""))
             parts.append(f"{size(rate)}/s")
-            if total > done:
+            if total > done and not state.get("expected_seconds"):
                 parts.append(f"about {(total - done) / max(rate, 1):.0f} s left")
     elif total:
         parts.append(f"{done} of {total} {state['unit']}")
     if state.get("note"):
         parts.append(state["note"])
-    parts.append(f"{state['elapsed_seconds']:.0f} s so far")
+    elapsed, expected = state["elapsed_seconds"], state.get("expected_seconds") or 0
+    parts.append(f"{elapsed:.0f} s so far")
+    if expected > elapsed:
+        parts.append(f"about {expected - elapsed:.0f} s left until all is done")
     return ", ".join(parts)
 
 

@@ -37,6 +37,15 @@ SESSION = {
 }
 TIMESCALEDB = "timescaledb"
 SHOWN_ERRORS = 12
+SIZE = "SELECT pg_database_size(%s)"
+# What post-data makes: the indexes that no extension brought.
+INDEXES = """
+SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                    AND d.objid = c.oid AND d.deptype = 'e')
+"""
 _ENTRY = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$")
 _ERROR = re.compile(r"^pg_restore: (?:error|fatal): (.*)$")
 
@@ -71,9 +80,9 @@ class Restore:
             self.section(
                 "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
             )
-        with self.progress.phase("post-data"):
-            schemas = self._schemas()
-            self.section("post-data", self.contents.without(schemas), jobs=self.jobs)
+        with self.progress.phase("post-data", total=self.contents.indexes, unit="indexes"):
+            entries = self.contents.without(self._schemas())
+            self.section("post-data", entries, jobs=self.jobs, watch=self._indexes)
         self.end_restoring()
         with self.progress.phase("analyze"):
             self.analyze()
@@ -204,9 +213,15 @@ class Restore:
                 self.progress.update(watch())
 
     def _size(self) -> int:
+        return self._watched(self.target.maintenance_name, SIZE, (self.target.name,))
+
+    def _indexes(self) -> int:
+        return self._watched(self.target.name, INDEXES, ())
+
+    def _watched(self, database: str, sql: str, parameters: tuple[str, ...]) -> int:
         try:
-            with self.target.session(name=self.target.maintenance_name, read_only=True) as cursor:
-                return fetch_value(cursor, "SELECT pg_database_size(%s)", (self.target.name,)) or 0
+            with self.target.session(name=database, read_only=True) as cursor:
+                return fetch_value(cursor, sql, parameters) or 0
         except (OpsError, psycopg2.Error):
             return 0  # how far it is, is not worth a failure
 

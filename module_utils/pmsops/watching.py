@@ -34,12 +34,18 @@ class Watcher:
         self._now = now
         self._shown_at = now()
         self._phase: str | None = None
+        self._read_last: tuple[bytes, float] = (b"", now())
         self._drawn = False
 
     def look(self) -> None:
         """Read the file once and show what is worth showing."""
+        content = self._read()
+        if content != self._read_last[0]:
+            self._read_last = (content, self._now())
         try:
-            state = json.loads(self._read())
+            state = json.loads(content)
+            # A phase that cannot say how far it is still shows that time passes.
+            state["elapsed_seconds"] += self._now() - self._read_last[1]
             line = describe(state)
         except (ValueError, KeyError, TypeError):
             return  # no file yet, or none any more
