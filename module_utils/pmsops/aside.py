@@ -42,6 +42,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.progress import Progress
 
 LOCK = "restore.lock"
+PROGRESS = "restore.progress"
 PROVED = "signature, every file, every object and every row"
 PROVED_NAIVE = (
     "the archive is whole and every table has as many rows as it holds; without a manifest nothing"
@@ -70,7 +71,7 @@ class Request:
     @property
     def progress_file(self) -> Path:
         """Where a running restore says how far it is."""
-        return self.root / sets.STATE / "restore.progress"
+        return self.root / sets.STATE / PROGRESS
 
     def chosen(self) -> sets.BackupSet:
         """Return the set that is meant: the one named, else the newest."""

@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops import (
 )
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
 from ansible.module_utils.pmsops.services import Services
 
 SWAPPED, ROLLED_BACK, RECOVERED = "swapped", "rolled_back", "recovered"
@@ -106,6 +107,8 @@ class Operation:
                 return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
                 raise self.database.explained(exc) from exc
+            finally:
+                Progress(self._progress_file).close()
 
     def _swapped(self, state: str, incoming: str | None, result: dict[str, Any]) -> dict[str, Any]:
         found = beside.present(self.database)
@@ -129,7 +132,7 @@ class Operation:
         return (
             {"changed": True, "diff": self._diff(coming, going)}
             | result
-            | {"former": going, "incoming": coming, "phases": one.seconds, "pruned": gone}
+            | {"former": going, "incoming": coming, "phases": one.progress.seconds, "pruned": gone}
         )
 
     def _unproved(
@@ -170,7 +173,12 @@ class Operation:
             journal=restore_journal.Journal.open(self._state() / restore_journal.NAME),
             probe=lambda: pms_probe.problems(self.database, self.url),
             forget_cache=lambda: pms_probe.forget_cache(self.redis),
+            progress=Progress(self._progress_file),
         )
+
+    @property
+    def _progress_file(self) -> Path:
+        return self._state() / aside.PROGRESS
 
     def _state(self) -> Path:
         return sets.state_folder(self.root)

@@ -7,6 +7,7 @@ reads that file every second; on the control node itself it is simply read.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -17,6 +18,21 @@ from ansible.module_utils.pmsops.watching import TERMINAL_SECONDS, Watcher
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
+
+
+def on_terminal() -> bool:
+    """Tell whether what Ansible says goes to a terminal.
+
+    An action runs in a worker, whose own output leads nowhere: its parent's is what counts.
+    """
+    try:
+        output = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return sys.stdout.isatty()
+    try:
+        return os.isatty(output)
+    finally:
+        os.close(output)
 
 
 class WatchedAction(ActionBase):
@@ -47,7 +63,7 @@ class WatchedAction(ActionBase):
         watcher = Watcher(
             lambda: self._read(path),
             lambda text, newline: display.display(text, newline=newline),
-            terminal=sys.stdout.isatty(),
+            terminal=on_terminal(),
             now=time.monotonic,
         )
         while not ended.wait(TERMINAL_SECONDS):
