@@ -365,7 +365,6 @@ class Run:
                 scratch=folder,
                 jobs=self.request.jobs,
                 extensions=self.server.extensions,
-                expected_bytes=self.wanted.size_bytes or 0,
                 warnings=self.warnings,
             )
             work(one)

@@ -92,6 +92,8 @@ def describe(state: dict[str, Any]) -> str:
     parts.append(f"{elapsed:.0f} s so far")
     if expected > elapsed:
         parts.append(f"about {expected - elapsed:.0f} s left until all is done")
+    elif expected:
+        parts.append(f"more than the {expected:.0f} s that it was expected to take")
     return ", ".join(parts)
 
 

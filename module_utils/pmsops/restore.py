@@ -63,7 +63,6 @@ class Restore:
     jobs: int = 2
     # name -> {version, schema, owner of that schema}: those to create before the dump does.
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    expected_bytes: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -76,7 +75,7 @@ class Restore:
         :raises OpsError: restore.failed with every line that pg_restore said, restore.restoring.
         """
         catalogue = self.prepare()
-        with self.progress.phase("data", total=self.expected_bytes):
+        with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
             self.section(
                 "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
             )

@@ -55,7 +55,7 @@ def test_the_whole_is_told_where_it_is_known_how_long_it_takes(tmp_path):
         clock.now += 45
         progress.update(900)
         watcher.look()
-        assert shown[-1][0].endswith("65 s so far")
+        assert shown[-1][0].endswith("65 s so far, more than the 60 s that it was expected to take")
 
 
 def test_a_phase_that_says_nothing_still_shows_that_time_passes(tmp_path):
