@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class Progress:
         self._written = -INTERVAL_SECONDS
         self._state: dict[str, Any] = {}
         self._expected: float | None = None
+        self._lock = threading.Lock()  # several threads say how far they are
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -52,8 +54,9 @@ class Progress:
 
     def update(self, done: int, *, note: str = "") -> None:
         """Say how much of the phase is done."""
-        self._state |= {"done": done, "note": note}
-        self._write()
+        with self._lock:
+            self._state |= {"done": done, "note": note}
+            self._write()
 
     def close(self) -> None:
         """Remove the file: nothing runs any more."""

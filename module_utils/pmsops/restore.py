@@ -83,8 +83,7 @@ class Restore:
             entries = self.contents.without(self._schemas())
             self.section("post-data", entries, jobs=self.jobs, watch=self._indexes)
         self.end_restoring()
-        with self.progress.phase("analyze"):
-            self.analyze()
+        self.analyze()
 
     def prepare(self) -> set[tuple[str, str]]:
         """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.
@@ -232,7 +231,7 @@ class Restore:
         """
         queue: SimpleQueue[str] = SimpleQueue()
         with self.target.session(read_only=True) as cursor:
-            for (name,) in fetch_all(
+            names = fetch_all(
                 cursor,
                 """SELECT format('%I.%I', n.nspname, c.relname)
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -240,8 +239,9 @@ class Restore:
                       AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
                       AND n.nspname <> 'information_schema'
                     ORDER BY pg_relation_size(c.oid) DESC""",
-            ):
-                queue.put(name)
+            )
+        for (name,) in names:
+            queue.put(name)
 
         def work(_number: int) -> None:
             with side.as_superuser(self.target, self.superuser) as run:
@@ -253,8 +253,12 @@ class Restore:
                         run(f"ANALYZE {queue.get_nowait()}")
                     except Empty:
                         return
+                    self.progress.update(len(names) - queue.qsize())
 
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+        with (
+            self.progress.phase("analyze", total=len(names), unit="tables"),
+            ThreadPoolExecutor(max_workers=self.jobs) as pool,
+        ):
             list(pool.map(work, range(self.jobs)))
 
 
