@@ -212,7 +212,7 @@ class ClientTools(ABC):
             "PGAPPNAME": "pms-ops",
             "PGCONNECT_TIMEOUT": "10",
             "PGOPTIONS": " ".join(
-                f"-c {name}={value}"
+                f"-c {name}={_escaped(value)}"
                 for name, value in (
                     {"statement_timeout": "0", "lock_timeout": "0"} | (settings or {})
                 ).items()
@@ -397,6 +397,11 @@ def remove_dead_sidecars() -> list[str]:
             SidecarClient("sidecar", container).stop()
             removed.append(container.name)
     return removed
+
+
+def _escaped(value: str) -> str:
+    """Return a setting as PGOPTIONS takes it: a blank ends one unless it is escaped."""
+    return re.sub(r"([\\\s])", r"\\\1", value)
 
 
 def _major(tool: str, output: str) -> int:

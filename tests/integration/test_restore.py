@@ -327,6 +327,29 @@ def test_verify_names_each_change(server, proved, change):
         server.drop(copy)
 
 
+def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, filled):
+    with pytest.raises(OpsError) as caught:
+        verify.amcheck(filled)
+    assert caught.value.code == "verify.amcheck"
+    server.psql("CREATE EXTENSION amcheck", filled.name)
+    assert verify.amcheck(filled) == []
+    # An index over a function that says something else since: what its pages hold is wrong.
+    server.psql(
+        """CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+           CREATE INDEX damaged ON journal (f(id));
+           CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'""",
+        filled.name,
+    )
+    assert "damaged" in " ".join(verify.amcheck(filled))
+    server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor' IN ROLE pg_read_all_data")
+    try:
+        with pytest.raises(OpsError) as caught:
+            verify.amcheck(replace(filled, user="poor", password="poor"))
+        assert caught.value.code == "verify.amcheck-rights"
+    finally:
+        server.psql("DROP ROLE poor")
+
+
 # --- Refusals, before the side database exists ----------------------------------------------------
 
 
