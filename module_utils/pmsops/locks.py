@@ -48,7 +48,11 @@ class ProcessId:
 
 def this_process() -> ProcessId:
     """Return the identity of the process that asks."""
-    pid = os.getpid()
+    return process(os.getpid())
+
+
+def process(pid: int) -> ProcessId:
+    """Return the identity of a process of this host."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return ProcessId(socket.gethostname(), pid, _started_ticks(pid) or 0, boot)
 

@@ -41,16 +41,20 @@ class WatchedAction(ActionBase):
     # The module's option that names a folder, and the progress file below it.
     root_option = "root"
     progress_name: str
+    _supports_async = True
 
     def run(self, tmp=None, task_vars=None):
         """Run the module; show its progress until it has ended."""
         result = super().run(tmp, task_vars)
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
-        if not self._task.check_mode and self._task.args.get(self.root_option):
+        # Nobody waits for a module in the background.
+        background = bool(self._task.async_val)
+        shown = not background and not self._task.check_mode
+        if shown and self._task.args.get(self.root_option):
             watcher.start()
         try:
-            result.update(self._execute_module(task_vars=task_vars))
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=background))
         finally:
             ended.set()
             if watcher.is_alive():
