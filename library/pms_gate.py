@@ -32,6 +32,11 @@ options:
     type: list
     elements: str
     default: []
+  checks:
+    description: Ids of single checks to run, with what they need. Adds to O(sections).
+    type: list
+    elements: str
+    default: []
   variables:
     description: Values for the names that the checklist writes as C(${name}).
     type: dict
@@ -185,6 +190,7 @@ SPEC = {
     "backup_root": {"type": "path"},
     "evidence_root": {"type": "path"},
     "sections": {"type": "list", "elements": "str", "default": []},
+    "checks": {"type": "list", "elements": "str", "default": []},
     "variables": {"type": "dict", "default": {}},
     "facts": {"type": "dict", "default": {}},
     "attestations": {"type": "raw"},
@@ -205,6 +211,7 @@ def run(module: AnsibleModule) -> dict:
     )
     options = gate.Options(
         sections=params["sections"],
+        checks=params["checks"],
         variables=params["variables"],
         attestations=params["attestations"],
         workers=params["workers"],

@@ -30,6 +30,7 @@ class Options:
     """How a gate is run."""
 
     sections: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     attestations: Any = None
     workers: int = 8
@@ -50,12 +51,13 @@ def run(
     *progress* is a file that says meanwhile how many checks are done; without its folder there is
     none.
 
-    :raises OpsError: gate.checklist, gate.attestations or gate.section; then nothing was checked.
+    :raises OpsError: gate.checklist, gate.attestations, gate.section or gate.check; then nothing
+        was checked.
     """
     whole = load(source)
     clock = Clock(settings.now)
     statements = attestations.load(options.attestations, whole, clock.today)
-    checklist = whole.only(options.sections)
+    checklist = whole.only(options.sections, options.checks)
     if not checklist.checks:
         raise OpsError(
             "No check is left to run, so there would be nothing to decide by.",
@@ -83,7 +85,8 @@ def run(
     results = [_result(check, outcomes[check.id], statements) for check in checklist.checks]
     token = runner.shared.get("shared.token")
     hidden = settings.secrets() | set(options.secrets) | ({token} if token else set())
-    return scrub(_summary(checklist, results, settings.now, seconds, options.sections), hidden)
+    partial = bool(options.sections or options.checks)
+    return scrub(_summary(checklist, results, settings.now, seconds, partial), hidden)
 
 
 @contextmanager
@@ -113,7 +116,7 @@ def _summary(
     results: list[dict[str, Any]],
     now: datetime,
     seconds: float,
-    sections: list[str],
+    partial: bool,
 ) -> dict[str, Any]:
     blocking = [result["id"] for result in results if blocks(result)]
     counts: dict[str, int] = {
@@ -124,7 +127,7 @@ def _summary(
         "title": checklist.title,
         "verdict": "no-go" if blocking else "go",
         "exit_code": 1 if blocking else 0,
-        "partial": bool(sections),
+        "partial": partial,
         "started_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "duration_seconds": round(seconds, 3),
         "checklist_sha256": checklist.sha256,

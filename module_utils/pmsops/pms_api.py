@@ -65,6 +65,8 @@ OPERATIONS: Mapping[str, Operation] = {
         ("/api/v1/pms/trades/proposals/{id}/reject", "/api/v1/pms/proposals/{id}/reject"),
     ),
     "journal": Operation("GET", ("/api/v1/pms/journal/", "/api/v1/pms/journal")),
+    # Only where the release has it: the PMS's own code has no way to write an entry over HTTP.
+    "create_journal_entry": Operation("POST", ("/api/v1/pms/journal",)),
     "generate_morning_pack": Operation("POST", ("/api/v1/pms/morning-pack/generate",)),
     "morning_pack": Operation("GET", ("/api/v1/pms/morning-pack/{date}",)),
     "latest_morning_pack": Operation("GET", ("/api/v1/pms/morning-pack/latest",)),
@@ -73,6 +75,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "attribution": Operation(
         "GET", ("/api/v1/pms/attribution", "/api/v1/pms/performance/attribution")
     ),
+    "pnl_summary": Operation("GET", ("/api/v1/pms/pnl/summary",)),
     "book": Operation("GET", ("/api/v1/pms/book",)),
     "pipeline_trigger": Operation("POST", ("/api/v1/pms/pipeline/trigger",)),
     "test_alert": Operation("POST", ("/api/v1/monitoring/test-alert",)),
