@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,9 @@ def entry() -> None:
     except BrokenPipeError:
         # Whoever read us has gone, head(1) say: nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = COULD_NOT_RUN
+    except Exception:  # noqa: BLE001  a fault of this program is no verdict on the system
+        traceback.print_exc()
         status = COULD_NOT_RUN
     sys.exit(status)
 

@@ -256,6 +256,9 @@ def _first_contact(add) -> None:
         help="which service is database, redis, api, dagster, daemon or grafana",
     )
     init.add_argument(
+        "--root", metavar="FOLDER", help="where backups and evidence go there (/srv/pms-ops/NAME)"
+    )
+    init.add_argument(
         "--create-role",
         action="store_true",
         help="make the maintenance role too (docs/database-rights.sql), by docker exec",
