@@ -126,20 +126,24 @@ def _http(
     manager = api.get("PMS_MANAGER_PASSWORD")
     found.values["pms_api_username"] = "manager" if manager else ""
     _secret(
-        found, "vault_pms_api_password", manager,
+        found,
+        "vault_pms_api_password",
+        manager,
         "PMS_MANAGER_PASSWORD is not set for the API, so nobody can log in as its manager.",
-    )  # fmt: skip
+    )
     grafana = environment.get("grafana", {})
     found.values["pms_grafana_username"] = grafana.get("GF_SECURITY_ADMIN_USER", "admin")
     _secret(
-        found, "vault_pms_grafana_password", grafana.get("GF_SECURITY_ADMIN_PASSWORD"),
-        "GF_SECURITY_ADMIN_PASSWORD is not set for Grafana.",
-    )  # fmt: skip
+        found,
+        "vault_pms_grafana_password",
+        grafana.get("GF_SECURITY_ADMIN_PASSWORD"),
+        "GF_SECURITY_ADMIN_PASSWORD is not set for Grafana." if "grafana" in found.roles else "",
+    )
 
 
 def _secret(found: Description, name: str, value: str | None, missing: str) -> None:
     found.secrets[name] = value or ""
-    if not value:
+    if not value and missing:
         found.notes.append(f"{missing} {name} is empty.")
 
 

@@ -84,6 +84,8 @@ class Outcome:
             self.changed.append({"host": data.get("host", ""), "task": data.get("task", "")})
         if action == "debug" and "msg" in result:
             self.messages += _lines(result["msg"])
+        if action == "pms_status" and "status" in result:
+            self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
         for key, name in FACTS.get(action, {}).items():
             if result.get(key) is not None:
                 self.facts[name] = result[key]
@@ -106,7 +108,8 @@ def failures(data: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _text(result: dict[str, Any]) -> str:
-    text = str(result.get("msg") or "it gave no message")
+    hidden = "its output is hidden, for a secret may be in it" if "censored" in result else ""
+    text = str(result.get("msg") or hidden or "it gave no message")
     stderr = str(result.get("stderr") or "").strip()
     return f"{text} {stderr}" if stderr and stderr not in text else text
 
