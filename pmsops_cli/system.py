@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def _read(sources: Sources) -> list[System]:
     from ansible.template import Templar
     from ansible.vars.manager import VariableManager
 
-    init_plugin_loader()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it was called before, by an earlier reading
+        init_plugin_loader()
     context.CLIARGS = ImmutableDict(extra_vars=tuple(sources.extra), tags={}, subset=sources.limit)
     loader = DataLoader()
     loader.set_vault_secrets(_secrets(loader, sources))
@@ -111,7 +114,7 @@ def _secrets(loader: Any, sources: Sources) -> list[tuple[str, Any]]:
     """Return the passwords of the vaults in Ansible's own order and form."""
     from ansible import constants
     from ansible.cli import CLI
-    from ansible.parsing.vault import VaultSecret
+    from ansible.parsing.vault import VaultSecret, VaultSecretsContext
 
     generated = inventory.vault_arguments(sources.inventories, os.environ)
     ids = [each.removeprefix("--vault-id=") for each in generated]
@@ -121,7 +124,10 @@ def _secrets(loader: Any, sources: Sources) -> list[tuple[str, Any]]:
         vault_password_files=list(sources.vault_files or []),
         ask_vault_pass=False,
         auto_prompt=False,
+        initialize_context=False,
     )
     if sources.vault_password is not None:
         secrets.append(("default", VaultSecret(sources.vault_password.encode())))
+    if VaultSecretsContext.current(optional=True) is None:
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
     return secrets
