@@ -13,6 +13,15 @@ from pmsops_cli import compose
 
 # What a connection to the database looks like in the environment of a service that writes to it.
 DATABASE_VARIABLES = re.compile(r"(POSTGRES|PG|DB|DATABASE)_?(HOST|URL|DSN)|SQLALCHEMY\w*")
+# The names of services that the Compose file lacks; the checklist then says that they are missing.
+SERVICES = {
+    "database": "timescaledb",
+    "redis": "redis",
+    "api": "api",
+    "dagster": "dagster-webserver",
+    "daemon": "dagster-daemon",
+    "grafana": "grafana",
+}
 READERS = ("database", "redis", "grafana")
 
 
@@ -41,6 +50,7 @@ def describe(document: dict[str, Any], roles: dict[str, str], folder: Path) -> D
     _http(found, services, environment)
     found.values["pms_compose_project"] = document["name"]
     found.values["pms_app_services"] = _writers(services, roles)
+    found.values["golive_services"] = SERVICES | roles
     if not found.values["pms_app_services"]:
         found.notes.append(
             "No service was seen to write to the database; name them in pms_app_services, since a"

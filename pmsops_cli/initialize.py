@@ -125,8 +125,11 @@ def _variables(values: dict[str, Any]) -> str:
 
 
 def _scalar(value: Any) -> str:
+    """Return a value as YAML on one line, quoted where it has to be."""
     if isinstance(value, list):
         return "[" + ", ".join(_scalar(each) for each in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_scalar(each)}" for name, each in value.items()) + "}"
     if isinstance(value, int) or re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", str(value)):
         words = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
         return str(value) if str(value).lower() not in words else json.dumps(value)

@@ -25,8 +25,8 @@ COMPOSE = Path(sys.executable).with_name("docker-compose")
 SECONDS = 420
 TABLES = """
 SET ROLE macro_user;
-CREATE TABLE portfolio_positions (id int PRIMARY KEY, instrument text);
-INSERT INTO portfolio_positions SELECT n, 'USDBRL' FROM generate_series(1, 500) n;
+CREATE TABLE holdings (id int PRIMARY KEY, instrument text);
+INSERT INTO holdings SELECT n, 'USDBRL' FROM generate_series(1, 500) n;
 """
 
 
@@ -72,7 +72,7 @@ def described(server: Server, name: str, root: Path, host: str) -> str:
         "pms_db_user": "pms_ops",
         "pms_db_password": server.password,
         "pms_db_container": server.container.name,
-        "pms_db_tables": ["portfolio_positions"],
+        "pms_db_tables": ["holdings"],
         "pms_api_url": "",
         "pms_services_manager": "none",
         "pms_keys_dir": str(root / "keys"),
@@ -119,13 +119,13 @@ def test_a_backup_is_made_shown_and_compared_from_any_folder(door: Door, server:
     ]
 
     assert door.run("verify", folder.name, "--strict", cwd=Path("/")).returncode == 0
-    server.psql("DELETE FROM portfolio_positions WHERE id = 1", fund)
+    server.psql("DELETE FROM holdings WHERE id = 1", fund)
     differs = door.json("verify", folder.name, "--strict", status=1)
     assert differs["status"] == "not in the promised state"
     assert differs["facts"]["differences"] >= 1
     assert "differs from the set" in differs["failed"][0]["what"]
     assert Path(differs["log"]).read_text().count(server.password) == 0
-    server.psql("INSERT INTO portfolio_positions VALUES (1, 'USDBRL')", fund)
+    server.psql("INSERT INTO holdings VALUES (1, 'USDBRL')", fund)
 
     chain = door.json("ledger", "verify")["hosts"]["one"]
     assert chain["lines"] == 1 and chain["problems"] == []
@@ -152,7 +152,7 @@ def test_a_restore_at_a_terminal_shows_its_plan_asks_and_goes_on(door: Door, ser
     import pexpect
 
     folder = next((door.home / "backups").glob("2*"))
-    server.psql("DELETE FROM portfolio_positions WHERE id < 100", fund)
+    server.psql("DELETE FROM holdings WHERE id < 100", fund)
     child = pexpect.spawn(
         str(PMS_OPS),
         ["restore", folder.name],
@@ -168,10 +168,10 @@ def test_a_restore_at_a_terminal_shows_its_plan_asks_and_goes_on(door: Door, ser
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    assert server.psql("SELECT count(*) FROM portfolio_positions", fund) == "500"
+    assert server.psql("SELECT count(*) FROM holdings", fund) == "500"
     back = door.json("rollback", "--confirm", fund)
     assert "live again" in " ".join(back["messages"])
-    assert server.psql("SELECT count(*) FROM portfolio_positions", fund) == "401"
+    assert server.psql("SELECT count(*) FROM holdings", fund) == "401"
 
 
 def test_a_host_that_cannot_be_used_is_told_from_a_broken_promise(door: Door):
@@ -188,7 +188,7 @@ def test_an_interrupt_reaches_the_playbook_and_leaves_nothing_half_done(door: Do
         [
             *("docker", "exec", "-i", "-u", "postgres", server.container.name),
             *("psql", "-X", "-q", "-d", fund, "-c"),
-            "BEGIN; LOCK TABLE portfolio_positions; SELECT pg_sleep(300)",
+            "BEGIN; LOCK TABLE holdings; SELECT pg_sleep(300)",
         ],
         stdin=subprocess.DEVNULL,
     )
@@ -248,7 +248,7 @@ def test_over_ssh_a_bare_host_is_prepared_backed_up_and_judged(server: Server, f
         assert judged["facts"]["verdict"] == "no-go"
         record = json.loads((shared / "evidence/latest/record.json").read_text())
         good = {each["id"] for each in record["results"] if each["status"] == "pass"}
-        assert {"backup.ran", "drill.ran", "backup.system"} <= good
+        assert {"backup.ran", "backup.drill_ran", "backup.system"} <= good
         state = door.json("status", status=1)["hosts"]["one"]
         assert state["drill"]["proved"] is True
         assert door.run("report").stdout.startswith("one:/")

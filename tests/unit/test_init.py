@@ -195,6 +195,7 @@ def test_odd_files_are_read_as_far_as_they_go(tmp_path):
     assert found.values["pms_db_container"] == "fund-db-1"
     assert found.values["pms_db_name"] == "boss"  # as the image does without POSTGRES_DB
     assert found.values["pms_app_services"] == ["worker"]
+    assert found.values["golive_services"]["database"] == "db"
     assert found.secrets["vault_pms_redis_password"] == "a b"
     assert any("cache publishes no port" in note for note in found.notes)
     assert found.values["pms_api_url"] == "" and found.values["pms_api_username"] == ""
