@@ -44,7 +44,7 @@ def command(given: Namespace, cwd: Path) -> int:
     differences = _differences(folder, plain, before, found.secrets)
     written: list[str] = []
     if differences and folder.exists() and not given.force and not given.check:
-        print("\n".join(differences))
+        print("\n".join(differences), file=sys.stderr if given.json else sys.stdout)
         raise Stop(
             f"Nothing was written. {folder} is there already and differs, as shown.",
             "Add --force to write over it, or choose another --name.",
@@ -61,11 +61,14 @@ def command(given: Namespace, cwd: Path) -> int:
         "differences": differences,
         "vault_password_file": None if given.plain_secrets else str(box.file),
     }
+    if not given.json:
+        _say(given, document, found)
+    status = DONE
+    if given.create_role and not given.check:
+        status, document["create_role"] = _create_role(given, cwd, found)
     if given.json:
         print(json.dumps(document, indent=1, sort_keys=True))
-    else:
-        _say(given, document, found)
-    return _create_role(given, cwd, found) if given.create_role and not given.check else DONE
+    return status
 
 
 def _found(given: Namespace, cwd: Path) -> Description:
@@ -197,16 +200,18 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
     sys.stdout.flush()
 
 
-def _create_role(given: Namespace, cwd: Path, found: Description) -> int:
-    """Run docs/database-rights.sql in the database's container."""
+def _create_role(given: Namespace, cwd: Path, found: Description) -> tuple[int, dict[str, Any]]:
+    """Run docs/database-rights.sql in the database's container; return what came of it."""
     from pmsops_cli.commands import Session
 
     given.inventory, given.limit = [str(PROJECT / "inventory" / given.name)], None
     session = Session(given, cwd)
-    variables = {"database_owner": found.owner}
     status, document, shown = session.quiet_run(
-        "create-role", PROJECT / "playbooks" / "database_role.yml", variables, check=False
+        "create-role",
+        project.PROJECT / "playbooks" / "database_role.yml",
+        {"database_owner": found.owner},
+        check=False,
     )
-    if not given.json or status:
+    if not given.json:
         shown.end(document)
-    return status
+    return status, document
