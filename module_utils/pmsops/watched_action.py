@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path, PurePosixPath
 
-from ansible.module_utils.pmsops.watching import TERMINAL_SECONDS, Watcher
+from ansible.module_utils.pmsops.watching import LOG_SECONDS, TERMINAL_SECONDS, Watcher
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
@@ -64,11 +64,14 @@ class WatchedAction(ActionBase):
     def _watch(self, ended: threading.Event) -> None:
         display = Display()
         path = str(PurePosixPath(self._task.args[self.root_option]) / self.progress_name)
+        # Who reads our output line by line, as scripts/pms-ops does, says how often it wants one.
+        wanted = os.environ.get("PMS_OPS_PROGRESS_SECONDS")
         watcher = Watcher(
             lambda: self._read(path),
             lambda text, newline: display.display(text, newline=newline),
-            terminal=on_terminal(),
+            terminal=on_terminal() and not wanted,
             now=time.monotonic,
+            log_seconds=float(wanted) if wanted else LOG_SECONDS,
         )
         while not ended.wait(TERMINAL_SECONDS):
             watcher.look()
