@@ -20,6 +20,8 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)
 # How far a due moment is looked for: a month that begins with a long weekend, and the one before.
 LOOK_DAYS = 45
+# No month's first business day is later than this.
+LAST_MONTH_START = 10
 # A clock that is set back a little while a timer fires must not cost a day's run.
 CLOCK_SKEW = timedelta(seconds=60)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -100,6 +102,20 @@ class Job:
         if is_day(self.on, day):
             for at in self.at:
                 yield datetime.combine(day, at, BUSINESS_ZONE)
+
+
+def calendars(job: Job) -> list[str]:
+    """Return the calendar events of the job's timer: each day that could be one of its days.
+
+    Source: systemd.time(7), "Calendar Events".
+    """
+    if job.on in WEEKDAYS:
+        days = f"{job.on} *-*-*"
+    else:
+        days = {"daily": "*-*-*", "month_start": f"Mon..Fri *-*-01..{LAST_MONTH_START:02}"}.get(
+            job.on, "Mon..Fri *-*-*"
+        )
+    return [f"{days} {at:%H:%M}:00 {BUSINESS_ZONE.key}" for at in job.at]
 
 
 def is_day(on: str, day: date) -> bool:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.pmsops import notify_state
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.notify_channels import KINDS, Channel, Email, Undelivered
-from ansible.module_utils.pmsops.notify_text import Event, Message, compose
+from ansible.module_utils.pmsops.notify_text import Event, Message, compose, redacted
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DEFAULTS: dict[str, Any] = {
@@ -92,6 +92,10 @@ class Notifier:
             secrets=frozenset(text for text in (*own, *secrets) if text),
             **given,
         )
+
+    def redacted(self, text: str) -> str:
+        """Return a text with every secret replaced by asterisks."""
+        return redacted(text, self.secrets)
 
     def would_tell(self, event: Event) -> bool:
         """Tell whether the event would be sent now; nothing is remembered."""
@@ -185,8 +189,8 @@ def channel(options: Mapping[str, Any]) -> Channel:
         raise _refused(f"{', '.join(missing)} is missing", name)
     if kind is Email:
         return _email(given, name)
-    address = urlsplit(str(given["url"]))
     try:
+        address = urlsplit(str(given["url"]))
         plain = address.scheme == "http" and address.hostname in LOOPBACK
         usable = address.hostname is not None and (address.scheme == "https" or plain)
     except ValueError:

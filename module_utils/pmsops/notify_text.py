@@ -81,19 +81,20 @@ def compose(
         lines.append(f"Not told meanwhile: {suppressed} more of the same.")
     if details and event.details:
         lines += ["", *event.details]
-    text = _redacted("\n".join(lines), secrets)
+    text = redacted("\n".join(lines), secrets)
     if len(text) > MOST_CHARACTERS:
         text = text[: MOST_CHARACTERS - 1] + "…"
     return Message(
         event=event,
         system=system,
         text=text + "\n",
-        subject=_redacted(" ".join(head.split()), secrets),
+        subject=redacted(" ".join(head.split()), secrets),
         suppressed=suppressed,
     )
 
 
-def _redacted(text: str, secrets: frozenset[str]) -> str:
+def redacted(text: str, secrets: frozenset[str]) -> str:
+    """Return a text with each of the secrets replaced by asterisks."""
     # The longest first: one secret may be the beginning of another.
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "********")
