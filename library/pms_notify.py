@@ -20,7 +20,7 @@ attributes:
     description: A message has no state before.
     support: none
   idempotent:
-    description: A failure that was told already is held back; V(digest) and V(test) are always sent.
+    description: A failure that was told is held back; V(digest) and V(test) are always sent.
     support: partial
 options:
   kind:
@@ -131,7 +131,7 @@ def run(module: AnsibleModule) -> dict:
         reasons = "; ".join(f"{name}: {problem}" for name, problem in undelivered.items())
         raise OpsError(
             f"The message did not arrive everywhere: {reasons or 'there is no channel'}.",
-            "Correct notify_channels in the inventory and try again with playbooks/notify_test.yml.",
+            "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
             code="notify.undelivered",
         )
     return {

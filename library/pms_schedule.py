@@ -49,7 +49,7 @@ EXAMPLES = r"""
     jobs:
       - name: backup
         command: [.venv/bin/ansible-playbook, playbooks/backup.yml]
-        "on": business_days
+        days: business_days
         at: ["22:15"]
         window_minutes: 180
 """
@@ -117,7 +117,9 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
 
 def _emptied(folder: Path, going: list[Path]) -> list[Path]:
     """Return the folder where nothing but *going* is in it."""
-    return [folder] if folder.is_dir() and set(folder.iterdir()) <= set(going) else []
+    if not folder.is_dir() or folder.is_mount():
+        return []
+    return [folder] if set(folder.iterdir()) <= set(going) else []
 
 
 def _shown(records) -> str:

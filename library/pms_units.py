@@ -57,7 +57,7 @@ removed:
   type: list
   elements: str
   sample: [pms-ops-verify.timer]
-remedy: {description: The operator's next step., returned: failure, type: str, sample: Use sudo.}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Sudo.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: schedule.folder}
 """
 

@@ -38,15 +38,18 @@ def run(schedule: Schedule, name: str) -> int:
     try:
         if not schedule.is_wanted(name, now):
             schedule.skip(name, now)
-            print(f"{name}: not due ({job.on}); nothing was run.")
+            print(f"{name}: not due ({job.days}); nothing was run.")
             return 0
         schedule.begin(name, now, os.environ["INVOCATION_ID"])
     except (OpsError, OSError) as exc:
         # What cannot be recorded is run all the same: its deadline will pass and be noticed.
         print(f"{name}: the record of the schedule: {exc}", file=sys.stderr)
-    os.chdir(PROJECT)
     print(f"{name}: {' '.join(job.command)}", flush=True)
-    os.execvp(job.command[0], job.command)  # noqa: S606 -- no shell is wanted
+    try:
+        os.execvp(job.command[0], job.command)  # noqa: S606 -- no shell is wanted
+    except OSError as exc:
+        print(f"{name}: {job.command[0]} cannot be run: {exc.strerror}", file=sys.stderr)
+        return 127
 
 
 def end(schedule: Schedule, name: str) -> int:

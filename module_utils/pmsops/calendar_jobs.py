@@ -37,7 +37,7 @@ class Job:
     name: str
     title: str
     command: tuple[str, ...]
-    on: str
+    days: str
     at: tuple[time, ...]
     window: timedelta
     catch_up: bool
@@ -59,7 +59,7 @@ class Job:
             name=name,
             title=str(options.get("title") or name),
             command=tuple(options["command"]),
-            on=options["on"],
+            days=options["days"],
             at=tuple(sorted({time.fromisoformat(text) for text in options["at"]})),
             window=timedelta(minutes=options["window_minutes"]),
             catch_up=bool(options.get("catch_up", True)),
@@ -99,7 +99,7 @@ class Job:
         return self.next_due(succeeded + CLOCK_SKEW) + self.window
 
     def _moments(self, day: date) -> Iterator[datetime]:
-        if is_day(self.on, day):
+        if is_day(self.days, day):
             for at in self.at:
                 yield datetime.combine(day, at, BUSINESS_ZONE)
 
@@ -109,27 +109,27 @@ def calendars(job: Job) -> list[str]:
 
     Source: systemd.time(7), "Calendar Events".
     """
-    if job.on in WEEKDAYS:
-        days = f"{job.on} *-*-*"
+    if job.days in WEEKDAYS:
+        days = f"{job.days} *-*-*"
     else:
         days = {"daily": "*-*-*", "month_start": f"Mon..Fri *-*-01..{LAST_MONTH_START:02}"}.get(
-            job.on, "Mon..Fri *-*-*"
+            job.days, "Mon..Fri *-*-*"
         )
     return [f"{days} {at:%H:%M}:00 {BUSINESS_ZONE.key}" for at in job.at]
 
 
-def is_day(on: str, day: date) -> bool:
-    """Tell whether *day* is one of the days that *on* names."""
-    if on == "daily":
+def is_day(days: str, day: date) -> bool:
+    """Tell whether *day* is one of the days that *days* names."""
+    if days == "daily":
         return True
-    if on in WEEKDAYS:
-        return WEEKDAYS[day.weekday()] == on
+    if days in WEEKDAYS:
+        return WEEKDAYS[day.weekday()] == days
     if not b3.is_business_day(day):
         return False
-    if on == "business_days":
+    if days == "business_days":
         return True
     before = b3.previous_business_day(day)
-    if on == "week_start":
+    if days == "week_start":
         return before.isocalendar()[:2] != day.isocalendar()[:2]
     return (before.year, before.month) != (day.year, day.month)
 
@@ -142,8 +142,8 @@ def _problem(name: str, options: dict[str, Any]) -> str | None:
     command = options.get("command")
     if not command or not all(isinstance(part, str) and part for part in command):
         return "it runs nothing: playbook or command must name something"
-    if options.get("on") not in DAYS:
-        return f"on is {options.get('on')!r}, not one of {', '.join(DAYS)}"
+    if options.get("days") not in DAYS:
+        return f"days is {options.get('days')!r}, not one of {', '.join(DAYS)}"
     at = options.get("at")
     if not at or not all(isinstance(text, str) and _TIME.fullmatch(text) for text in at):
         return f"at is {at!r}, not a list of times like '22:15'"

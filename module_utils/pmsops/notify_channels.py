@@ -60,7 +60,7 @@ class Email:
             again = 400 <= exc.smtp_code < 500
             raise Undelivered(f"the server answered {exc.smtp_code}", again=again) from exc
         except smtplib.SMTPException as exc:
-            raise Undelivered("the server ended the conversation", again=True) from exc
+            raise Undelivered("the server broke off or said nothing", again=True) from exc
         except ssl.SSLCertVerificationError as exc:
             raise Undelivered("the server's certificate is not trusted", again=False) from exc
         except OSError as exc:

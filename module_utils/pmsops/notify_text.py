@@ -78,7 +78,7 @@ def compose(
     lines = [head, "", f"{_local(event.at)}: {event.summary}"]
     lines += [f"{name}: {value}" for name, value in event.facts.items()]
     if suppressed:
-        lines.append(f"Not told meanwhile: {suppressed} more of the same.")
+        lines.append(f"Held back since the last message: {suppressed}.")
     if details and event.details:
         lines += ["", *event.details]
     text = redacted("\n".join(lines), secrets)

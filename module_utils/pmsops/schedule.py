@@ -73,7 +73,7 @@ class Schedule:
         if name not in self.jobs:
             raise OpsError(
                 f"The schedule has no job {name}; it has {', '.join(self.jobs) or 'none'}.",
-                "Name one of these, or add the job to schedule_jobs and run playbooks/schedule.yml.",
+                "Name one of these, or add it to schedule_jobs and run playbooks/schedule.yml.",
                 code="schedule.unknown",
             )
         return self.jobs[name]
@@ -180,7 +180,7 @@ class Schedule:
             job = self.jobs[name]
             since = moment(record["succeeded_start"] or record["registered_at"])
             times = ", ".join(f"{at:%H:%M}" for at in job.at)
-            said = {"title": job.title, "when": f"{job.on} {times}"}
+            said = {"title": job.title, "when": f"{job.days} {times}"}
             jobs.append(record | said | {"fresh_until": stamp(job.deadline(since))})
         return {"version": 1, "jobs": jobs}
 

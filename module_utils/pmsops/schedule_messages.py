@@ -63,16 +63,16 @@ class Notifying:
         ended = record["result"] if record else None
         if ended == "success":
             since = f"A run that began at {_local(record['succeeded_start'])} was good."
-            for source in (name, f"{name}.late"):
+            for source in (name, f"{name} (late)"):
                 self._tell("recovery", source, since)
         elif ended is not None:
             self._failed(name, record)
         for late in self.schedule.late(self.now()):
-            if late["name"] == name and ended != "success":
-                continue  # told already, with its reason
+            if late["failing_since"]:
+                continue  # told when it failed, with its reason
             self._tell(
                 "failure",
-                f"{late['name']}.late",
+                f"{late['name']} (late)",
                 f"{late['title']}: no success by {_local(late['fresh_until'])}.",
                 code="schedule.late",
                 facts={"last success": _local(late["succeeded_at"])},

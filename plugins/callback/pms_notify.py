@@ -93,7 +93,7 @@ class CallbackModule(CallbackBase):
         ]
         try:
             self._end(failed)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001
             # Whatever it was, the playbook's own result is what counts. Its text may hold a secret.
             self._display.warning(f"pms_notify: nobody was told ({type(exc).__name__}).")
 
