@@ -8,13 +8,16 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.errors import OpsError
+
+RETRY_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,25 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def awaited(path: Path, purpose: str, *, seconds: float) -> Iterator[None]:
+    """Hold the lock file *path* as ``exclusive`` does, and wait up to *seconds* for it.
+
+    :raises OpsError: lock.held where another process holds it all the time.
+    """
+    last = time.monotonic() + seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive(path, purpose))
+                break
+            except OpsError:
+                if time.monotonic() >= last:
+                    raise
+                time.sleep(RETRY_SECONDS)
+        yield
 
 
 def _held(path: Path, purpose: str) -> OpsError:
