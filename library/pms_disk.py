@@ -99,7 +99,7 @@ lines:
   elements: str
   sample: ["backups (/var/backups): 80.0 GB of 100.0 GB free (80.0 %)"]
 growing:
-  description: The largest things on the database's file system.
+  description: The largest things on the database's file system, where room is short or asked for.
   returned: success
   type: list
   elements: str
@@ -176,13 +176,16 @@ def run(module: AnsibleModule) -> dict:
     found = disk_care.file_systems(places)
     disk_care.add_growth(found, root)
     database = Database.from_options(params["database"])
+    enough = all(each.free_percent >= params["free_percent"] for each in found)
+    growing = []
+    if params["state"] == "looked" or not enough:
+        logs = places.get(disk_care.DATABASE, Path("/var/lib/docker")) / LOGS
+        growing = disk_care.growing(database, logs)
     return {
         "changed": bool(actions),
-        "enough": all(each.free_percent >= params["free_percent"] for each in found),
+        "enough": enough,
         "lines": [each.text() for each in found],
-        "growing": disk_care.growing(
-            database, places.get(disk_care.DATABASE, Path("/var/lib/docker")) / LOGS
-        ),
+        "growing": growing,
         "may_go": may_go,
         "actions": actions,
     }

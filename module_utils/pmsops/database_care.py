@@ -104,7 +104,9 @@ def bring_back(
     began = now()
     patience = began + PATIENCE_SECONDS
     restarted = pools_stopped = False
-    starts = 0
+    # Before anything is asked: one that is paused only costs the time of an answer.
+    done += _start(server, noting)
+    starts = 1
     while not (seen := look(server.database)).works:
         if seen.kind == REFUSED:
             raise _password(server.database, seen)
@@ -187,8 +189,8 @@ def _wish(server: Server, *, restart: bool) -> Wish:
         containers=(container,) if container else (),
         restart=restart,
         unhealthy=False,  # slots that are used up make it unhealthy too
-        # A shutdown writes a checkpoint; killed before its end, recovery has to replay that.
-        stop_seconds=30,
+        # One that hangs never stops by itself; killed, it replays its log and loses nothing.
+        stop_seconds=10,
         healthy_seconds=server.recovery_seconds,
     )
 

@@ -81,13 +81,13 @@ class World:
 
 
 def test_a_server_that_answers_is_left_alone(monkeypatch):
-    world = World(monkeypatch, ["answers"], starts=[True])
+    world = World(monkeypatch, ["answers"])
     assert world.bring_back() == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "closed"])
 def test_a_server_without_the_database_is_not_restarted(monkeypatch, kind):
-    world = World(monkeypatch, [kind], starts=[True])
+    world = World(monkeypatch, [kind])
     assert world.bring_back() == []
 
 
@@ -139,7 +139,7 @@ def test_a_container_that_ends_again_and_again_is_not_started_for_ever(monkeypat
 
 
 def test_a_refused_password_ends_it_at_once(monkeypatch):
-    world = World(monkeypatch, ["refused"], starts=[True])
+    world = World(monkeypatch, ["refused"])
     with pytest.raises(OpsError) as caught:
         world.bring_back()
     assert caught.value.code == "care.password"
