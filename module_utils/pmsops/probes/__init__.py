@@ -66,6 +66,7 @@ KINDS: dict[str, Kind] = {
     "drill": Kind(("any_set",)),
     "disk": Kind(("path",), one_of=(("path",),)),
     "journal": Kind(()),
+    "book": Kind(("persists",)),
     "ledger": Kind(("head",)),
     "attest": Kind((), judges_itself=True),
     "smoke": Kind(("step",), one_of=(("step",),), judges_itself=True),
@@ -98,6 +99,8 @@ def function(kind: str) -> Callable[..., Any]:
         from ansible.module_utils.pmsops.probes import disk as found
     elif kind == "journal":
         from ansible.module_utils.pmsops.probes import journal as found
+    elif kind == "book":
+        from ansible.module_utils.pmsops.probes import book as found
     elif kind == "smoke":
         from ansible.module_utils.pmsops.probes import smoke as found
     else:
