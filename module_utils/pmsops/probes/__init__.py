@@ -58,7 +58,9 @@ KINDS: dict[str, Kind] = {
     ),
     "redis": Kind(("command", "auth"), one_of=(("command",),)),
     "container": Kind(("name", "service", "project", "env"), one_of=(("name", "service"),)),
-    "dagster": Kind(("about", "query", "variables", "job"), one_of=(("about", "query"),)),
+    "dagster": Kind(
+        ("about", "query", "variables", "job", "minutes"), one_of=(("about", "query"),)
+    ),
     "grafana": Kind(("about", "dashboard"), one_of=(("about", "dashboard"),)),
     "file": Kind(("path", "glob", "read"), one_of=(("path", "glob"),)),
     "command": Kind(("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
