@@ -96,7 +96,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-id: {description: The incident's name; null without one., returned: success, type: str, sample: 2026-11-22_060000_redis_1a2b}
+id:
+  description: The incident's name; null without one.
+  returned: success
+  type: str
+  sample: 2026-11-22_060000_redis_1a2b
 folder:
   description: Its folder; null without one.
   returned: success
@@ -118,14 +122,22 @@ actions:
   type: list
   elements: dict
   sample: [{movement: recover, action: "Start macro_redis, which was exited", status: done}]
-page: {description: Path of the page; null before the end., returned: success, type: str, sample: incident.md}
+page:
+  description: Path of the page; null before the end.
+  returned: success
+  type: str
+  sample: incident.md
 recovery_seconds:
   description: From the detection to the end of the checks; null before the end.
   returned: success
   type: float
   sample: 12.4
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
-code: {description: Stable name of the error., returned: failure, type: str, sample: incident.unwritable}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: incident.unwritable
 """
 
 from datetime import UTC, datetime

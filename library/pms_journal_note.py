@@ -49,14 +49,22 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-entry_id: {description: The entry's id; null where it is only planned., returned: success, type: int, sample: 42}
+entry_id:
+  description: The entry's id; null where it is only planned.
+  returned: success
+  type: int
+  sample: 42
 way:
   description: How it came there - C(api), C(sql), C(found) or C(planned).
   returned: success
   type: str
   sample: api
-remedy: {description: The operator's next step., returned: failure, type: str, sample: Restore first.}
-code: {description: Stable name of the error., returned: failure, type: str, sample: journal.missing}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Restore.}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: journal.missing
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -49,7 +49,11 @@ names:
   elements: str
   sample: [pms:book, pms:risk:live]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Start Redis.}
-code: {description: Stable name of the error., returned: failure, type: str, sample: redis.unreachable}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: redis.unreachable
 """
 
 from pathlib import Path

@@ -69,8 +69,12 @@ actions:
   type: list
   elements: str
   sample: ["Start macro_redis, which was exited (exit status 0)"]
-remedy: {description: The operator's next step., returned: failure, type: str, sample: Read its log.}
-code: {description: Stable name of the error., returned: failure, type: str, sample: services.unhealthy}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Look.}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: services.unhealthy
 """
 
 from pathlib import Path

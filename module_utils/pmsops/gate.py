@@ -45,7 +45,8 @@ def run(
 ) -> dict[str, Any]:
     """Check everything and return the results with their verdict.
 
-    :raises OpsError: gate.checklist, gate.attestations, gate.section or gate.check; then nothing was checked.
+    :raises OpsError: gate.checklist, gate.attestations, gate.section or gate.check; then nothing
+        was checked.
     """
     whole = load(source)
     clock = Clock(settings.now)

@@ -75,6 +75,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "attribution": Operation(
         "GET", ("/api/v1/pms/attribution", "/api/v1/pms/performance/attribution")
     ),
+    "pnl_summary": Operation("GET", ("/api/v1/pms/pnl/summary",)),
     "book": Operation("GET", ("/api/v1/pms/book",)),
     "pipeline_trigger": Operation("POST", ("/api/v1/pms/pipeline/trigger",)),
     "test_alert": Operation("POST", ("/api/v1/monitoring/test-alert",)),
