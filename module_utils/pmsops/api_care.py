@@ -96,13 +96,20 @@ def answers(url: str) -> bool:
 
 def wrong(pms: Pms) -> list[str]:
     """Return why the PMS is not well; an empty list where it is."""
-    health = PmsApi(pms.url).request("GET", "/health").body
-    if not isinstance(health, dict) or health.get("database") != "connected":
-        return [f"/health says {health!r}, not that the database is connected"]
+    if problem := _healthy(pms):
+        return [problem]
     found = book.compare(book.served(PmsApi(pms.url)), book.stored(pms.database))
     if found.stale or (pms.persists and found.in_memory_only):
         return found.words()
     return []
+
+
+def _healthy(pms: Pms) -> str | None:
+    """Return what the PMS's own page says against it, None where it says that it is well."""
+    health = PmsApi(pms.url).request("GET", "/health").body
+    if not isinstance(health, dict) or health.get("database") != "connected":
+        return f"/health says {health!r}, not that the database is connected"
+    return None
 
 
 def refuse_loss(pms: Pms) -> None:
