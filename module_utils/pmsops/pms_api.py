@@ -174,6 +174,21 @@ class PmsApi:
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._dialect: Dialect | None = None
 
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any] | None) -> PmsApi:
+        """Return a session with the PMS that a module's option ``api`` describes.
+
+        :raises OpsError: pms.no_url.
+        """
+        options = options or {}
+        if not options.get("url"):
+            raise OpsError(
+                "There is no PMS to talk to: pms_api_url is empty.",
+                "Set pms_api_url to the base URL of the PMS.",
+                code="pms.no_url",
+            )
+        return cls(options["url"], options.get("username"), options.get("password"))
+
     @property
     def dialect(self) -> Dialect:
         """The dialect, read from the service at first use.
