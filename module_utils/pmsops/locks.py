@@ -19,7 +19,11 @@ from ansible.module_utils.pmsops.errors import OpsError
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number."""
+    """A process that cannot be mistaken for a later one with the same number.
+
+    *host* names the machine and, on it, the processes that are seen there: a container that has
+    the machine's network has its name too, and numbers of its own.
+    """
 
     host: str
     pid: int
@@ -50,7 +54,8 @@ def this_process() -> ProcessId:
     """Return the identity of the process that asks."""
     pid = os.getpid()
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ProcessId(socket.gethostname(), pid, _started_ticks(pid) or 0, boot)
+    seen = Path("/proc/self/ns/pid").stat().st_ino
+    return ProcessId(f"{socket.gethostname()}/{seen}", pid, _started_ticks(pid) or 0, boot)
 
 
 def _started_ticks(pid: int) -> int | None:
