@@ -122,8 +122,17 @@ class SidecarClient(Client):
         )
 
     def poll(self) -> int | None:  # noqa: D102
+        import docker.errors
+
         if self._status is None:
-            self._container.reload()
+            try:
+                self._container.reload()
+            except docker.errors.NotFound as exc:
+                raise OpsError(
+                    f"The container of {self.tool} was removed while it ran.",
+                    "Find out who removes containers (docker events), then run again.",
+                    code="clients.engine",
+                ) from exc
             state = self._container.attrs["State"]
             if state["Status"] in ("exited", "dead"):
                 self._status = state["ExitCode"]

@@ -138,6 +138,9 @@ class Scene:
             if name.startswith(f"{self.database.name}__")
         ]
 
+    def live_oid(self):
+        return beside.present(self.database)[self.database.name].oid
+
     def one_beside(self):
         """Return the database that the next swap or rollback puts in place."""
         (name,) = self.beside()
@@ -300,16 +303,18 @@ def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(scene, poin
 
 
 def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points):
+    live = scene.live_oid()
     with Writers(scene.database) as writers:
         failing = {"url": "http://127.0.0.1:9"}
         said = scene.run("swap", incoming=scene.one_beside(), **failing)
         assert "live again" in said["points"][-1]
-        chosen = said["points"][said["points"].index("before record back") : -1 : 4]
+        chosen = said["points"][said["points"].index("after record back") : -1 : 4]
         assert len(chosen) >= 5
         for point in chosen:
             for _ in killed(scene, "swap", [point], incoming=scene.one_beside(), **failing):
                 scene.recover()
                 scene.check(beside=[scene.one_beside()])
+                assert scene.live_oid() == live
     assert wholly_written(writers)
 
 
