@@ -103,7 +103,14 @@ def running(folder: Path, shared: Path) -> Iterator[SshHost]:
     subprocess.run(
         [
             *("docker", "run", "--detach", "--name", name, "--network", "host", "--label"),
-            *(f"{LABEL}=1", "--volume", "/var/run/docker.sock:/var/run/docker.sock"),
+            # A name of its own: by it the toolkit tells the processes of two machines apart.
+            *(
+                f"{LABEL}=1",
+                "--hostname",
+                name,
+                "--volume",
+                "/var/run/docker.sock:/var/run/docker.sock",
+            ),
             *("--volume", f"{shared}:{shared}", "--volume", f"{keys}:/keys:ro"),
             *(IMAGE, "/bin/sh", "-c", START, str(port)),
         ],

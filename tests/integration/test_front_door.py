@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -182,47 +183,37 @@ def test_a_host_that_cannot_be_used_is_told_from_a_broken_promise(door: Door):
     assert failed["failed"][0]["remedy"]
 
 
-def test_an_interrupt_reaches_the_playbook_and_leaves_nothing_half_done(door: Door, server, fund):
-    """A table that somebody holds makes the backup wait; then it is interrupted."""
-    held = subprocess.Popen(
-        [
-            *("docker", "exec", "-i", "-u", "postgres", server.container.name),
-            *("psql", "-X", "-q", "-d", fund, "-c"),
-            "BEGIN; LOCK TABLE holdings; SELECT pg_sleep(300)",
-        ],
-        stdin=subprocess.DEVNULL,
-    )
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    run = subprocess.Popen(
-        [PMS_OPS, "backup", "--json"],
-        env=door.environment,
-        cwd=door.home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while server.psql(waits) == "0":
-            assert run.poll() is None and time.monotonic() < deadline, run.communicate()
-            time.sleep(0.3)
-        run.send_signal(signal.SIGINT)
-        out, err = run.communicate(timeout=120)
-    finally:
-        run.kill()
-        server.psql(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE query LIKE '%pg_sleep(300)%' AND pid <> pg_backend_pid()"
+def test_an_interrupt_reaches_the_playbook_and_is_told_from_a_failure(door: Door):
+    """Somebody holds the ledger, so the backup waits when its set is made; then it is interrupted."""
+    before = set((door.home / "backups").glob("2*"))
+    with (door.home / "evidence" / "ledger.jsonl").open("rb") as ledger:
+        fcntl.flock(ledger, fcntl.LOCK_EX)
+        run = subprocess.Popen(
+            [PMS_OPS, "backup", "--json"],
+            env=door.environment,
+            cwd=door.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
-        held.wait(30)
+        try:
+            deadline = time.monotonic() + 180
+            while "Record the backup" not in door.logs()[-1].read_text():
+                assert run.poll() is None and time.monotonic() < deadline, run.communicate()
+                time.sleep(0.3)
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=120)
+        finally:
+            run.kill()
     assert run.returncode == 130, out + err
-    assert json.loads(out)["status"] == "interrupted"
-    for _ in range(100):  # the module has its own moment to unwind
-        if not list((door.home / "backups").glob(".partial-*")):
-            break
-        time.sleep(0.2)
+    document = json.loads(out)
+    assert document["status"] == "interrupted"
+    assert "User interrupted execution" in document["errors"]
+    made = set((door.home / "backups").glob("2*")) - before
+    assert len(made) == 1  # whole, since its task had ended
     assert not list((door.home / "backups").glob(".partial-*"))
+    assert not list((door.home / "state/pms-ops/runs").glob(".run-*"))
 
 
 def test_over_ssh_a_bare_host_is_prepared_backed_up_and_judged(server: Server, fund, tmp_path):
