@@ -58,7 +58,7 @@ removed:
   elements: str
   sample: [pms-ops-verify.timer]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Sudo.}
-code: {description: Stable name of the error., returned: failure, type: str, sample: schedule.folder}
+code: {description: Name of the error., returned: failure, type: str, sample: schedule.folder}
 """
 
 from pathlib import Path

@@ -302,8 +302,7 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
             {"schedule_jobs": [FEW[0] | {"playbook": "playbooks/nowhere.yml"}]},
             "has no playbooks/no",
         ),
-        ({"schedule_jobs": [FEW[0] | {"window_minutes": 10}]}, "window_minutes is 10"),
-        ({"schedule_user": "no-such-user"}, "no-such-user"),
+        ({"schedule_user": "no-such-user"}, "has no user no-such-user"),
     ],
 )
 def test_a_schedule_that_could_not_run_is_refused_before_anything_is_written(
