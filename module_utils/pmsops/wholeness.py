@@ -155,6 +155,10 @@ SELECT k.schema_name || '.' || k.table_name, 'is in the catalogue and not on dis
   FROM _timescaledb_catalog.chunk k
  WHERE NOT k.dropped AND to_regclass(format('%I.%I', k.schema_name, k.table_name)) IS NULL
 UNION ALL
+SELECT k.schema_name || '.' || k.table_name, 'is a chunk of a hypertable that is gone'
+  FROM _timescaledb_catalog.chunk k
+ WHERE NOT EXISTS (SELECT FROM _timescaledb_catalog.hypertable h WHERE h.id = k.hypertable_id)
+UNION ALL
 SELECT h.schema_name || '.' || h.table_name, 'is a hypertable without a dimension'
   FROM _timescaledb_catalog.hypertable h
  WHERE h.num_dimensions > 0 AND NOT EXISTS (
