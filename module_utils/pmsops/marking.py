@@ -163,9 +163,7 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
     intent = intents.of(place.evidence_root, KIND, digest)
     previous = {int(key): row for key, row in intent.document.get("previous", {}).items()}
     begun = intent.sent("mark") is not None
-    pending = begun and not intent.sent("mark")["answered"]
-    kept_rate = intent.document.get("fx_rate") if pending else None
-    fx_rate = asked.fx_rate or kept_rate or _implied_fx(open_ones, quotes)
+    fx_rate = asked.fx_rate or _implied_fx(open_ones, quotes)
     overrides = _overrides(asked, open_ones)
     changes = tuple(_change(row, overrides, previous.get(row["id"])) for row in open_ones)
     must_mark = not _is_so(open_ones, asked, fx_rate)
@@ -199,14 +197,12 @@ def correct(
         now = plan(asked, place, limits)
         intent = intents.of(place.evidence_root, KIND, now.digest)
         if now.must_mark:
-            sent = intent.sent("mark")
-            if sent is None or sent["answered"]:  # else the marks before are those of that run
-                intent.remember(
-                    previous=_previous(place.api),
-                    fx_rate=now.fx_rate,
-                    occasion=_next_occasion(now, sent, place.database),
-                )
-                now = plan(asked, place, limits)
+            # On disk before anything is sent: afterwards nobody knows the marks before.
+            intent.remember(
+                previous=_previous(place.api),
+                occasion=_next_occasion(now, intent, place.database),
+            )
+            now = plan(asked, place, limits)
             with noting(words("mark", now)) as action, intent.sending("mark"):
                 action.result = _send(now, place)
             done.append("mark")
@@ -251,9 +247,9 @@ def _note(digest: str, occasion: int, text: str) -> journal_note.Note:
     return journal_note.Note(mark, "MTM_OVERRIDE", f"Marks corrected: {text}")
 
 
-def _next_occasion(now: Plan, sent: Mapping[str, Any] | None, database: Database) -> int:
+def _next_occasion(now: Plan, intent: intents.Intent, database: Database) -> int:
     """Return the number of this marking: the next one, where the one before has its note."""
-    if sent is None or journal_note.find(database, _note(now.digest, now.occasion, "")) is None:
+    if not intent.known or journal_note.find(database, _note(now.digest, now.occasion, "")) is None:
         return now.occasion
     return now.occasion + 1
 
