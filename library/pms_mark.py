@@ -21,7 +21,7 @@ attributes:
     description: Shows the marks before and after.
     support: full
   idempotent:
-    description: Marks that are so already are left, and one journal entry is made a day.
+    description: Marks that are so already are left; each marking has one entry in the journal.
     support: full
 options:
   evidence_root:

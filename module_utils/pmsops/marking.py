@@ -92,6 +92,8 @@ class Plan:
     must_mark: bool
     must_note: bool
     digest: str
+    # How many times it was asked for on this day: marks may become wrong again.
+    occasion: int = 1
     only_in_memory: tuple[str, ...] = ()
 
     @property
@@ -161,14 +163,15 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
     intent = intents.of(place.evidence_root, KIND, digest)
     previous = {int(key): row for key, row in intent.document.get("previous", {}).items()}
     begun = intent.sent("mark") is not None
-    fx_rate = asked.fx_rate or intent.document.get("fx_rate") or _implied_fx(open_ones, quotes)
+    fx_rate = asked.fx_rate or _implied_fx(open_ones, quotes)
     overrides = _overrides(asked, open_ones)
     changes = tuple(_change(row, overrides, previous.get(row["id"])) for row in open_ones)
     must_mark = not _is_so(open_ones, asked, fx_rate)
     if must_mark:
         _refuse_stale(served, stored)
         _refuse_doubtful(asked, open_ones, quotes, limits)
-    noted = begun and journal_note.find(place.database, _note(digest, "")) is not None
+    occasion = intent.document.get("occasion", 1)
+    noted = begun and journal_note.find(place.database, _note(digest, occasion, "")) is not None
     return Plan(
         asked,
         overrides,
@@ -177,6 +180,7 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
         must_mark,
         must_note=must_mark or (begun and not noted),
         digest=digest,
+        occasion=occasion,
         only_in_memory=() if must_mark else tuple(_in_memory(changes, stored)),
     )
 
@@ -193,10 +197,12 @@ def correct(
         now = plan(asked, place, limits)
         intent = intents.of(place.evidence_root, KIND, now.digest)
         if now.must_mark:
-            sent = intent.sent("mark")
-            if sent is None or sent["answered"]:  # else the marks before are those of that run
-                intent.remember(previous=_previous(place.api), fx_rate=now.fx_rate)
-                now = plan(asked, place, limits)
+            # On disk before anything is sent: afterwards nobody knows the marks before.
+            intent.remember(
+                previous=_previous(place.api),
+                occasion=_next_occasion(now, intent, place.database),
+            )
+            now = plan(asked, place, limits)
             with noting(words("mark", now)) as action, intent.sending("mark"):
                 action.result = _send(now, place)
             done.append("mark")
@@ -204,7 +210,7 @@ def correct(
         if now.must_note:
             with noting(words("note", now)) as action:
                 written = journal_note.write(
-                    _note(now.digest, now.summary()), place.database, place.api
+                    _note(now.digest, now.occasion, now.summary()), place.database, place.api
                 )
                 action.result = f"entry {written.entry_id} ({written.way})"
             done.append("note")
@@ -236,8 +242,16 @@ def _send(now: Plan, place: Place) -> str:
     return f"{count} positions marked, USD at {number(now.fx_rate)}"
 
 
-def _note(digest: str, text: str) -> journal_note.Note:
-    return journal_note.Note(f"marks {digest}", "MTM_OVERRIDE", f"Marks corrected: {text}")
+def _note(digest: str, occasion: int, text: str) -> journal_note.Note:
+    mark = f"marks {digest} {occasion}"
+    return journal_note.Note(mark, "MTM_OVERRIDE", f"Marks corrected: {text}")
+
+
+def _next_occasion(now: Plan, intent: intents.Intent, database: Database) -> int:
+    """Return the number of this marking: the next one, where the one before has its note."""
+    if not intent.known or journal_note.find(database, _note(now.digest, now.occasion, "")) is None:
+        return now.occasion
+    return now.occasion + 1
 
 
 def _previous(api: PmsApi) -> dict[str, Row]:

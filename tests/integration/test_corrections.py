@@ -361,7 +361,7 @@ def noted(data: Data, now: marking.Plan) -> list[dict[str, Any]]:
     return data.rows(
         "SELECT * FROM decision_journal"
         " WHERE entry_type = 'MTM_OVERRIDE' AND manager_notes LIKE %s",
-        f"%[marks {now.digest}]%",
+        f"%[marks {now.digest} %]%",
     )
 
 
@@ -394,6 +394,13 @@ def test_a_killed_marking_converges_and_is_noted_once(api, data, tmp_path, at, w
         assert f"{book.number(price)} ->" in found[0]["manager_notes"]
     assert marking.correct(asking, place, marking.Limits(), noting=quiet)[1] == []
     assert len(noted(data, now)) == 1
+
+
+def test_a_mark_that_becomes_wrong_again_is_corrected_and_noted_again(api, data, tmp_path):
+    now = marks(api, data, tmp_path, "CDS_BR_5Y", 1.02)
+    marks(api, data, tmp_path, "CDS_BR_5Y", 1.03)
+    marks(api, data, tmp_path, "CDS_BR_5Y", 1.02)
+    assert len(noted(data, now)) == 2
 
 
 def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(api, data, tmp_path):
