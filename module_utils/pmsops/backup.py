@@ -260,6 +260,7 @@ class _Run:
                     "encrypted": bool(self.recipients),
                 },
                 "facts": facts,
+                "fingerprint_formula": fingerprint.FORMULA,
                 "contents": contents,
                 "canary": token,
             }
