@@ -166,10 +166,12 @@ def fingerprints(
     done: Callable[[Relation], None] = lambda relation: None,
     *,
     formula: int = FORMULA,
+    first: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Return the fingerprint of each table, working through them on all *cursors* at once.
 
-    The cursors must see the same snapshot; the order of *wanted* is the order of work.
+    The cursors must see the same snapshot; the order of *wanted* is the order of work. *first* is
+    other work for the first cursor, which the rest do not wait for.
     """
     queue: SimpleQueue[Relation] = SimpleQueue()
     for relation in wanted:
@@ -185,9 +187,17 @@ def fingerprints(
             found[relation.key] = fingerprint(cursor, relation, formula)
             done(relation)
 
-    cursors = list(cursors)
-    with ThreadPoolExecutor(max_workers=len(cursors)) as pool:
+    def work_after_first(cursor: Any) -> dict[str, dict[str, Any]]:
+        first()
+        return work(cursor)
+
+    leader, *others = cursors
+    with ThreadPoolExecutor(max_workers=1 + len(others)) as pool:
+        parts = [
+            pool.submit(work_after_first, leader),
+            *(pool.submit(work, cursor) for cursor in others),
+        ]
         merged: dict[str, dict[str, Any]] = {}
-        for part in pool.map(work, cursors):
-            merged.update(part)
+        for part in parts:
+            merged.update(part.result())
     return dict(sorted(merged.items()))

@@ -18,6 +18,9 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+# A worker has neither terminal nor standard streams; this module is loaded before it is forked.
+TERMINAL = sys.stderr.isatty()
+
 
 class WatchedAction(ActionBase):
     """Front of a module that reports progress; a subclass says where its file is."""
@@ -46,8 +49,9 @@ class WatchedAction(ActionBase):
         path = str(PurePosixPath(self._task.args[self.root_option]) / self.progress_name)
         watcher = Watcher(
             lambda: self._read(path),
-            lambda text, newline: display.display(text, newline=newline),
-            terminal=sys.stdout.isatty(),
+            # Ansible leaves its standard output unflushed; of standard error every line is seen.
+            lambda text, newline: display.display(text, newline=newline, stderr=True),
+            terminal=TERMINAL,
             now=time.monotonic,
         )
         while not ended.wait(TERMINAL_SECONDS):
