@@ -54,7 +54,9 @@ class WatchedAction(ActionBase):
             terminal=TERMINAL,
             now=time.monotonic,
         )
-        while not ended.wait(TERMINAL_SECONDS):
+        look_at = time.monotonic() + TERMINAL_SECONDS
+        while not ended.wait(max(look_at - time.monotonic(), 0)):
+            look_at = time.monotonic() + TERMINAL_SECONDS  # a slow read is part of the interval
             watcher.look()
         watcher.close()
 
