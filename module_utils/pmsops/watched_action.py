@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+
 def on_terminal() -> bool:
     """Tell whether what Ansible says goes to a terminal.
 

@@ -42,7 +42,10 @@ def playbooks(folder: str) -> list[dict[str, Any]]:
     """Return name and header of each playbook of a folder."""
     found = []
     for path in sorted(Path(folder).glob("*.yml")):
-        entry: dict[str, Any] = {"name": path.name, "title": yaml.safe_load(path.read_text())[0]["name"]}
+        entry: dict[str, Any] = {
+            "name": path.name,
+            "title": yaml.safe_load(path.read_text())[0]["name"],
+        }
         field = None
         for line in path.read_text().splitlines():
             if match := FIELD.match(line):
