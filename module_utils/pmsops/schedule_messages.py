@@ -27,6 +27,9 @@ RESULTS = {
     "resources": "could not be started",
 }
 
+# What a message about a late job is known by; no error that is raised.
+LATE = "schedule.late"
+
 
 @dataclass(frozen=True)
 class Notifying:
@@ -74,7 +77,7 @@ class Notifying:
                 "failure",
                 f"{late['name']} (late)",
                 f"{late['title']}: no success by {_local(late['fresh_until'])}.",
-                code="schedule.late",
+                code=LATE,
                 facts={"last success": _local(late["succeeded_at"])},
             )
 
