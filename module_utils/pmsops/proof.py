@@ -7,7 +7,6 @@ from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.pmsops import catalog, compare, fingerprint, held_jobs, naive
-from ansible.module_utils.pmsops import manifest as manifests
 from ansible.module_utils.pmsops.database import Database, fetch_all, fetch_value, quote_ident
 from ansible.module_utils.pmsops.progress import Progress
 
@@ -41,10 +40,7 @@ def differences(
                 progress.update(len(done))
 
         contents = fingerprint.fingerprints(
-            snapshot.cursors,
-            fingerprint.relations(snapshot.cursors[0]),
-            count,
-            formula=manifests.formula(manifest),
+            snapshot.cursors, fingerprint.relations(snapshot.cursors[0]), count
         )
     return [*compare.facts(wanted, found), *compare.contents(manifest["contents"], contents)]
 
@@ -61,9 +57,8 @@ def same(database: Database, manifest: dict[str, Any]) -> bool:
         relations = fingerprint.relations(cursor)
         if {each.key for each in relations} != set(manifest["contents"]):
             return False
-        formula = manifests.formula(manifest)
         return all(
-            fingerprint.fingerprint(cursor, each, formula) == manifest["contents"][each.key]
+            fingerprint.fingerprint(cursor, each) == manifest["contents"][each.key]
             for each in reversed(relations)
         )
 
