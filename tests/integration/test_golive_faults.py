@@ -45,7 +45,7 @@ SEES = {
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
     "container": ("container",),
-    "files": ("backup", "drill", "ledger", "disk", "command", "file"),
+    "files": ("backup", "drill", "ledger", "disk", "command"),
     "smoke": ("smoke",),
     "step": ("smoke", "backup", "drill"),
     "attest": ("attest",),
