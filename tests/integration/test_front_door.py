@@ -184,7 +184,7 @@ def test_a_host_that_cannot_be_used_is_told_from_a_broken_promise(door: Door):
 
 
 def test_an_interrupt_reaches_the_playbook_and_is_told_from_a_failure(door: Door):
-    """Somebody holds the ledger, so the backup waits when its set is made; then it is interrupted."""
+    """Somebody holds the ledger, so the backup waits with its set made; then it is interrupted."""
     before = set((door.home / "backups").glob("2*"))
     with (door.home / "evidence" / "ledger.jsonl").open("rb") as ledger:
         fcntl.flock(ledger, fcntl.LOCK_EX)
