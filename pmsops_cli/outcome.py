@@ -42,7 +42,7 @@ class Outcome:
             self.task, self.progress = data.get("name", ""), ""
         elif kind == "runner_on_start":
             self.host = data.get("host", "")
-        elif kind == "verbose":
+        elif kind in ("verbose", "error"):
             self._say(event.get("stdout", ""))
         elif kind == "runner_on_ok":
             self._ok(data)
@@ -72,7 +72,9 @@ class Outcome:
     def _say(self, text: str) -> None:
         line = text.strip()
         if line.startswith(("[ERROR]", "ERROR!")):
-            self._errors.append(line.removeprefix("[ERROR]:").removeprefix("ERROR!").strip())
+            said = line.partition("\n")[0].removeprefix("[ERROR]:").removeprefix("ERROR!").strip()
+            if not said.startswith("Task failed"):  # its event says more
+                self._errors.append(said)
         elif line and text.startswith("  "):
             self.progress = line
 

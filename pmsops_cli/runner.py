@@ -93,8 +93,9 @@ def _event(
     event: dict[str, Any], outcome: Outcome, stream: IO[str], show: Callable[[Outcome], None]
 ) -> bool:
     """Take an event in; False, so that ansible-runner keeps no file of it."""
-    outcome.take(event)
-    if text := _COLOUR.sub("", event.get("stdout") or ""):
+    text = _COLOUR.sub("", event.get("stdout") or "")
+    outcome.take(event | {"stdout": text})
+    if text:
         print(text, file=stream, flush=True)
     show(outcome)
     return False

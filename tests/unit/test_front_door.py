@@ -219,6 +219,9 @@ def test_facts_and_messages_of_a_run_are_gathered():
     assert outcome.changed == [{"host": "lab", "task": "Try"}]
     assert outcome.messages == ["a", "b"]
     assert outcome.progress == "dump, 2 MB, 3 s so far"
+    outcome.take({"event": "error", "stdout": "[ERROR]: User interrupted execution"})
+    outcome.take({"event": "error", "stdout": "[ERROR]: Task failed: its own event says it"})
+    assert outcome.errors == ["User interrupted execution"]
 
 
 def test_completion_names_commands_options_and_scenarios(monkeypatch, tmp_path):
