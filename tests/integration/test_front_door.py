@@ -209,6 +209,7 @@ def test_an_interrupt_reaches_the_playbook_and_is_told_from_a_failure(door: Door
     assert run.returncode == 130, out + err
     document = json.loads(out)
     assert document["status"] == "interrupted"
+    assert "User interrupted execution" in document["errors"]
     made = set((door.home / "backups").glob("2*")) - before
     assert len(made) == 1  # whole, since its task had ended
     assert not list((door.home / "backups").glob(".partial-*"))
