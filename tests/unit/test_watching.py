@@ -2,6 +2,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
 
 from ansible.module_utils.pmsops.progress import Progress, describe
 from ansible.module_utils.pmsops.watching import Watcher
@@ -13,6 +18,21 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+PROJECT = Path(__file__).resolve().parents[2]
+# As Ansible does it: what an action prints itself leads nowhere.
+WORKER = f"""
+import os, sys
+import ansible.module_utils
+ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
+from ansible.module_utils.pmsops.watched_action import on_terminal
+if os.fork():
+    os.wait()
+else:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    print(on_terminal(), file=sys.stderr)
+"""
 
 
 def watched(tmp_path, *, terminal):
@@ -67,6 +87,23 @@ def test_a_phase_that_says_nothing_still_shows_that_time_passes(tmp_path):
     assert [text.split(", ")[1] for text, _ in shown] == [
         "0 s so far", "10 s so far", "20 s so far",
     ]  # fmt: skip
+
+
+def test_a_worker_sees_whether_ansible_has_a_terminal():
+    def told(output):
+        done = subprocess.run(
+            [sys.executable, "-c", WORKER], stdout=output, stderr=subprocess.PIPE, check=True
+        )
+        return done.stderr.decode().splitlines()[-1]
+
+    ours, theirs = pty.openpty()
+    try:
+        assert told(theirs) == "True"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert told(subprocess.PIPE) == "False"
+    assert told(subprocess.DEVNULL) == "False"
 
 
 def test_a_terminal_gets_one_line_redrawn_and_wiped(tmp_path):
