@@ -84,6 +84,11 @@ def test_a_dry_run_looks_and_writes_nothing(path):
     take(path, OTHER)
     with pytest.raises(OpsError):
         take(path, HERE, dry=True)
+    assert run_lock.free(path, OTHER, dry=True) is True
+    assert run_lock.holder(path).owner == OTHER.text()
+    run_lock.free(path, OTHER)
+    assert take(path, HERE, dry=True) is None
+    assert run_lock.holder(path) is None
 
 
 def test_the_file_is_for_its_owner_alone(path):
