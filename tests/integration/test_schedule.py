@@ -94,7 +94,7 @@ class Machine:
                 *("-i", inventory, PROJECT / "playbooks" / "schedule.yml", *arguments),
             ],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PIPELINING": "1"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
