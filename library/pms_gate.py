@@ -32,6 +32,11 @@ options:
     type: list
     elements: str
     default: []
+  checks:
+    description: Ids of single checks to run, with what they need. Adds to O(sections).
+    type: list
+    elements: str
+    default: []
   variables:
     description: Values for the names that the checklist writes as C(${name}).
     type: dict
@@ -72,7 +77,9 @@ options:
     description: Folder of the backup sets.
     type: path
   evidence_root:
-    description: Folder of the evidence ledger.
+    description:
+      - Folder of the evidence ledger. While the gate runs, C(.gate.progress) in it says how many
+        checks are done.
     type: path
   workers:
     description: Probes that run at the same time. One that hangs makes room for another.
@@ -158,12 +165,14 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops import gate, specs, terminal
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes.context import Settings
 
+PROGRESS = ".gate.progress"
 GRAFANA = {
     "url": {"type": "str"},
     "username": {"type": "str"},
@@ -181,6 +190,7 @@ SPEC = {
     "backup_root": {"type": "path"},
     "evidence_root": {"type": "path"},
     "sections": {"type": "list", "elements": "str", "default": []},
+    "checks": {"type": "list", "elements": "str", "default": []},
     "variables": {"type": "dict", "default": {}},
     "facts": {"type": "dict", "default": {}},
     "attestations": {"type": "raw"},
@@ -201,13 +211,17 @@ def run(module: AnsibleModule) -> dict:
     )
     options = gate.Options(
         sections=params["sections"],
+        checks=params["checks"],
         variables=params["variables"],
         attestations=params["attestations"],
         workers=params["workers"],
         deadline_seconds=params["deadline_seconds"],
         secrets=frozenset(module.no_log_values),
     )
-    found = gate.run(params["checklist"], settings, options)
+    # Check mode writes nothing, not even how far it is.
+    shown = params["evidence_root"] and not module.check_mode
+    path = Path(params["evidence_root"]) / PROGRESS if shown else None
+    found = gate.run(params["checklist"], settings, options, progress=path)
     return {"changed": False, "table": terminal.table(found), **found}
 
 

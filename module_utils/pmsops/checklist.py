@@ -54,10 +54,10 @@ class Checklist:
     checks: tuple[Check, ...]
     sha256: str
 
-    def only(self, wanted: list[str]) -> Checklist:
-        """Return the checklist of these sections, and what their items need elsewhere.
+    def only(self, wanted: list[str], ids: list[str] | None = None) -> Checklist:
+        """Return the checklist of these sections or items, and what these need elsewhere.
 
-        :raises OpsError: gate.section
+        :raises OpsError: gate.section, gate.check
         """
         if unknown := sorted(set(wanted) - set(self.sections)):
             raise OpsError(
@@ -65,10 +65,16 @@ class Checklist:
                 f"golive_sections takes {', '.join(self.sections)}.",
                 code="gate.section",
             )
-        if not wanted:
-            return self
         by_id = {check.id: check for check in self.checks}
-        kept = {check.id for check in self.checks if check.section in wanted}
+        if unknown := sorted(set(ids or ()) - set(by_id)):
+            raise OpsError(
+                f"The checklist has no check {', '.join(unknown)}.",
+                "roles/golive/files/checklist.yml holds the ids.",
+                code="gate.check",
+            )
+        if not wanted and not ids:
+            return self
+        kept = {check.id for check in self.checks if check.section in wanted} | set(ids or ())
         queue = list(kept)
         while queue:
             for need in by_id[queue.pop()].needs:

@@ -22,7 +22,11 @@ RETRY_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number."""
+    """A process that cannot be mistaken for a later one with the same number.
+
+    *host* names the machine and, on it, the processes that are seen there: a container that has
+    the machine's network has its name too, and numbers of its own.
+    """
 
     host: str
     pid: int
@@ -51,9 +55,14 @@ class ProcessId:
 
 def this_process() -> ProcessId:
     """Return the identity of the process that asks."""
-    pid = os.getpid()
+    return process(os.getpid())
+
+
+def process(pid: int) -> ProcessId:
+    """Return the identity of a process of this host."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ProcessId(socket.gethostname(), pid, _started_ticks(pid) or 0, boot)
+    seen = Path("/proc/self/ns/pid").stat().st_ino
+    return ProcessId(f"{socket.gethostname()}/{seen}", pid, _started_ticks(pid) or 0, boot)
 
 
 def _started_ticks(pid: int) -> int | None:

@@ -40,7 +40,7 @@ class Services:
         :raises OpsError: services.missing, clients.engine.
         """
         if self.manager == "compose":
-            return [name for name, each in self._containers() if each.status == "running"]
+            return [name for name, each in self.containers() if each.status == "running"]
         if self.manager == "systemd":
             return [name for name in self.names if self._systemctl("is-active", name) == 0]
         return []
@@ -48,7 +48,7 @@ class Services:
     def stop(self, names: list[str]) -> None:
         """Stop the services *names* and wait until they are down."""
         if self.manager == "compose":
-            wanted = [container for name, container in self._containers() if name in names]
+            wanted = [container for name, container in self.containers() if name in names]
             with ThreadPoolExecutor(max_workers=max(len(wanted), 1)) as pool:
                 list(pool.map(lambda each: each.stop(timeout=STOP_SECONDS), wanted))
         if self.manager == "systemd":
@@ -60,14 +60,22 @@ class Services:
         :raises OpsError: services.unhealthy
         """
         if self.manager == "compose":
-            for name, container in self._containers():
+            for name, container in self.containers():
                 if name in names:
                     container.start()
             self._wait_healthy(names)
         if self.manager == "systemd":
             self._all("start", names)
 
-    def _containers(self) -> list[tuple[str, Any]]:
+    def restart(self, names: list[str]) -> None:
+        """Restart the systemd services *names*; one that is down is started."""
+        self._all("restart", names)
+
+    def containers(self) -> list[tuple[str, Any]]:
+        """Return name and container of each service of the Compose project.
+
+        :raises OpsError: services.missing, clients.engine.
+        """
         engine = clients.engine()
         found = []
         for name in self.names:
@@ -93,7 +101,7 @@ class Services:
         while True:
             waiting = [
                 name
-                for name, container in self._containers()
+                for name, container in self.containers()
                 if name in names
                 and (
                     container.status != "running"

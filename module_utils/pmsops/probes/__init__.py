@@ -58,14 +58,19 @@ KINDS: dict[str, Kind] = {
     ),
     "redis": Kind(("command", "auth"), one_of=(("command",),)),
     "container": Kind(("name", "service", "project", "env"), one_of=(("name", "service"),)),
-    "dagster": Kind(("about", "query", "variables", "job"), one_of=(("about", "query"),)),
+    "dagster": Kind(
+        ("about", "query", "variables", "job", "minutes"), one_of=(("about", "query"),)
+    ),
     "grafana": Kind(("about", "dashboard"), one_of=(("about", "dashboard"),)),
     "file": Kind(("path", "glob", "read"), one_of=(("path", "glob"),)),
     "command": Kind(("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
     "backup": Kind(("root",)),
     "drill": Kind(("any_set",)),
-    "disk": Kind(("path",), one_of=(("path",),)),
+    "disk": Kind(("path", "nearest"), one_of=(("path",),)),
+    "whole": Kind(("about", "tables", "asked"), one_of=(("about",),)),
+    "sets": Kind(("about", "keys"), one_of=(("about",),)),
     "journal": Kind(()),
+    "book": Kind(("persists",)),
     "ledger": Kind(("head",)),
     "attest": Kind((), judges_itself=True),
     "smoke": Kind(("step",), one_of=(("step",),), judges_itself=True),
@@ -96,8 +101,14 @@ def function(kind: str) -> Callable[..., Any]:
         return {"backup": found.backup, "drill": found.drill, "ledger": found.chain}[kind]
     elif kind == "disk":
         from ansible.module_utils.pmsops.probes import disk as found
+    elif kind == "whole":
+        from ansible.module_utils.pmsops.probes import whole as found
+    elif kind == "sets":
+        from ansible.module_utils.pmsops.probes import newest_set as found
     elif kind == "journal":
         from ansible.module_utils.pmsops.probes import journal as found
+    elif kind == "book":
+        from ansible.module_utils.pmsops.probes import book as found
     elif kind == "smoke":
         from ansible.module_utils.pmsops.probes import smoke as found
     else:

@@ -1,0 +1,116 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_journal_note
+short_description: Write an entry into the PMS's decision journal, once
+description:
+  - By the PMS's interface where its release takes entries; else as a row of its own, locked and
+    with the hash that the PMS would have given it.
+  - The entry carries O(mark), and an entry with that mark is not written again.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api]
+attributes:
+  check_mode:
+    description: Says whether it would write.
+    support: full
+  diff_mode:
+    description: The journal is the fund's own; its texts are not shown.
+    support: none
+  idempotent:
+    description: By the mark.
+    support: full
+options:
+  mark:
+    description: What the entry is about, in a form that no other entry has.
+    type: str
+    required: true
+  entry_type:
+    description: Type of the entry.
+    type: str
+    default: INCIDENT
+  text:
+    description: What it says.
+    type: str
+    required: true
+  position_id:
+    description: The position that it is about.
+    type: int
+"""
+
+EXAMPLES = r"""
+- name: Write the incident into the decision journal
+  pms_journal_note:
+    database: "{{ pms_database }}"
+    api: "{{ pms_api }}"
+    mark: incident 2026-11-22_060000_redis_1a2b
+    text: Redis was unavailable for 12 s; nothing was lost.
+"""
+
+RETURN = r"""
+entry_id:
+  description: The entry's id; null where it is only planned.
+  returned: success
+  type: int
+  sample: 42
+way:
+  description: How it came there - C(api), C(sql), C(found) or C(planned).
+  returned: success
+  type: str
+  sample: api
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Restore.}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: journal.missing
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import journal_note, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+SPEC = {
+    "database": specs.database(),
+    "api": specs.api(),
+    "mark": {"type": "str", "required": True},
+    "entry_type": {"type": "str", "default": "INCIDENT"},
+    "text": {"type": "str", "required": True},
+    "position_id": {"type": "int"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Write the entry and say where it is."""
+    params = module.params
+    api = params["api"] or {}
+    written = journal_note.write(
+        journal_note.Note(
+            params["mark"], params["entry_type"], params["text"], params["position_id"]
+        ),
+        Database.from_options(params["database"]),
+        PmsApi(api["url"], api["username"], api["password"]) if api.get("url") else None,
+        check_mode=module.check_mode,
+    )
+    return {
+        "changed": written.way != "found",
+        "entry_id": written.entry_id,
+        "way": written.way,
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_redis_cache
+short_description: Save, put back or warm what the PMS keeps in Redis
+description:
+  - V(saved) writes the morning packs that Redis holds into the incident's folder, V(restored) gives
+    Redis those that it lost, V(warm) has the PMS fill its cache and looks for the keys.
+  - Nothing is ever deleted, and a key that is there is never overwritten.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.redis, pmsops.api]
+attributes:
+  check_mode:
+    description: Asks nothing and changes nothing.
+    support: full
+  diff_mode:
+    description: Keys are a cache; their values are not shown.
+    support: none
+  idempotent:
+    description: V(restored) puts back only what is missing. V(saved) writes its file anew.
+    support: partial
+options:
+  state:
+    description: What is wanted.
+    type: str
+    choices: [saved, restored, warm]
+    required: true
+  incident:
+    description: Folder of the incident; needed with V(saved) and V(restored).
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Save the packs that are only in Redis
+  pms_redis_cache:
+    redis: "{{ pms_redis }}"
+    state: saved
+    incident: "{{ __incident.folder }}"
+"""
+
+RETURN = r"""
+count: {description: Packs saved or put back., returned: success, type: int, sample: 1}
+names:
+  description: The keys that Redis holds after warming.
+  returned: success
+  type: list
+  elements: str
+  sample: [pms:book, pms:risk:live]
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Start Redis.}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: redis.unreachable
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import incidents, redis_care, specs
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+SPEC = {
+    "redis": specs.redis(),
+    "api": specs.api(),
+    "state": {"type": "str", "choices": ["saved", "restored", "warm"], "required": True},
+    "incident": {"type": "path"},
+}
+REQUIRED_IF = [("state", "saved", ["incident"]), ("state", "restored", ["incident"])]
+
+
+def run(module: AnsibleModule) -> dict:
+    """Do what the state wants and say what that was."""
+    params = module.params
+    if module.check_mode:
+        return {"changed": False, "count": 0, "names": []}
+    folder = Path(params["incident"]) if params["incident"] else None
+    options = params["redis"]
+    if params["state"] == "saved":
+        with incidents.noted(folder, "contain", "Save the morning packs of Redis") as action:
+            count = redis_care.save(options, folder)
+            action.result = f"{count} saved"
+        return {"changed": count > 0, "count": count, "names": []}
+    if params["state"] == "restored":
+        with incidents.noted(folder, "recover", "Put lost morning packs back") as action:
+            count = redis_care.put_back(options, folder)
+            action.result = f"{count} put back"
+        return {"changed": count > 0, "count": count, "names": []}
+    with incidents.noted(folder, "recover", "Have the PMS fill its cache") as action:
+        api = params["api"] or {}
+        if not api.get("url"):
+            action.result = "no pms_api_url: left to the first user"
+            return {"changed": False, "count": 0, "names": []}
+        names = redis_care.warm(options, PmsApi(api["url"], api["username"], api["password"]))
+        action.result = ", ".join(names)
+    return {"changed": False, "count": 0, "names": names}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_service
+short_description: Bring services back that are stopped, paused, hung or unhealthy
+description:
+  - Looks at each service, does the least that brings it back (let it go on, start it, restart it)
+    and waits until its health check is content. A service that is well is left alone.
+  - Never makes or removes a container.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.services]
+attributes:
+  check_mode:
+    description: Says what it would do.
+    support: full
+  diff_mode:
+    description: The steps are in RV(actions).
+    support: none
+  idempotent:
+    description: With O(restart) a service that runs is restarted each time.
+    support: partial
+options:
+  names:
+    description: Services by their name in the Compose project, or units of systemd.
+    type: list
+    elements: str
+    default: []
+  containers:
+    description: Containers by name; for services that belong to no project.
+    type: list
+    elements: str
+    default: []
+  restart:
+    description: Restart also what runs and is healthy, since it does not do its work.
+    type: bool
+    default: false
+  stop_seconds:
+    description: Seconds that a service may take to stop before it is killed.
+    type: int
+    default: 10
+  healthy_seconds:
+    description: Seconds that a service may take to become healthy.
+    type: int
+    default: 90
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+  movement:
+    description: The movement of the incident that the steps belong to.
+    type: str
+    choices: [contain, recover]
+    default: recover
+"""
+
+EXAMPLES = r"""
+- name: Bring Redis back
+  pms_service:
+    services: "{{ pms_services }}"
+    containers: ["{{ pms_redis_container }}"]
+    incident: "{{ __incident.folder }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Start macro_redis, which was exited (exit status 0)"]
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Look.}
+code:
+  description: Stable name of the error.
+  returned: failure
+  type: str
+  sample: services.unhealthy
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import incidents, service_care, specs
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.services import Services
+
+SPEC = {
+    "services": specs.services(),
+    "names": {"type": "list", "elements": "str", "default": []},
+    "containers": {"type": "list", "elements": "str", "default": []},
+    "restart": {"type": "bool", "default": False},
+    "stop_seconds": {"type": "int", "default": 10},
+    "healthy_seconds": {"type": "int", "default": 90},
+    "incident": {"type": "path"},
+    "movement": {"type": "str", "choices": ["contain", "recover"], "default": "recover"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Bring the services up and say what that took."""
+    params = module.params
+    services = Services.from_options(params["services"])
+    wish = service_care.Wish(
+        names=tuple(params["names"]),
+        containers=tuple(name for name in params["containers"] if name),
+        restart=params["restart"],
+        stop_seconds=params["stop_seconds"],
+        healthy_seconds=params["healthy_seconds"],
+    )
+    if module.check_mode:
+        actions = [step.text for step in service_care.plan(services, wish)]
+        return {"changed": bool(actions), "actions": actions}
+    folder = Path(params["incident"]) if params["incident"] else None
+    actions = service_care.bring_up(
+        services,
+        wish,
+        noting=lambda text: incidents.noted(folder, params["movement"], text),
+    )
+    return {"changed": bool(actions), "actions": actions}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

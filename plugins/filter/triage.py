@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The result of all detections as what a person reads: the scenario, the evidence, the command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DOCUMENTATION = r"""
+name: pms_triage
+short_description: Name the scenarios that the signs speak for
+description: Turns the result of M(pms_gate) over all detections into lines for a person.
+author: Operations team (@ops)
+options:
+  _input:
+    description: The result of the gate.
+    type: dict
+    required: true
+  scenarios:
+    description: The scenarios of C(roles/incident/files/scenarios.yml).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+lines: "{{ look | pms_triage(scenarios) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Lines, the scenario to begin with first.
+  type: list
+  elements: str
+"""
+
+
+# These are signs of disasters that have a playbook; the gate looks at much more.
+MORE = "Something is wrong that is not named here? ansible-playbook golive.yml says more."
+
+
+def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
+    """Return a line for each scenario that is seen, its evidence, and the command to type."""
+    seen: dict[str, list[dict[str, Any]]] = {}
+    waiting: dict[str, set[str]] = {}
+    for result in look["results"]:
+        if result["status"] == "fail":
+            seen.setdefault(result["section"], []).append(result)
+        elif result["needs"]:
+            waiting.setdefault(result["section"], set()).update(result["needs"])
+    if not seen:
+        return [f"No scenario fits: {_counted(look)}.", MORE]
+    lines = []
+    for name in (name for name in scenarios if name in seen):
+        scenario = scenarios[name]
+        lines.append(f"SEEN: {scenario['title']} (scenario {scenario['number']})")
+        lines += [f"  {each['id']}: {each['finding']}" for each in seen[name]]
+        lines.append(f"  type: ansible-playbook {scenario['playbook']}{_arguments(scenario)}")
+    for name in (name for name in scenarios if name in waiting and name not in seen):
+        first = sorted({need.partition(".")[0] for need in waiting[name]} & set(seen))
+        if first:
+            lines.append(f"Not to be told before {', '.join(first)}: {scenarios[name]['title']}")
+    return [*lines, MORE]
+
+
+def _arguments(scenario: dict[str, Any]) -> str:
+    return f" {scenario['arguments']}" if scenario.get("arguments") else ""
+
+
+def _counted(look: dict[str, Any]) -> str:
+    good = sum(result["status"] == "pass" for result in look["results"])
+    return f"{good} of {len(look['results'])} signs were looked at and are good"
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict:
+        """Return them by name."""
+        return {"pms_triage": triage}

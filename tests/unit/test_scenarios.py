@@ -1,0 +1,93 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The scenarios as data: complete, consistent with playbooks, checks and signs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import jsonschema
+import pytest
+import yaml
+from ansible.module_utils.pmsops import checklist
+
+from tests.conftest import PROJECT
+
+FILES = PROJECT / "roles/incident/files"
+SCENARIOS = yaml.safe_load((FILES / "scenarios.yml").read_text())["scenarios"]
+DETECTIONS = yaml.safe_load((FILES / "detections.yml").read_text())
+CHECKS = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())["checks"]
+SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text())
+NEEDED = ("number", "title", "playbook", "target_seconds", "symptoms", "causes", "loses", "manual")
+
+
+def triage(results):
+    path = PROJECT / "plugins/filter/triage.py"
+    spec = importlib.util.spec_from_file_location("triage", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.triage({"results": results}, SCENARIOS)
+
+
+def sign(name, status="pass", needs=()):
+    return {
+        "id": name,
+        "section": name.partition(".")[0],
+        "status": status,
+        "finding": f"finding of {name}",
+        "needs": list(needs),
+    }
+
+
+def test_the_signs_are_a_checklist_that_the_gate_takes():
+    assert checklist.load(DETECTIONS).checks
+    found = jsonschema.Draft202012Validator(SCHEMA).iter_errors(DETECTIONS)
+    assert [error.message for error in found] == []
+
+
+def test_every_scenario_has_signs_and_every_sign_a_scenario():
+    sections = {section["id"] for section in DETECTIONS["sections"]}
+    assert sections == set(SCENARIOS)
+    assert {check["section"] for check in DETECTIONS["checks"]} == sections
+
+
+def test_a_sign_is_named_after_its_scenario():
+    for check in DETECTIONS["checks"]:
+        assert check["id"].partition(".")[0] == check["section"]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_is_complete(name):
+    scenario = SCENARIOS[name]
+    assert [field for field in NEEDED if not scenario.get(field)] == []
+    assert set(scenario["verify"]) <= {check["id"] for check in CHECKS}
+    assert scenario["verify"], "nothing would be verified"
+    path = PROJECT / scenario["playbook"]
+    text = path.read_text()
+    assert f"incident_scenario: {name}" in text
+    for word in ("# When:", "# Destroys:", "# Takes:", "# Undo:"):
+        assert word in text
+    for movement in ("contain", "recover"):
+        assert (PROJECT / "roles/incident/tasks" / name / f"{movement}.yml").is_file()
+    assert any(
+        check["section"] == name and check["severity"] == "blocker"
+        for check in DETECTIONS["checks"]
+    )
+
+
+def test_numbers_are_used_once():
+    numbers = [scenario["number"] for scenario in SCENARIOS.values()]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_triage_names_scenario_evidence_and_command():
+    lines = triage([sign("redis.answers", "fail"), sign("redis.password", "unknown", ["x"])])
+    assert any("Redis is unavailable" in line for line in lines)
+    assert any("finding of redis.answers" in line for line in lines)
+    assert any("ansible-playbook playbooks/dr_redis.yml" in line for line in lines)
+
+
+def test_triage_of_a_healthy_system_names_none():
+    first, more = triage([sign("redis.answers"), sign("redis.password")])
+    assert "No scenario fits: 2 of 2" in first
+    assert "golive.yml" in more
