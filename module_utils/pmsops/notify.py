@@ -45,6 +45,20 @@ class Outcome:
     # The memory could not be kept: the message went out all the same.
     unrecorded: str | None = None
 
+    def demand(self) -> None:
+        """Refuse an outcome where a channel was not reached, or there was none.
+
+        :raises OpsError: notify.undelivered
+        """
+        missed = [f"{name}: {problem}" for name, problem in self.problems.items() if problem]
+        if missed or not self.problems:
+            reasons = "; ".join(missed) or "there is no channel"
+            raise OpsError(
+                f"The message did not arrive everywhere: {reasons}.",
+                "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
+                code="notify.undelivered",
+            )
+
 
 @dataclass(frozen=True)
 class Notifier:

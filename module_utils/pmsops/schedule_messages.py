@@ -27,9 +27,6 @@ RESULTS = {
     "resources": "could not be started",
 }
 
-# What a message about a late job is known by; no error that is raised.
-LATE = "schedule.late"
-
 
 @dataclass(frozen=True)
 class Notifying:
@@ -73,13 +70,13 @@ class Notifying:
         for late in self.schedule.late(self.now()):
             if late["failing_since"]:
                 continue  # told when it failed, with its reason
-            self._tell(
-                "failure",
-                f"{late['name']} (late)",
-                f"{late['title']}: no success by {_local(late['fresh_until'])}.",
-                code=LATE,
-                facts={"last success": _local(late["succeeded_at"])},
+            error = OpsError(
+                f"{late['title']} has had no good run by {_local(late['fresh_until'])}.",
+                f"Look at systemctl list-timers and journalctl -u pms-ops-{late['name']}.service.",
+                code="schedule.late",
             )
+            facts = {"last success": _local(late["succeeded_at"])}
+            self._tell_error(f"{late['name']} (late)", error, facts)
 
     def digest(self) -> None:
         """Tell how all jobs are, and which messages did not arrive."""
@@ -106,19 +103,22 @@ class Notifying:
         facts = {"exit status": str(record["exit_status"])}
         facts |= {key: known[key] for key in ("playbook", "host", "task") if known.get(key)}
         facts["last success"] = _local(record["succeeded_at"])
-        facts["look at"] = f"journalctl -u pms-ops-{name}.service"
-        self._tell(
-            "failure",
-            name,
+        error = OpsError(
             f"{record['title']} {how}.",
-            code=known.get("code") or f"schedule.{record['result']}",
-            facts=facts,
-            details=tuple(known.get("details") or ()),
+            f"Read journalctl -u pms-ops-{name}.service.",
+            code="schedule.failed",
         )
+        # What the playbook itself said is nearer to the cause.
+        error.code = known.get("code") or error.code
+        self._tell_error(name, error, facts, tuple(known.get("details") or ()))
+
+    def _tell_error(
+        self, source: str, error: OpsError, facts: dict[str, str], details: tuple[str, ...] = ()
+    ) -> None:
+        facts = {"error": error.code} | facts | {"next": error.remedy}
+        self._tell("failure", source, str(error), code=error.code, facts=facts, details=details)
 
     def _tell(self, kind: str, source: str, summary: str, **more: Any) -> None:
-        if more.get("code"):
-            more["facts"] = {"error": more["code"]} | dict(more.get("facts") or {})
         outcome = self.notifier.tell(Event(kind, source, summary, self.now(), **more))
         for line in lines(kind, source, outcome):
             self.say(line)

@@ -30,7 +30,7 @@ from typing import Any
 from ansible.module_utils.pmsops import b3, files, manifest, sets
 
 from .altering import Alter, body, status
-from .golive_system import TODAY, Overrides, System, record_drill
+from .golive_system import TODAY, Overrides, System, record_drill, schedule_status
 
 DAYS = [TODAY]
 while len(DAYS) < 8:
@@ -764,6 +764,12 @@ def _failing_script(name: str) -> Any:
     return change
 
 
+def _late_job(system: System, folder: Path) -> Overrides:
+    status = folder / "schedule.json"
+    status.write_text(schedule_status("2026-01-02T00:00:00+00:00"))
+    return Overrides(variables={"schedule_status": str(status)})
+
+
 OTHER_SET = {"set": "2026-01-02_0600", "manifest_sha256": "1" * 64}
 FILES = (
     Fault("backup.age", "the nightly run did not happen", "files", _old_set),
@@ -780,6 +786,7 @@ FILES = (
     Fault("backup.rto", "a restore takes a day", "files", _drilled(rto_seconds=86400.0)),
     Fault("backup.rpo", "a restore loses a week", "files", _drilled(rpo_seconds=604800.0)),
     Fault("backup.ledger", "somebody altered a line of the ledger", "files", _altered_ledger),
+    Fault("monitoring.schedule", "the nightly job is late", "files", _late_job),
     Fault("infra.database.disk", "the disk of the containers is full", "files", _full_disk),
     Fault("monitoring.disk", "the disk of the evidence is full", "files", _full_evidence),
     Fault("data.verify_phase2", "the script fails", "files", _failing_script("verify_phase2")),

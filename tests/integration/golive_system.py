@@ -456,4 +456,11 @@ def _variables(folder: Path) -> dict[str, Any]:
         for step in path:
             value = value[step]
         found[name] = value
-    return found | {"data_path": str(folder)}
+    schedule = folder / "schedule.json"
+    schedule.write_text(schedule_status("2999-01-01T00:00:00+00:00"))
+    return found | {"data_path": str(folder), "schedule_status": str(schedule)}
+
+
+def schedule_status(fresh_until: str) -> str:
+    """Return what the jobs of the role schedule write, with one job and its deadline."""
+    return json.dumps({"jobs": [{"name": "backup", "fresh_until": fresh_until}]})

@@ -45,7 +45,7 @@ SEES = {
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
     "container": ("container",),
-    "files": ("backup", "drill", "ledger", "disk", "command"),
+    "files": ("backup", "drill", "ledger", "disk", "command", "file"),
     "smoke": ("smoke",),
     "step": ("smoke", "backup", "drill"),
     "attest": ("attest",),

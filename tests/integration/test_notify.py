@@ -227,6 +227,11 @@ def test_a_mail_arrives_over_starttls_after_a_login(tmp_path, certificate):
         ({"recipients": ["nobody@x"]}, auth(), "the server refused every recipient"),
         ({"recipients": ["a@x", "nobody@x"]}, auth(), "the server refused 1 of 2 recipients"),
         ({}, {"tls_context": None}, "the server does not offer what is asked for"),
+        (
+            {},
+            {"tls_context": None, "authenticator": authenticated, "auth_require_tls": False},
+            "the server does not offer what is asked for",
+        ),
         ({"security": "tls"}, auth(), "it does not speak TLS as asked for"),
     ],
 )
@@ -474,6 +479,9 @@ def test_within_a_scheduled_job_the_playbook_only_leaves_a_note(project, tmp_pat
     with Web(answers(200)) as web:
         project("backup.yml", [web_channel(web.url)], environment=unit)
     assert web.got == []
-    (record,) = json.loads((tmp_path / "status.json").read_text())["jobs"]
-    assert (record["failure"]["code"], record["failure"]["playbook"]) == ("ansible.task", "backup")
-    assert "5.43" not in json.dumps(record)
+    failure = json.loads((tmp_path / "status.json").read_text())["jobs"][0]["failure"]
+    assert (failure["code"], failure["playbook"]) == ("ansible.task", "backup")
+    assert failure["details"] == []
+    project("backup.yml", [web_channel(web.url)], environment=unit, notify_details=True)
+    failure = json.loads((tmp_path / "status.json").read_text())["jobs"][0]["failure"]
+    assert "USDBRL at 5.43, ********" in failure["details"][0]

@@ -146,7 +146,7 @@ def composed(details, secrets=frozenset()):
 def test_details_go_out_only_where_asked_for_and_never_with_a_secret():
     assert "5.43" not in composed(False).text + json.dumps(composed(False).document())
     text = composed(True, frozenset({"hunter2", "hunter"})).text
-    assert "USDBRL at 5.43" in text and "hunter" not in text and text.count("********") == 1
+    assert text.endswith("USDBRL at 5.43, password ********\n")
 
 
 def test_a_message_is_told_from_its_first_line_and_has_an_end():
