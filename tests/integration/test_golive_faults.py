@@ -290,6 +290,7 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
         "disk": lambda: {"path": "/no/such/folder"},
         "command": lambda: {"argv": ["no-such-command"]},
         "backup": lambda: {"root": "/no/such/folder"},
+        "file": lambda: {"path": f"{params['path']}x"},
         "drill": dict,
         "ledger": lambda: {"head": "0" * 64},
         "smoke": lambda: {"step": params["step"] + "x"},
@@ -320,7 +321,8 @@ def passing(found: dict[str, Any]) -> set[str]:
 def test_nothing_passes_where_nothing_is_given(system):
     steps = {step["id"]: {"status": "unknown", "finding": ""} for step in system.steps}
     found = system.gate(
-        unneeded(list(CHECKS.values())), Overrides(settings=EMPTY, steps=steps, attested=())
+        unneeded(list(CHECKS.values())),
+        Overrides(settings=EMPTY, steps=steps, attested=(), variables={"schedule_status": ""}),
     )
     assert passing(found) == OF_THE_HOST
     assert len(found["results"]) == len(CHECKS)
@@ -345,7 +347,10 @@ def test_nothing_passes_where_nothing_is_there(system, tmp_path):
             settings=gone,
             steps=steps,
             attested=(),
-            variables={"data_path": str(tmp_path / "gone")},
+            variables={
+                "data_path": str(tmp_path / "gone"),
+                "schedule_status": str(tmp_path / "gone"),
+            },
         ),
     )
     assert passing(found) == set()
@@ -367,6 +372,7 @@ def test_nothing_passes_where_every_answer_is_empty(system, tmp_path, said):
 
     for name in ("backups", "evidence", "app"):
         (tmp_path / name).mkdir()
+    (tmp_path / "schedule.json").write_text(said)
     checks = [
         check | {"params": check["params"] | {"query": no_rows(check["params"]["query"])}}
         if check["probe"] == "sql"
@@ -388,7 +394,8 @@ def test_nothing_passes_where_every_answer_is_empty(system, tmp_path, said):
                     "app_dir": str(tmp_path / "app"),
                     "backup_root": str(tmp_path / "backups"),
                     "evidence_root": str(tmp_path / "evidence"),
-                }
+                },
+                variables={"schedule_status": str(tmp_path / "schedule.json")},
             ),
         )
     assert passing(found) == set()

@@ -212,10 +212,12 @@ def wholly_written(writers):
         if each.oid not in writers.acknowledged:
             continue
         with writers.database.named(each.name).session(read_only=True) as cursor:
-            cursor.execute("SELECT array_agg(id) FROM debit")
-            debit = set(cursor.fetchone()[0] or ())
-            cursor.execute("SELECT array_agg(id) FROM credit")
-            assert debit == set(cursor.fetchone()[0] or ())
+            # In one statement, so of one moment: the writers may still be at it.
+            cursor.execute(
+                "SELECT (SELECT array_agg(id) FROM debit), (SELECT array_agg(id) FROM credit)"
+            )
+            debit, credit = (set(found or ()) for found in cursor.fetchone())
+            assert debit == credit
         assert debit >= writers.acknowledged[each.oid]
         seen += len(debit)
     return seen
