@@ -35,8 +35,10 @@ options:
     description:
       - V(found) looks for an open incident, V(open) makes one unless there is one, V(closed)
         writes down how it ended, in the incident and in the ledger.
+      - V(noted) writes down an O(action) that another role does, and O(facts) that a run after a
+        kill has to know.
     type: str
-    choices: [found, open, closed]
+    choices: [found, open, noted, closed]
     default: found
   title:
     description: What the page is headed with.
@@ -72,9 +74,24 @@ options:
     elements: dict
     default: []
   facts:
-    description: More for the page, C(cause), C(data_loss), C(journal) and C(why) it is not over.
+    description:
+      - More for the page, C(cause), C(data_loss), C(journal) and C(why) it is not over.
+      - An empty one leaves what an earlier task wrote.
     type: dict
     default: {}
+  action:
+    description: The action that V(noted) writes down.
+    type: str
+    default: ""
+  movement:
+    description: The movement of the incident that the action belongs to.
+    type: str
+    choices: [contain, recover]
+    default: recover
+  finished:
+    description: Whether the action has ended; without it is under way.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -132,6 +149,11 @@ recovery_seconds:
   returned: success
   type: float
   sample: 12.4
+data_loss:
+  description: What was lost, as an earlier task wrote it down; null where none did.
+  returned: success
+  type: str
+  sample: everything committed after 06:00
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
 code:
   description: Stable name of the error.
@@ -150,7 +172,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "scenario": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["found", "open", "closed"], "default": "found"},
+    "state": {"type": "str", "choices": ["found", "open", "noted", "closed"], "default": "found"},
     "title": {"type": "str", "default": ""},
     "subject": {"type": "dict", "default": {}},
     "system": {"type": "dict", "default": {}},
@@ -160,6 +182,9 @@ SPEC = {
     "outcome": {"type": "str", "choices": list(incidents.OUTCOMES), "default": "recovered"},
     "checks": {"type": "list", "elements": "dict", "default": []},
     "facts": {"type": "dict", "default": {}},
+    "action": {"type": "str", "default": ""},
+    "movement": {"type": "str", "choices": ["contain", "recover"], "default": "recover"},
+    "finished": {"type": "bool", "default": True},
 }
 
 
@@ -181,12 +206,23 @@ def run(module: AnsibleModule) -> dict:
             system=params["system"],
         )
         return {"changed": True} | describe(incident, resumed=resumed)
+    if known is None and params["state"] == "noted":
+        return {"changed": False} | describe(None, resumed=False)  # its disk has no room for it
     if known is None:
         raise OpsError(
             f"There is no open incident of scenario {params['scenario']} to close.",
             "Open it first (state: open); a closed one stays as it is.",
             code="incident.none",
         )
+    if params["state"] == "noted":
+        incident = incidents.note(
+            known.folder,
+            params["movement"],
+            params["action"],
+            finished=params["finished"],
+            facts=params["facts"],
+        )
+        return {"changed": True} | describe(incident, resumed=True)
     return {"changed": True} | describe(close(root, known, params), resumed=True)
 
 
@@ -217,7 +253,7 @@ def close(root: Path, known: incidents.Incident, params: dict) -> incidents.Inci
             "actions": [action["action"] for action in document["actions"]],
             "outcome": params["outcome"],
             "recovery_seconds": document["recovery_seconds"],
-            "data_loss": params["facts"].get("data_loss"),
+            "data_loss": document["facts"].get("data_loss"),
         },
         now=datetime.now(UTC),
     )
@@ -241,6 +277,7 @@ def describe(incident: incidents.Incident | None, *, resumed: bool) -> dict:
         "actions": document.get("actions", []),
         "page": str(page) if page and page.exists() else None,
         "recovery_seconds": document.get("recovery_seconds"),
+        "data_loss": (document.get("facts") or {}).get("data_loss"),
     }
 
 

@@ -129,7 +129,7 @@ def clean(root: Path, database: Database) -> list[str]:
     if database.access == "container":
         cleaned += clients.remove_dead_sidecars()
     for litter in sorted(root.glob(f"{sets.PARTIAL}*")):
-        _make_removable(litter)
+        make_removable(litter)
         shutil.rmtree(litter)
         cleaned.append(litter.name)
     journal = sets.state_folder(root) / jobs.JOURNAL
@@ -183,7 +183,7 @@ class _Run:
             partial.rename(final)
             files.sync_folder(self.settings.root)
         except BaseException as exc:
-            _make_removable(partial)
+            make_removable(partial)
             shutil.rmtree(partial, ignore_errors=True)
             if isinstance(exc, OSError):
                 raise explained_os(exc, self.settings.root) from exc
@@ -517,7 +517,7 @@ def _record(path: Path) -> dict[str, Any]:
     return {"size_bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 
-def _make_removable(folder: Path) -> None:
+def make_removable(folder: Path) -> None:
     """Let a folder be deleted whatever was done to it; links of it are other sets' files."""
     for path in [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
         path.chmod(0o700)

@@ -41,7 +41,12 @@ class Database:
         return replace(self, name=name)
 
     def connect(
-        self, *, name: str | None = None, read_only: bool = False, autocommit: bool = False
+        self,
+        *,
+        name: str | None = None,
+        read_only: bool = False,
+        autocommit: bool = False,
+        seconds: int = CONNECT_TIMEOUT_SECONDS,
     ) -> psycopg2.extensions.connection:
         """Open a connection to *name*, by default to the database itself.
 
@@ -59,7 +64,7 @@ class Database:
                 dbname=target,
                 user=self.user,
                 password=self.password,
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                connect_timeout=seconds,
                 application_name="pms-ops",
                 keepalives=1,
                 keepalives_idle=30,

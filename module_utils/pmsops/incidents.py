@@ -203,6 +203,35 @@ def noted(folder: Path | None, movement: str, text: str) -> Iterator[Action]:
             }
 
 
+def note(
+    folder: Path,
+    movement: str,
+    text: str,
+    *,
+    finished: bool,
+    facts: dict[str, Any] | None = None,
+) -> Incident:
+    """Write down an action that something else does, and facts that the next run has to know.
+
+    One that was begun is ended by its own text.
+
+    :raises OpsError: incident.unreadable, incident.unwritable.
+    """
+    with edited(folder) as document:
+        document["facts"] = _merged(document, facts or {})
+        begun = [
+            each
+            for each in document["actions"]
+            if each["action"] == text and each["ended_at"] is None
+        ]
+        if text and not begun:
+            begun = [{"movement": movement, "action": text, "began_at": stamp(), "ended_at": None}]
+            document["actions"] += begun
+        if begun and finished:
+            begun[-1] |= {"ended_at": stamp(), "status": "done", "result": ""}
+    return read(folder)
+
+
 def end(
     folder: Path,
     outcome: str,
@@ -222,13 +251,18 @@ def end(
         began = parse(document["began_at"])
         document |= {
             "outcome": outcome,
-            "facts": facts,
+            "facts": _merged(document, facts),
             "checks": checks,
             "verified_at": stamp(verified_at),
             "recovery_seconds": round((verified_at - began).total_seconds(), 1),
             "closed_at": stamp(now) if outcome == "recovered" else None,
         }
     return read(folder)
+
+
+def _merged(document: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts known before, and the new ones that say something."""
+    return (document.get("facts") or {}) | {name: text for name, text in facts.items() if text}
 
 
 def stamp(moment: datetime | None = None) -> str:

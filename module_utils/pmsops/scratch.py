@@ -33,13 +33,18 @@ def folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
         yield Path(name)
 
 
-def clean(root: Path) -> list[Path]:
-    """Remove what killed runs left, and return it; whoever calls holds the lock."""
-    found = [
+def left(root: Path) -> list[Path]:
+    """Return what killed runs left; whoever calls holds the lock, or what runs is among it."""
+    return [
         path
         for place in (sets.state_folder(root), MEMORY)
         for path in place.glob(f"{_prefix(root)}*")
     ]
+
+
+def clean(root: Path) -> list[Path]:
+    """Remove what killed runs left, and return it; whoever calls holds the lock."""
+    found = left(root)
     for path in found:
         shutil.rmtree(path, ignore_errors=True)
     return found

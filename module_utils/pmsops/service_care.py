@@ -28,6 +28,8 @@ class Wish:
     names: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     restart: bool = False
+    # Whether one that runs and is unhealthy is restarted; its caller may know of something milder.
+    unhealthy: bool = True
     stop_seconds: int = 10
     healthy_seconds: int = 90
 
@@ -48,7 +50,9 @@ class Step:
         return f"{verbs[self.verb]} {self.name}, which {self.why}"
 
 
-def needed(state: dict[str, Any], *, restart: bool) -> tuple[str, str] | None:
+def needed(
+    state: dict[str, Any], *, restart: bool, unhealthy: bool = True
+) -> tuple[str, str] | None:
     """Return verb and reason for a container in a *state* of Docker's, None where it is well."""
     status = state.get("Status")
     health = (state.get("Health") or {}).get("Status", "none")
@@ -58,7 +62,7 @@ def needed(state: dict[str, Any], *, restart: bool) -> tuple[str, str] | None:
         return "restart", "was restarting in a loop"
     if status != "running":
         return "start", f"was {status} (exit status {state.get('ExitCode')})"
-    if health == "unhealthy":
+    if health == "unhealthy" and unhealthy:
         return "restart", "was unhealthy"
     if restart:
         return "restart", "was running and did not do its work"
@@ -72,13 +76,17 @@ def plan(services: Services, wish: Wish) -> list[Step]:
     """
     steps = []
     for name, container in _containers(services, wish):
-        if need := needed(container.attrs["State"], restart=wish.restart):
+        if need := needed(container.attrs["State"], restart=wish.restart, unhealthy=wish.unhealthy):
             steps.append(Step(name, container, *need))
     return steps
 
 
-def bring_up(services: Services, wish: Wish, *, noting: Noting) -> list[str]:
+def bring_up(
+    services: Services, wish: Wish, *, noting: Noting, wait_healthy: bool = True
+) -> list[str]:
     """Do what the wish needs, wait until all are healthy, and return the steps in words.
+
+    Without *wait_healthy* the caller sees for itself when they do their work.
 
     :raises OpsError: services.missing, services.unhealthy, services.refused, clients.engine.
     """
@@ -88,7 +96,8 @@ def bring_up(services: Services, wish: Wish, *, noting: Noting) -> list[str]:
     for step in plan(services, wish):
         with noting(step.text) as action:
             _do(step, wish.stop_seconds)
-            action.result = _wait(services, wish, step)
+            if wait_healthy:
+                action.result = _wait(wish, step)
         done.append(step.text)
     return done
 
@@ -132,7 +141,7 @@ def _do(step: Step, stop_seconds: int) -> None:
         ) from exc
 
 
-def _wait(services: Services, wish: Wish, step: Step) -> str:
+def _wait(wish: Wish, step: Step) -> str:
     """Wait until a container is well, and say how long that took.
 
     :raises OpsError: services.unhealthy with the end of its log.

@@ -33,6 +33,10 @@ _value:
 """
 
 
+# These are signs of disasters that have a playbook; the gate looks at much more.
+MORE = "Something is wrong that is not named here? ansible-playbook golive.yml says more."
+
+
 def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
     """Return a line for each scenario that is seen, its evidence, and the command to type."""
     seen: dict[str, list[dict[str, Any]]] = {}
@@ -43,7 +47,7 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
         elif result["needs"]:
             waiting.setdefault(result["section"], set()).update(result["needs"])
     if not seen:
-        return ["No disaster is seen: " + _counted(look) + "."]
+        return [f"No scenario fits: {_counted(look)}.", MORE]
     lines = []
     for name in (name for name in scenarios if name in seen):
         scenario = scenarios[name]
@@ -54,7 +58,7 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
         first = sorted({need.partition(".")[0] for need in waiting[name]} & set(seen))
         if first:
             lines.append(f"Not to be told before {', '.join(first)}: {scenarios[name]['title']}")
-    return lines
+    return [*lines, MORE]
 
 
 def _arguments(scenario: dict[str, Any]) -> str:

@@ -170,3 +170,31 @@ def test_the_module_opens_once_closes_once_and_writes_the_ledger(tmp_path, capsy
 def test_the_module_refuses_to_close_what_is_not_open(tmp_path, capsys):
     found = called(capsys, evidence_root=str(tmp_path), scenario="redis", state="closed")
     assert found["failed"] and found["code"] == "incident.none" and found["remedy"]
+
+
+def test_what_another_role_does_is_noted_when_it_begins_and_when_it_has_ended(tmp_path):
+    first, _ = begun(tmp_path, "database")
+    incidents.note(
+        first.folder, "recover", "Restore", finished=False, facts={"data_loss": "an hour"}
+    )
+    (action,) = incidents.read(first.folder).document["actions"]
+    assert action["ended_at"] is None
+    incidents.note(first.folder, "recover", "Restore", finished=True)
+    (action,) = incidents.read(first.folder).document["actions"]
+    assert (action["status"], bool(action["ended_at"])) == ("done", True)
+
+
+def test_what_was_lost_is_known_to_the_run_after_a_kill(tmp_path, capsys):
+    first, _ = begun(tmp_path, "database")
+    incidents.note(first.folder, "recover", "", finished=True, facts={"data_loss": "an hour"})
+    args = {"evidence_root": str(tmp_path), "scenario": "database"}
+    assert called(capsys, **args)["data_loss"] == "an hour"
+    closed = called(capsys, **args, state="closed", facts={"data_loss": "", "cause": "a kill"})
+    assert closed["data_loss"] == "an hour"
+    assert "an hour" in Path(closed["page"]).read_text()
+    assert ledger.records(tmp_path, "incident")[-1]["record"]["data_loss"] == "an hour"
+
+
+def test_without_an_incident_a_note_goes_nowhere(tmp_path, capsys):
+    args = {"evidence_root": str(tmp_path), "scenario": "database", "state": "noted"}
+    assert called(capsys, **args, action="Restore")["changed"] is False

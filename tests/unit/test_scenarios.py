@@ -88,5 +88,6 @@ def test_triage_names_scenario_evidence_and_command():
 
 
 def test_triage_of_a_healthy_system_names_none():
-    (line,) = triage([sign("redis.answers"), sign("redis.password")])
-    assert "No disaster is seen: 2 of 2" in line
+    first, more = triage([sign("redis.answers"), sign("redis.password")])
+    assert "No scenario fits: 2 of 2" in first
+    assert "golive.yml" in more

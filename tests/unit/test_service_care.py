@@ -120,3 +120,9 @@ def test_a_container_that_is_gone_is_told(monkeypatch):
     with pytest.raises(OpsError, match="no container redis") as caught:
         brought_up(monkeypatch, None)
     assert caught.value.code == "services.missing"
+
+
+def test_one_that_is_unhealthy_may_be_left_to_its_caller():
+    state = {"Status": "running", "Health": {"Status": "unhealthy"}}
+    assert service_care.needed(state, restart=False, unhealthy=False) is None
+    assert service_care.needed(state, restart=True, unhealthy=False)[0] == "restart"

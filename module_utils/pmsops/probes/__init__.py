@@ -66,7 +66,9 @@ KINDS: dict[str, Kind] = {
     "command": Kind(("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
     "backup": Kind(("root",)),
     "drill": Kind(("any_set",)),
-    "disk": Kind(("path",), one_of=(("path",),)),
+    "disk": Kind(("path", "nearest"), one_of=(("path",),)),
+    "whole": Kind(("about", "tables", "asked"), one_of=(("about",),)),
+    "sets": Kind(("about", "keys"), one_of=(("about",),)),
     "journal": Kind(()),
     "book": Kind(("persists",)),
     "ledger": Kind(("head",)),
@@ -99,6 +101,10 @@ def function(kind: str) -> Callable[..., Any]:
         return {"backup": found.backup, "drill": found.drill, "ledger": found.chain}[kind]
     elif kind == "disk":
         from ansible.module_utils.pmsops.probes import disk as found
+    elif kind == "whole":
+        from ansible.module_utils.pmsops.probes import whole as found
+    elif kind == "sets":
+        from ansible.module_utils.pmsops.probes import newest_set as found
     elif kind == "journal":
         from ansible.module_utils.pmsops.probes import journal as found
     elif kind == "book":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.probes import Deadline, Failed
@@ -12,8 +13,11 @@ from ansible.module_utils.pmsops.probes.context import Context, one_line
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return the free and total room of the file system that holds the path."""
+    path = Path(params["path"]).expanduser()
+    if params.get("nearest"):  # the room that a folder will have once somebody makes it
+        path = next((each for each in (path, *path.parents) if each.exists()), path)
     try:
-        found = os.statvfs(params["path"])
+        found = os.statvfs(path)
     except OSError as exc:
         raise Failed(one_line(exc)) from exc
     return {

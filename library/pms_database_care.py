@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_database_care
+short_description: Bring the database server, its settings and the PMS on it back to work
+description:
+  - With O(state=answers) the server is waited for, started, or restarted, and connections that
+    are idle make room, in this order and only as far as is needed.
+  - With O(state=settings) what keeps a database that answers from its work is set back, which is
+    read-only defaults, TimescaleDB's restoring mode, and a scheduler that does not run.
+  - With O(state=application) the services of the PMS that are down are started, and the PMS is
+    restarted where its book is not that of the database.
+  - O(state=pages) only looks, by pg_amcheck, and names what is damaged.
+  - No row of the PMS is written, and no session that is at work is ended.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
+attributes:
+  check_mode:
+    description: Says what would be begun with; what that shows is known only afterwards.
+    support: full
+  diff_mode:
+    description: The steps are in RV(actions).
+    support: none
+  idempotent:
+    description: What works is left alone.
+    support: full
+options:
+  state:
+    description: What is wanted.
+    type: str
+    choices: [answers, settings, application, pages]
+    required: true
+  unit:
+    description: The database's systemd unit, where it runs in no container.
+    type: str
+    default: ""
+  recovery_seconds:
+    description: Seconds that the server may take to replay its log after a crash.
+    type: int
+    default: 600
+  sessions:
+    description: With V(application), restart the PMS also where its book is right.
+    type: bool
+    default: false
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Have the server answer
+  pms_database_care:
+    database: "{{ pms_database }}"
+    services: "{{ pms_services }}"
+    state: answers
+    incident: "{{ __incident.folder }}"
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be begun with.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Start macro_timescaledb, which was exited (exit status 137)"]
+sessions:
+  description: Whether open sessions keep what was set back, so that the PMS must connect anew.
+  returned: success
+  type: bool
+  sample: false
+damage:
+  description: What pg_amcheck found, with V(pages).
+  returned: success
+  type: list
+  elements: str
+  sample: ["heap table \"macro_trading.public.signals\", block 3: page is not valid"]
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: care.starting}
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import (
+    application_care,
+    database_care,
+    database_mend,
+    incidents,
+    pms_probe,
+    specs,
+    verify,
+)
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.services import Services
+
+STATES = ["answers", "settings", "application", "pages"]
+SPEC = {
+    "database": specs.database(),
+    "redis": specs.redis(),
+    "api": specs.api(),
+    "services": specs.services(),
+    "state": {"type": "str", "choices": STATES, "required": True},
+    "unit": {"type": "str", "default": ""},
+    "recovery_seconds": {"type": "int", "default": 600},
+    "sessions": {"type": "bool", "default": False},
+    "incident": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Do what the state needs, and say what that was."""
+    params = module.params
+    database = Database.from_options(params["database"])
+    services = Services.from_options(params["services"])
+    url = (params["api"] or {}).get("url")
+    folder = Path(params["incident"]) if params["incident"] else None
+    sessions = False
+    if params["state"] == "pages":
+        damage = verify.amcheck(database)
+        return {"changed": False, "actions": [], "sessions": False, "damage": damage}
+
+    def noting(text):
+        return incidents.noted(folder, "recover", text)
+
+    if module.check_mode:
+        actions = plan(params["state"], database, url)
+    elif params["state"] == "answers":
+        server = database_care.Server(
+            database, services, params["unit"], params["recovery_seconds"]
+        )
+        actions = database_care.bring_back(server, noting=noting)
+        actions += database_care.free_slots(database, noting=noting)
+    elif params["state"] == "settings":
+        actions, sessions = database_mend.mend(database, noting=noting)
+    else:
+        actions = application_care.renew(
+            database,
+            services,
+            url,
+            redis=params["redis"],
+            sessions=params["sessions"],
+            noting=noting,
+        )
+    return {"changed": bool(actions), "actions": actions, "sessions": sessions, "damage": []}
+
+
+def plan(state: str, database: Database, url: str | None) -> list[str]:
+    """Return what would be begun with; each further step depends on how that goes."""
+    seen = database_care.look(database)
+    if state == "answers":
+        steps = "Wait for the server; start it; free idle connections; restart it"
+        return [] if seen.works else [f"{steps}, until it answers ({seen.said})"]
+    if seen.kind != database_care.ANSWERS:
+        return []  # not before the database answers
+    if state == "settings":
+        return [each.text for each in database_mend.needed(database)]
+    return [f"Restart the PMS: {text}" for text in pms_probe.problems(database, url)[:1]]
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

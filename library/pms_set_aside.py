@@ -1,0 +1,115 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_set_aside
+short_description: Set damaged backup sets aside, so that nothing takes them for a backup
+description:
+  - Goes through the sets from the newest on until one is sound, and renames those before it to
+    C(<name>.damaged), with a note inside that says why. Files are stored once for all sets, so
+    every set that shares a damaged file is renamed too, however old.
+  - Nothing is deleted.
+author: Operations team (@ops)
+attributes:
+  check_mode:
+    description: Names the sets that it would rename.
+    support: full
+  diff_mode:
+    description: The sets are in RV(aside).
+    support: none
+  idempotent:
+    description: A set that was set aside is none any more.
+    support: full
+options:
+  root:
+    description: Folder of the backup sets.
+    type: path
+    required: true
+  keys:
+    description: Folder of the trusted keys.
+    type: path
+    required: true
+  trust:
+    description: Id of one more signing key to accept sets of.
+    type: str
+    default: ""
+  evidence_root:
+    description: Folder of the ledger; a set whose last drill failed counts as damaged.
+    type: path
+    required: true
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Set the damaged sets aside
+  pms_set_aside:
+    root: "{{ backup_root }}"
+    keys: "{{ pms_keys_dir }}"
+    evidence_root: "{{ evidence_root }}"
+    incident: "{{ __incident.folder }}"
+"""
+
+RETURN = r"""
+aside:
+  description: The sets that were renamed, or would be, each with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{set: 2026-11-22_0600, why: toc.dat has another content than was signed}]
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: set.not-aside}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import aside, incidents, ledger, locks, set_care, sets
+from ansible.module_utils.pmsops.errors import OpsError
+
+SPEC = {
+    "root": {"type": "path", "required": True},
+    "keys": {"type": "path", "required": True, "no_log": False},
+    "trust": {"type": "str", "default": ""},
+    "evidence_root": {"type": "path", "required": True},
+    "incident": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Find the sets that are damaged, rename them, and name them."""
+    params = module.params
+    root = Path(params["root"])
+    found = set_care.damaged(
+        root,
+        Path(params["keys"]),
+        trust=params["trust"] or None,
+        drills=ledger.records(Path(params["evidence_root"]), "drill"),
+    )
+    if found and not module.check_mode:
+        folder = Path(params["incident"]) if params["incident"] else None
+        with locks.exclusive(sets.state_folder(root) / aside.LOCK, "setting aside"):
+            for each, why in found:
+                with incidents.noted(folder, "contain", f"Set {each.name} aside: {why}") as action:
+                    action.result = f"now {set_care.set_aside(each, why, now=datetime.now(UTC))}"
+    return {
+        "changed": bool(found),
+        "aside": [{"set": each.name, "why": why} for each, why in found],
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
