@@ -103,34 +103,39 @@ def bring_back(
     done: list[str] = []
     began = now()
     patience = began + PATIENCE_SECONDS
-    restarted = pools_stopped = False
+    restarted = False
+    pools: list[str] | None = None
     # Before anything is asked: one that is paused only costs the time of an answer.
     done += _start(server, noting)
     starts = 1
-    while not (seen := look(server.database)).works:
-        if seen.kind == REFUSED:
-            raise _password(server.database, seen)
-        if seen.kind in (STARTING, STOPPING) and now() - began < server.recovery_seconds:
-            sleep(POLL_SECONDS)
-            continue
-        if seen.kind == STARTING:
-            raise _starting(server, seen)
-        if starts < MOST_STARTS and (started := _start(server, noting)):
-            done += started
-            starts += 1
+    try:
+        while not (seen := look(server.database)).works:
+            if seen.kind == REFUSED:
+                raise _password(server.database, seen)
+            if seen.kind in (STARTING, STOPPING) and now() - began < server.recovery_seconds:
+                sleep(POLL_SECONDS)
+                continue
+            if seen.kind == STARTING:
+                raise _starting(server, seen)
+            if starts < MOST_STARTS and (started := _start(server, noting)):
+                done += started
+                starts += 1
+            elif now() < patience:
+                sleep(POLL_SECONDS)
+                continue
+            elif seen.kind == SLOTS and pools is None:
+                pools = server.services.running()
+                done += _without_pools(server, pools, noting)
+            elif not restarted:
+                done += _restart(server, noting)
+                restarted = True
+            else:
+                raise _away(server, seen)
             patience = now() + PATIENCE_SECONDS
-        elif now() < patience:
-            sleep(POLL_SECONDS)
-        elif seen.kind == SLOTS and not pools_stopped:
-            done += _without_pools(server, noting)
-            pools_stopped = True
-            patience = now() + PATIENCE_SECONDS
-        elif not restarted:
-            done += _restart(server, noting)
-            restarted = True
-            patience = now() + PATIENCE_SECONDS
-        else:
-            raise _away(server, seen)
+    finally:
+        # Also where it fails: that the PMS is down as well would help nobody.
+        if pools:
+            _start_again(server, pools, noting)
     return done
 
 
@@ -212,24 +217,30 @@ def _manager(server: Server) -> Services:
     return Services("systemd", (), None) if server.unit else server.services
 
 
-def _without_pools(server: Server, noting: Noting) -> list[str]:
-    """Stop the PMS's services for a moment, so that their pools' slots are free; end idle others.
+def _without_pools(server: Server, pools: list[str], noting: Noting) -> list[str]:
+    """Stop the PMS's services, so that their pools' slots are free, and end idle sessions.
 
     Nobody can connect otherwise: the slots that are kept back are for a superuser.
     """
-    running = server.services.running()
-    text = f"Restart {', '.join(running) or 'no service'}, whose pools hold connections"
+    text = f"Stop {', '.join(pools) or 'no service'} for a moment; their pools hold connections"
     with noting(text):
-        server.services.stop(running)
-        try:
-            done = free_slots(server.database, noting=noting)
-        except OpsError as exc:
-            if exc.code != "database.unreachable":
-                raise
-            done = []  # somebody else holds them all; the next step is for that
-        finally:
-            server.services.start(running)
-    return [text, *done]
+        server.services.stop(pools)
+    try:
+        return [text, *free_slots(server.database, noting=noting)]
+    except OpsError as exc:
+        if exc.code not in ("database.unreachable", "care.slots"):
+            raise
+        return [text]  # somebody else holds them all: only a restart takes them away
+
+
+def _start_again(server: Server, pools: list[str], noting: Noting) -> None:
+    """Start what was stopped; whether it works is seen when the database does."""
+    service_care.bring_up(
+        server.services,
+        Wish(names=tuple(pools), unhealthy=False),
+        noting=noting,
+        wait_healthy=False,
+    )
 
 
 def _password(database: Database, seen: Seen) -> OpsError:
