@@ -34,8 +34,8 @@ POLL_SECONDS = 0.5
 MOST_STARTS = 3
 # A server that was just started, or whose slots are all taken, gets this long by itself.
 PATIENCE_SECONDS = 6
-# Slots in use after sessions were ended, in percent.
-SLOTS_PERCENT = 80
+# Slots in use after sessions were ended, in percent: the PMS's own pools have to fit in beside them.
+SLOTS_PERCENT = 60
 # A transaction that nobody has touched for this long is left over.
 IDLE_TRANSACTION_SECONDS = 300
 _SIGNS = (
@@ -140,7 +140,7 @@ def bring_back(
 
 
 def free_slots(database: Database, *, noting: Noting) -> list[str]:
-    """End idle sessions until a fifth of the slots is free; return what was done.
+    """End idle sessions until two of five slots are free; return what was done.
 
     Whoever holds the most of them goes first: that is where they leak. A session at work, and a
     transaction that somebody still uses, is left alone.
