@@ -34,7 +34,7 @@ POLL_SECONDS = 0.5
 MOST_STARTS = 3
 # A server that was just started, or whose slots are all taken, gets this long by itself.
 PATIENCE_SECONDS = 6
-# Slots in use after sessions were ended, in percent: the PMS's own pools have to fit in beside them.
+# Slots in use after sessions were ended, in percent: the PMS's own pools have to fit in too.
 SLOTS_PERCENT = 60
 # A transaction that nobody has touched for this long is left over.
 IDLE_TRANSACTION_SECONDS = 300
