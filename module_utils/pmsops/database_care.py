@@ -102,11 +102,13 @@ def bring_back(
     """
     done: list[str] = []
     began = now()
-    patience = began + PATIENCE_SECONDS
+    patience = began + POLL_SECONDS  # that it does not answer, others have seen already
     restarted = False
     pools: list[str] | None = None
     # Before anything is asked: one that is paused only costs the time of an answer.
-    done += _start(server, noting)
+    if started := _start(server, noting):
+        done += started
+        patience = now() + PATIENCE_SECONDS
     starts = 1
     try:
         while not (seen := look(server.database)).works:
@@ -195,7 +197,7 @@ def _wish(server: Server, *, restart: bool) -> Wish:
         restart=restart,
         unhealthy=False,  # slots that are used up make it unhealthy too
         # One that hangs never stops by itself; killed, it replays its log and loses nothing.
-        stop_seconds=10,
+        stop_seconds=5,
         healthy_seconds=server.recovery_seconds,
     )
 

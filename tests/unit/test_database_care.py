@@ -124,7 +124,7 @@ def test_a_server_that_hangs_is_restarted_once(monkeypatch):
 
 
 def test_full_slots_are_freed_before_anything_is_restarted(monkeypatch):
-    world = World(monkeypatch, ["slots"] * 20 + ["answers"])
+    world = World(monkeypatch, ["slots"] * 8 + ["answers"])
     assert world.bring_back() == ["free"]
     assert world.done == ["free", "start pools"]
 
