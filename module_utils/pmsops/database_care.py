@@ -34,8 +34,8 @@ POLL_SECONDS = 0.5
 MOST_STARTS = 3
 # A server that was just started, or whose slots are all taken, gets this long by itself.
 PATIENCE_SECONDS = 6
-# Slots in use after sessions were ended, in percent.
-SLOTS_PERCENT = 80
+# Slots in use after sessions were ended, in percent: the PMS's own pools have to fit in too.
+SLOTS_PERCENT = 60
 # A transaction that nobody has touched for this long is left over.
 IDLE_TRANSACTION_SECONDS = 300
 _SIGNS = (
@@ -102,40 +102,47 @@ def bring_back(
     """
     done: list[str] = []
     began = now()
-    patience = began + PATIENCE_SECONDS
-    restarted = pools_stopped = False
+    patience = began + POLL_SECONDS  # that it does not answer, others have seen already
+    restarted = False
+    pools: list[str] | None = None
     # Before anything is asked: one that is paused only costs the time of an answer.
-    done += _start(server, noting)
+    if started := _start(server, noting):
+        done += started
+        patience = now() + PATIENCE_SECONDS
     starts = 1
-    while not (seen := look(server.database)).works:
-        if seen.kind == REFUSED:
-            raise _password(server.database, seen)
-        if seen.kind in (STARTING, STOPPING) and now() - began < server.recovery_seconds:
-            sleep(POLL_SECONDS)
-            continue
-        if seen.kind == STARTING:
-            raise _starting(server, seen)
-        if starts < MOST_STARTS and (started := _start(server, noting)):
-            done += started
-            starts += 1
+    try:
+        while not (seen := look(server.database)).works:
+            if seen.kind == REFUSED:
+                raise _password(server.database, seen)
+            if seen.kind in (STARTING, STOPPING) and now() - began < server.recovery_seconds:
+                sleep(POLL_SECONDS)
+                continue
+            if seen.kind == STARTING:
+                raise _starting(server, seen)
+            if starts < MOST_STARTS and (started := _start(server, noting)):
+                done += started
+                starts += 1
+            elif now() < patience:
+                sleep(POLL_SECONDS)
+                continue
+            elif seen.kind == SLOTS and pools is None:
+                pools = server.services.running()
+                done += _without_pools(server, pools, noting)
+            elif not restarted:
+                done += _restart(server, noting)
+                restarted = True
+            else:
+                raise _away(server, seen)
             patience = now() + PATIENCE_SECONDS
-        elif now() < patience:
-            sleep(POLL_SECONDS)
-        elif seen.kind == SLOTS and not pools_stopped:
-            done += _without_pools(server, noting)
-            pools_stopped = True
-            patience = now() + PATIENCE_SECONDS
-        elif not restarted:
-            done += _restart(server, noting)
-            restarted = True
-            patience = now() + PATIENCE_SECONDS
-        else:
-            raise _away(server, seen)
+    finally:
+        # Also where it fails: that the PMS is down as well would help nobody.
+        if pools:
+            _start_again(server, pools, noting)
     return done
 
 
 def free_slots(database: Database, *, noting: Noting) -> list[str]:
-    """End idle sessions until a fifth of the slots is free; return what was done.
+    """End idle sessions until two of five slots are free; return what was done.
 
     Whoever holds the most of them goes first: that is where they leak. A session at work, and a
     transaction that somebody still uses, is left alone.
@@ -190,7 +197,7 @@ def _wish(server: Server, *, restart: bool) -> Wish:
         restart=restart,
         unhealthy=False,  # slots that are used up make it unhealthy too
         # One that hangs never stops by itself; killed, it replays its log and loses nothing.
-        stop_seconds=10,
+        stop_seconds=5,
         healthy_seconds=server.recovery_seconds,
     )
 
@@ -212,24 +219,30 @@ def _manager(server: Server) -> Services:
     return Services("systemd", (), None) if server.unit else server.services
 
 
-def _without_pools(server: Server, noting: Noting) -> list[str]:
-    """Stop the PMS's services for a moment, so that their pools' slots are free; end idle others.
+def _without_pools(server: Server, pools: list[str], noting: Noting) -> list[str]:
+    """Stop the PMS's services, so that their pools' slots are free, and end idle sessions.
 
     Nobody can connect otherwise: the slots that are kept back are for a superuser.
     """
-    running = server.services.running()
-    text = f"Restart {', '.join(running) or 'no service'}, whose pools hold connections"
+    text = f"Stop {', '.join(pools) or 'no service'} for a moment; their pools hold connections"
     with noting(text):
-        server.services.stop(running)
-        try:
-            done = free_slots(server.database, noting=noting)
-        except OpsError as exc:
-            if exc.code != "database.unreachable":
-                raise
-            done = []  # somebody else holds them all; the next step is for that
-        finally:
-            server.services.start(running)
-    return [text, *done]
+        server.services.stop(pools)
+    try:
+        return [text, *free_slots(server.database, noting=noting)]
+    except OpsError as exc:
+        if exc.code not in ("database.unreachable", "care.slots"):
+            raise
+        return [text]  # somebody else holds them all: only a restart takes them away
+
+
+def _start_again(server: Server, pools: list[str], noting: Noting) -> None:
+    """Start what was stopped; whether it works is seen when the database does."""
+    service_care.bring_up(
+        server.services,
+        Wish(names=tuple(pools), unhealthy=False),
+        noting=noting,
+        wait_healthy=False,
+    )
 
 
 def _password(database: Database, seen: Seen) -> OpsError:

@@ -249,6 +249,8 @@ def end(
     """
     with edited(folder) as document:
         began = parse(document["began_at"])
+        if outcome == "recovered":
+            (document.get("facts") or {}).pop("why", None)  # of a run before, which did not
         document |= {
             "outcome": outcome,
             "facts": _merged(document, facts),

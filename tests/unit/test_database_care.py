@@ -55,6 +55,7 @@ class World:
         monkeypatch.setattr(database_care, "_start", self._start)
         monkeypatch.setattr(database_care, "_restart", self._act("restart"))
         monkeypatch.setattr(database_care, "_without_pools", self._act("free"))
+        monkeypatch.setattr(database_care, "_start_again", self._act("start pools"))
 
     def _start(self, _server, _noting):
         return self._act("start")() if self.starts and self.starts.pop(0) else []
@@ -74,7 +75,11 @@ class World:
         def sleep(seconds):
             self.time += seconds
 
-        server = database_care.Server(DATABASE, Services("none", ()), **options)
+        class Pools(Services):
+            def running(self):
+                return ["api"]
+
+        server = database_care.Server(DATABASE, Pools("none", ()), **options)
         return database_care.bring_back(
             server, noting=noting, look=look, now=lambda: self.time, sleep=sleep
         )
@@ -119,15 +124,16 @@ def test_a_server_that_hangs_is_restarted_once(monkeypatch):
 
 
 def test_full_slots_are_freed_before_anything_is_restarted(monkeypatch):
-    world = World(monkeypatch, ["slots"] * 20 + ["answers"])
+    world = World(monkeypatch, ["slots"] * 8 + ["answers"])
     assert world.bring_back() == ["free"]
+    assert world.done == ["free", "start pools"]
 
 
 def test_slots_that_stay_full_end_in_a_restart(monkeypatch):
     world = World(monkeypatch, ["slots"])
     with pytest.raises(OpsError):
         world.bring_back()
-    assert world.done == ["free", "restart"]
+    assert world.done == ["free", "restart", "start pools"]
 
 
 def test_a_container_that_ends_again_and_again_is_not_started_for_ever(monkeypatch):

@@ -198,3 +198,13 @@ def test_what_was_lost_is_known_to_the_run_after_a_kill(tmp_path, capsys):
 def test_without_an_incident_a_note_goes_nowhere(tmp_path, capsys):
     args = {"evidence_root": str(tmp_path), "scenario": "database", "state": "noted"}
     assert called(capsys, **args, action="Restore")["changed"] is False
+
+
+def test_why_a_run_did_not_recover_is_forgotten_when_the_next_one_did(tmp_path):
+    first, _ = begun(tmp_path)
+    options = {"checks": [], "verified_at": NOW, "now": NOW}
+    incidents.end(first.folder, "not_recovered", facts={"why": "no room"}, **options)
+    assert "no room" in incident_page.page(incidents.read(first.folder))
+    incidents.end(first.folder, "recovered", facts={"cause": "a full disk"}, **options)
+    page = incident_page.page(incidents.read(first.folder))
+    assert "no room" not in page and "a full disk" in page
