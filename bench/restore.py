@@ -31,8 +31,10 @@ def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, An
     return aside.run(Database(**database), request, progress=Progress(request.progress_file))
 
 
-def our_swap(database: dict[str, Any], root: str, state: str, incoming: str | None) -> float:
-    """Swap, or roll back, without services; return how long that took."""
+def our_swap(
+    database: dict[str, Any], root: str, state: str, incoming: str | None
+) -> dict[str, Any]:
+    """Swap, or roll back, without services; return how long that took and what was put aside."""
     from ansible.module_utils.pmsops import swapping
     from ansible.module_utils.pmsops.database import Database
     from ansible.module_utils.pmsops.services import Services
@@ -40,7 +42,8 @@ def our_swap(database: dict[str, Any], root: str, state: str, incoming: str | No
     one = swapping.Operation(
         Database(**database), Services("none", ()), None, None, Path(root) / "sets"
     )
-    return timed(one.run, state, incoming)[0]
+    seconds, result = timed(one.run, state, incoming)
+    return {"seconds": seconds, "former": result["former"]}
 
 
 class Bare:
@@ -56,11 +59,11 @@ class Bare:
         self.tools = clients.client_tools(database)
         self.contents = toc.read(self.tools, dump)
 
-    def serial(self) -> None:
-        """Restore with one process, TimescaleDB's way."""
-        self._around(lambda: self._run("all", self.contents.without([])))
+    def serial(self) -> float:
+        """Restore with one process, TimescaleDB's way; return the seconds it took."""
+        return self._timed(lambda: self._run("all", self.contents.without([])))
 
-    def phased(self) -> None:
+    def phased(self) -> float:
         """Restore in the phases that TimescaleDB allows, with two processes where it does."""
 
         def phases() -> None:
@@ -75,12 +78,18 @@ class Bare:
             self._run("data", rest, "--section=data", "--jobs=2")
             self._run("post-data", self.contents.without([]), "--section=post-data", "--jobs=2")
 
-        self._around(phases)
+        return self._timed(phases)
+
+    def _timed(self, work: Callable[[], None]) -> float:
+        from ansible.module_utils.pmsops import side
+
+        spent, _ = timed(self._around, work)
+        side.drop(self.live, self.target.name)
+        return spent
 
     def _around(self, work: Callable[[], None]) -> None:
         from ansible.module_utils.pmsops import side
 
-        side.drop(self.live, self.target.name)
         side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
         with side.as_superuser(self.target, "pms_restore") as run:
             run("CREATE EXTENSION timescaledb")
@@ -89,7 +98,6 @@ class Bare:
         with side.as_superuser(self.target, "pms_restore") as run:
             run("SELECT timescaledb_post_restore()")
             run("ANALYZE")
-        side.drop(self.live, self.target.name)
 
     def _run(self, name: str, entries: list[str], *arguments: str) -> None:
         listing = self.folder / f"{name}.entries"
@@ -121,8 +129,8 @@ def figures(scale: int = SCALE) -> list[Figure]:
         dump = next(Path(made["set"]).glob("*.pgdump"))
         by_hand = Bare(database, dump, Path(folder))
         for _ in range(ROUNDS):
-            serial.append(timed(by_hand.serial)[0])
-            bare.append(timed(by_hand.phased)[0])
+            serial.append(by_hand.serial())
+            bare.append(by_hand.phased())
             answer = measured("bench.restore:our_restore", job | {"keep": False})
             phases = answer["result"]["phases"]
             proof.append(sum(phases.get(name, 0) for name in PROOF if name != "drop"))
@@ -150,18 +158,20 @@ def figures(scale: int = SCALE) -> list[Figure]:
 def _swaps(database: Any, job: dict[str, Any]) -> tuple[float, int, float]:
     """Return the longest span of errors in a swap, answers of two databases at once, rollback."""
     _mark(database, "live")
+    incoming = measured("bench.restore:our_restore", job | {"keep": True})["result"]["side"]
+    _mark(database.named(incoming), "copy")
     windows, rollbacks, mixtures = [], [], 0
     for _ in range(SWAPS):
-        side_name = measured("bench.restore:our_restore", job | {"keep": True})["result"]["side"]
-        _mark(database.named(side_name), "copy")
         clients = Clients(database)
         with clients:
-            swap = job | {"state": "swapped", "incoming": side_name}
+            swap = job | {"state": "swapped", "incoming": incoming}
             measured("bench.restore:our_swap", swap)
         windows.append(clients.window())
         mixtures += len(clients.seen - {("live", "live"), ("copy", "copy")})
         back = job | {"state": "rolled_back", "incoming": None}
-        rollbacks.append(measured("bench.restore:our_swap", back)["result"])
+        undone = measured("bench.restore:our_swap", back)["result"]
+        rollbacks.append(undone["seconds"])
+        incoming = undone["former"]  # the copy again, by the name that the rollback gave it
     return max(windows), mixtures, max(rollbacks)
 
 

@@ -77,7 +77,9 @@ options:
     description: Folder of the backup sets.
     type: path
   evidence_root:
-    description: Folder of the evidence ledger.
+    description:
+      - Folder of the evidence ledger. While the gate runs, C(.gate.progress) in it says how many
+        checks are done.
     type: path
   workers:
     description: Probes that run at the same time. One that hangs makes room for another.
@@ -163,12 +165,14 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops import gate, specs, terminal
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes.context import Settings
 
+PROGRESS = ".gate.progress"
 GRAFANA = {
     "url": {"type": "str"},
     "username": {"type": "str"},
@@ -214,7 +218,10 @@ def run(module: AnsibleModule) -> dict:
         deadline_seconds=params["deadline_seconds"],
         secrets=frozenset(module.no_log_values),
     )
-    found = gate.run(params["checklist"], settings, options)
+    # Check mode writes nothing, not even how far it is.
+    shown = params["evidence_root"] and not module.check_mode
+    path = Path(params["evidence_root"]) / PROGRESS if shown else None
+    found = gate.run(params["checklist"], settings, options, progress=path)
     return {"changed": False, "table": terminal.table(found), **found}
 
 

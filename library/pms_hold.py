@@ -62,7 +62,7 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import files, manifest, sets
+from ansible.module_utils.pmsops import manifest, sets
 from ansible.module_utils.pmsops.errors import OpsError
 
 
@@ -76,7 +76,7 @@ def run(module: AnsibleModule) -> dict:
     after = json.dumps({"reason": module.params["reason"]}) + "\n" if held else ""
     if before != after and not module.check_mode:
         if held:
-            files.replace(path, after.encode())
+            sets.write_note(path, after)
         else:
             path.unlink()
     return {"changed": before != after, "held": held, "diff": {"before": before, "after": after}}

@@ -29,7 +29,8 @@ options:
   kind:
     description: What happened. Without it nothing is added.
     type: str
-    choices: [gate, backup, restore, swap, rollback, drill, incident, waiver, signoff]
+    choices:
+      [gate, backup, restore, swap, rollback, drill, incident, waiver, signoff, attestation]
   record:
     description: What is to be remembered of it. Never a secret.
     type: dict

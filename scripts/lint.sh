@@ -17,7 +17,7 @@ step() {
     fi
 }
 
-shell_scripts() { git ls-files -co --exclude-standard '*.sh' .ci/run; }
+shell_scripts() { git ls-files -co --exclude-standard '*.sh' .ci/run scripts/pms-ops; }
 
 step "ruff check" ruff check --quiet
 step "ruff format" ruff format --check --quiet

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Restores a backup set of the PMS database, asking for a typed confirmation first: stops the
-# services, restores with pg_restore beside the live database, verifies, swaps, starts the services.
+# Restores a backup set of the PMS database, asking for a typed confirmation first: restores with
+# pg_restore beside the live database, verifies the copy, stops the services, swaps, starts them.
 #
 # Usage: scripts/restore.sh FILE [options of ansible-playbook]
 #   FILE  a set's folder, its dump, or a .pgdump file of pg_dump -Fc
@@ -9,29 +9,30 @@
 # Works from any directory, and ends with the playbook's exit status.
 set -euo pipefail
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; }
+refuse() {
+  echo "restore.sh: $1" >&2
+  exit "${2:-2}"
+}
+
 case ${1:-} in
   -h | --help) usage; exit 0 ;;
   "") usage >&2; exit 2 ;;
-  --rollback) request=(-e rollback=true) ;;
+  --rollback) wanted=(rollback true) ;;
+  -*) refuse "$1 is not for here: a set is never restored over the live database (see --help)" ;;
   *)
-    if [[ ! -e $1 ]]; then
-      echo "restore.sh: $1 does not exist" >&2
-      exit 2
-    fi
-    request=(-e "file=$(readlink -f "$1")")
+    [[ -e $1 ]] || refuse "$1 does not exist"
+    wanted=(file "$(readlink -f "$1")")
     ;;
 esac
 shift
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
-if [[ ! -x .venv/bin/ansible-playbook ]]; then
-  echo "restore.sh: .venv is missing; 'make setup' makes it" >&2
-  exit 3
-fi
-.venv/bin/ansible-playbook dr_restore.yml "${request[@]}" --check "$@"
+[[ -x .venv/bin/ansible-playbook ]] || refuse ".venv is missing; 'make setup' makes it" 3
+
+# As JSON, since a name or a path may hold blanks and quotes.
+as_json() { .venv/bin/python -c 'import json, sys; print(json.dumps(dict(zip(sys.argv[1::2], sys.argv[2::2]))))' "$@"; }
+
+.venv/bin/ansible-playbook dr_restore.yml --extra-vars "$(as_json "${wanted[@]}")" --check "$@"
 echo
 echo "That is the plan. To go on, type the name of the database, then Enter:"
-if ! read -r name; then
-  echo "restore.sh: nothing was typed; nothing was changed" >&2
-  exit 1
-fi
-exec .venv/bin/ansible-playbook dr_restore.yml "${request[@]}" -e "confirm=$name" "$@"
+read -r name || refuse "nothing was typed; nothing was changed" 1
+exec .venv/bin/ansible-playbook dr_restore.yml --extra-vars "$(as_json "${wanted[@]}" confirm "$name")" "$@"

@@ -1,8 +1,27 @@
 #!/usr/bin/env bash
 # Run the linters, then every test; the last line is pytest's. Arguments go to pytest.
 # Exits non-zero if any part failed; a part that failed does not keep the others from running.
+#
+# The report is tested in Debian's chromium: it is installed where it is missing and root may do
+# that. Without it those tests fail, unless PMS_TEST_WITHOUT_BROWSER=1 leaves them out on purpose.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+has_browser() { command -v chromium || command -v chromium-browser; } >/dev/null
+
+get_browser() {
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
+    echo 'test: installing chromium with apt-get, for the tests of the report'
+    {
+        apt-get update -qq -o Acquire::Retries=3
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 chromium
+    } >.cache/chromium.log 2>&1
+}
+
+if [[ -z ${PMS_TEST_WITHOUT_BROWSER:-} ]] && ! has_browser; then
+    get_browser || echo 'test: no chromium, so the tests of the report will fail' >&2
+fi
 
 started=$SECONDS
 lint=0

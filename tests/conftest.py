@@ -9,5 +9,5 @@ from pathlib import Path
 import ansible.module_utils
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT / "library"))
+sys.path[:0] = [str(PROJECT), str(PROJECT / "library")]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))

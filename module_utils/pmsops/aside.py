@@ -34,6 +34,7 @@ from ansible.module_utils.pmsops import (
     scratch,
     sets,
     side,
+    signing,
     toc,
 )
 from ansible.module_utils.pmsops.database import Database, fetch_value
@@ -41,6 +42,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.progress import Progress
 
 LOCK = "restore.lock"
+PROGRESS = "restore.progress"
 PROVED = "signature, every file, every object and every row"
 PROVED_NAIVE = (
     "the archive is whole and every table has as many rows as it holds; without a manifest nothing"
@@ -69,7 +71,7 @@ class Request:
     @property
     def progress_file(self) -> Path:
         """Where a running restore says how far it is."""
-        return self.root / sets.STATE / "restore.progress"
+        return self.root / sets.STATE / PROGRESS
 
     def chosen(self) -> sets.BackupSet:
         """Return the set that is meant: the one named, else the newest."""
@@ -110,6 +112,8 @@ def same(database: Database, request: Request) -> dict[str, Any] | None:
     chosen = request.chosen()
     if chosen.manifest is None:
         return None
+    # Nothing of a manifest is taken at its word before its signature is.
+    signing.check(chosen.manifest, request.keys, trust=request.trust)
     try:
         if not proof.same(database, chosen.manifest):
             return None
@@ -268,6 +272,7 @@ class Run:
             self.side = waiting
         else:
             self.begin(journal)
+            self.progress.expect(expected_seconds(self.request.root, self.chosen))
         copy = self.database.named(self.side)
         try:
             if not waiting:
@@ -341,7 +346,9 @@ class Run:
                 "Take a dump of a whole database, made by pg_dump -Fc without -t or -n.",
                 code="restore.partial-dump",
             )
-        side.create(self.database, copy.name, described, beside.mark_text(self._mark("restoring")))
+        with self.progress.phase("create"):
+            mark = beside.mark_text(self._mark("restoring"))
+            side.create(self.database, copy.name, described, mark)
         encrypted = bool(self.document.get("dump", {}).get("encrypted"))
         memory = self.chosen.dump.stat().st_size if encrypted else 0
         with scratch.folder(self.request.root, memory_bytes=memory) as folder:
@@ -358,7 +365,6 @@ class Run:
                 scratch=folder,
                 jobs=self.request.jobs,
                 extensions=self.server.extensions,
-                expected_bytes=self.wanted.size_bytes or 0,
                 warnings=self.warnings,
             )
             work(one)

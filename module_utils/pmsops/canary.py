@@ -20,6 +20,9 @@ CREATE TABLE IF NOT EXISTS pms_ops.canary (
     id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
     token text NOT NULL,
     written_at timestamptz NOT NULL DEFAULT now());
+-- The owner of the database, who backs it up by other means too, must be able to read all of it.
+GRANT USAGE ON SCHEMA pms_ops TO PUBLIC;
+GRANT SELECT ON pms_ops.canary TO PUBLIC;
 COMMENT ON SCHEMA pms_ops IS 'Written by pms-ops before each backup; a drill looks for it.';
 """
 _WRITE = """

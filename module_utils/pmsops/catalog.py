@@ -306,6 +306,8 @@ def _jobs(cursor: Any) -> dict[str, dict[str, Any]]:
                        'application', application_name, 'owner', owner::text,
                        'procedure', proc_schema || '.' || proc_name, 'scheduled', scheduled,
                        'every', schedule_interval::text, 'config', config,
+                       'max_runtime', max_runtime::text, 'max_retries', max_retries,
+                       'retry_period', retry_period::text,
                        'hypertable', hypertable_schema || '.' || hypertable_name)
               FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY 1""",
         )

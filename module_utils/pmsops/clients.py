@@ -122,8 +122,17 @@ class SidecarClient(Client):
         )
 
     def poll(self) -> int | None:  # noqa: D102
+        import docker.errors
+
         if self._status is None:
-            self._container.reload()
+            try:
+                self._container.reload()
+            except docker.errors.NotFound as exc:
+                raise OpsError(
+                    f"The container of {self.tool} was removed while it ran.",
+                    "Find out who removes containers (docker events), then run again.",
+                    code="clients.engine",
+                ) from exc
             state = self._container.attrs["State"]
             if state["Status"] in ("exited", "dead"):
                 self._status = state["ExitCode"]
@@ -212,7 +221,7 @@ class ClientTools(ABC):
             "PGAPPNAME": "pms-ops",
             "PGCONNECT_TIMEOUT": "10",
             "PGOPTIONS": " ".join(
-                f"-c {name}={value}"
+                f"-c {name}={_escaped(value)}"
                 for name, value in (
                     {"statement_timeout": "0", "lock_timeout": "0"} | (settings or {})
                 ).items()
@@ -397,6 +406,11 @@ def remove_dead_sidecars() -> list[str]:
             SidecarClient("sidecar", container).stop()
             removed.append(container.name)
     return removed
+
+
+def _escaped(value: str) -> str:
+    """Return a setting as PGOPTIONS takes it: a blank ends one unless it is escaped."""
+    return re.sub(r"([\\\s])", r"\\\1", value)
 
 
 def _major(tool: str, output: str) -> int:

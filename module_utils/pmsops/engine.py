@@ -33,6 +33,11 @@ GRACE_SECONDS = 0.25
 # A worker busy for longer than this counts as stuck, and another may start beside it.
 STUCK_SECONDS = 0.75
 MOST_WORKERS_FACTOR = 5
+# A remedy speaks of the wrong answer, and there was none.
+OVERDUE = (
+    "no answer within {:g} s; it was ended. Look first at what the host and this service are busy"
+    " with: what the check asks for may be right"
+)
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -246,7 +251,7 @@ class Engine:
                 outcome = self._receive(worker)
             elif elapsed > job.timeout + GRACE_SECONDS:
                 self._kill(worker)
-                outcome = Outcome("fail", f"no answer within {job.timeout:g} s; it was ended")
+                outcome = Outcome("fail", OVERDUE.format(job.timeout))
             else:
                 continue
             worker.job = None

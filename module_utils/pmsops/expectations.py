@@ -73,6 +73,16 @@ class Clock:
         self._days = days
         return days[before]
 
+    def due(self, hour: int, minute: int) -> date:
+        """Return the newest B3 business day on which this time of day, in UTC, has passed."""
+        from ansible.module_utils.pmsops import b3
+
+        at = self.now.astimezone(UTC)
+        day = at.date()
+        if (at.hour, at.minute) >= (hour, minute) and b3.is_business_day(day):
+            return day
+        return b3.previous_business_day(day)
+
     def month(self, before: int) -> date:
         """Return the first day of the month that lies *before* months back."""
         months = self.today.year * 12 + self.today.month - 1 - before

@@ -37,9 +37,12 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    """Write *path* so that a reader finds the old content or the new one, never a part."""
-    temporary = _written_aside(path, content, mode)
+def replace(path: Path, content: bytes, *, mode: int = 0o600, aside: Path | None = None) -> None:
+    """Write *path* so that a reader finds the old content or the new one, never a part.
+
+    A kill may leave the file that it is written to first: *aside* gives that one a known name.
+    """
+    temporary = _written_aside(path, content, mode, aside)
     try:
         temporary.replace(path)
     except BaseException:
@@ -61,8 +64,13 @@ def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     return True
 
 
-def _written_aside(path: Path, content: bytes, mode: int) -> Path:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _written_aside(path: Path, content: bytes, mode: int, aside: Path | None = None) -> Path:
+    if aside:
+        aside.unlink(missing_ok=True)
+        name = str(aside)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    else:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         os.fchmod(descriptor, mode)
         with os.fdopen(descriptor, "wb") as stream:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops import attestations, engine
@@ -14,6 +16,7 @@ from ansible.module_utils.pmsops.checklist import Check, Checklist, load
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.expectations import Clock
 from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.progress import Progress
 from ansible.module_utils.pmsops.variables import Variables
 
 STATUSES = ("pass", "fail", "unknown", "waived", "attested")
@@ -41,9 +44,12 @@ def run(
     settings: Settings,
     options: Options,
     *,
-    report: Callable[[str, engine.Outcome], None] = lambda name, outcome: None,
+    progress: Path | None = None,
 ) -> dict[str, Any]:
     """Check everything and return the results with their verdict.
+
+    *progress* is a file that says meanwhile how many checks are done; without its folder there is
+    none.
 
     :raises OpsError: gate.checklist, gate.attestations, gate.section or gate.check; then nothing
         was checked.
@@ -66,20 +72,43 @@ def run(
     }
     jobs = [_job(check) for check in checklist.checks if check.probe != "attest"]
     started = time.monotonic()
-    runner = engine.Engine(
-        settings,
-        variables,
-        workers=options.workers,
-        deadline_seconds=options.deadline_seconds,
-        report=report,
-    )
-    outcomes = runner.run(jobs, known)
+    with _counting(progress, {job.id for job in jobs}) as report:
+        runner = engine.Engine(
+            settings,
+            variables,
+            workers=options.workers,
+            deadline_seconds=options.deadline_seconds,
+            report=report,
+        )
+        outcomes = runner.run(jobs, known)
     seconds = time.monotonic() - started
     results = [_result(check, outcomes[check.id], statements) for check in checklist.checks]
     token = runner.shared.get("shared.token")
     hidden = settings.secrets() | set(options.secrets) | ({token} if token else set())
     partial = bool(options.sections or options.checks)
     return scrub(_summary(checklist, results, settings.now, seconds, partial), hidden)
+
+
+@contextmanager
+def _counting(path: Path | None, jobs: set[str]) -> Iterator[Callable[[str, engine.Outcome], None]]:
+    """Give what the engine reports each outcome to; it keeps the progress file."""
+    if path is None or not path.parent.is_dir():
+        yield lambda _name, _outcome: None
+        return
+    shown, done, wrong = Progress(path), 0, 0
+
+    def report(name: str, outcome: engine.Outcome) -> None:
+        nonlocal done, wrong
+        if name in jobs:
+            done += 1
+            wrong += outcome.status not in GOOD
+            shown.update(done, note=f"{wrong} not right" if wrong else "")
+
+    try:
+        with shown.phase("checks", total=len(jobs), unit="done"):
+            yield report
+    finally:
+        shown.close()
 
 
 def _summary(

@@ -29,7 +29,7 @@ NAME = "ledger.jsonl"
 HEAD = "ledger.head"
 KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
-    *("drill", "incident", "waiver", "signoff"),
+    *("drill", "incident", "waiver", "signoff", "attestation"),
 )
 GENESIS = "0" * 64
 FIELDS = {"seq", "at", "kind", "previous", "record"}

@@ -8,18 +8,25 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.errors import OpsError
 
+RETRY_SECONDS = 0.05
+
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number."""
+    """A process that cannot be mistaken for a later one with the same number.
+
+    *host* names the machine and, on it, the processes that are seen there: a container that has
+    the machine's network has its name too, and numbers of its own.
+    """
 
     host: str
     pid: int
@@ -48,9 +55,14 @@ class ProcessId:
 
 def this_process() -> ProcessId:
     """Return the identity of the process that asks."""
-    pid = os.getpid()
+    return process(os.getpid())
+
+
+def process(pid: int) -> ProcessId:
+    """Return the identity of a process of this host."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ProcessId(socket.gethostname(), pid, _started_ticks(pid) or 0, boot)
+    seen = Path("/proc/self/ns/pid").stat().st_ino
+    return ProcessId(f"{socket.gethostname()}/{seen}", pid, _started_ticks(pid) or 0, boot)
 
 
 def _started_ticks(pid: int) -> int | None:
@@ -94,6 +106,25 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def awaited(path: Path, purpose: str, *, seconds: float) -> Iterator[None]:
+    """Hold the lock file *path* as ``exclusive`` does, and wait up to *seconds* for it.
+
+    :raises OpsError: lock.held where another process holds it all the time.
+    """
+    last = time.monotonic() + seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive(path, purpose))
+                break
+            except OpsError:
+                if time.monotonic() >= last:
+                    raise
+                time.sleep(RETRY_SECONDS)
+        yield
 
 
 def _held(path: Path, purpose: str) -> OpsError:

@@ -82,10 +82,10 @@ def backup_gauges(
     ]  # fmt: skip
 
 
-def write(folder: Path, gauges: Iterable[Gauge]) -> Path:
+def write(folder: Path, gauges: Iterable[Gauge], name: str = NAME) -> Path:
     """Write the file so that a collector reads the old one or the new one; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / NAME
+    path = folder / name
     files.replace(path, render(gauges).encode(), mode=0o644)
     return path
 

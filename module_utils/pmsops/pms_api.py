@@ -75,6 +75,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "attribution": Operation(
         "GET", ("/api/v1/pms/attribution", "/api/v1/pms/performance/attribution")
     ),
+    "pnl_summary": Operation("GET", ("/api/v1/pms/pnl/summary",)),
     "book": Operation("GET", ("/api/v1/pms/book",)),
     "pipeline_trigger": Operation("POST", ("/api/v1/pms/pipeline/trigger",)),
     "test_alert": Operation("POST", ("/api/v1/monitoring/test-alert",)),
@@ -172,6 +173,21 @@ class PmsApi:
         self._session.trust_env = False
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._dialect: Dialect | None = None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any] | None) -> PmsApi:
+        """Return a session with the PMS that a module's option ``api`` describes.
+
+        :raises OpsError: pms.no_url.
+        """
+        options = options or {}
+        if not options.get("url"):
+            raise OpsError(
+                "There is no PMS to talk to: pms_api_url is empty.",
+                "Set pms_api_url to the base URL of the PMS.",
+                code="pms.no_url",
+            )
+        return cls(options["url"], options.get("username"), options.get("password"))
 
     @property
     def dialect(self) -> Dialect:

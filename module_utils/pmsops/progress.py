@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ class Progress:
         self._started = now()
         self._written = -INTERVAL_SECONDS
         self._state: dict[str, Any] = {}
+        self._expected: float | None = None
+        self._lock = threading.Lock()  # several threads say how far they are
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -45,10 +48,15 @@ class Progress:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + self._now() - began, 3)
 
+    def expect(self, seconds: float | None) -> None:
+        """Say how long the whole run takes, from its beginning on, where that is known."""
+        self._expected = seconds
+
     def update(self, done: int, *, note: str = "") -> None:
         """Say how much of the phase is done."""
-        self._state |= {"done": done, "note": note}
-        self._write()
+        with self._lock:
+            self._state |= {"done": done, "note": note}
+            self._write()
 
     def close(self) -> None:
         """Remove the file: nothing runs any more."""
@@ -61,6 +69,7 @@ class Progress:
         self._written = self._now()
         state = {name: value for name, value in self._state.items() if name != "began"}
         state["elapsed_seconds"] = round(self._now() - self._started, 1)
+        state["expected_seconds"] = self._expected
         state["phase_seconds"] = round(self._now() - self._state["began"], 1)
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(state) + "\n")
@@ -76,13 +85,18 @@ def describe(state: dict[str, Any]) -> str:
             rate = done / max(state["phase_seconds"], 0.1)
             parts.append(f"{size(done)}" + (f" of about {size(total)}" if total else ""))
             parts.append(f"{size(rate)}/s")
-            if total > done:
+            if total > done and not state.get("expected_seconds"):
                 parts.append(f"about {(total - done) / max(rate, 1):.0f} s left")
     elif total:
         parts.append(f"{done} of {total} {state['unit']}")
     if state.get("note"):
         parts.append(state["note"])
-    parts.append(f"{state['elapsed_seconds']:.0f} s so far")
+    elapsed, expected = state["elapsed_seconds"], state.get("expected_seconds") or 0
+    parts.append(f"{elapsed:.0f} s so far")
+    if expected > elapsed:
+        parts.append(f"about {expected - elapsed:.0f} s left until all is done")
+    elif expected:
+        parts.append(f"more than the {expected:.0f} s that it was expected to take")
     return ", ".join(parts)
 
 

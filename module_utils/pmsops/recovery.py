@@ -8,12 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import beside, clients, scratch, sets, side
+from ansible.module_utils.pmsops import (
+    beside,
+    clients,
+    restore_journal,
+    scratch,
+    sets,
+    side,
+)
 from ansible.module_utils.pmsops.database import Database, fetch_all, quote_ident, superuser_role
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.swap import Swap
 
 ENDED_SECONDS = 15
+# What a run was just writing: how far it is, and its journal, each before it got its name.
+LEFT = ("restore.progress", "restore.*.tmp", f".{restore_journal.NAME}.*")
 
 
 @dataclass
@@ -37,7 +46,9 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> Found:
     result = Found()
     live, journal = swap.live, swap.journal
     result.said += [f"{path} was removed." for path in scratch.clean(root)]
-    (sets.state_folder(root) / "restore.progress").unlink(missing_ok=True)
+    for name in LEFT:
+        for path in sets.state_folder(root).glob(name):
+            path.unlink(missing_ok=True)
     if live.access == "container":
         clients.remove_dead_sidecars()
     found = beside.present(live)

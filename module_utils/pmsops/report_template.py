@@ -56,15 +56,18 @@ BODY = """
 {{ record.system.name }}{% endif %}</p>
 <h1>{{ "GO" if record.verdict == "go" else "NO-GO" }}</h1>
 {% if record.verdict == "go" %}
-<p>{{ good }} of {{ record.results | length }} checks are as they have to be, \
+<p>{% if not record.partial %}Nothing that was checked stands against going live: {% endif %}\
+{{ good }} of {{ record.results | length }} checks are as they have to be, \
 and no blocker is open.</p>
 {% else %}
-<p>{{ record.blocking | length }} blocker{{ "s are" if record.blocking | length != 1 else " is" }} \
+<p><strong>Do not go live.</strong> \
+{{ record.blocking | length }} blocker{{ "s are" if record.blocking | length != 1 else " is" }} \
 open{% if first | length < record.blocking | length %}, {{ first | length }} \
 cause{{ "s" if first | length != 1 }} behind them{% endif %}. \
 {{ good }} of {{ record.results | length }} checks are as they have to be.</p>
 {% endif %}
-{% if record.partial %}<p><strong>Only some sections were checked.</strong></p>{% endif %}
+{% if record.partial %}<p><strong>Only some sections were checked, so nobody can go live by this \
+run.</strong></p>{% endif %}
 <p class="what">{{ record.started_at | local }} · {{ record.host }} · run {{ record.run }}</p>
 </div>
 </header>
@@ -76,13 +79,26 @@ cause{{ "s" if first | length != 1 }} behind them{% endif %}. \
 {% for result in first %}
 <li>
 <h3><a href="#{{ result.id }}">{{ result.title }}</a></h3>
-<p>{{ result.finding | code }}</p>
+<p><span class="tag bad">{{ "Not known" if result.status == "unknown" else "Not so" }}</span> \
+{{ result.finding | code }}</p>
 <p class="todo">{{ result.remedy | code }}</p>
 <p class="small where">{{ result.owner }}{% if result.holds_up %} · {{ result.holds_up }} more \
 check{{ "s wait" if result.holds_up != 1 else " waits" }} for it{% endif %}</p>
 </li>
 {% endfor %}
 </ol>
+</section>
+{% endif %}
+{% if record.verdict == "go" %}
+<section aria-labelledby="next">
+<h2 id="next">What to do next</h2>
+{% if record.partial %}
+<p>Run the whole checklist: <code>ansible-playbook golive.yml</code>.</p>
+{% else %}
+<p>Read what is below, then let portfolio manager, administrator and risk officer sign this run, \
+each with role and name: <code>ansible-playbook playbooks/signoff.yml -e run={{ record.run }} \
+-e 'role="risk officer"' -e 'name="…"'</code>.</p>
+{% endif %}
 </section>
 {% endif %}
 {% set red = waived | selectattr("severity", "equalto", "blocker") | list %}

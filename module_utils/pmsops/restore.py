@@ -37,6 +37,15 @@ SESSION = {
 }
 TIMESCALEDB = "timescaledb"
 SHOWN_ERRORS = 12
+SIZE = "SELECT pg_database_size(%s)"
+# What post-data makes: the indexes that no extension brought.
+INDEXES = """
+SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                    AND d.objid = c.oid AND d.deptype = 'e')
+"""
 _ENTRY = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$")
 _ERROR = re.compile(r"^pg_restore: (?:error|fatal): (.*)$")
 
@@ -54,7 +63,6 @@ class Restore:
     jobs: int = 2
     # name -> {version, schema, owner of that schema}: those to create before the dump does.
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    expected_bytes: int = 0
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -67,16 +75,15 @@ class Restore:
         :raises OpsError: restore.failed with every line that pg_restore said, restore.restoring.
         """
         catalogue = self.prepare()
-        with self.progress.phase("data", total=self.expected_bytes):
+        with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
             self.section(
                 "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
             )
-        with self.progress.phase("post-data"):
-            schemas = self._schemas()
-            self.section("post-data", self.contents.without(schemas), jobs=self.jobs)
+        with self.progress.phase("post-data", total=self.contents.indexes, unit="indexes"):
+            entries = self.contents.without(self._schemas())
+            self.section("post-data", entries, jobs=self.jobs, watch=self._indexes)
         self.end_restoring()
-        with self.progress.phase("analyze"):
-            self.analyze()
+        self.analyze()
 
     def prepare(self) -> set[tuple[str, str]]:
         """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.
@@ -204,9 +211,15 @@ class Restore:
                 self.progress.update(watch())
 
     def _size(self) -> int:
+        return self._watched(self.target.maintenance_name, SIZE, (self.target.name,))
+
+    def _indexes(self) -> int:
+        return self._watched(self.target.name, INDEXES, ())
+
+    def _watched(self, database: str, sql: str, parameters: tuple[str, ...]) -> int:
         try:
-            with self.target.session(name=self.target.maintenance_name, read_only=True) as cursor:
-                return fetch_value(cursor, "SELECT pg_database_size(%s)", (self.target.name,)) or 0
+            with self.target.session(name=database, read_only=True) as cursor:
+                return fetch_value(cursor, sql, parameters) or 0
         except (OpsError, psycopg2.Error):
             return 0  # how far it is, is not worth a failure
 
@@ -218,7 +231,7 @@ class Restore:
         """
         queue: SimpleQueue[str] = SimpleQueue()
         with self.target.session(read_only=True) as cursor:
-            for (name,) in fetch_all(
+            names = fetch_all(
                 cursor,
                 """SELECT format('%I.%I', n.nspname, c.relname)
                      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -226,8 +239,9 @@ class Restore:
                       AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
                       AND n.nspname <> 'information_schema'
                     ORDER BY pg_relation_size(c.oid) DESC""",
-            ):
-                queue.put(name)
+            )
+        for (name,) in names:
+            queue.put(name)
 
         def work(_number: int) -> None:
             with side.as_superuser(self.target, self.superuser) as run:
@@ -239,8 +253,12 @@ class Restore:
                         run(f"ANALYZE {queue.get_nowait()}")
                     except Empty:
                         return
+                    self.progress.update(len(names) - queue.qsize())
 
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+        with (
+            self.progress.phase("analyze", total=len(names), unit="tables"),
+            ThreadPoolExecutor(max_workers=self.jobs) as pool,
+        ):
             list(pool.map(work, range(self.jobs)))
 
 

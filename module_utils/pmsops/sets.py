@@ -20,7 +20,9 @@ STATE = ".pms-ops"
 VERIFIED = "verified.json"
 HOLD = "hold.json"
 # Written beside the signed files during a set's life; none of them is restored.
-NOTES = frozenset({manifest.NAME, VERIFIED, HOLD})
+# A note is written under another name first, and a kill may leave that.
+NEW = ".new"
+NOTES = frozenset({manifest.NAME, VERIFIED, HOLD, VERIFIED + NEW, HOLD + NEW})
 CUSTOM_MAGIC = b"PGDMP"
 SHOWN = 10
 
@@ -200,7 +202,12 @@ def mark_verified(folder: Path, record: dict[str, Any]) -> None:
         "verified_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
-    files.replace(folder / VERIFIED, text.encode(), mode=0o600)
+    write_note(folder / VERIFIED, text)
+
+
+def write_note(path: Path, text: str) -> None:
+    """Write a note beside a set's files; a run that is killed meanwhile does no harm to the set."""
+    files.replace(path, text.encode(), aside=path.with_name(path.name + NEW))
 
 
 def _ours(folder: Path) -> BackupSet:

@@ -63,3 +63,32 @@ def services() -> dict:
             "app_services": {"type": "list", "elements": "str", "default": []},
         },
     }
+
+
+def notify() -> dict:
+    """Return the argument spec of the options that say where notifications go, and how."""
+    channel = {
+        "name": {"type": "str", "required": True},
+        "type": {"type": "str", "choices": ["email", "slack", "webhook"], "required": True},
+        "url": {"type": "str", "no_log": True},
+        "token": {"type": "str", "no_log": True},
+        "host": {"type": "str"},
+        "port": {"type": "int"},
+        "security": {"type": "str", "choices": ["starttls", "tls", "none"]},
+        "username": {"type": "str"},
+        "password": {"type": "str", "no_log": True},
+        "sender": {"type": "str"},
+        "recipients": {"type": "list", "elements": "str"},
+        "ca_file": {"type": "path"},
+    }
+    return {
+        "channels": {"type": "list", "elements": "dict", "options": channel, "default": []},
+        "system": {"type": "str", "default": "pms-ops"},
+        "details": {"type": "bool", "default": False},
+        "repeat_minutes": {"type": "int", "default": 60},
+        "timeout_seconds": {"type": "int", "default": 10},
+        "attempts": {"type": "int", "default": 3},
+        "deadline_seconds": {"type": "int", "default": 45},
+        "state_dir": {"type": "path", "default": "~/.local/state/pms-ops"},
+        "metrics_dir": {"type": "path"},
+    }

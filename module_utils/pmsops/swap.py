@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.database import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
 from ansible.module_utils.pmsops.restore_journal import Journal
 from ansible.module_utils.pmsops.services import Services
 
@@ -44,7 +45,7 @@ class Swap:
     journal: Journal
     probe: Callable[[], list[str]]
     forget_cache: Callable[[], None]
-    seconds: dict[str, float] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
 
     def run(self, incoming: str, outgoing: str | None, *, kind: str = beside.FORMER) -> list[str]:
         """Swap, probe, and swap back where the probe fails; return what the probe said.
@@ -121,19 +122,17 @@ class Swap:
 
     def _probed(self) -> list[str]:
         self.forget_cache()
-        began = time.monotonic()
-        while (found := self.probe()) and time.monotonic() < began + PROBE_SECONDS:
-            time.sleep(0.5)
-        self.seconds["probe"] = round(time.monotonic() - began, 3)
+        with self.progress.phase("probe"):
+            deadline = time.monotonic() + PROBE_SECONDS
+            while (found := self.probe()) and time.monotonic() < deadline:
+                self.progress.update(0, note=found[0])
+                time.sleep(0.5)
         return found
 
     def _step(self, name: str, work: Callable[[], None]) -> None:
         self.journal.record(name)
-        began = time.monotonic()
-        try:
+        with self.progress.phase(name):
             work()
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 3)
 
     def _start_workers(self) -> None:
         if self.live.name in beside.present(self.live):

@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops import (
 )
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.progress import Progress
 from ansible.module_utils.pmsops.services import Services
 
 SWAPPED, ROLLED_BACK, RECOVERED = "swapped", "rolled_back", "recovered"
@@ -92,12 +93,13 @@ class Operation:
             aside.one_of_this_server(self.database),
         ):
             try:
-                recovered = self._recover(incoming, resume)
+                wanted = _sha256(resume)
+                recovered = self._recover(incoming, wanted)
                 result = self._result() | {
                     "recovered": recovered.said,
                     "waiting": recovered.waiting,
                     "finished": recovered.finished,
-                    "resumed": bool(resume) and recovered.finished == _sha256(resume),
+                    "resumed": wanted is not None and recovered.finished == wanted,
                 }
                 if state == RECOVERED:
                     self.services.running()  # one that cannot be found is said now, not later
@@ -105,6 +107,8 @@ class Operation:
                 return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
                 raise self.database.explained(exc) from exc
+            finally:
+                Progress(self._progress_file).close()
 
     def _swapped(self, state: str, incoming: str | None, result: dict[str, Any]) -> dict[str, Any]:
         found = beside.present(self.database)
@@ -128,7 +132,7 @@ class Operation:
         return (
             {"changed": True, "diff": self._diff(coming, going)}
             | result
-            | {"former": going, "incoming": coming, "phases": one.seconds, "pruned": gone}
+            | {"former": going, "incoming": coming, "phases": one.progress.seconds, "pruned": gone}
         )
 
     def _unproved(
@@ -155,12 +159,12 @@ class Operation:
             code="restore.probe",
         )
 
-    def _recover(self, incoming: str | None, resume: Path | None) -> recovery.Found:
+    def _recover(self, incoming: str | None, wanted: str | None) -> recovery.Found:
         one = self._swap()
         # Our own copy, proved a moment ago and waiting for this very swap, is no leftover.
         if incoming and one.journal.proved and one.journal.state.get("side") == incoming:
             return recovery.Found()
-        return recovery.recover(one, self.root, resume=_sha256(resume))
+        return recovery.recover(one, self.root, resume=wanted)
 
     def _swap(self) -> swap.Swap:
         return swap.Swap(
@@ -169,7 +173,12 @@ class Operation:
             journal=restore_journal.Journal.open(self._state() / restore_journal.NAME),
             probe=lambda: pms_probe.problems(self.database, self.url),
             forget_cache=lambda: pms_probe.forget_cache(self.redis),
+            progress=Progress(self._progress_file),
         )
+
+    @property
+    def _progress_file(self) -> Path:
+        return self._state() / aside.PROGRESS
 
     def _state(self) -> Path:
         return sets.state_folder(self.root)

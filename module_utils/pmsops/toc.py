@@ -16,6 +16,7 @@ _DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA ")
 _EXTENSION_COMMENT = re.compile(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
 _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (.+?) ?$")
 _SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
+_INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
 _DATABASE = re.compile(r"^;\s+dbname: (.*)$")
 _SERVER = re.compile(r"^;\s+Dumped from database version: (\d+)")
 
@@ -32,6 +33,11 @@ class Contents:
     def extensions(self) -> list[str]:
         """Return the names of the extensions that the dump creates."""
         return [match[1] for line in self.lines if (match := _EXTENSION.match(line))]
+
+    @property
+    def indexes(self) -> int:
+        """Return how many indexes the dump makes, those of keys too."""
+        return sum(bool(_INDEX.match(line)) for line in self.lines)
 
     def without(self, schemas: Iterable[str]) -> list[str]:
         """Return all lines but comments on extensions, and the schemas that are there already.

@@ -9,6 +9,7 @@ from typing import Any
 from ansible.module_utils.pmsops.expectations import Clock
 
 _NAME = re.compile(r"\$\{([^}]*)\}")
+_DUE = re.compile(r"due-(\d{2})(\d{2})")
 _COUNTED = re.compile(r"(business_day|month)-(\d{1,3})")
 
 
@@ -49,6 +50,8 @@ class Variables:
             return self.clock.today.isoformat()
         if name == "now":
             return self.clock.now.isoformat()
+        if due := _DUE.fullmatch(name):
+            return self.clock.due(int(due[1]), int(due[2])).isoformat()
         if counted := _COUNTED.fullmatch(name):
             count = int(counted[2])
             by = self.clock.business_day if counted[1] == "business_day" else self.clock.month

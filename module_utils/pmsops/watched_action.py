@@ -7,16 +7,32 @@ reads that file every second; on the control node itself it is simply read.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
 import time
 from pathlib import Path, PurePosixPath
 
-from ansible.module_utils.pmsops.watching import TERMINAL_SECONDS, Watcher
+from ansible.module_utils.pmsops.watching import LOG_SECONDS, TERMINAL_SECONDS, Watcher
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
+
+
+def on_terminal() -> bool:
+    """Tell whether what Ansible says goes to a terminal.
+
+    An action runs in a worker, whose own output leads nowhere: its parent's is what counts.
+    """
+    try:
+        output = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return sys.stdout.isatty()
+    try:
+        return os.isatty(output)
+    finally:
+        os.close(output)
 
 
 class WatchedAction(ActionBase):
@@ -25,16 +41,20 @@ class WatchedAction(ActionBase):
     # The module's option that names a folder, and the progress file below it.
     root_option = "root"
     progress_name: str
+    _supports_async = True
 
     def run(self, tmp=None, task_vars=None):
         """Run the module; show its progress until it has ended."""
         result = super().run(tmp, task_vars)
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
-        if not self._task.check_mode and self._task.args.get(self.root_option):
+        # Nobody waits for a module in the background.
+        background = bool(self._task.async_val)
+        shown = not background and not self._task.check_mode
+        if shown and self._task.args.get(self.root_option):
             watcher.start()
         try:
-            result.update(self._execute_module(task_vars=task_vars))
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=background))
         finally:
             ended.set()
             if watcher.is_alive():
@@ -44,11 +64,14 @@ class WatchedAction(ActionBase):
     def _watch(self, ended: threading.Event) -> None:
         display = Display()
         path = str(PurePosixPath(self._task.args[self.root_option]) / self.progress_name)
+        # Who reads our output line by line, as scripts/pms-ops does, says how often it wants one.
+        wanted = os.environ.get("PMS_OPS_PROGRESS_SECONDS")
         watcher = Watcher(
             lambda: self._read(path),
             lambda text, newline: display.display(text, newline=newline),
-            terminal=sys.stdout.isatty(),
+            terminal=on_terminal() and not wanted,
             now=time.monotonic,
+            log_seconds=float(wanted) if wanted else LOG_SECONDS,
         )
         while not ended.wait(TERMINAL_SECONDS):
             watcher.look()

@@ -17,7 +17,7 @@ class Watcher:
     """Turns readings of a progress file into lines.
 
     A terminal gets one line that is redrawn; a log gets a line when the phase changes, and one
-    every thirty seconds.
+    every *log_seconds*.
     """
 
     def __init__(
@@ -27,26 +27,34 @@ class Watcher:
         *,
         terminal: bool,
         now: Callable[[], float],
+        log_seconds: float = LOG_SECONDS,
     ) -> None:
         self._read = read
         self._show = show
         self._terminal = terminal
         self._now = now
+        self._log_seconds = log_seconds
         self._shown_at = now()
         self._phase: str | None = None
+        self._read_last: tuple[bytes, float] = (b"", now())
         self._drawn = False
 
     def look(self) -> None:
         """Read the file once and show what is worth showing."""
+        content = self._read()
+        if content != self._read_last[0]:
+            self._read_last = (content, self._now())
         try:
-            state = json.loads(self._read())
+            state = json.loads(content)
+            # A phase that cannot say how far it is still shows that time passes.
+            state["elapsed_seconds"] += self._now() - self._read_last[1]
             line = describe(state)
         except (ValueError, KeyError, TypeError):
             return  # no file yet, or none any more
         if self._terminal:
             self._show(f"{ERASE_LINE}  {line}", False)
             self._drawn = True
-        elif state["phase"] != self._phase or self._now() - self._shown_at >= LOG_SECONDS:
+        elif state["phase"] != self._phase or self._now() - self._shown_at >= self._log_seconds:
             self._show(f"  {line}", True)
             self._shown_at = self._now()
         self._phase = state["phase"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options ``database``, ``redis``, ``api`` and ``services``."""
+    """The options ``database``, ``redis``, ``api``, ``services``, and those of notifications."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -114,4 +114,89 @@ options:
         type: list
         elements: str
         default: []
+"""
+
+    NOTIFY = r"""
+options:
+  channels:
+    description: Where messages go. Without any, none is sent.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What it is called in messages and metrics.
+        type: str
+        required: true
+      type:
+        description:
+          - V(email) hands the message to a mail server.
+          - V(slack) posts it to an incoming webhook of Slack, or of what takes the same.
+          - V(webhook) posts it as JSON.
+        type: str
+        choices: [email, slack, webhook]
+        required: true
+      url:
+        description: With V(slack) and V(webhook), the address. It is a secret.
+        type: str
+      token:
+        description: Sent along as a bearer token.
+        type: str
+      host:
+        description: With V(email), the mail server.
+        type: str
+      port:
+        description: The mail server's port; 587 where it is not given.
+        type: int
+      security:
+        description: How the connection to the mail server is secured; V(starttls) without it.
+        type: str
+        choices: [starttls, tls, none]
+      username:
+        description: User of the mail server; without one nobody logs in.
+        type: str
+      password:
+        description: That user's password.
+        type: str
+      sender:
+        description: Address that mails come from.
+        type: str
+      recipients:
+        description: Addresses that mails go to.
+        type: list
+        elements: str
+      ca_file:
+        description: Certificates to trust instead of the system's.
+        type: path
+  system:
+    description: What the system is called in messages.
+    type: str
+    default: pms-ops
+  details:
+    description: Let messages hold what errors said, which may be a price or a name of the book.
+    type: bool
+    default: false
+  repeat_minutes:
+    description: The same failure is told once in so many minutes.
+    type: int
+    default: 60
+  timeout_seconds:
+    description: Seconds that one try may wait for an answer.
+    type: int
+    default: 10
+  attempts:
+    description: How often a channel is tried.
+    type: int
+    default: 3
+  deadline_seconds:
+    description: Seconds for all channels together.
+    type: int
+    default: 45
+  state_dir:
+    description: Folder that remembers what was told and what could not be.
+    type: path
+    default: ~/.local/state/pms-ops
+  metrics_dir:
+    description: Folder of node_exporter's textfile collector. Empty writes no metrics.
+    type: path
 """

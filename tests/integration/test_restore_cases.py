@@ -183,6 +183,22 @@ def naive_dump(database, tmp_path, name="naive"):
 # --- Bare dumps -----------------------------------------------------------------------------------
 
 
+def test_a_bare_dump_is_never_taken_for_done(filled, request_, tmp_path):
+    """It has no manifest to be known by, so no run before can have finished it."""
+    for content in (b"", b"PGDMP and no more"):
+        (tmp_path / "x.pgdump").write_bytes(content)
+        found = operation(filled, request_).run("recovered", None, resume=tmp_path / "x.pgdump")
+        assert found["resumed"] is False
+        refused(filled, replace(request_, file=tmp_path / "x.pgdump"))
+
+
+def test_the_owner_can_still_dump_the_database_by_other_means(server, filled, taken):
+    """The rights to our own table are what a dump by the owner would fail of."""
+    assert server.psql(
+        "SET ROLE macro_user; SELECT count(*) FROM pms_ops.canary", filled.name
+    ) == "1"  # fmt: skip
+
+
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
 def test_a_bare_dump_that_was_cut_off_is_refused(filled, request_, tmp_path, share):
     dump = naive_dump(filled, tmp_path)

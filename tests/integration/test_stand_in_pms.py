@@ -9,6 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -124,9 +125,9 @@ class Api:
         raise TimeoutError(self.container.logs(tail=20).decode())
 
 
-@pytest.fixture(scope="module")
-def start(data: Data) -> Iterator[Callable[..., Api]]:
-    """Start stand-ins over the data; they go when the tests end."""
+@contextmanager
+def stand_ins(data: Data) -> Iterator[Callable[..., Api]]:
+    """Start stand-ins over the data, each by its environment; they go when the tests end."""
     engine = docker.from_env()
     started: list[Any] = []
 
@@ -173,9 +174,18 @@ def start(data: Data) -> Iterator[Callable[..., Api]]:
         made.wait()
         return made
 
-    yield api
-    for container in started:
-        container.remove(force=True, v=True)
+    try:
+        yield api
+    finally:
+        for container in started:
+            container.remove(force=True, v=True)
+
+
+@pytest.fixture(scope="module")
+def start(data: Data) -> Iterator[Callable[..., Api]]:
+    """Start stand-ins over the data; they go when the tests end."""
+    with stand_ins(data) as api:
+        yield api
 
 
 @pytest.fixture(scope="module")

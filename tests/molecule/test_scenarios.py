@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
-MOLECULE = Path(sys.executable).with_name("molecule")
+from tests.molecule.conftest import ENVIRONMENT, MOLECULE, PROJECT
+
 TIMEOUT_SECONDS = 1200
 
 SCENARIOS = sorted(path.parent.name for path in PROJECT.glob("molecule/*/molecule.yml"))
-PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
-# The lab of all dr_* scenarios; each of them leaves it well, so it is started once.
-DISASTERS = "moleculedr"
-ENVIRONMENT = {**os.environ, "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _lab_of_the_disasters():
-    yield
-    done = subprocess.run(
-        [PLAYBOOK, "playbooks/lab_down.yml"],
-        cwd=PROJECT,
-        env={**ENVIRONMENT, "PMS_LAB_INSTANCE": DISASTERS},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    shutil.rmtree(PROJECT / f".lab-{DISASTERS}", ignore_errors=True)
-    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

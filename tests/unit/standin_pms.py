@@ -60,6 +60,7 @@ class StandIn:
         self.marks: list[dict[str, Any]] = []
         self.packs: list[dict[str, Any]] = []
         self.requests: list[str] = []
+        self.stubborn: int | None = None
 
     # --- what the smoke test reads as the database ---------------------------------------------
 
@@ -103,6 +104,9 @@ class StandIn:
         if path == "/api/v1/pms/trades/proposals/generate":
             return 200, self.generate(body)
         if path == "/api/v1/pms/journal/":
+            if "late_journal" in self.faults:
+                self.faults.remove("late_journal")
+                return 200, []
             return 200, [] if "silent_journal" in self.faults else self.journal[::-1]
         if path.startswith("/api/v1/pms/morning-pack/"):
             return self.pack(method, path, body)
@@ -178,6 +182,8 @@ class StandIn:
         row = self.positions[number - 1]
         if not row["is_open"]:
             return 400, {"detail": f"Position {number} is already closed"}
+        if "stuck_leftover" in self.faults and "left" in (row["notes"] or ""):
+            return 500, {"detail": "Internal server error"}
         if "close_fails_once" in self.faults:
             self.faults.remove("close_fails_once")
             return 500, {"detail": "Internal server error"}
@@ -211,10 +217,13 @@ class StandIn:
             }
             self.proposals.append(proposal)
             made.append(dict(proposal))
+        if "stubborn_proposal" in self.faults:
+            self.proposals.append(self.proposals[-1] | {"id": len(self.proposals) + 1})
+            self.stubborn = self.proposals[-1]["id"]
         return made
 
     def approve(self, proposal: dict, body: dict) -> tuple[int, Any]:
-        position = self.open(
+        self.open(
             proposal
             | {
                 "notional_brl": body["execution_notional_brl"],
@@ -222,6 +231,7 @@ class StandIn:
                 "manager_thesis": body["manager_thesis"],
             }
         )
+        position = self.positions[-1]
         proposal |= {
             "status": "APPROVED",
             "position_id": position["id"],
@@ -236,6 +246,11 @@ class StandIn:
 
     def reject(self, proposal: dict, body: dict) -> tuple[int, Any]:
         notes = (body.get("manager_notes") or "").strip()
+        if proposal["id"] == self.stubborn:
+            return 500, {"detail": "Internal server error"}
+        if len(notes) >= 3 and "reject_fails_once" in self.faults:
+            self.faults.remove("reject_fails_once")
+            return 500, {"detail": "Internal server error"}
         if len(notes) < 3 and "notes_optional" not in self.faults:
             return 422, {"detail": [{"loc": ["body", "manager_notes"], "msg": "too short"}]}
         proposal["status"] = "REJECTED"

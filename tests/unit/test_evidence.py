@@ -230,6 +230,30 @@ def test_the_report_begins_with_the_verdict_and_what_to_do_first(tmp_path):
     assert "What to do first" not in go
 
 
+def test_somebody_new_is_told_what_the_verdict_means_and_what_comes_next(tmp_path):
+    """A title says how it should be, so what was found says that it is not."""
+    no_go = page_of(tmp_path)
+    assert "<strong>Do not go live.</strong>" in no_go
+    first = no_go[no_go.index("What to do first") : no_go.index("Blockers that were waived")]
+    assert first.count("Not so</span>") == first.count("<h3>") > 0
+    go = Path(write(tmp_path / "go", run(item("a")))["report"]).read_text()
+    assert "Nothing that was checked stands against going live" in go
+    assert "playbooks/signoff.yml -e run=2026-11-23_1200" in go
+    some = Path(write(tmp_path / "some", run(item("a"), sections=["first"]))["report"]).read_text()
+    assert "nobody can go live by this run" in some
+    assert "Run the whole checklist" in some and "signoff.yml" not in some
+
+
+def test_a_waived_blocker_stands_in_red_with_who_why_and_until_when(tmp_path):
+    text = page_of(tmp_path)
+    red = text[text.index('<div class="notes red">') :]
+    red = red[: red.index("</div>")]
+    assert "Title of waived" in red
+    assert "Ana &lt;script&gt;" in red and "<strong>2026-12-01</strong>" in red
+    assert "Planned &amp; agreed for Thursday" in red
+    assert '<span class="tag bad">waived until 2026-12-01</span>' in text
+
+
 def test_causes_come_before_consequences_and_the_widest_first():
     results = run(
         broken("small"),

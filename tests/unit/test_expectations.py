@@ -203,6 +203,9 @@ def test_variables_keep_their_type_and_the_calendar_is_the_exchange_s():
     }
     assert variables.fill("${today}") == "2026-11-23"
     assert variables.fill("${business_day-1}") == "2026-11-19"
+    assert variables.fill("${due-1145}") == "2026-11-23"
+    assert variables.fill("${due-1215}") == "2026-11-19"
+    assert Variables({}, Clock(NOW - timedelta(days=1))).fill("${due-0900}") == "2026-11-19"
     assert variables.fill("${month-2}") == "2026-09-01"
     assert Variables({}, Clock(NOW - timedelta(days=310))).fill("${month-2}") == "2025-11-01"
     for name in ("nope", "empty", "api.user", "n.x"):

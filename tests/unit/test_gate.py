@@ -7,11 +7,13 @@ from datetime import date
 
 import pms_gate
 import pytest
-from ansible.module_utils.pmsops import attestations, checklist, terminal
+from ansible.module_utils.pmsops import attestations, checklist, gate, terminal
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.progress import describe
 from ansible.module_utils.testing import patch_module_args
 
-from tests.unit.gates import TRUE, broken, document, item, run
+from tests.unit.gates import NOW, TRUE, broken, document, item, run
 
 WHY = "The drill is planned for Thursday"
 WAIVER = {"check": "a", "who": "Ana", "when": "2026-11-20", "until": "2026-12-01", "why": WHY}
@@ -244,3 +246,29 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
     assert "  UNKNOWN  1 check waits for what follows" in wrong
     assert any("root, holds up 1]" in line for line in wrong)
     assert "-> Mend root with `mend`." in " ".join(wrong[-6:])
+
+
+def test_while_it_runs_a_file_says_how_many_checks_are_done(tmp_path, monkeypatch):
+    """The last state before the end: both are done, one is not right; then the file is gone."""
+    monkeypatch.setattr("ansible.module_utils.pmsops.progress.INTERVAL_SECONDS", 0.0)
+    path, states = tmp_path / "progress", []
+    update = gate.Progress.update
+
+    def noted(self, *args, **options):
+        update(self, *args, **options)
+        states.append(describe(json.loads(path.read_text())))
+
+    monkeypatch.setattr(gate.Progress, "update", noted)
+    checks = document(item("a"), broken("b"))
+    gate.run(checks, Settings(now=NOW), gate.Options(workers=1), progress=path)
+    assert [state.rpartition(",")[0] for state in states] == [
+        "checks, 1 of 2 done",
+        "checks, 2 of 2 done, 1 not right",
+    ]
+    assert not path.exists()
+
+
+def test_without_a_folder_for_it_there_is_no_progress_and_no_error(tmp_path):
+    path = tmp_path / "missing" / "progress"
+    found = gate.run(document(item("a")), Settings(now=NOW), gate.Options(), progress=path)
+    assert found["verdict"] == "go"

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.pmsops import locks
@@ -55,6 +56,8 @@ def test_a_killed_holders_lock_is_free(tmp_path):
 def test_a_process_is_told_from_a_later_one_with_its_number():
     here = locks.this_process()
     assert locks.ProcessId.parse(here.text()) == here
+    # In a container with the machine's own name no process of the machine can be seen.
+    assert here.host.endswith(f"/{Path('/proc/self/ns/pid').stat().st_ino}")
     assert here.alive()
     assert not replace(here, started_ticks=here.started_ticks + 1).alive()
     assert not replace(here, boot="another").alive()

@@ -537,13 +537,24 @@ def test_the_newest_set_says_its_age_its_size_and_whether_it_was_proved(tmp_path
     settings = {"backup_root": str(tmp_path), "database": {"name": "macro_trading"}}
     found = ask("backup", {}, **settings)
     assert (found["id"], found["verified"], found["sets"]) == ("2026-11-23_0600", False, 2)
-    assert (found["duration_seconds"], found["same_database"]) == (4.0, True)
+    # Without a database nobody can say whose server it was.
+    assert (found["duration_seconds"], found["same_server"]) == (4.0, None)
     assert found["growth_bytes_per_day"] >= 5000
     assert found["days_of_space"] > 1
     sets.mark_verified(newest, {"rows": 1})
     assert ask("backup", {}, **settings)["verified"] is True
     (newest / "manifest.json").write_text((newest / "manifest.json").read_text() + " ")
     assert ask("backup", {}, **settings)["verified"] is False
+
+
+@pytest.mark.parametrize(("recorded", "same"), [("7391823", True), ("7391824", False)])
+def test_a_set_of_another_server_is_told_from_one_of_this(tmp_path, monkeypatch, recorded, same):
+    newest = backup_set(tmp_path, "2026-11-23_0600")
+    document = json.loads((newest / "manifest.json").read_text())
+    document["server"] = {"system_identifier": recorded}
+    (newest / "manifest.json").write_text(json.dumps(document))
+    monkeypatch.setattr(evidence, "query", lambda *_: {"value": "7391823"})
+    assert ask("backup", {}, backup_root=str(tmp_path))["same_server"] is same
 
 
 def test_no_set_at_all_fails_and_no_folder_given_is_unknown(tmp_path):

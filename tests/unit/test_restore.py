@@ -43,6 +43,15 @@ def test_data_entries_are_told_apart_by_schema():
     assert len(contents.data_not_of(catalogue)) == 5
 
 
+def test_indexes_and_keys_are_counted():
+    keys = """1; 2606 5 CONSTRAINT public t t_pkey owner
+2; 1259 6 INDEX public by_name owner
+3; 2606 7 FK CONSTRAINT public t t_fkey owner
+4; 2606 8 CHECK CONSTRAINT public t positive owner
+"""
+    assert toc.parse(LIST + keys).indexes == 2
+
+
 SAID = """pg_restore: while PROCESSING TOC:
 pg_restore: from TOC entry 281; 1259 17909 TABLE md macro_user
 pg_restore: error: could not execute query: ERROR:  role "macro_user" does not exist

@@ -78,6 +78,23 @@ def test_a_link_in_place_of_a_file_is_refused_even_to_the_same_content(tmp_path,
     assert "a.csv is not a plain file" in str(refusal(tmp_path, folder))
 
 
+def test_a_note_whose_writer_was_killed_does_no_harm_to_the_set(tmp_path, folder, monkeypatch):
+    def killed(*_args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.replace", killed)
+        patched.setattr("pathlib.Path.unlink", lambda *_args, **_options: None)
+        with pytest.raises(KeyboardInterrupt):
+            sets.mark_verified(folder, {"rows": 1})
+    assert (folder / "verified.json.new").exists()
+    assert sets.check(sets.resolve(folder), tmp_path / "keys")["files"] == 2
+    assert sets.verification(folder) is None
+    sets.mark_verified(folder, {"rows": 2})
+    assert sets.verification(folder)["rows"] == 2
+    assert not (folder / "verified.json.new").exists()
+
+
 def test_another_manifest_in_its_place_is_refused(tmp_path, folder):
     other = make_set(tmp_path / "other", tmp_path / "keys", contents={"a.csv": "id\n2\n"})
     (folder / "manifest.json").unlink()

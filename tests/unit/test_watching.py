@@ -44,6 +44,31 @@ def test_a_log_gets_a_line_for_each_phase_and_one_every_thirty_seconds(tmp_path)
     assert shown[-1] == ("  checksums, 0 of 3 files, 60 s so far", True)
 
 
+def test_the_whole_is_told_where_it_is_known_how_long_it_takes(tmp_path):
+    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    progress.expect(60)
+    with progress.phase("data", total=1000):
+        clock.now += 20
+        progress.update(500)
+        watcher.look()
+        assert shown[-1][0].endswith("25 B/s, 20 s so far, about 40 s left until all is done")
+        clock.now += 45
+        progress.update(900)
+        watcher.look()
+        assert shown[-1][0].endswith("65 s so far, more than the 60 s that it was expected to take")
+
+
+def test_a_phase_that_says_nothing_still_shows_that_time_passes(tmp_path):
+    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    with progress.phase("post-data"):
+        for _ in range(3):
+            watcher.look()
+            clock.now += 10
+    assert [text.split(", ")[1] for text, _ in shown] == [
+        "0 s so far", "10 s so far", "20 s so far",
+    ]  # fmt: skip
+
+
 def test_a_terminal_gets_one_line_redrawn_and_wiped(tmp_path):
     clock, shown, progress, watcher = watched(tmp_path, terminal=True)
     with progress.phase("dump", total=1000):

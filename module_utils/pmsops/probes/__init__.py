@@ -58,7 +58,9 @@ KINDS: dict[str, Kind] = {
     ),
     "redis": Kind(("command", "auth"), one_of=(("command",),)),
     "container": Kind(("name", "service", "project", "env"), one_of=(("name", "service"),)),
-    "dagster": Kind(("about", "query", "variables", "job"), one_of=(("about", "query"),)),
+    "dagster": Kind(
+        ("about", "query", "variables", "job", "minutes"), one_of=(("about", "query"),)
+    ),
     "grafana": Kind(("about", "dashboard"), one_of=(("about", "dashboard"),)),
     "file": Kind(("path", "glob", "read"), one_of=(("path", "glob"),)),
     "command": Kind(("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
@@ -68,6 +70,7 @@ KINDS: dict[str, Kind] = {
     "whole": Kind(("about", "tables", "asked"), one_of=(("about",),)),
     "sets": Kind(("about", "keys"), one_of=(("about",),)),
     "journal": Kind(()),
+    "book": Kind(("persists",)),
     "ledger": Kind(("head",)),
     "attest": Kind((), judges_itself=True),
     "smoke": Kind(("step",), one_of=(("step",),), judges_itself=True),
@@ -104,6 +107,8 @@ def function(kind: str) -> Callable[..., Any]:
         from ansible.module_utils.pmsops.probes import newest_set as found
     elif kind == "journal":
         from ansible.module_utils.pmsops.probes import journal as found
+    elif kind == "book":
+        from ansible.module_utils.pmsops.probes import book as found
     elif kind == "smoke":
         from ansible.module_utils.pmsops.probes import smoke as found
     else:

@@ -119,6 +119,9 @@ class Context:
             self._opened[key] = redis.Redis(
                 host=settings["host"],
                 port=settings.get("port") or 6379,
+                # By name: a server without a password refuses the short form of AUTH, and the
+                # check that it has one could never be asked.
+                username="default" if auth and settings.get("password") else None,
                 password=settings.get("password") if auth else None,
                 socket_timeout=deadline.left(),
                 socket_connect_timeout=deadline.left(),

@@ -33,6 +33,12 @@ STATUS = """query($id: ID!) { runOrError(runId: $id) { __typename
   ... on Run { status } } }"""
 OVER = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 POLL_SECONDS = 0.25
+STUCK_MINUTES = 60
+# A job whose newest run failed longer ago than this has other runs since, or is of no more use.
+TROUBLE_DAYS = 4
+TROUBLE = """{ runsOrError(limit: 200) { __typename
+  ... on PythonError { message }
+  ... on Runs { results { runId jobName status creationTime endTime } } } }"""
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -48,9 +54,13 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         return {"daemons": _daemons(context, deadline)}
     if about == "runs":
         return {"runs": _runs(context, deadline, params.get("job"))}
+    if about == "trouble":
+        return _trouble(context, deadline, float(params.get("minutes") or STUCK_MINUTES))
     if about == "trigger":
         return _trigger(context, deadline, params.get("job"))
-    raise Unanswerable(f"about: {about} is not one of locations, schedules, daemons, runs, trigger")
+    raise Unanswerable(
+        f"about: {about} is not one of locations, schedules, daemons, runs, trouble, trigger"
+    )
 
 
 def _graphql(context: Context, deadline: Deadline, query: str, variables: Any = None) -> Any:
@@ -125,6 +135,40 @@ def _runs(context: Context, deadline: Deadline, job: str | None) -> list[dict[st
         }
         for run in found.get("results", [])
     ]
+
+
+def _trouble(context: Context, deadline: Deadline, minutes: float) -> dict[str, Any]:
+    """Return the jobs whose newest run failed, and the runs that do not come to an end.
+
+    Both also as a text, None where there are none.
+    """
+    now = context.settings.now.timestamp()
+    results = _part(_graphql(context, deadline, TROUBLE), "runsOrError").get("results", [])
+    newest: dict[str, dict[str, Any]] = {}
+    for run in sorted(results, key=lambda each: each["creationTime"], reverse=True):
+        newest.setdefault(run["jobName"], run)
+    since = now - TROUBLE_DAYS * 86400
+    failed = sorted(
+        job
+        for job, run in newest.items()
+        if run["status"] in ("FAILURE", "CANCELED") and run["creationTime"] > since
+    )
+    stuck = [
+        {
+            "id": run["runId"],
+            "job": run["jobName"],
+            "status": run["status"],
+            "since": _stamp(run["creationTime"]),
+        }
+        for run in results
+        if run["status"] not in OVER and run["creationTime"] < now - 60 * minutes
+    ]
+    return {
+        "failed_jobs": failed,
+        "stuck_runs": stuck,
+        "failed": ", ".join(failed) or None,
+        "stuck": ", ".join(f"{each['job']} since {each['since']}" for each in stuck) or None,
+    }
 
 
 def _trigger(context: Context, deadline: Deadline, job: str | None) -> dict[str, Any]:

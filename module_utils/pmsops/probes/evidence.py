@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops import ledger, manifest, sets
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.probes import Deadline, Failed
+from ansible.module_utils.pmsops.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.probes.context import Context
 from ansible.module_utils.pmsops.probes.sql import run as query
 
@@ -38,7 +38,7 @@ def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict
         "size_bytes": totals.get("bytes"),
         "duration_seconds": _seconds(document.get("started_at"), document.get("finished_at")),
         "database": document["database_name"],
-        "same_database": document["database_name"] == context.settings.database.get("name"),
+        "same_server": _of_this_server(document, context, deadline),
         "verified": proof is not None,
         "verified_at": (proof or {}).get("verified_at"),
         "manifest_sha256": _manifest_sha256(folder),
@@ -46,6 +46,17 @@ def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict
         "growth_bytes_per_day": growth,
         "days_of_space": round(free / growth, 1) if growth > 0 else 3650.0,
     }
+
+
+def _of_this_server(document: dict[str, Any], context: Context, deadline: Deadline) -> bool | None:
+    """Tell whether the set was made on the server that runs now, None where nobody can say."""
+    recorded = document.get("server", {}).get("system_identifier")
+    if recorded is None:
+        return None
+    try:
+        return str(recorded) == str(query(context, deadline, SYSTEM)["value"])
+    except (Failed, Unanswerable):
+        return None
 
 
 def _seconds(start: str | None, end: str | None) -> float | None:

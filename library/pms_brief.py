@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_brief
+short_description: Read what a time block of the manager's day needs, on one page
+description:
+  - Makes the readings of a block, adds the results of its checks and what is left for a person, and
+    keeps the brief as Markdown and HTML below C(evidence_root/ops).
+  - Only looks. A reading that cannot be made says so and keeps no other from being made.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api]
+attributes:
+  check_mode:
+    description: Reads the same and keeps no page.
+    support: full
+  diff_mode:
+    description: The brief is in RV(lines).
+    support: none
+  idempotent:
+    description: The system is not changed; a later brief of the same day replaces the page.
+    support: full
+options:
+  block:
+    description:
+      - The block, with C(id), C(title), C(time), its C(readings) and its C(tasks) for a person.
+    type: dict
+    required: true
+  checks:
+    description: Results of the block's checks, as M(pms_gate) returns them.
+    type: list
+    elements: dict
+    default: []
+  backup_root:
+    description: Folder of the backup sets.
+    type: path
+    required: true
+  evidence_root:
+    description: Folder of the evidence.
+    type: path
+    required: true
+  move_limit_pct:
+    description: From how many percent on a move of the market away from a mark is told.
+    type: float
+    default: 2.0
+"""
+
+EXAMPLES = r"""
+- name: Make the brief of 06:00
+  pms_brief:
+    block: {id: premarket, title: Pre-market, time: "06:00", readings: [pack, proposals], tasks: []}
+    database: "{{ pms_database }}"
+    api: "{{ pms_api }}"
+    backup_root: "{{ backup_root }}"
+    evidence_root: "{{ evidence_root }}"
+"""
+
+RETURN = r"""
+verdict:
+  description: Whether something needs attention - C(well) or C(attention).
+  returned: success
+  type: str
+  sample: well
+attention:
+  description: What needs attention.
+  returned: success
+  type: list
+  elements: str
+  sample: ["the newest morning pack is of 2026-11-20, today is 2026-11-23"]
+open_tasks:
+  description: Ids of the tasks that nobody has attested within their period.
+  returned: success
+  type: list
+  elements: str
+  sample: [open.execute]
+lines:
+  description: The brief for a terminal.
+  returned: success
+  type: list
+  elements: str
+  sample: ["06:00 Pre-market", "", "Needs attention", "  nothing"]
+markdown:
+  description: Path of the page; null in check mode.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/ops/2026-11-23_premarket/brief.md
+html:
+  description: Path of the page; null in check mode.
+  returned: success
+  type: str
+  sample: /var/lib/pms-ops/evidence/ops/2026-11-23_premarket/brief.html
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Correct it.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: ops.reading}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.ops import brief as briefs
+from ansible.module_utils.pmsops.ops.reading import Source
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+SPEC = {
+    "block": {"type": "dict", "required": True},
+    "checks": {"type": "list", "elements": "dict", "default": []},
+    "database": specs.database(),
+    "api": specs.api(),
+    "backup_root": {"type": "path", "required": True},
+    "evidence_root": {"type": "path", "required": True},
+    "move_limit_pct": {"type": "float", "default": 2.0},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Make the brief and say what needs attention."""
+    params = module.params
+    now = datetime.now(UTC)
+    api = params["api"] or {}
+    source = Source(
+        Database.from_options(params["database"]),
+        PmsApi(api["url"], api["username"], api["password"]) if api.get("url") else None,
+        now,
+        backup_root=params["backup_root"],
+        evidence_root=params["evidence_root"],
+        move_limit_pct=params["move_limit_pct"],
+    )
+    evidence = Path(params["evidence_root"])
+    block = params["block"]
+    made = briefs.compose(
+        block,
+        briefs.read(block.get("readings", []), source),
+        params["checks"],
+        briefs.open_tasks(block.get("tasks", []), evidence, now),
+        now,
+    )
+    pages = {"markdown": None, "html": None}
+    if not module.check_mode:
+        pages = briefs.keep(made, evidence, now)
+    return {
+        "changed": False,
+        "verdict": made["verdict"],
+        "attention": made["attention"],
+        "open_tasks": [task["id"] for task in made["tasks"] if not task["done_by"]],
+        "lines": briefs.terminal(made),
+    } | pages
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

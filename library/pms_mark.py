@@ -1,0 +1,166 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_mark
+short_description: Correct wrong marks of open positions
+description:
+  - Marks the book with the given prices. All other open tickers keep their marks, since the PMS
+    resets those that it is given no price for. Notes previous and new values and their source in
+    the decision journal.
+  - Each result is calculated anew and compared, to a cent or a billionth of it.
+  - One correction at a time, by a lock below O(evidence_root).
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api]
+attributes:
+  check_mode:
+    description: Checks the values, reads the book, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows the marks before and after.
+    support: full
+  idempotent:
+    description: Marks that are so already are left; each marking has one entry in the journal.
+    support: full
+options:
+  evidence_root:
+    description: Folder of the evidence; what is asked of the PMS is written there first.
+    type: path
+    required: true
+  prices:
+    description: The right price of each ticker whose mark is wrong.
+    type: raw
+  fx_rate:
+    description: BRL for one USD. The rate of the last marking, where it is not given.
+    type: raw
+  source:
+    description: Where the prices come from, for the journal.
+    type: raw
+  price_percent:
+    description:
+      - From how many percent off the newest close on a price needs O(force); off the present mark,
+        where there is no close.
+    type: float
+    default: 20.0
+  force:
+    description: Take prices that are not plausible. One of 0 or below is never taken.
+    type: bool
+    default: false
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Correct the mark of the dollar
+  pms_mark:
+    database: "{{ pms_database }}"
+    api: "{{ pms_api }}"
+    evidence_root: "{{ evidence_root }}"
+    prices: {USDBRL: 5.46}
+    source: PTAX of today
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were done, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Mark USDBRL at 5.46; 11 other tickers keep their marks"]
+changes:
+  description: Each open position with its mark and its result before and after, in BRL.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{position_id: 17, instrument: USDBRL, before: 54.6, after: 5.46}]
+fx_rate: {description: BRL for one USD that was used., returned: success, type: float, sample: 5.41}
+summary: {description: The correction in words., returned: success, type: str, sample: USDBRL 54.6}
+only_in_memory:
+  description: What the PMS keeps in its memory alone, and would lose in a restart.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+subject:
+  description: The request as it was understood.
+  returned: success
+  type: dict
+  sample: {prices: "USDBRL 5.46", fx_rate: null, day: "2026-11-23"}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Give it.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: mtm.unknown}
+"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import book, incidents, marking, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+SPEC = {
+    "database": specs.database(),
+    "api": specs.api(),
+    "evidence_root": {"type": "path", "required": True},
+    "prices": {"type": "raw"},
+    "fx_rate": {"type": "raw"},
+    "source": {"type": "raw"},
+    "price_percent": {"type": "float", "default": 20.0},
+    "force": {"type": "bool", "default": False},
+    "incident": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Correct the marks, or say what that would take."""
+    params = module.params
+    asked = marking.read(params["prices"], params["fx_rate"], params["source"])
+    limits = marking.Limits(params["price_percent"], params["force"])
+    place = marking.Place(
+        PmsApi.from_options(params["api"]),
+        Database.from_options(params["database"]),
+        Path(params["evidence_root"]),
+        datetime.now(UTC).astimezone(BUSINESS_ZONE).date(),
+    )
+    if module.check_mode:
+        now = marking.plan(asked, place, limits)
+        steps = list(now.steps)
+    else:
+        folder = Path(params["incident"]) if params["incident"] else None
+        now, steps = marking.correct(
+            asked, place, limits, noting=lambda text: incidents.noted(folder, "recover", text)
+        )
+    prices = ", ".join(f"{name} {book.number(price)}" for name, price in now.asked.prices.items())
+    moved = [each for each in now.changes if each.instrument in now.asked.prices]
+    return {
+        "changed": bool(steps),
+        "actions": [marking.words(step, now) for step in steps],
+        "changes": [asdict(each) for each in now.changes],
+        "fx_rate": now.fx_rate,
+        "summary": now.summary(),
+        "only_in_memory": list(now.only_in_memory),
+        "subject": {"prices": prices, "fx_rate": asked.fx_rate, "day": place.today.isoformat()},
+        "diff": {
+            "before": {f"{each.instrument} {each.position_id}": each.before for each in moved},
+            "after": {f"{each.instrument} {each.position_id}": each.after for each in moved},
+        },
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_notify
+short_description: Tell people of a failure, of its end, or how things are
+description:
+  - Sends one message to every channel at the same time, in bounded tries and time.
+  - A message that cannot be delivered is recorded and fails nothing, unless O(required=true).
+  - The same failure of the same source is sent once in O(repeat_minutes). The next message says how
+    many were held back. A recovery is sent only where a failure of its source was open.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.notify]
+attributes:
+  check_mode:
+    description: Says whether a message would be sent, and sends none.
+    support: full
+  diff_mode:
+    description: A message has no state before.
+    support: none
+  idempotent:
+    description: A failure that was told is held back; V(digest) and V(test) are always sent.
+    support: partial
+options:
+  kind:
+    description: What the message is about.
+    type: str
+    choices: [failure, recovery, digest, test]
+    required: true
+  source:
+    description: What failed or is well again, the name of a job say.
+    type: str
+    required: true
+  summary:
+    description: One sentence. It goes out as it is, so it must hold no secret and no price.
+    type: str
+    required: true
+  code:
+    description: Stable name of the error. Another code of the same source is another failure.
+    type: str
+    default: ""
+  facts:
+    description: Names and values for the message, as safe as O(summary).
+    type: dict
+    default: {}
+  text:
+    description: Lines that only go out with O(details=true), what an error said for instance.
+    type: list
+    elements: str
+    default: []
+  required:
+    description: Fail where a channel could not be reached.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Say that the reconciliation stopped
+  pms_notify:
+    channels: "{{ notify_channels }}"
+    kind: failure
+    source: reconciliation
+    code: reconciliation.difference
+    summary: The custodian's positions differ from the book.
+
+- name: Try every channel
+  pms_notify:
+    channels: "{{ notify_channels }}"
+    kind: test
+    source: set-up
+    summary: Nothing happened. Somebody tries the notifications.
+    required: true
+"""
+
+RETURN = r"""
+told: {description: Whether a message was sent., returned: success, type: bool, sample: true}
+suppressed:
+  description: How many of its kind were held back before this one, or with it.
+  returned: success
+  type: int
+  sample: 0
+undelivered:
+  description: Channels that the message did not reach, each with the reason.
+  returned: always
+  type: dict
+  sample: {mail: the server refused the login}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Correct it.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: notify.failed}
+"""
+
+from datetime import UTC, datetime
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import specs
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.notify import Notifier
+from ansible.module_utils.pmsops.notify_text import KINDS, Event
+
+SPEC = {
+    **specs.notify(),
+    "kind": {"type": "str", "choices": list(KINDS), "required": True},
+    "source": {"type": "str", "required": True},
+    "summary": {"type": "str", "required": True},
+    "code": {"type": "str", "default": ""},
+    "facts": {"type": "dict", "default": {}},
+    "text": {"type": "list", "elements": "str", "default": []},
+    "required": {"type": "bool", "default": False},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Send the message and say what became of it."""
+    params = module.params
+    notifier = Notifier.from_options(params, secrets=module.no_log_values)
+    event = Event(
+        kind=params["kind"],
+        source=params["source"],
+        summary=params["summary"],
+        at=datetime.now(UTC),
+        code=params["code"],
+        facts={name: str(value) for name, value in params["facts"].items()},
+        details=tuple(params["text"]),
+    )
+    if module.check_mode:
+        told = notifier.would_tell(event)
+        return {"changed": told, "told": told, "suppressed": 0, "undelivered": {}}
+    outcome = notifier.tell(event)
+    undelivered = {name: problem for name, problem in outcome.problems.items() if problem}
+    if params["required"] and (undelivered or not outcome.problems):
+        reasons = "; ".join(f"{name}: {problem}" for name, problem in undelivered.items())
+        raise OpsError(
+            f"The message did not arrive everywhere: {reasons or 'there is no channel'}.",
+            "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
+            code="notify.undelivered",
+        )
+    return {
+        "changed": outcome.told,
+        "told": outcome.told,
+        "suppressed": outcome.suppressed,
+        "undelivered": undelivered,
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, undelivered={})
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

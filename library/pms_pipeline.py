@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_pipeline
+short_description: Bring Dagster and the work of the day back
+description:
+  - Starts what is stopped, loads code anew, switches schedules on, ends stuck runs and runs failed
+    jobs again, the least intrusive step first.
+  - Where Dagster cannot be brought back, the PMS does the work of the day itself, once; the module
+    then fails with the code V(pipeline.by_hand), since Dagster is still down.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api, pmsops.services]
+attributes:
+  check_mode:
+    description: Says what it would begin with.
+    support: full
+  diff_mode:
+    description: The steps are in RV(actions).
+    support: none
+  idempotent:
+    description: What is well is left; with V(pipeline.data) or V(pipeline.pack) in O(signs) the job
+      runs each time.
+    support: partial
+options:
+  dagster_url:
+    description: Base URL of Dagster.
+    type: str
+    required: true
+  evidence_root:
+    description: Folder of the evidence; what is asked of the PMS is written there first.
+    type: path
+    required: true
+  signs:
+    description: Ids of the signs that were seen.
+    type: list
+    elements: str
+    default: []
+  data_job:
+    description: The job that takes the data in.
+    type: str
+    default: daily_pipeline
+  pack_job:
+    description: The job that makes the morning pack.
+    type: str
+    default: pms_preopen_pipeline
+  job_seconds:
+    description: Seconds that a job may take.
+    type: int
+    default: 180
+  healthy_seconds:
+    description: Seconds that Dagster may take to become healthy.
+    type: int
+    default: 90
+  stuck_minutes:
+    description: A run that has not ended after this many minutes is stuck.
+    type: int
+    default: 60
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Bring the pipeline back
+  pms_pipeline:
+    database: "{{ pms_database }}"
+    api: "{{ pms_api }}"
+    services: "{{ pms_services }}"
+    dagster_url: "{{ pms_dagster_url }}"
+    evidence_root: "{{ evidence_root }}"
+    signs: [pipeline.pack]
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [Switch pms_eod_schedule on, Run pms_preopen_pipeline again]
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Read it.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: pipeline.job}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import incidents, pipeline_care, specs
+from ansible.module_utils.pmsops.dagster_client import Dagster
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.expectations import Clock
+from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.services import Services
+
+SPEC = {
+    "database": specs.database(),
+    "api": specs.api(),
+    "services": specs.services(),
+    "dagster_url": {"type": "str", "required": True},
+    "evidence_root": {"type": "path", "required": True},
+    "signs": {"type": "list", "elements": "str", "default": []},
+    "data_job": {"type": "str", "default": "daily_pipeline"},
+    "pack_job": {"type": "str", "default": "pms_preopen_pipeline"},
+    "job_seconds": {"type": "int", "default": 180},
+    "healthy_seconds": {"type": "int", "default": 90},
+    "stuck_minutes": {"type": "int", "default": 60},
+    "incident": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Bring the pipeline back and say what that took."""
+    params = module.params
+    clock = Clock(datetime.now(UTC))
+    signs = pipeline_care.Signs(
+        frozenset(params["signs"]), pack_day=clock.today, data_day=clock.business_day(1)
+    )
+    place = pipeline_care.Place(
+        dagster=Dagster(params["dagster_url"]),
+        services=Services.from_options(params["services"]),
+        api=PmsApi.from_options(params["api"]),
+        database=Database.from_options(params["database"]),
+        evidence_root=Path(params["evidence_root"]),
+        **{
+            name: params[name]
+            for name in ("data_job", "pack_job", "job_seconds", "healthy_seconds", "stuck_minutes")
+        },
+    )
+    if module.check_mode:
+        actions = pipeline_care.plan(place)
+    else:
+        folder = Path(params["incident"]) if params["incident"] else None
+        actions = pipeline_care.recover(
+            signs, place, noting=lambda text: incidents.noted(folder, "recover", text)
+        )
+    return {"changed": bool(actions), "actions": actions}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_position
+short_description: Put a right position in the place of a wrong one
+description:
+  - Closes the wrong position at its entry price, opens the right one and notes both in the decision
+    journal. Nothing is deleted.
+  - Everything is checked before anything is changed. Reads the book before each step, so a run that
+    was killed is finished by the next one with the same values, and no step is done twice.
+  - One correction at a time, by a lock below O(evidence_root).
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database, pmsops.api]
+attributes:
+  check_mode:
+    description: Checks the values, reads how far the correction came, and changes nothing.
+    support: full
+  diff_mode:
+    description: The steps are in RV(actions).
+    support: none
+  idempotent:
+    description: By a mark in the notes of the right position, made of the values.
+    support: full
+options:
+  evidence_root:
+    description: Folder of the evidence; what is asked of the PMS is written there first.
+    type: path
+    required: true
+  position_id:
+    description: The wrong position's number.
+    type: raw
+  instrument:
+    description: Ticker of the right position.
+    type: raw
+  direction:
+    description: LONG or SHORT.
+    type: raw
+  notional_brl:
+    description: Notional of the right position in BRL.
+    type: raw
+  price:
+    description: Price at which the right position was entered.
+    type: raw
+  asset_class:
+    description: Class of the right position. That of its instrument, where it is not given.
+    type: raw
+  price_percent:
+    description: From how many percent off the newest close on a price needs O(force).
+    type: float
+    default: 20.0
+  most_notional_brl:
+    description: Above which notional a position needs O(force).
+    type: float
+    default: 400000000.0
+  force:
+    description: Take values that are not plausible.
+    type: bool
+    default: false
+  incident:
+    description: Folder of the incident in which each step is written down.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Correct a position that was entered the wrong way round
+  pms_position:
+    database: "{{ pms_database }}"
+    api: "{{ pms_api }}"
+    evidence_root: "{{ evidence_root }}"
+    position_id: 17
+    instrument: USDBRL
+    direction: SHORT
+    notional_brl: 15000000
+    price: 5.41
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were done, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Close position 17, LONG USDBRL 15,000,000 BRL at 5.41, at 5.41"]
+right_id:
+  description: Number of the right position; null before it is opened.
+  returned: success
+  type: int
+  sample: 37
+exit_cost_brl:
+  description: What remains of the wrong position, the cost of its exit.
+  returned: success
+  type: float
+  sample: 3000.0
+summary:
+  description: The correction in words.
+  returned: success
+  type: str
+  sample: Position 17 was wrong and is closed at 5.41.
+only_in_memory:
+  description: What the PMS keeps in its memory alone, and would lose in a restart.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+subject:
+  description: The request as it was understood.
+  returned: success
+  type: dict
+  sample: {position_id: 17, instrument: USDBRL, direction: SHORT, notional_brl: 15000000.0}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Give it.}
+code: {description: Name of the error., returned: failure, type: str, sample: position.unknown}
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import correction, correction_request, incidents, specs
+from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.pms_api import PmsApi
+
+RAW = ("position_id", "instrument", "direction", "notional_brl", "price", "asset_class")
+SPEC = {
+    "database": specs.database(),
+    "api": specs.api(),
+    "evidence_root": {"type": "path", "required": True},
+    **{name: {"type": "raw"} for name in RAW},
+    "price_percent": {"type": "float", "default": 20.0},
+    "most_notional_brl": {"type": "float", "default": 400000000.0},
+    "force": {"type": "bool", "default": False},
+    "incident": {"type": "path"},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Correct the position, or say what that would take."""
+    params = module.params
+    asked = correction_request.read({name: params[name] for name in RAW})
+    limits = correction_request.Limits(
+        params["price_percent"], params["most_notional_brl"], params["force"]
+    )
+    place = correction.Place(
+        PmsApi.from_options(params["api"]),
+        Database.from_options(params["database"]),
+        Path(params["evidence_root"]),
+    )
+    if module.check_mode:
+        now = correction.plan(asked, place, limits)
+        steps = list(now.steps)
+    else:
+        folder = Path(params["incident"]) if params["incident"] else None
+        now, steps = correction.correct(
+            asked, place, limits, noting=lambda text: incidents.noted(folder, "recover", text)
+        )
+    return {
+        "changed": bool(steps),
+        "actions": [correction.words(step, now) for step in steps],
+        "right_id": now.right["id"] if now.right else None,
+        "exit_cost_brl": 0.0 if now.nothing_to_correct else now.exit_cost,
+        "summary": now.summary(),
+        "only_in_memory": list(now.only_in_memory),
+        "subject": now.request.subject(),
+    }
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

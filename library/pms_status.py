@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_status
+short_description: Tell where the toolkit stands on a host
+description:
+  - Reads the folders of backups and evidence, and nothing else. Neither the database nor a service
+    is asked, so it answers on the worst day too.
+author: Operations team (@ops)
+attributes:
+  check_mode:
+    description: The module only looks, so it does the same.
+    support: full
+  diff_mode:
+    description: Nothing changes.
+    support: none
+  idempotent:
+    description: It changes nothing.
+    support: full
+options:
+  backup_root:
+    description: Folder of the backup sets.
+    type: path
+    required: true
+  evidence_root:
+    description: Folder of the evidence.
+    type: path
+    required: true
+  backup_hours:
+    description: Hours after which the newest set is too old.
+    type: float
+    default: 26
+  drill_hours:
+    description: Hours after which the last drill is too old.
+    type: float
+    default: 840
+  gate_hours:
+    description: Hours after which the last gate is too old.
+    type: float
+    default: 192
+  head:
+    description: Hash of a line of the ledger, or its first 12 or more digits, pinned elsewhere.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: See what is due
+  pms_status:
+    backup_root: /srv/pms-ops/backups
+    evidence_root: /srv/pms-ops/evidence
+  register: __status_found
+"""
+
+RETURN = r"""
+status:
+  description: The newest set, drill and gate, open incidents, the ledger, and what is due.
+  returned: success
+  type: dict
+  sample: {sets: 14, incidents: [], due: [{what: no drill was made yet, next: pms-ops drill}]}
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops import status
+
+SPEC = {
+    "backup_root": {"type": "path", "required": True},
+    "evidence_root": {"type": "path", "required": True},
+    "backup_hours": {"type": "float", "default": 26},
+    "drill_hours": {"type": "float", "default": 840},
+    "gate_hours": {"type": "float", "default": 192},
+    "head": {"type": "str"},
+}
+
+
+def main() -> None:
+    """Look, and say what was found."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    params = module.params
+    names = ("backup_hours", "drill_hours", "gate_hours")
+    found = status.collect(
+        Path(params["backup_root"]),
+        Path(params["evidence_root"]),
+        now=datetime.now(UTC),
+        limits=status.Limits(**{name: params[name] for name in names}),
+        head=params["head"],
+    )
+    module.exit_json(changed=False, status=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tells people when a playbook fails, and when it is well again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_OURS = str(_PROJECT / "module_utils")
+if _OURS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_OURS)
+
+DOCUMENTATION = r"""
+name: pms_notify
+type: notification
+short_description: Tell people of failed playbooks
+description:
+  - At the end of a playbook, sends what the variables of role C(notify) say. Where the inventory
+    has no C(notify_channels), nothing is sent.
+  - A host that was unreachable counts as a failure; a failure that was rescued does not.
+  - Within a scheduled job (E(PMS_OPS_JOB)) it sends nothing itself and only notes where the run
+    failed, for the message of the job's unit, which also comes when Ansible itself was killed.
+author: Operations team (@ops)
+requirements:
+  - enabled in ansible.cfg
+"""
+
+NAMES = (
+    "channels",
+    "system",
+    "details",
+    "repeat_minutes",
+    "timeout_seconds",
+    "attempts",
+    "deadline_seconds",
+    "state_dir",
+)
+# Messages of the playbooks that people wait for; the others are run by hand and looked at.
+PLAYBOOKS = ("backup", "drill", "golive", "verify", "dr_*", "ops_*")
+
+
+class CallbackModule(CallbackBase):
+    """Remembers the first failure of a playbook, and tells of it when the playbook has ended."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "pms_notify"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self):
+        """Remember nothing yet."""
+        super().__init__()
+        self._playbook = ""
+        self._play = None
+        self._failures: dict[str, dict[str, Any]] = {}
+
+    def v2_playbook_on_start(self, playbook):
+        """Remember which playbook it is."""
+        self._playbook = Path(playbook._file_name).stem
+
+    def v2_playbook_on_play_start(self, play):
+        """Remember the newest play: its variables say where messages go."""
+        self._play = play
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        """Remember why a host failed."""
+        if not ignore_errors:
+            self._remember(result)
+
+    def v2_runner_on_unreachable(self, result):
+        """Remember that a host could not be reached."""
+        self._remember(result, code="ansible.unreachable")
+
+    def v2_playbook_on_stats(self, stats):
+        """Tell, or leave a note for who will."""
+        if context.CLIARGS.get("check") or self._play is None:
+            return
+        failed = [
+            host
+            for host in sorted(stats.processed)
+            if stats.failures.get(host) or stats.dark.get(host)
+        ]
+        try:
+            self._end(failed)
+        except Exception as exc:  # noqa: BLE001
+            # Whatever it was, the playbook's own result is what counts. Its text may hold a secret.
+            self._display.warning(f"pms_notify: nobody was told ({type(exc).__name__}).")
+
+    def _remember(self, result: Any, code: str = "") -> None:
+        # A later failure of the host replaces one that was rescued.
+        said = result.result
+        path = result.task.get_path() or ""
+        with contextlib.suppress(ValueError):
+            path = str(Path(path).relative_to(_PROJECT))
+        details = [] if said.get("censored") else [str(said.get("msg", "")), said.get("remedy", "")]
+        self._failures[result.host.get_name()] = {
+            "code": str(said.get("code") or code or "ansible.task"),
+            "task": path,
+            "details": [text for text in details if text and isinstance(text, str)],
+        }
+
+    def _end(self, failed: list[str]) -> None:
+        from ansible.module_utils.pmsops import schedule_messages
+        from ansible.module_utils.pmsops.notify import Notifier
+        from ansible.module_utils.pmsops.notify_text import Event
+
+        job = os.environ.get("PMS_OPS_JOB")
+        if job and not failed:
+            return
+        values = self._variables()
+        patterns = values.get("playbooks", PLAYBOOKS)
+        if not job and not any(fnmatch(self._playbook, pattern) for pattern in patterns):
+            return
+        notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
+        failure = self._failure(failed, notifier) if failed else {}
+        if job:
+            self._note(job, failure)
+            return
+        now = datetime.now(UTC)
+        if not failed:
+            event = Event("recovery", self._playbook, "A run of the playbook was good.", now)
+        else:
+            facts = {key: failure[key] for key in ("code", "host", "task") if failure[key]}
+            facts["error"] = facts.pop("code")
+            event = Event(
+                kind="failure",
+                source=self._playbook,
+                summary=f"The playbook failed on {len(failed)} host(s).",
+                at=now,
+                code=failure["code"],
+                facts=facts,
+                details=tuple(failure["details"]),
+            )
+        outcome = notifier.tell(event)
+        for line in schedule_messages.lines(event.kind, event.source, outcome):
+            self._display.display(f"pms_notify: {line}")
+
+    def _failure(self, failed: list[str], notifier: Any) -> dict[str, Any]:
+        found = self._failures.get(failed[0], {"code": "ansible.task", "task": "", "details": []})
+        details = found["details"] if notifier.details else []
+        return found | {
+            "playbook": self._playbook,
+            "host": ", ".join(failed[:5]),
+            "details": [notifier.redacted(text) for text in details],
+        }
+
+    def _note(self, job: str, failure: dict[str, Any]) -> None:
+        from ansible.module_utils.pmsops.schedule import Schedule
+
+        schedule = Schedule.read(Path(os.environ["PMS_OPS_SCHEDULE"]))
+        schedule.explain(job, failure, datetime.now(UTC))
+
+    def _variables(self) -> dict[str, Any]:
+        """Return the variables of the play's first host: the options, and every secret there."""
+        manager = self._play.get_variable_manager()
+        hosts = manager._inventory.get_hosts(self._play.hosts)
+        found = manager.get_vars(play=self._play, host=hosts[0]) if hosts else {}
+        templar = Templar(loader=self._play._loader, variables=found)
+        options = {
+            name: templar.template(found[f"notify_{name}"])
+            for name in NAMES
+            if f"notify_{name}" in found
+        }
+        values = {"options": options, "secrets": self._secrets(templar, found)}
+        if "notify_playbooks" in found:
+            values["playbooks"] = templar.template(found["notify_playbooks"])
+        return values
+
+    @staticmethod
+    def _secrets(templar: Templar, found: dict[str, Any]) -> list[str]:
+        secrets = []
+        for name in found:
+            if name.startswith(("pms_", "vault_")) and name.endswith(("_password", "_token")):
+                with contextlib.suppress(AnsibleError):
+                    secrets.append(str(templar.template(found[name]) or ""))
+        return secrets

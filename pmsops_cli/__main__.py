@@ -1,0 +1,96 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns a command line into an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from pmsops_cli import arguments, completion
+from pmsops_cli.exits import COULD_NOT_RUN, DONE, INTERRUPTED, USAGE, Stop
+
+
+def main(argv: list[str], cwd: Path) -> int:
+    """Run one command; return its exit status."""
+    if argv[:1] == [completion.HIDDEN]:
+        print("\n".join(completion.candidates(argv[1:])))
+        return DONE
+    try:
+        given = arguments.parse(argv)
+    except SystemExit as exc:  # argparse has said what is wrong, or shown its help
+        return DONE if exc.code in (0, None) else USAGE
+    try:
+        return _run(given, cwd)
+    except Stop as exc:
+        _say_stop(exc, given)
+        return exc.status
+    except KeyboardInterrupt:
+        print("pms-ops: interrupted; nothing was run.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(given, cwd: Path) -> int:
+    if given.command == "completion":
+        print(completion.SCRIPTS[given.shell], end="")
+        return DONE
+    if given.command == "init":
+        from pmsops_cli import initialize
+
+        return initialize.command(given, cwd)
+    from pmsops_cli import commands, looking, project
+
+    known: dict[str, Callable[[commands.Session], int]] = {
+        "golive": commands.golive,
+        "backup": commands.simple,
+        "doctor": commands.simple,
+        "prepare": commands.simple,
+        "drill": commands.drill,
+        "verify": commands.verify,
+        "restore": commands.restore,
+        "rollback": commands.rollback,
+        "dr": commands.dr,
+        "ops": commands.ops,
+        "status": looking.status,
+        "report": looking.report,
+        "ledger": looking.ledger,
+    }
+    session = commands.Session(given, cwd)
+    project.enter()
+    return known[given.command](session)
+
+
+def _say_stop(stop: Stop, given) -> None:
+    if given.json:
+        document = {
+            "command": given.command,
+            "exit_code": stop.status,
+            "error": str(stop),
+            "remedy": stop.remedy,
+        }
+        print(json.dumps(document, indent=1, sort_keys=True))
+    print(f"pms-ops: {stop}", file=sys.stderr)
+    if stop.remedy:
+        print(f"  -> {stop.remedy}", file=sys.stderr)
+
+
+def entry() -> None:
+    """Leave with the exit status of the command."""
+    try:
+        status = main(sys.argv[1:], Path.cwd())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read us has gone, head(1) say: nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = COULD_NOT_RUN
+    except Exception:  # noqa: BLE001  a fault of this program is no verdict on the system
+        traceback.print_exc()
+        status = COULD_NOT_RUN
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    entry()

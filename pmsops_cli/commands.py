@@ -1,0 +1,287 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What each command runs: its playbook, with the variables that its arguments mean."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pmsops_cli import confirm, inventory, playbooks, runner, screen, system
+from pmsops_cli.exits import COULD_NOT_RUN, INTERRUPTED, Stop, of_playbook
+from pmsops_cli.project import PROJECT
+
+PLAYBOOKS = {
+    "golive": PROJECT / "golive.yml",
+    "restore": PROJECT / "dr_restore.yml",
+    "rollback": PROJECT / "dr_restore.yml",
+}
+
+
+class Session:
+    """One command: where it was typed, which system it means, and how it says what it found."""
+
+    def __init__(self, arguments: argparse.Namespace, cwd: Path) -> None:
+        self.arguments = arguments
+        self.cwd = cwd
+        self.inventories = inventory.find(arguments.inventory, cwd, os.environ)
+        self.extra = [_absolute_extra(each, cwd) for each in arguments.extra_vars]
+        self.vault_files = [str(_from(each, cwd)) for each in arguments.vault_password_file]
+        self.vault_password = _asked_password() if arguments.ask_vault_pass else None
+        self._systems: list[system.System] | None = None
+
+    @property
+    def systems(self) -> list[system.System]:
+        """Return the hosts that the command is about, read at first use."""
+        if self._systems is None:
+            self._systems = system.read(
+                system.Sources(
+                    inventories=self.inventories,
+                    extra=self.extra,
+                    limit=self.arguments.limit,
+                    vault_files=self.vault_files,
+                    vault_password=self.vault_password,
+                )
+            )
+        return self._systems
+
+    @property
+    def database(self) -> str:
+        """Return the one name that a confirmation has to be.
+
+        :raises Stop: where the hosts have several.
+        """
+        names = sorted({each.database for each in self.systems})
+        if len(names) > 1:
+            raise Stop(
+                f"The hosts have several databases: {', '.join(names)}.",
+                "Choose one host with --limit.",
+            )
+        return names[0]
+
+    def run(
+        self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool | None = None
+    ) -> int:
+        """Run a playbook, say what came of it, and return the exit status."""
+        checking = self.arguments.check if check is None else check
+        status, document, shown = self.quiet_run(name, playbook, variables, check=checking)
+        shown.end(document)
+        return status
+
+    def quiet_run(
+        self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool
+    ) -> tuple[int, dict[str, Any], screen.Screen]:
+        """Run a playbook, and leave it to the caller to say what came of it."""
+        given = self.arguments
+        shown = screen.Screen(name, as_json=given.json, verbose=given.verbose)
+        request = runner.Request(
+            name=name,
+            playbook=playbook,
+            inventories=self.inventories,
+            variables=variables,
+            arguments=[
+                *(["--check"] if check else []),
+                *([f"--limit={given.limit}"] if given.limit else []),
+                *(word for each in self.extra for word in ("-e", each)),
+                *(f"--vault-password-file={each}" for each in self.vault_files),
+                *given.passed,
+            ],
+            vault_password=self.vault_password,
+        )
+        with shown.live():
+            outcome, log = runner.run(request, shown.show)
+        status = of_playbook(outcome.rc, hosts=len(outcome.stats))
+        if outcome.signalled:
+            status = INTERRUPTED
+        elif status == COULD_NOT_RUN and not outcome.errors and not outcome.failed:
+            outcome.errors.append(_why_nothing_ran(outcome.rc, self.inventories))
+        document = screen.document(name, playbook, outcome, log, status=status, check=check)
+        return status, document, shown
+
+
+def golive(session: Session) -> int:
+    """Run the go-live checklist."""
+    given = session.arguments
+    variables: dict[str, Any] = {}
+    if given.sections:
+        variables["golive_sections"] = _words(given.sections)
+    if given.attestations:
+        variables["golive_attestations"] = str(_existing(given.attestations, session.cwd))
+    return session.run("golive", PLAYBOOKS["golive"], variables)
+
+
+def simple(session: Session) -> int:
+    """Run backup, doctor or prepare: a playbook of that name."""
+    given = session.arguments
+    variables = {"remote_state": "absent"} if getattr(given, "remove", False) else {}
+    return session.run(given.command, playbooks.FOLDER / f"{given.command}.yml", variables)
+
+
+def drill(session: Session) -> int:
+    """Restore a set aside and prove it."""
+    return session.run("drill", playbooks.FOLDER / "drill.yml", _file(session))
+
+
+def verify(session: Session) -> int:
+    """Compare the live database with a set."""
+    given = session.arguments
+    variables = _file(session) | {
+        name: True for name in ("strict", "amcheck") if getattr(given, name)
+    }
+    renamed = {name if name == "file" else f"verify_{name}": v for name, v in variables.items()}
+    return session.run("verify", playbooks.FOLDER / "verify.yml", renamed)
+
+
+def restore(session: Session) -> int:
+    """Show the plan, have it confirmed, and restore."""
+    given = session.arguments
+    variables = _file(session)
+    if bool(given.tables) != bool(given.into):
+        raise Stop(
+            "--tables and --into go together.", "Name the tables, and a new schema for them."
+        )
+    if given.tables:
+        # They come beside the live ones: nothing takes their place, so nothing is confirmed.
+        variables |= {"tables": _words(given.tables), "into": given.into}
+        return session.run("restore", PLAYBOOKS["restore"], variables)
+    what = f"This puts {given.file} in the place of the live database {session.database}"
+    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what, plan=True)
+
+
+def rollback(session: Session) -> int:
+    """Show the plan, have it confirmed, and bring the former database back."""
+    variables = {"rollback": True}
+    if session.arguments.to:
+        variables["restore_former"] = session.arguments.to
+    what = f"This puts the former database in the place of the live one, {session.database}"
+    return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what, plan=True)
+
+
+def dr(session: Session) -> int:
+    """Run a scenario, or list them."""
+    given = session.arguments
+    if not given.scenario:
+        return _listing(session, "dr")
+    playbook = playbooks.chosen("dr", given.scenario)
+    name = f"dr_{playbook.name}"
+    if not playbook.confirms:
+        return session.run(name, playbook.path, {})
+    destroys = playbook.fields.get("Destroys", "see its opening comment")
+    what = f"{playbook.path.name} may replace {session.database}. Destroys: {destroys}"
+    return _destroying(session, name, playbook.path, {}, what, plan=False)
+
+
+def ops(session: Session) -> int:
+    """Run a time block, or list them."""
+    if not session.arguments.block:
+        return _listing(session, "ops")
+    playbook = playbooks.chosen("ops", session.arguments.block)
+    return session.run(f"ops_{playbook.name}", playbook.path, {})
+
+
+def _destroying(
+    session: Session,
+    name: str,
+    playbook: Path,
+    variables: dict[str, Any],
+    what: str,
+    *,
+    plan: bool,
+) -> int:
+    """Run what needs a confirmation; at a terminal its plan is shown first."""
+    given = session.arguments
+    if given.check:
+        return session.run(name, playbook, variables)
+    at_terminal = given.confirm is None and sys.stdin.isatty()
+    if at_terminal and plan:
+        status, document, shown = session.quiet_run(name, playbook, variables, check=True)
+        if status or not given.json:
+            shown.end(document)
+        if status:
+            return status
+    typed = confirm.ask(session.database, given.confirm, what=what.rstrip("."))
+    return session.run(name, playbook, variables | {"confirm": typed})
+
+
+def _listing(session: Session, kind: str) -> int:
+    import json
+
+    found = playbooks.listed(kind)
+    if session.arguments.json:
+        plain = [{"name": each.name, "playbook": str(each.path), **each.fields} for each in found]
+        print(json.dumps(plain, indent=1))
+        return 0
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("NAME", "WHEN", "TAKES", "CONFIRM", box=None, header_style="bold")
+    for each in found:
+        table.add_row(
+            each.name, each.when, each.fields.get("Takes", ""), "asks" if each.confirms else ""
+        )
+    if found:
+        Console(highlight=False).print(table)
+        print(f"\nRun one: pms-ops {kind} NAME; add --check for its plan.")
+    else:
+        print(f"There is no playbooks/{kind}_*.yml in this release.")
+    return 0
+
+
+def _file(session: Session) -> dict[str, Any]:
+    """Return the variable that names a set: from the caller's folder, or by its name.
+
+    :raises Stop: where it is on this machine and does not exist.
+    """
+    given = session.arguments.file
+    if not given:
+        return {}
+    path = _from(given, session.cwd)
+    if path.exists():
+        return {"file": str(path.resolve())}
+    if Path(given).is_absolute() and not all(each.local for each in session.systems):
+        return {"file": given}
+    roots = {each.backup_root for each in session.systems}
+    if len(roots) == 1:
+        by_name = roots.pop() / given
+        if by_name.exists() or not all(each.local for each in session.systems):
+            return {"file": str(by_name)}
+    where = ", ".join(str(root) for root in sorted({e.backup_root for e in session.systems}))
+    raise Stop(
+        f"{given} does not exist, seen from {session.cwd}, nor is there such a set in {where}.",
+        "pms-ops status names the newest set.",
+    )
+
+
+def _absolute_extra(given: str, cwd: Path) -> str:
+    return f"@{_existing(given[1:], cwd)}" if given.startswith("@") else given
+
+
+def _from(given: str, cwd: Path) -> Path:
+    return cwd / Path(given).expanduser()
+
+
+def _existing(given: str, cwd: Path) -> Path:
+    path = _from(given, cwd)
+    if not path.is_file():
+        raise Stop(f"{path} is no file.", "Correct the path; it is seen from the current folder.")
+    return path.resolve()
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _asked_password() -> str:
+    import getpass
+
+    if not sys.stdin.isatty():
+        raise Stop("--ask-vault-pass needs a terminal.", "Use --vault-password-file without one.")
+    return getpass.getpass("Vault password: ", stream=sys.stderr)
+
+
+def _why_nothing_ran(rc: int | None, inventories: list[str]) -> str:
+    if rc == 0:
+        return f"No host of {', '.join(inventories)} matched, so nothing was run."
+    return f"ansible-playbook ended with status {rc}; its log says why."

@@ -1,0 +1,217 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Writes an inventory for the system that a Compose file describes."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import secrets
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from pmsops_cli import compose, project, vault
+from pmsops_cli.description import Description, describe
+from pmsops_cli.exits import DONE, Stop
+from pmsops_cli.project import PROJECT
+
+EXAMPLE = PROJECT / "inventory" / "example"
+HOSTS = "hosts.yml"
+VARIABLES = "group_vars/pms/pms.yml"
+SECRETS = "group_vars/pms/vault.yml"
+REMOTE_PYTHON = "/opt/pms-ops/venv/bin/python"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
+_HOST = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<host>[^@:\s]+)(?::(?P<port>\d+))?")
+
+
+def command(given: Namespace, cwd: Path) -> int:
+    """Write inventory/NAME, or show how it differs from what is there."""
+    project.enter()
+    if not _NAME.fullmatch(given.name) or given.name in ("lab", "example"):
+        raise Stop(f"{given.name!r} is no name for an inventory.", "Use letters and digits: prod.")
+    found = _found(given, cwd)
+    own = [cwd / Path(each).expanduser() for each in given.vault_password_file]
+    box = vault.Vault(given.name, own[-1] if own else None)
+    folder = PROJECT / "inventory" / given.name
+    root = cwd / Path(given.root).expanduser() if given.root else Path("/srv/pms-ops") / given.name
+    before = box.read(folder / SECRETS)
+    kept = before.get("vault_pms_db_password")
+    found.secrets["vault_pms_db_password"] = kept or secrets.token_urlsafe(24)
+    found.values |= {"backup_root": str(root / "backups"), "evidence_root": str(root / "evidence")}
+    plain = {HOSTS: _hosts(given), VARIABLES: _variables(found.values)}
+    differences = _differences(folder, plain, before, found.secrets)
+    written: list[str] = []
+    if differences and folder.exists() and not given.force and not given.check:
+        print("\n".join(differences), file=sys.stderr if given.json else sys.stdout)
+        raise Stop(
+            f"Nothing was written. {folder} is there already and differs, as shown.",
+            "Add --force to write over it, or choose another --name.",
+        )
+    if differences and not given.check:
+        written = _write(folder, plain, found, box, plain_secrets=given.plain_secrets)
+    document = {
+        "command": "init",
+        "inventory": str(folder),
+        "roles": found.roles,
+        "values": found.values,
+        "notes": found.notes,
+        "written": written,
+        "differences": differences,
+        "vault_password_file": None if given.plain_secrets else str(box.file),
+    }
+    if not given.json:
+        _say(given, document, found)
+    status = DONE
+    if given.create_role and not given.check:
+        status, document["create_role"] = _create_role(given, cwd, found)
+    if given.json:
+        print(json.dumps(document, indent=1, sort_keys=True))
+    return status
+
+
+def _found(given: Namespace, cwd: Path) -> Description:
+    file = cwd / Path(given.compose_file).expanduser()
+    if not file.is_file():
+        raise Stop(f"There is no Compose file {file}.", "Give its path.")
+    env = cwd / Path(given.env).expanduser() if given.env else None
+    if env and not env.is_file():
+        raise Stop(f"There is no {env}.", "Give the path of the .env that Compose is run with.")
+    wanted = dict(each.partition("=")[::2] for each in given.service)
+    document = compose.read(file.resolve(), env, given.project)
+    roles = compose.roles(document.get("services") or {}, wanted)
+    return describe(document, roles, file.resolve().parent)
+
+
+def _hosts(given: Namespace) -> str:
+    """Return the hosts: this machine, or one that SSH reaches."""
+    lines = [
+        "---",
+        "# Written by pms-ops init; inventory/example says what each line means.",
+        "pms:",
+        "  hosts:",
+        f"    {given.name}:",
+    ]
+    if not given.host:
+        lines += [
+            "      ansible_connection: local",
+            '      ansible_python_interpreter: "{{ ansible_playbook_python }}"',
+        ]
+        return "\n".join(lines) + "\n"
+    match = _HOST.fullmatch(given.host)
+    if match is None:
+        raise Stop(f"{given.host!r} is no USER@HOST.", "For example --host ops@pms.example.net")
+    lines.append(f"      ansible_host: {match['host']}")
+    lines += [f"      ansible_user: {match['user']}"] if match["user"] else []
+    lines += [f"      ansible_port: {match['port']}"] if match["port"] else []
+    lines += [
+        "      # Made by: pms-ops prepare",
+        f"      ansible_python_interpreter: {REMOTE_PYTHON}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _variables(values: dict[str, Any]) -> str:
+    """Return the example with these values: its comments say what each is."""
+    lines = (EXAMPLE / VARIABLES).read_text(encoding="utf-8").splitlines()
+    missing = set(values)
+    for at, line in enumerate(lines):
+        name = line.partition(":")[0]
+        if name in values:
+            # JSON is YAML, on one line and quoted wherever it has to be.
+            lines[at] = f"{name}: {_scalar(values[name])}"
+            missing.discard(name)
+    if missing:
+        raise LookupError(f"{EXAMPLE / VARIABLES} lacks {', '.join(sorted(missing))}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any) -> str:
+    """Return a value as YAML on one line, quoted where it has to be."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_scalar(each) for each in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_scalar(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, int) or re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", str(value)):
+        words = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
+        return str(value) if str(value).lower() not in words else json.dumps(value)
+    return json.dumps(value)
+
+
+def _differences(
+    folder: Path, plain: dict[str, str], before: dict[str, str], after: dict[str, str]
+) -> list[str]:
+    """Return the difference as lines; of secrets only their names."""
+    lines: list[str] = []
+    for name, text in plain.items():
+        path = folder / name
+        old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        lines += difflib.unified_diff(old, text.splitlines(), str(path), str(path), lineterm="")
+    changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+    if changed:
+        lines.append(f"{folder / SECRETS}: other values for {', '.join(changed)}")
+    return lines
+
+
+def _write(
+    folder: Path,
+    plain: dict[str, str],
+    found: Description,
+    box: vault.Vault,
+    *,
+    plain_secrets: bool,
+) -> list[str]:
+    from ansible.module_utils.pmsops import files
+
+    written = []
+    if plain_secrets:
+        secret = vault.plain_text(found.secrets).encode()
+    else:
+        if box.make_password():
+            written.append(str(box.file))
+        secret = box.content(found.secrets)
+    (folder / SECRETS).parent.mkdir(parents=True, exist_ok=True)
+    for name, text in plain.items():
+        files.replace(folder / name, text.encode(), mode=0o644)
+    files.replace(folder / SECRETS, secret, mode=0o600)
+    return [*written, *(str(folder / name) for name in (*plain, SECRETS))]
+
+
+def _say(given: Namespace, document: dict[str, Any], found: Description) -> None:
+    print(f"{given.compose_file}: " + ", ".join(f"{r} is {n}" for r, n in found.roles.items()))
+    for note in found.notes:
+        print(f"  note: {note}")
+    if given.check:
+        print("\n".join(document["differences"]) or "Nothing would change.")
+        return
+    if not document["written"]:
+        print(f"{document['inventory']} says all of it already; nothing was written.")
+    for path in document["written"]:
+        print(f"  wrote {path}")
+    if not given.create_role:
+        print(
+            "The maintenance role has to be in the database. Once, on the database's host:\n"
+            "  pms-ops init ... --create-role     or by hand: docs/database-rights.sql,\n"
+            f"  with owner={found.owner} and vault_pms_db_password as its password"
+        )
+    prepare = f"  pms-ops -i {given.name} prepare\n" if given.host else ""
+    print(f"Next:\n{prepare}  pms-ops -i {given.name} doctor\n  pms-ops -i {given.name} golive")
+    sys.stdout.flush()
+
+
+def _create_role(given: Namespace, cwd: Path, found: Description) -> tuple[int, dict[str, Any]]:
+    """Run docs/database-rights.sql in the database's container; return what came of it."""
+    from pmsops_cli.commands import Session
+
+    given.inventory, given.limit = [str(PROJECT / "inventory" / given.name)], None
+    session = Session(given, cwd)
+    status, document, shown = session.quiet_run(
+        "create-role",
+        project.PROJECT / "playbooks" / "database_role.yml",
+        {"database_owner": found.owner},
+        check=False,
+    )
+    if not given.json:
+        shown.end(document)
+    return status, document

@@ -1,0 +1,135 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a run has come to, gathered from the events that ansible-runner hands over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+# What of a module's result is worth repeating at the end, by the module and the result's key.
+FACTS = {
+    "pms_backup": {"set": "set"},
+    "pms_restore": {"id": "set_id", "verified": "verified"},
+    "pms_swap": {"former": "former_database"},
+    "pms_verify": {"identical": "identical", "count": "differences"},
+    "pms_gate": {"verdict": "verdict", "blocking": "blocking", "counts": "counts"},
+    "pms_evidence": {"report": "report", "run": "run"},
+}
+
+
+@dataclass
+class Outcome:
+    """The events of a run, boiled down; a host's rescued failures are no failures of the run."""
+
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    task: str = ""
+    host: str = ""
+    progress: str = ""
+    changed: list[dict[str, str]] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, dict[str, int]] = field(default_factory=dict)
+    rc: int | None = None
+    signalled: bool = False
+    _failures: list[dict[str, str]] = field(default_factory=list)
+    _errors: list[str] = field(default_factory=list)
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Note what one event says."""
+        kind, data = event.get("event", ""), event.get("event_data") or {}
+        if kind == "playbook_on_task_start":
+            self.task, self.progress = data.get("name", ""), ""
+        elif kind == "runner_on_start":
+            self.host = data.get("host", "")
+        elif kind == "verbose":
+            self._say(event.get("stdout", ""))
+        elif kind == "runner_on_ok":
+            self._ok(data)
+        elif kind in ("runner_on_failed", "runner_on_unreachable"):
+            if not data.get("ignore_errors"):
+                self._failures += failures(data)
+        elif kind == "playbook_on_stats":
+            self.stats = _stats(data)
+
+    @property
+    def failed(self) -> list[dict[str, str]]:
+        """Return what made hosts fail; what was rescued is not among it."""
+        bad = {
+            host
+            for host, counts in self.stats.items()
+            if counts["failures"] or counts["unreachable"]
+        }
+        found = [failure for failure in self._failures if failure["host"] in bad]
+        rescued = sum(self.stats[host].get("rescued", 0) for host in bad)
+        return found[rescued:] or found
+
+    @property
+    def errors(self) -> list[str]:
+        """Return what Ansible itself complained of."""
+        return self._errors
+
+    def _say(self, text: str) -> None:
+        line = text.strip()
+        if line.startswith(("[ERROR]", "ERROR!")):
+            self._errors.append(line.removeprefix("[ERROR]:").removeprefix("ERROR!").strip())
+        elif line and text.startswith("  "):
+            self.progress = line
+
+    def _ok(self, data: dict[str, Any]) -> None:
+        result, action = data.get("res") or {}, data.get("task_action", "")
+        action = action.rpartition(".")[2]
+        self.progress = ""
+        if result.get("changed"):
+            self.changed.append({"host": data.get("host", ""), "task": data.get("task", "")})
+        if action == "debug" and "msg" in result:
+            self.messages += _lines(result["msg"])
+        if action == "pms_status" and "status" in result:
+            self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
+        for key, name in FACTS.get(action, {}).items():
+            if result.get(key) is not None:
+                self.facts[name] = result[key]
+
+
+def failures(data: dict[str, Any]) -> list[dict[str, str]]:
+    """Return what failed in one task's event: itself, or the items of its loop that did."""
+    result = data.get("res") or {}
+    several = [each for each in result.get("results") or [] if each.get("failed")]
+    return [
+        {
+            "host": data.get("host", ""),
+            "task": data.get("task", ""),
+            "what": _text(each),
+            "remedy": str(each.get("remedy") or ""),
+            "code": str(each.get("code") or ""),
+        }
+        for each in several or [result]
+    ]
+
+
+def _text(result: dict[str, Any]) -> str:
+    hidden = "its output is hidden, for a secret may be in it" if "censored" in result else ""
+    text = str(result.get("msg") or hidden or "it gave no message")
+    stderr = str(result.get("stderr") or "").strip()
+    return f"{text} {stderr}" if stderr and stderr not in text else text
+
+
+def _lines(message: Any) -> list[str]:
+    whole = message if isinstance(message, list) else [message]
+    return [line for each in whole for line in str(each).splitlines()]
+
+
+def _stats(data: dict[str, Any]) -> dict[str, dict[str, int]]:
+    names = {
+        "ok": "ok",
+        "changed": "changed",
+        "failures": "failures",
+        "dark": "unreachable",
+        "rescued": "rescued",
+        "skipped": "skipped",
+    }
+    hosts = {host for name in names for host in data.get(name) or {}}
+    return {
+        host: {shown: (data.get(name) or {}).get(host, 0) for name, shown in names.items()}
+        for host in sorted(hosts)
+    }

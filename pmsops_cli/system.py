@@ -1,0 +1,133 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The variables of the managed hosts, as a playbook would see them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pmsops_cli import inventory, project
+from pmsops_cli.exits import COULD_NOT_RUN, Stop
+
+GROUP = "pms"
+NAMES = ("pms_db_name", "backup_root", "evidence_root")
+
+
+@dataclass(frozen=True)
+class System:
+    """A managed host, and what the front door needs to know of it."""
+
+    host: str
+    local: bool
+    database: str
+    backup_root: Path
+    evidence_root: Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the variables come from."""
+
+    inventories: list[str]
+    extra: list[str]
+    limit: str | None = None
+    vault_files: list[str] | None = None
+    vault_password: str | None = None
+
+
+def read(sources: Sources) -> list[System]:
+    """Return the hosts of the group pms.
+
+    :raises Stop: where the inventory cannot be read, has no such host, or a value is missing.
+    """
+    project.enter()
+    # Ansible says its warnings on standard error, where nobody asked for them.
+    os.environ.setdefault("ANSIBLE_INVENTORY_UNPARSED_WARNING", "False")
+    from ansible.errors import AnsibleError
+
+    try:
+        return _read(sources)
+    except AnsibleError as exc:
+        text = " ".join(str(exc).split())
+        raise Stop(
+            f"The inventory {', '.join(sources.inventories)} cannot be read: {text}",
+            "Correct it; with a vault, give --vault-password-file or --ask-vault-pass.",
+            status=COULD_NOT_RUN,
+        ) from exc
+
+
+def _read(sources: Sources) -> list[System]:
+    from ansible import context
+    from ansible.inventory.manager import InventoryManager
+    from ansible.module_utils.common.collections import ImmutableDict
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import init_plugin_loader
+    from ansible.template import Templar
+    from ansible.vars.manager import VariableManager
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it was called before, by an earlier reading
+        init_plugin_loader()
+    context.CLIARGS = ImmutableDict(extra_vars=tuple(sources.extra), tags={}, subset=sources.limit)
+    loader = DataLoader()
+    loader.set_vault_secrets(_secrets(loader, sources))
+    hosts = InventoryManager(loader=loader, sources=sources.inventories)
+    if sources.limit:
+        hosts.subset(sources.limit)
+    found = hosts.list_hosts(GROUP)
+    if not found:
+        raise Stop(
+            f"The inventory {', '.join(sources.inventories)} has no host in group {GROUP}"
+            + (f" within {sources.limit}." if sources.limit else "."),
+            "pms-ops init writes an inventory; inventory/example shows one.",
+            status=COULD_NOT_RUN,
+        )
+    variables = VariableManager(loader=loader, inventory=hosts)
+    role = project.PROJECT / "roles" / "pms"
+    defaults = loader.load_from_file(str(role / "defaults" / "main.yml"))
+    constants = loader.load_from_file(str(role / "vars" / "main.yml"))
+    systems = []
+    for host in found:
+        known = {**defaults, **variables.get_vars(host=host), **constants, "role_path": str(role)}
+        known.setdefault("ansible_playbook_python", str(project.VENV_BIN / "python"))
+        templar = Templar(loader=loader, variables=known)
+        values = {name: str(templar.template(known[name])) for name in NAMES}
+        connection = str(templar.template(known.get("ansible_connection", "ssh")))
+        systems.append(_system(host.name, connection, values))
+    return systems
+
+
+def _system(host: str, connection: str, values: dict[str, str]) -> System:
+    return System(
+        host=host,
+        local=connection in ("local", "ansible.builtin.local"),
+        database=values["pms_db_name"],
+        backup_root=Path(values["backup_root"]),
+        evidence_root=Path(values["evidence_root"]),
+    )
+
+
+def _secrets(loader: Any, sources: Sources) -> list[tuple[str, Any]]:
+    """Return the passwords of the vaults in Ansible's own order and form."""
+    from ansible import constants
+    from ansible.cli import CLI
+    from ansible.parsing.vault import VaultSecret, VaultSecretsContext
+
+    generated = inventory.vault_arguments(sources.inventories, os.environ)
+    ids = [each.removeprefix("--vault-id=") for each in generated]
+    secrets = CLI.setup_vault_secrets(
+        loader,
+        vault_ids=[*constants.DEFAULT_VAULT_IDENTITY_LIST, *ids],
+        vault_password_files=list(sources.vault_files or []),
+        ask_vault_pass=False,
+        auto_prompt=False,
+        initialize_context=False,
+    )
+    if sources.vault_password is not None:
+        secrets.append(("default", VaultSecret(sources.vault_password.encode())))
+    if VaultSecretsContext.current(optional=True) is None:
+        VaultSecretsContext.initialize(VaultSecretsContext(secrets))
+    return secrets

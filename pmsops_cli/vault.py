@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The vault of an inventory that `init` writes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pmsops_cli import inventory
+from pmsops_cli.exits import Stop
+
+MARK = "$ANSIBLE_VAULT"
+PASSWORD_BYTES = 32
+
+
+class Vault:
+    """Encrypts the secrets of one inventory; *file* is the operator's own password file, if any."""
+
+    def __init__(self, name: str, file: Path | None) -> None:
+        self.label = name if file is None else "default"
+        self.file = file or inventory.vault_password_file(name)
+        self._own = file is not None
+
+    def content(self, values: dict[str, str]) -> bytes:
+        """Return the encrypted text of the secrets; the password is made where there is none.
+
+        :raises Stop: where the password cannot be read.
+        """
+        label = None if self._own else self.label
+        plain = plain_text(values)
+        return self._lib().encrypt(plain.encode(), vault_id=label)
+
+    def read(self, path: Path) -> dict[str, str]:
+        """Return the secrets that a file holds, encrypted or not; none where it cannot be read."""
+        import yaml
+        from ansible.errors import AnsibleError
+
+        try:
+            raw = path.read_bytes()
+            if raw.startswith(MARK.encode()):
+                raw = self._lib().decrypt(raw)
+            found = yaml.safe_load(raw)
+        except (OSError, AnsibleError, yaml.YAMLError, Stop):
+            return {}
+        return {str(key): str(value) for key, value in (found or {}).items()}
+
+    def make_password(self) -> bool:
+        """Make the password file, 0600, where it is missing; tell whether it was made."""
+        if self._own or self.file.exists():
+            return False
+        self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
+        return True
+
+    def _lib(self) -> Any:
+        from ansible.parsing.vault import VaultLib, VaultSecret
+
+        try:
+            password = self.file.read_bytes().strip()
+        except OSError as exc:
+            raise Stop(
+                f"{self.file}, the password of the vault, cannot be read: {exc.strerror}.",
+                "Give another by --vault-password-file.",
+            ) from exc
+        if not password:
+            raise Stop(f"{self.file} is empty.", "Write the vault's password into it.")
+        return VaultLib([(self.label, VaultSecret(password))])
+
+
+def plain_text(values: dict[str, str]) -> str:
+    """Return the secrets as YAML."""
+    import yaml
+
+    return "---\n" + yaml.safe_dump(values, sort_keys=True, allow_unicode=True)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the units of the schedule call; the role schedule installs them.
+
+    scheduled.py run JOB       the job, if it is due by B3's calendar; else say so and exit 0
+    scheduled.py end JOB       record how its service ended (ExecStopPost=)
+    scheduled.py notify JOB    tell people what they should know of it (OnFailure=, OnSuccess=)
+    scheduled.py digest        tell people how all jobs are
+    scheduled.py status        the jobs as a table; exit 1 where one is late or failed
+
+The schedule is the file that PMS_OPS_SCHEDULE names, /etc/pms-ops/schedule.json without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT = "/etc/pms-ops/schedule.json"
+
+import ansible.module_utils  # noqa: E402
+
+ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+
+from ansible.module_utils.pmsops import schedule_messages  # noqa: E402
+from ansible.module_utils.pmsops.errors import OpsError  # noqa: E402
+from ansible.module_utils.pmsops.schedule import Schedule, exit_number  # noqa: E402
+
+
+def run(schedule: Schedule, name: str) -> int:
+    """Become the job's command; return only where the job is not due."""
+    now = datetime.now(UTC)
+    job = schedule.job(name)
+    try:
+        if not schedule.is_wanted(name, now):
+            schedule.skip(name, now)
+            print(f"{name}: not due ({job.days}); nothing was run.")
+            return 0
+        schedule.begin(name, now, os.environ["INVOCATION_ID"])
+    except (OpsError, OSError) as exc:
+        # What cannot be recorded is run all the same: its deadline will pass and be noticed.
+        print(f"{name}: the record of the schedule: {exc}", file=sys.stderr)
+    print(f"{name}: {' '.join(job.command)}", flush=True)
+    try:
+        os.execvp(job.command[0], job.command)  # noqa: S606 -- no shell is wanted
+    except OSError as exc:
+        print(f"{name}: {job.command[0]} cannot be run: {exc.strerror}", file=sys.stderr)
+        return 127
+
+
+def end(schedule: Schedule, name: str) -> int:
+    """Record what systemd says of the run."""
+    schedule.end(
+        name,
+        datetime.now(UTC),
+        os.environ["INVOCATION_ID"],
+        result=os.environ.get("SERVICE_RESULT", "unknown"),
+        exit_status=exit_number(os.environ.get("EXIT_STATUS", "255")),
+    )
+    return 0
+
+
+def main() -> int:
+    """Do what the arguments say."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=summary,
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("action", choices=["run", "end", "notify", "digest", "status"])
+    parser.add_argument("job", nargs="?", help="with run, end and notify")
+    arguments = parser.parse_args()
+    of_one_job = arguments.action in ("run", "end", "notify")
+    if of_one_job == (arguments.job is None):
+        parser.error(f"{arguments.action} takes {'the name of a job' if of_one_job else 'no job'}")
+    if arguments.action in ("run", "end") and "INVOCATION_ID" not in os.environ:
+        parser.error(f"{arguments.action} is for systemd; run the playbook itself by hand")
+    path = Path(os.environ.get("PMS_OPS_SCHEDULE", DEFAULT))
+    try:
+        schedule = Schedule.read(path)
+        if arguments.action == "run":
+            return run(schedule, arguments.job)
+        if arguments.action == "end":
+            return end(schedule, arguments.job)
+        if arguments.action == "status":
+            return schedule_messages.show(schedule, datetime.now(UTC), print)
+        notifying = schedule_messages.Notifying.beside(path, schedule)
+        if arguments.action == "notify":
+            notifying.after_run(arguments.job)
+        else:
+            notifying.digest()
+    except OpsError as exc:
+        print(f"{exc} {exc.remedy} [{exc.code}]", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,539 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs that end by SIGKILL, at every step, while clients write to the live database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+from ansible.module_utils.pmsops import (
+    backup,
+    beside,
+    clients,
+    liveness,
+    locks,
+    progress,
+    swapping,
+    verify,
+)
+from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.watching import ERASE_LINE
+
+from .conftest import PROJECT, execute
+from .run_and_die import FileServices
+
+SERVICES = ("api", "worker")
+WRITERS = 2
+# What lies beside the sets when nothing runs: all of it is kept from run to run.
+AT_REST = {"backup.lock", "restore.lock"}
+SCHEMA = """
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+INSERT INTO md (at, value) SELECT t, 1 FROM generate_series(timestamptz '2026-01-01',
+                                                            '2026-02-28', '1 day') t;
+CREATE TABLE debit (id bigint PRIMARY KEY);
+CREATE TABLE credit (id bigint PRIMARY KEY);
+"""
+
+
+class Writers:
+    """Clients that write to whatever is live: each number into two tables, in one transaction."""
+
+    def __init__(self, database):
+        self.database = database
+        # By the OID of a database, which no rename changes: the numbers that it acknowledged.
+        self.acknowledged = defaultdict(set)
+        self._stop = threading.Event()
+        now = time.time_ns() // 1000  # no number comes twice
+        self._threads = [
+            threading.Thread(target=self._write, args=(now + each,)) for each in range(WRITERS)
+        ]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _write(self, number):
+        connection = None
+        while not self._stop.wait(0.01):
+            number += WRITERS
+            try:
+                connection = connection or self.database.connect()
+                with connection, connection.cursor() as cursor:
+                    cursor.execute("INSERT INTO debit VALUES (%s)", (number,))
+                    cursor.execute(
+                        "INSERT INTO credit VALUES (%s) RETURNING (SELECT oid::bigint"
+                        " FROM pg_database WHERE datname = current_database())",
+                        (number,),
+                    )
+                    home = cursor.fetchone()[0]
+                self.acknowledged[home].add(number)
+            except (OpsError, psycopg2.Error):
+                connection = None
+
+
+class Scene:
+    """A database that is written to, a set of it, and runs that can be told where to die."""
+
+    def __init__(self, database, folder):
+        self.database = database
+        self.root, self.keys, self.folder = folder / "backups", folder / "keys", folder / "services"
+        self.folder.mkdir()
+        self.services = FileServices("files", SERVICES, str(self.folder))
+        self.services.start(list(SERVICES))
+        settings = backup.Settings(root=self.root, keys=self.keys)
+        self.set = Path(backup.run(database, settings, progress=progress.Progress())["set"])
+        self.kills = 0
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("run_and_die.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        fields = {name: getattr(database, name) for name in database.__dataclass_fields__}
+        self._say(
+            database=fields, root=str(self.root), keys=str(self.keys), set=str(self.set),
+            services=SERVICES, folder=str(self.folder),
+        )  # fmt: skip
+
+    def _say(self, **said):
+        self.process.stdin.write(json.dumps(said) + "\n")
+        self.process.stdin.flush()
+
+    def run(self, do, **order):
+        """Have a run made; return what it says of itself."""
+        self._say(do=do, **order)
+        said = json.loads(self.process.stdout.readline())
+        self.kills += said["killed"]
+        return said
+
+    def recover(self, resume=None):
+        one = swapping.Operation(self.database, self.services, None, None, self.root)
+        return one.run("recovered", None, resume=resume)
+
+    def beside(self):
+        return [
+            name
+            for name in beside.present(self.database)
+            if name.startswith(f"{self.database.name}__")
+        ]
+
+    def live_oid(self):
+        return beside.present(self.database)[self.database.name].oid
+
+    def one_beside(self):
+        """Return the database that the next swap or rollback puts in place."""
+        (name,) = self.beside()
+        return name
+
+    def check(self, *, beside, waiting=False):
+        """Refuse anything but a whole live database with *beside* and nothing else of ours."""
+        with self.database.session(read_only=True) as cursor:
+            cursor.execute("SELECT count(*) FROM md")
+            assert cursor.fetchone()[0] == 59
+        assert liveness.writable(self.database) == []
+        assert liveness.scheduler_seen(self.database)
+        assert self.services.running() == list(SERVICES)
+        assert self.beside() == beside
+        lying = {path.name for path in (self.root / ".pms-ops").iterdir()}
+        assert lying - AT_REST == ({"restore.json"} if waiting else set())
+        assert self._processes() == []
+
+    def _processes(self):
+        """Return the client tools that still run, once those that are ending have ended."""
+        for _ in range(50):
+            found = [
+                path.parent.name
+                for path in Path("/proc").glob("[0-9]*/cmdline")
+                if self.set_named_in(path)
+            ]
+            if not found:
+                break
+            time.sleep(0.1)
+        return found
+
+    def set_named_in(self, path):
+        try:
+            return str(self.set).encode() in path.read_bytes()
+        except OSError:
+            return False
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(timeout=30)
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def scene_of(server, folder, **reached):
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = replace(server.create(name), **reached)
+    execute(database, "SET ROLE macro_user;" + SCHEMA)
+    made = Scene(database, folder)
+    try:
+        yield made
+    finally:
+        made.close()
+        for each in [name, *made.beside()]:
+            server.drop(each)
+
+
+@pytest.fixture(scope="module")
+def scene(server, host_tools, tmp_path_factory):
+    """The scene, with the host's own tools, which start sooner than containers."""
+    folder = tmp_path_factory.mktemp("kills")
+    with scene_of(server, folder, access="host", bin_dir=str(host_tools)) as made:
+        yield made
+
+
+def wholly_written(writers):
+    """Tell of each database that is still there whether it has all that it acknowledged."""
+    seen = 0
+    for each in beside.present(writers.database).values():
+        if each.oid not in writers.acknowledged:
+            continue
+        with writers.database.named(each.name).session(read_only=True) as cursor:
+            cursor.execute("SELECT array_agg(id) FROM debit")
+            debit = set(cursor.fetchone()[0] or ())
+            cursor.execute("SELECT array_agg(id) FROM credit")
+            assert debit == set(cursor.fetchone()[0] or ())
+        assert debit >= writers.acknowledged[each.oid]
+        seen += len(debit)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def points(scene):
+    """The points that a whole restore passes."""
+    with Writers(scene.database) as writers:
+        said = scene.run("restore")
+    assert said["done"], said
+    scene.check(beside=[scene.one_beside()])
+    assert wholly_written(writers)
+    return said["points"]
+
+
+def killed(scene, do, chosen, **order):
+    """Kill a run at each of the *chosen* points; yield after each, for what has to hold then."""
+    for point in chosen:
+        said = scene.run(do, die_at=point, **order)
+        assert said["killed"] and said["points"][-1] == point, said
+        yield point
+
+
+def written_aside(points, before):
+    """Return the point at which the next file is written, and has not its name yet."""
+    after = points[points.index(before) + 2]
+    assert after.startswith("after _written_aside")
+    return after
+
+
+def test_killed_while_restoring_nothing_is_left_of_the_copy(scene, points):
+    """As each phase begins, and as each tool and the copy itself are there."""
+    chosen = [
+        point
+        for point in points[: points.index("before record proved")]
+        if point.startswith(("phase ", "after start pg_restore", "after create"))
+    ]
+    assert len(chosen) >= 18
+    chosen.append(written_aside(points, "before record aside"))
+    former = scene.beside()
+    with Writers(scene.database) as writers:
+        for _ in killed(scene, "restore", chosen):
+            scene.recover()
+            scene.check(beside=former)
+    assert wholly_written(writers)
+
+
+def test_killed_between_proof_and_renames_the_next_run_goes_on_with_the_copy(server, scene, points):
+    former = scene.one_beside()
+    chosen = [
+        written_aside(points, "before mark_verified"),
+        "before record swap",
+        "after record swap",
+        "api is stopped",
+        "after record rename",
+        "after release",
+    ]
+    with Writers(scene.database) as writers:
+        for _ in killed(scene, "restore", chosen):
+            copy = scene.recover(resume=scene.set)["waiting"]
+            scene.check(beside=[former, copy], waiting=True)
+        said = scene.run("restore")
+        assert said["done"] and "after create" not in said["points"]
+        assert copy not in scene.beside()
+    assert wholly_written(writers)
+    server.drop(former)
+
+
+@pytest.mark.parametrize(("do", "first"), [("swap", 0), ("rollback", 2)])
+def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(scene, points, do, first):
+    """At every fourth point, a rollback at others than a swap."""
+    with Writers(scene.database) as writers:
+        said = scene.run(do, incoming=scene.one_beside())
+        assert said["done"], said
+        chosen = said["points"][first::4]
+        assert len(chosen) >= 10
+        for point in chosen:
+            for _ in killed(scene, do, [point], incoming=scene.one_beside()):
+                scene.recover()
+                scene.check(beside=[scene.one_beside()])
+        assert scene.run(do, incoming=scene.one_beside())["done"]
+    assert wholly_written(writers)
+
+
+def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points):
+    live = scene.live_oid()
+    with Writers(scene.database) as writers:
+        failing = {"url": "http://127.0.0.1:9"}
+        said = scene.run("swap", incoming=scene.one_beside(), **failing)
+        assert "live again" in said["points"][-1]
+        chosen = said["points"][said["points"].index("after record back") : -1 : 4]
+        assert len(chosen) >= 5
+        for point in chosen:
+            for _ in killed(scene, "swap", [point], incoming=scene.one_beside(), **failing):
+                scene.recover()
+                scene.check(beside=[scene.one_beside()])
+                assert scene.live_oid() == live
+    assert wholly_written(writers)
+
+
+def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points):
+    with Writers(scene.database) as writers:
+        scene.run("swap", incoming=scene.one_beside(), die_at="after exchange")
+        chosen = scene.run("recover")["points"][::5]
+        assert len(chosen) >= 4
+        for point in chosen:
+            scene.run("swap", incoming=scene.one_beside(), die_at="after exchange")
+            for _ in killed(scene, "recover", [point]):
+                scene.recover()
+                scene.check(beside=[scene.one_beside()])
+    assert wholly_written(writers)
+
+
+def test_killed_at_some_moment_all_holds_too(scene, points):
+    """At moments that no point names: in the middle of a tool's work or of a statement."""
+    former = scene.beside()
+    with Writers(scene.database) as writers:
+        for number in range(6):
+            scene.run("restore", after=0.15 * number + 0.1 * random.random())
+            scene.recover()
+            if scene.beside() != former:  # it was quicker than the kill
+                scene.run("rollback", incoming=None)
+            scene.check(beside=scene.beside())
+    assert wholly_written(writers)
+
+
+def test_after_all_kills_a_restore_is_what_the_set_says(scene, points):
+    """Fifty kills and more, those of all phases together."""
+    assert scene.run("restore")["done"]
+    assert verify.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
+    assert scene.kills >= 50
+
+
+def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path):
+    with scene_of(server, tmp_path) as scene, Writers(scene.database) as writers:
+        chosen = [f"after start pg_restore{each}" for each in ("", " #3", " #5")]
+        for _ in killed(scene, "restore", chosen):
+            scene.recover()
+            scene.check(beside=[])
+            assert sidecars() == []
+        assert scene.run("restore")["done"]
+        assert wholly_written(writers)
+
+
+def sidecars():
+    """Return the containers of tools whose run is dead."""
+    found = clients.engine().containers.list(
+        all=True, filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+    )
+    owners = [locks.ProcessId.parse(each.labels[clients.SIDECAR_LABEL]) for each in found]
+    return [each for each in owners if not each.alive()]
+
+
+# --- The playbook itself --------------------------------------------------------------------------
+
+
+class Played:
+    """dr_restore.yml, started on a scene."""
+
+    def __init__(self, scene, folder):
+        self.journal = scene.root / ".pms-ops" / "restore.json"
+        self.found = self._state()
+        self.shown = b""
+        database = scene.database
+        inventory = folder / "inventory.json"
+        known = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "backup_root": str(scene.root),
+            "evidence_root": str(folder / "evidence"),
+            "pms_keys_dir": str(scene.keys),
+            "pms_api_url": "",
+            "pms_redis_host": "",
+            "pms_services_manager": "none",
+            **{
+                f"pms_db_{name}": getattr(database, name)
+                for name in ("access", "host", "port", "name", "user", "password", "bin_dir")
+            },
+        }
+        inventory.touch(mode=0o600)
+        inventory.write_text(json.dumps({"pms": {"hosts": {"here": known}}}))
+        # A terminal, as an operator has it.
+        ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [
+                Path(sys.executable).with_name("ansible-playbook"),
+                *(f"--inventory={inventory}", "dr_restore.yml"),
+                *("-e", f"file={scene.set}", "-e", f"confirm={database.name}"),
+            ],
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self.reader = threading.Thread(target=self._read, args=(ours,))
+        self.reader.start()
+
+    def kill(self, *steps, module=True):
+        """End it by SIGKILL once the journal has one of *steps*, its module with it or not."""
+        for _ in range(60_000):
+            now = self._state()
+            if now != self.found and now.get("step") in steps:
+                break
+            assert self.process.poll() is None, self.end()
+            time.sleep(0.002)
+        wanted = [self.process.pid, *(descendants(self.process.pid) if module else [])]
+        for pid in wanted:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self):
+        """Return what it said; it has to have gone well."""
+        status = self.process.wait(timeout=300)
+        self.reader.join(timeout=60)
+        assert status == 0, self.shown.decode()
+        return self.shown.decode()
+
+    def _read(self, terminal):
+        # The kernel says that the last writer is gone by an error.
+        with contextlib.suppress(OSError):
+            while block := os.read(terminal, 1 << 16):
+                self.shown += block
+        os.close(terminal)
+
+    def _state(self):
+        try:
+            return json.loads(self.journal.read_bytes())
+        except (OSError, ValueError):
+            return {}
+
+
+def descendants(pid):
+    """Return the processes that *pid* has started, and those that they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found, left = [], [pid]
+    while left:
+        left += parents.get(left[0], [])
+        found.append(left.pop(0))
+    return found[1:]
+
+
+def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_path):
+    former = scene.beside()
+    with Writers(scene.database) as writers:
+        Played(scene, tmp_path).kill("aside")
+        # The module of a playbook that is gone goes on; the one after it goes on with its copy.
+        Played(scene, tmp_path).kill("aside", module=False)
+        for _ in range(600):
+            with contextlib.suppress(OpsError):
+                copy = scene.recover(resume=scene.set)["waiting"]
+                break
+            time.sleep(0.2)
+        scene.check(beside=sorted([*former, copy]), waiting=True)
+        Played(scene, tmp_path).kill("rename", "open", "workers")
+        said = Played(scene, tmp_path).end()
+        assert "The run before ended in step" in " ".join(said.split())
+        assert ERASE_LINE in said  # what a waiting terminal sees is redrawn
+        assert copy not in scene.beside()
+        scene.check(beside=scene.beside())
+    assert len(scene.beside()) == len(former) + 1
+    assert wholly_written(writers)
+
+
+REFUSED = [
+    ({}, "Name what to restore"),
+    ({"file": "/x", "rollback": True}, "not both"),
+    ({"file": "/x"}, "confirm it with -e confirm=macro_trading, or see the plan"),
+    ({"file": "/x", "confirm": "macro"}, "confirm it with -e confirm=macro_trading (got 'macro')"),
+    ({"rollback": True, "confirm": "postgres"}, "(got 'postgres')"),
+    ({"file": "/x", "tables": ["t"]}, "tables= and into= go together"),
+    *(
+        ({"file": "/x", "confirm": "macro_trading", name: True}, "There is no --clean here")
+        for name in ("clean", "drop", "in_place")
+    ),
+]
+
+
+def test_a_request_that_is_not_complete_and_confirmed_is_refused_before_anything(tmp_path):
+    tasks = [
+        {
+            "block": [
+                {
+                    "ansible.builtin.include_role": {"name": "restore", "tasks_from": "preflight"},
+                    "vars": request,
+                },
+                {"ansible.builtin.set_fact": {"said": "{{ said + ['nothing'] }}"}},
+            ],
+            "rescue": [
+                {"ansible.builtin.set_fact": {"said": "{{ said + [ansible_failed_result.msg] }}"}}
+            ],
+        }
+        for request in [*(each for each, _ in REFUSED), {"file": "/x", "confirm": "macro_trading"}]
+    ]
+    show = {"ansible.builtin.copy": {"dest": f"{tmp_path}/said", "content": "{{ said | to_json }}"}}
+    given = {"said": [], "ansible_python_interpreter": sys.executable}
+    play = {"hosts": "localhost", "gather_facts": False, "vars": given, "tasks": [*tasks, show]}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            *("--inventory=localhost,", "--connection=local", str(tmp_path / "play.yml")),
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    said = json.loads((tmp_path / "said").read_text())
+    assert said[-1] == "nothing"  # what is complete and confirmed goes on
+    for (request, wanted), text in zip(REFUSED, said, strict=False):
+        assert wanted in text, request
+        assert text.startswith("Nothing was changed.")

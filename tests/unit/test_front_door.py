@@ -1,0 +1,311 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pmsops_cli import arguments, completion, confirm, inventory, playbooks, project, runs
+from pmsops_cli.__main__ import main
+from pmsops_cli.exits import COULD_NOT_RUN, DONE, NOT_AS_PROMISED, USAGE, Stop, of_playbook
+from pmsops_cli.outcome import Outcome
+from tests.conftest import PROJECT
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in inventory.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    here = Path.cwd()
+    yield
+    os.chdir(here)
+
+
+def launcher(folder: Path) -> Path:
+    """Copy the launcher into a project of its own, without .venv."""
+    target = folder / "project" / "scripts" / "pms-ops"
+    target.parent.mkdir(parents=True)
+    shutil.copy(PROJECT / "scripts" / "pms-ops", target)
+    return target
+
+
+def test_without_a_virtual_environment_it_says_what_to_do_and_exits_3(tmp_path):
+    done = subprocess.run([launcher(tmp_path), "status"], capture_output=True, text=True)
+    assert done.returncode == COULD_NOT_RUN
+    assert f"make -C {tmp_path}/project setup" in done.stderr
+
+
+def test_the_launcher_finds_its_project_through_a_link_from_another_folder(tmp_path):
+    target = launcher(tmp_path)
+    venv = tmp_path / "project" / ".venv" / "bin"
+    venv.mkdir(parents=True)
+    (venv / "python").write_text('#!/bin/sh\necho "$PYTHONPATH" "$PWD" "$@"\n')
+    (venv / "python").chmod(0o755)
+    link = tmp_path / "bin" / "pms-ops"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    done = subprocess.run([link, "a b"], cwd="/", capture_output=True, text=True)
+    assert done.stdout == f"{tmp_path}/project / -P -m pmsops_cli a b\n"
+
+
+def test_the_inventory_is_the_given_one_then_the_environment_s_then_the_lab(tmp_path):
+    (tmp_path / "mine").mkdir()
+    environment = {"PMS_OPS_INVENTORY": "example", "ANSIBLE_INVENTORY": str(tmp_path)}
+    assert inventory.find(["mine"], tmp_path, environment) == [str(tmp_path / "mine")]
+    assert inventory.find([], tmp_path, environment) == [str(PROJECT / "inventory" / "example")]
+    del environment["PMS_OPS_INVENTORY"]
+    assert inventory.find([], tmp_path, environment) == [str(tmp_path)]
+    assert inventory.find([], tmp_path, {}) == [str(PROJECT / "inventory" / "lab")]
+    assert inventory.find(["a.example,"], tmp_path, {}) == ["a.example,"]
+
+
+def test_an_inventory_that_is_not_there_is_named_with_those_that_are(tmp_path):
+    with pytest.raises(Stop, match="no inventory prud") as caught:
+        inventory.find(["prud"], tmp_path, {})
+    assert "example, lab" in caught.value.remedy
+
+
+def test_the_generated_vault_password_is_used_unless_the_operator_has_one(tmp_path):
+    file = inventory.vault_password_file("prod")
+    assert inventory.vault_arguments(["/x/prod"], {}) == []
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert inventory.vault_arguments(["/x/prod"], {}) == [f"--vault-id=prod@{file}"]
+    assert inventory.vault_arguments(["/x/prod"], {"ANSIBLE_VAULT_PASSWORD_FILE": "mine"}) == []
+
+
+def test_options_count_before_the_command_and_after_it():
+    given = arguments.parse(["-i", "a", "-e", "x=1", "backup", "-e", "y=2", "--check", "--", "-vv"])
+    assert given.inventory == ["a"]
+    assert given.extra_vars == ["x=1", "y=2"]
+    assert given.check and given.passed == ["-vv"]
+    assert arguments.parse(["--json", "status"]).json
+    assert arguments.parse(["status", "--json"]).json
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [[], ["nonsense"], ["restore"], ["golive", "--nonsense"], ["ledger"], ["completion", "csh"],
+     ["--che", "backup"]],
+)  # fmt: skip
+def test_wrong_use_exits_2(argv, capsys):
+    assert main(argv, Path.cwd()) == USAGE
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(arguments.commands()))
+def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsys):
+    assert main([command, "--help"], Path.cwd()) == DONE
+    text = capsys.readouterr().out
+    examples = [line.split("   ")[0] for line in text.splitlines() if line.startswith("  pms-ops")]
+    assert examples
+    for example in examples:
+        words = [word for word in example.split()[1:] if word not in ("|", ">")]
+        arguments.parse([w for w in words if not w.startswith("~")])
+
+
+@pytest.mark.parametrize(
+    ("rc", "hosts", "status"),
+    [
+        (0, 1, DONE),
+        (0, 0, COULD_NOT_RUN),  # no host matched: Ansible calls that a success
+        (2, 1, NOT_AS_PROMISED),
+        (8, 1, NOT_AS_PROMISED),
+        (1, 0, COULD_NOT_RUN),
+        (4, 1, COULD_NOT_RUN),
+        (250, 0, COULD_NOT_RUN),
+        (None, 0, COULD_NOT_RUN),
+    ],
+)
+def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, hosts, status):
+    assert of_playbook(rc, hosts=hosts) == status
+
+
+def test_scenarios_are_found_by_their_files_and_described_by_their_comments(tmp_path):
+    (tmp_path / "dr_restore.yml").write_text("---\n# When:  never\n")
+    (tmp_path / "dr_redis.yml").write_text(
+        "---\n# When:      Redis is gone.\n# Destroys:  nothing that is not\n"
+        "#            elsewhere.\n# Takes:     seconds.\n#\n# -e confirm=<database>\n- hosts: x\n"
+    )
+    (tmp_path / "dr_bad_backup.yml").write_text("- hosts: x\n")
+    found = {each.name: each for each in playbooks.listed("dr", tmp_path)}
+    assert set(found) == {"redis", "bad_backup"}
+    assert found["redis"].when == "Redis is gone."
+    assert found["redis"].fields["Destroys"] == "nothing that is not elsewhere."
+    assert found["redis"].confirms and not found["bad_backup"].confirms
+    assert playbooks.chosen("dr", "bad-backup", tmp_path).name == "bad_backup"
+    with pytest.raises(Stop) as caught:
+        playbooks.chosen("dr", "mars", tmp_path)
+    assert "bad_backup, redis" in caught.value.remedy
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_confirmation_is_typed_at_a_terminal_only(capsys):
+    assert confirm.ask("fund", None, what="x", stream=Terminal("fund\n")) == "fund"
+    assert confirm.ask("fund", "fund", what="x", stream=io.StringIO()) == "fund"
+    for given, stream in (
+        (None, io.StringIO("fund\n")),  # nobody typed it: it came through a pipe
+        (None, Terminal("found\n")),
+        (None, Terminal("")),
+        ("other", Terminal("fund\n")),
+    ):
+        with pytest.raises(Stop, match=r"^Nothing was changed\.") as caught:
+            confirm.ask("fund", given, what="x", stream=stream)
+        assert caught.value.status == USAGE
+
+
+def test_logs_are_private_and_only_the_newest_are_kept():
+    logs = [runs.new_log("backup", datetime(2026, 11, day, tzinfo=UTC)) for day in (1, 2, 2, 3)]
+    assert len({path.name for path in logs}) == 4
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in logs)
+    assert stat.S_IMODE(runs.folder().stat().st_mode) == 0o700
+    for age, path in enumerate(reversed(logs)):
+        os.utime(path, (1000 - age, 1000 - age))
+    assert runs.prune(2) == logs[:2]
+    assert sorted(runs.folder().iterdir()) == sorted(logs[2:])
+
+
+def event(kind: str, **data):
+    return {"event": kind, "event_data": {"host": "lab", "task": "Try", **data}}
+
+
+def stats(**counts):
+    return event("playbook_on_stats", **{name: {"lab": n} for name, n in counts.items()})
+
+
+def test_a_failure_comes_with_its_remedy_and_a_rescued_one_is_none():
+    outcome = Outcome()
+    outcome.take(event("runner_on_failed", res={"msg": "rescued"}))
+    outcome.take(event("runner_on_failed", res={"msg": "no room", "remedy": "Free 2 GB.",
+                                                "code": "disk.full"}))  # fmt: skip
+    outcome.take(stats(ok=3, failures=1, rescued=1))
+    assert [(each["what"], each["remedy"], each["code"]) for each in outcome.failed] == [
+        ("no room", "Free 2 GB.", "disk.full")
+    ]
+    whole = Outcome()
+    whole.take(event("runner_on_failed", res={"msg": "rescued"}))
+    whole.take(stats(ok=3, rescued=1))
+    assert whole.failed == []
+
+
+def test_the_items_of_a_loop_that_failed_are_named():
+    outcome = Outcome()
+    items = [{"msg": "good"}, {"msg": "the port is 0", "failed": True}]
+    outcome.take(event("runner_on_failed", res={"msg": "One or more", "results": items}))
+    outcome.take(stats(failures=1))
+    assert [each["what"] for each in outcome.failed] == ["the port is 0"]
+
+
+def test_facts_and_messages_of_a_run_are_gathered():
+    outcome = Outcome()
+    outcome.take(event("runner_on_ok", task_action="pms_backup",
+                       res={"changed": True, "set": "/b/1"}))  # fmt: skip
+    outcome.take(event("runner_on_ok", task_action="ansible.builtin.debug", res={"msg": ["a\nb"]}))
+    outcome.take({"event": "verbose", "stdout": "  dump, 2 MB, 3 s so far"})
+    assert outcome.facts == {"set": "/b/1"}
+    assert outcome.changed == [{"host": "lab", "task": "Try"}]
+    assert outcome.messages == ["a", "b"]
+    assert outcome.progress == "dump, 2 MB, 3 s so far"
+
+
+def test_completion_names_commands_options_and_scenarios(monkeypatch, tmp_path):
+    assert completion.candidates(["res"]) == ["restore"]
+    assert {"restore", "report", "rollback"} <= set(completion.candidates(["r"]))
+    assert completion.candidates(["restore", "--conf"]) == ["--confirm"]
+    assert completion.candidates(["ledger", ""]) == ["verify"]
+    assert "example" in completion.candidates(["-i", ""])
+    (tmp_path / "dr_redis.yml").write_text("---\n")
+    listed = playbooks.listed
+    monkeypatch.setattr(playbooks, "listed", lambda kind: listed(kind, tmp_path))
+    assert completion.candidates(["dr", "r"]) == ["redis"]
+
+
+def test_bash_completes_by_the_script_that_is_printed(tmp_path):
+    command = PROJECT / "scripts" / "pms-ops"
+    script = f"""
+        source <({command} completion bash)
+        COMP_WORDS=({command} restore --con) COMP_CWORD=2
+        _pms_ops; echo "${{COMPREPLY[*]}}"
+        cd {tmp_path}; touch one.pgdump
+        COMP_WORDS=({command} restore one) COMP_CWORD=2
+        _pms_ops; echo "${{COMPREPLY[*]}}"
+    """
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "--confirm\none.pgdump\n"
+
+
+def test_an_error_is_one_json_document_where_that_is_asked_for(capsys, tmp_path):
+    assert main(["-i", "nowhere", "backup", "--json"], tmp_path) == USAGE
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == USAGE
+    assert "nowhere" in document["error"]
+
+
+def test_an_inventory_without_our_hosts_could_not_be_run(capsys, tmp_path):
+    (tmp_path / "hosts.yml").write_text("others: {hosts: {a: }}\n")
+    assert main(["-i", "hosts.yml", "status"], tmp_path) == COULD_NOT_RUN
+    assert "no host in group pms" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """An inventory of this machine with empty folders."""
+    lines = f"backup_root: {tmp_path}/b, evidence_root: {tmp_path}/e, pms_db_name: fund"
+    text = f"pms: {{hosts: {{here: {{ansible_connection: local, {lines}}}}}}}\n"
+    (tmp_path / "bare.yml").write_text(text)
+    return tmp_path
+
+
+def test_status_of_empty_folders_names_all_that_is_due_and_changes_nothing(bare, capsys):
+    assert main(["-i", "bare.yml", "status", "--json"], bare) == NOT_AS_PROMISED
+    found = json.loads(capsys.readouterr().out)["hosts"]["here"]
+    assert [each["next"] for each in found["due"]] == [
+        "pms-ops backup", "pms-ops drill", "pms-ops golive",
+    ]  # fmt: skip
+    assert not (bare / "b").exists() and not (bare / "e").exists()
+
+
+def test_status_sees_an_open_incident_and_a_damaged_ledger(bare, capsys):
+    (bare / "e" / "incidents" / "2026-11-25_redis").mkdir(parents=True)
+    closed = bare / "e" / "incidents" / "2026-11-24_api"
+    closed.mkdir()
+    (closed / "incident.json").write_text('{"state": "closed"}')
+    (bare / "e" / "ledger.jsonl").write_text('{"seq": 1}\n')
+    assert main(["-i", "bare.yml", "status", "--json"], bare) == NOT_AS_PROMISED
+    found = json.loads(capsys.readouterr().out)["hosts"]["here"]
+    assert [each["id"] for each in found["incidents"]] == ["2026-11-25_redis"]
+    assert found["ledger"]["problems"]
+    assert main(["-i", "bare.yml", "ledger", "verify"], bare) == NOT_AS_PROMISED
+    assert "DAMAGED" in capsys.readouterr().out
+
+
+def test_a_restore_without_a_terminal_is_refused_before_anything_runs(bare, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("fund\n"))
+    (bare / "one.pgdump").write_bytes(b"PGDMP")
+    assert main(["-i", "bare.yml", "restore", "one.pgdump"], bare) == USAGE
+    assert "--confirm fund" in capsys.readouterr().err
+    assert main(["-i", "bare.yml", "rollback", "--confirm", "other"], bare) == USAGE
+    assert main(["-i", "bare.yml", "restore", "two.pgdump", "--confirm", "fund"], bare) == USAGE
+    assert not project.state_folder().exists()
+
+
+def test_a_report_is_named_and_one_that_is_missing_exits_1(bare, capsys):
+    assert main(["-i", "bare.yml", "report"], bare) == NOT_AS_PROMISED
+    page = bare / "e" / "latest" / "report.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert main(["-i", "bare.yml", "report"], bare) == DONE
+    assert capsys.readouterr().out == f"{page}\n"

@@ -1,0 +1,213 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from pmsops_cli import compose, initialize, vault
+from pmsops_cli.__main__ import main
+from pmsops_cli.description import describe
+from pmsops_cli.exits import DONE, USAGE, Stop
+from tests.conftest import PROJECT
+
+MACRO = PROJECT / "tests" / "fixtures" / "compose" / "macro.yml"
+ENV = """\
+POSTGRES_PASSWORD='pa$$w"ord #1'
+REDIS_PASSWORD='red$is,secret'
+PMS_MANAGER_PASSWORD="manager secret"
+POSTGRES_HOST=timescaledb
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with the Compose file and its .env, and a project whose inventories are ours."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(initialize, "PROJECT", tmp_path)
+    shutil.copy(MACRO, tmp_path / "docker-compose.yml")
+    (tmp_path / ".env").write_text(ENV)
+    here = Path.cwd()
+    yield tmp_path
+    os.chdir(here)
+
+
+def init(place: Path, *more: str) -> int:
+    return main(["init", "docker-compose.yml", *more], place)
+
+
+def variables(place: Path) -> dict:
+    return yaml.safe_load((place / "inventory/prod/group_vars/pms/pms.yml").read_text())
+
+
+def secrets(place: Path) -> dict:
+    password = (place / "config/pms-ops/vault/prod.pass").read_bytes().strip()
+    text = (place / "inventory/prod/group_vars/pms/vault.yml").read_bytes()
+    return yaml.safe_load(VaultLib([("prod", VaultSecret(password))]).decrypt(text))
+
+
+def test_a_production_s_compose_file_becomes_an_inventory(place, capsys):
+    assert init(place) == DONE
+    found = variables(place)
+    assert {name: found[name] for name in ("pms_db_name", "pms_db_port", "pms_db_container")} == {
+        "pms_db_name": "macro_trading",
+        "pms_db_port": 5432,
+        "pms_db_container": "macro_timescaledb",
+    }
+    assert found["pms_app_services"] == ["api", "dagster-daemon", "dagster-webserver"]
+    assert found["pms_api_url"] == "http://127.0.0.1:8000"
+    assert found["pms_dagster_url"] == "http://127.0.0.1:3001"
+    assert found["pms_grafana_url"] == "http://127.0.0.1:3000"
+    assert found["pms_compose_project"] == place.name.lower()
+    assert found["golive_smoke_test"] is False
+    assert secrets(place)["vault_pms_redis_password"] == "red$is,secret"
+    assert secrets(place)["vault_pms_api_password"] == "manager secret"
+    assert secrets(place)["vault_pms_grafana_password"] == "admin"
+    assert "with owner=macro_user" in capsys.readouterr().out
+
+
+def test_no_secret_is_readable_by_others_or_shown(place, capsys):
+    assert init(place) == DONE
+    shown = capsys.readouterr().out
+    texts = [p.read_text() for p in (place / "inventory").rglob("*") if p.is_file()]
+    for secret in secrets(place).values():
+        # Grafana's is the word admin, as its default: that is no secret to look for.
+        if secret and secret != "admin":
+            assert secret not in shown
+            assert not any(secret in text for text in texts)
+    for path in (
+        place / "inventory/prod/group_vars/pms/vault.yml",
+        place / "config/pms-ops/vault/prod.pass",
+    ):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_same_again_writes_nothing_and_keeps_the_password_of_the_role(place, capsys):
+    assert init(place) == DONE
+    before = secrets(place)["vault_pms_db_password"]
+    stamps = {p: p.stat().st_mtime_ns for p in (place / "inventory").rglob("*")}
+    assert init(place) == DONE
+    assert "nothing was written" in capsys.readouterr().out
+    assert stamps == {p: p.stat().st_mtime_ns for p in (place / "inventory").rglob("*")}
+    assert secrets(place)["vault_pms_db_password"] == before
+
+
+def test_a_difference_is_shown_and_written_only_with_force(place, capsys):
+    assert init(place) == DONE
+    role = secrets(place)["vault_pms_db_password"]
+    capsys.readouterr()
+    (place / ".env").write_text(ENV.replace("manager secret", "other") + "DB_PORT=6543\n")
+    assert init(place) == USAGE
+    shown = capsys.readouterr()
+    assert "-pms_db_port: 5432" in shown.out and "+pms_db_port: 6543" in shown.out
+    assert "other values for vault_pms_api_password" in shown.out
+    assert "--force" in shown.err
+    assert variables(place)["pms_db_port"] == 5432
+    assert init(place, "--check") == DONE
+    assert variables(place)["pms_db_port"] == 5432
+    assert init(place, "--force") == DONE
+    assert variables(place)["pms_db_port"] == 6543
+    assert secrets(place)["vault_pms_api_password"] == "other"
+    assert secrets(place)["vault_pms_db_password"] == role
+
+
+def test_a_host_over_ssh_gets_the_environment_that_prepare_makes(place):
+    assert init(place, "--host", "ops@pms.example.net:2222") == DONE
+    hosts = yaml.safe_load((place / "inventory/prod/hosts.yml").read_text())
+    assert hosts["pms"]["hosts"]["prod"] == {
+        "ansible_host": "pms.example.net",
+        "ansible_user": "ops",
+        "ansible_port": 2222,
+        "ansible_python_interpreter": "/opt/pms-ops/venv/bin/python",
+    }
+
+
+def test_the_operator_s_own_vault_password_is_used(place):
+    (place / "mine").write_text("my password\n")
+    assert init(place, "--vault-password-file", "mine") == DONE
+    text = (place / "inventory/prod/group_vars/pms/vault.yml").read_bytes()
+    found = VaultLib([("default", VaultSecret(b"my password"))]).decrypt(text)
+    assert b"manager secret" in found
+    assert not (place / "config").exists()
+
+
+def test_plain_secrets_are_an_explicit_choice_and_private(place):
+    assert init(place, "--plain-secrets") == DONE
+    path = place / "inventory/prod/group_vars/pms/vault.yml"
+    assert yaml.safe_load(path.read_text())["vault_pms_api_password"] == "manager secret"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert vault.Vault("prod", None).read(path)["vault_pms_api_password"] == "manager secret"
+
+
+def test_a_variable_that_compose_demands_is_named(place, capsys):
+    (place / ".env").write_text("REDIS_PASSWORD=x\n")
+    assert init(place) == USAGE
+    assert "POSTGRES_PASSWORD" in capsys.readouterr().err
+    assert not (place / "inventory").exists()
+
+
+def test_this_shell_s_variables_do_not_count(place, monkeypatch):
+    monkeypatch.setenv("POSTGRES_DB", "of_my_shell")
+    assert init(place) == DONE
+    assert variables(place)["pms_db_name"] == "macro_trading"
+
+
+@pytest.mark.parametrize("argv", [["--name", "../x"], ["--name", "lab"], ["--host", "a b"],
+                                  ["--service", "queue=kafka"], ["--service", "api=nothing"],
+                                  ["--env", "missing.env"]])  # fmt: skip
+def test_what_cannot_be_meant_is_refused(place, argv):
+    assert init(place, *argv) == USAGE
+    assert not (place / "inventory").exists()
+
+
+def document(**services) -> dict:
+    return {"name": "fund", "services": services}
+
+
+PG = {"image": "postgres:17", "ports": [{"target": 5432, "published": "6000"}],
+      "environment": {"POSTGRES_USER": "boss"}}  # fmt: skip
+
+
+def test_two_databases_are_a_question_and_no_guess():
+    with pytest.raises(Stop, match="Several services may be the database: a, b") as caught:
+        compose.roles({"a": PG, "b": PG}, {})
+    assert "--service database=a" in caught.value.remedy
+    assert compose.roles({"a": PG, "b": PG}, {"database": "b"})["database"] == "b"
+    with pytest.raises(Stop, match="None of the services is the database"):
+        compose.roles({"web": {"image": "nginx"}}, {})
+
+
+def test_odd_files_are_read_as_far_as_they_go(tmp_path):
+    whole = document(
+        db=PG,
+        cache={"image": "valkey/valkey:8", "command": ["sh", "-c", "valkey --requirepass 'a b'"]},
+        worker={"image": "own", "environment": {"DATABASE_URL": "postgresql://db"}},
+        bystander={"image": "nginx"},
+    )
+    roles = compose.roles(whole["services"], {})
+    found = describe(whole, roles, tmp_path)
+    assert found.values["pms_db_container"] == "fund-db-1"
+    assert found.values["pms_db_name"] == "boss"  # as the image does without POSTGRES_DB
+    assert found.values["pms_app_services"] == ["worker"]
+    assert found.values["golive_services"]["database"] == "db"
+    assert found.secrets["vault_pms_redis_password"] == "a b"
+    assert any("cache publishes no port" in note for note in found.notes)
+    assert found.values["pms_api_url"] == "" and found.values["pms_api_username"] == ""
+
+
+def test_every_value_survives_the_way_through_yaml():
+    for value in ("127.0.0.1", "yes", "5432", "on", "a: b", "#x", "macro_trading", "", "~", 5432):
+        assert yaml.safe_load(f"x: {initialize._scalar(value)}")["x"] == value
+
+
+def test_json_is_one_document_without_a_secret(place, capsys):
+    assert init(place, "--json") == DONE
+    text = capsys.readouterr().out
+    assert json.loads(text)["roles"]["database"] == "timescaledb"
+    assert "manager secret" not in text
