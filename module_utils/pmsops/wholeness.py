@@ -102,8 +102,8 @@ def _ms(seconds: float) -> str:
 
 
 def _ours(name: str) -> bool:
-    """Tell whether a table is no part of the extension, whose own tables come and go."""
-    return not name.startswith("_timescaledb_")
+    """Tell whether a table is the PMS's: neither the extension's nor the toolkit's own."""
+    return not name.startswith(("_timescaledb_", "pms_ops."))
 
 
 def _timescaledb(cursor: Any) -> bool:
