@@ -19,9 +19,8 @@ DISASTERS = "moleculedr"
 ENVIRONMENT = {**os.environ, "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}"}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _lab_of_the_disasters():
-    yield
+def remove_lab_of_the_disasters() -> None:
+    """Remove the lab that the dr_* scenarios share, with its backups and evidence."""
     done = subprocess.run(
         [PLAYBOOK, "playbooks/lab_down.yml"],
         cwd=PROJECT,
@@ -32,3 +31,9 @@ def _lab_of_the_disasters():
     )
     shutil.rmtree(PROJECT / f".lab-{DISASTERS}", ignore_errors=True)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lab_of_the_disasters():
+    yield
+    remove_lab_of_the_disasters()
