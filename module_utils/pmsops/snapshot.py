@@ -36,6 +36,8 @@ class Snapshot:
                 self._open().execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
             for cursor in self.cursors:
                 catalog.prepare(cursor)
+                # Our connections are the parallelism; workers of theirs would only contend.
+                cursor.execute("SET SESSION max_parallel_workers_per_gather = 0")
         except BaseException:
             self.__exit__()
             raise
