@@ -377,6 +377,8 @@ def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
             assert dump_ended.wait(60)
         fill(small.root)
         reached.append(phase)
+        if phase == "application":
+            return b"x" * 100_000, []
         return real(*args, **options)
 
     def dump_run(*args, run=backup.dump.run, **options):
@@ -385,17 +387,10 @@ def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
         finally:
             dump_ended.set()
 
-    answers = {"positions": [], "padding": "x" * 100_000}
     monkeypatch.setattr(backup.dump, "run", dump_run)
-    if phase == "application":
-        monkeypatch.setattr(
-            where, step, lambda url: (fill(small.root), reached.append(phase), answered)[-1]
-        )
-        answered = (json.dumps(answers).encode(), [])
-        small = replace(small, api_url="http://127.0.0.1:1")
-    else:
-        monkeypatch.setattr(where, step, full_from_here)
-    error = failure(filled, small)
+    monkeypatch.setattr(where, step, full_from_here)
+    api_url = "http://127.0.0.1:1" if phase == "application" else None
+    error = failure(filled, replace(small, api_url=api_url))
     assert reached == [phase]
     assert error.code == "disk.full", str(error)
     assert "Free space" in error.remedy
