@@ -331,8 +331,9 @@ class _Run:
                 for each in work:
                     each.result()
             except BaseException:
+                cause = failed()  # asked first: to be cancelled is an error too
                 snapshot.cancel()
-                if cause := failed():
+                if cause:
                     raise cause from None
                 raise
         self.warnings += warnings
