@@ -331,8 +331,9 @@ class _Run:
                 for each in work:
                     each.result()
             except BaseException:
+                cause = failed()  # asked first: to be cancelled is an error too
                 snapshot.cancel()
-                if cause := failed():
+                if cause:
                     raise cause from None
                 raise
         self.warnings += warnings
@@ -499,9 +500,10 @@ def _preflight(database: Database, tools: clients.ClientTools, settings: Setting
             )
         _check_rights(cursor, database)
         size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
-        if asked.result() < version // 10000:
+        major = asked.result()
+        if major < version // 10000:
             raise OpsError(
-                f"pg_dump is version {asked.result()}, older than the server's {version // 10000}.",
+                f"pg_dump is version {major}, older than the server's {version // 10000}.",
                 "Install the server version's client tools and set pms_db_bin_dir to them.",
                 code="clients.old",
             )
