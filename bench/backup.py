@@ -67,8 +67,9 @@ def figures(scales: tuple[int, ...] = SCALES) -> list[Figure]:
                 spent, answer = timed(measured, "bench.backup:our_backup", job)
                 ours.append(spent)
                 peaks[scale] = max(peaks.get(scale, 0), answer["peak_mb"])
-                if scale == scales[-1] and round_number == 0:
+                if scale == scales[-1]:
                     naive.append(timed(bare_dump, database, root, "-Fc")[0])
+                if scale == scales[-1] and round_number == 0:
                     again = measured("bench.backup:our_backup", job)
                     share = again["result"]["new_bytes"] / again["result"]["size_bytes"]
                 shutil.rmtree(target)
@@ -78,7 +79,7 @@ def figures(scales: tuple[int, ...] = SCALES) -> list[Figure]:
         if scale == scales[-1]:
             found += [
                 Figure("backup: pg_dump -Fc against ours, times faster",
-                       naive[0] / seconds[scale], 3, "x", at_least=True),
+                       statistics.median(naive) / seconds[scale], 3, "x", at_least=True),
                 Figure("backup: ours against pg_dump -Fd -j2 -Z zstd:1",
                        seconds[scale] / statistics.median(bare), 1.6, "x"),
                 Figure("backup: disk added by a set of unchanged data", share * 100, 2, "%"),

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ from ansible.module_utils.pmsops.progress import Progress
 from ansible.module_utils.pmsops.progress import size as human
 
 MIN_SERVER = 140000  # hash_record_extended came with PostgreSQL 14
+WAIT_SECONDS = 0.5  # between looks at what still runs once pg_dump has ended
 READERS = 2  # connections that fingerprint beside pg_dump's workers
 # What a first dump may need at most, as part of the database's size: indexes are not dumped.
 FIRST_DUMP_SHARE = 0.5
@@ -146,6 +147,16 @@ def estimate(root: Path, database_bytes: int) -> int:
         return round(database_bytes * FIRST_DUMP_SHARE)
 
 
+@dataclass
+class _Read:
+    """What is read beside pg_dump: all that a restore of it must bring back."""
+
+    database: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    required_roles: list[str] = field(default_factory=list)
+    contents: dict[str, Any] = field(default_factory=dict)
+
+
 class _Run:
     """One run from snapshot to rename."""
 
@@ -225,21 +236,18 @@ class _Run:
             self.renew = postponed.renew
             cursor = snapshot.cursors[0]
             server = catalog.server(cursor)
-            described = catalog.database(cursor)
-            facts = catalog.facts(cursor)
-            relations = fingerprint.relations(cursor)
             stem = f"{file_stem(self.database.name)}_{name}.pgdump"
             job = dump.DumpJob(
                 target=partial / (stem + encryption.SUFFIX * bool(self.recipients)),
                 snapshot=snapshot.name,
                 format="custom" if self.recipients else self.settings.format,
                 jobs=1 if self.recipients else self.settings.jobs,
-                role=self._dump_role(facts),
+                role=self._dump_role(cursor),
                 stream=bool(self.recipients),
             )
             total = estimate(self.settings.root, server["size_bytes"])
             with self.progress.phase("dump and fingerprint", total=total):
-                compression, contents = self._dump(snapshot, job, relations, cursor)
+                compression, read = self._dump(snapshot, job)
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
                 "id": name,
@@ -250,8 +258,8 @@ class _Run:
                 "snapshot_at": snapshot.taken_at,
                 "server": server,
                 "tools": {"pg_dump": self.tools.major("pg_dump")},
-                "database": described,
-                "required_roles": catalog.required_roles(cursor),
+                "database": read.database,
+                "required_roles": read.required_roles,
                 "dump": {
                     "path": job.target.name,
                     "format": job.format,
@@ -259,8 +267,9 @@ class _Run:
                     "jobs": job.jobs,
                     "encrypted": bool(self.recipients),
                 },
-                "facts": facts,
-                "contents": contents,
+                "facts": read.facts,
+                "fingerprint_formula": fingerprint.FORMULA,
+                "contents": read.contents,
                 "canary": token,
             }
         if self.settings.api_url:
@@ -272,24 +281,31 @@ class _Run:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
 
-    def _dump(
-        self,
-        snapshot: Any,
-        job: dump.DumpJob,
-        relations: list[fingerprint.Relation],
-        cursor: Any,
-    ) -> tuple[str, dict[str, Any]]:
+    def _dump(self, snapshot: Any, job: dump.DumpJob) -> tuple[str, _Read]:
         """Run pg_dump; beside it, on the same snapshot, read what proves a restore of it."""
+        read = _Read()
 
-        def beside() -> dict[str, Any]:
+        def describe() -> None:
+            cursor = snapshot.cursors[0]
+            read.database = catalog.database(cursor)
+            read.facts = catalog.facts(cursor)
+            read.required_roles = catalog.required_roles(cursor)
             self._export_tables(cursor, job.target.parent)
+
+        def beside() -> None:
+            relations = fingerprint.relations(snapshot.cursors[0])
+            read.contents = fingerprint.fingerprints(snapshot.cursors, relations, first=describe)
+
+        def write_globals(statements: list[str]) -> None:
             with self._file(job.target.parent, globals_sql.NAME) as stream:
-                stream.write(globals_sql.read(self.tools, cursor))
-            return fingerprint.fingerprints(snapshot.cursors, relations)
+                stream.write(globals_sql.read(self.tools, statements))
+
+        def failed() -> BaseException | None:
+            return next((w.exception() for w in work if w.done() and w.exception()), None)
 
         def look() -> None:
-            if read.done() and read.exception():
-                raise read.exception()  # pg_dump's work is void
+            if cause := failed():
+                raise cause  # pg_dump's work is void
             self.renew()
             self.progress.update(folder_bytes(job.target))
 
@@ -303,19 +319,25 @@ class _Run:
                     stream.write(block)
                     look()
 
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            read: Future[dict[str, Any]] = pool.submit(beside)
+        statements = globals_sql.of_database(snapshot.cursors[0])
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            work = [pool.submit(beside), pool.submit(write_globals, statements)]
             try:
                 compression, warnings = dump.run(
                     self.tools, job, watch=watch, wanted=self.settings.compression
                 )
+                while wait(work, timeout=WAIT_SECONDS, return_when=FIRST_EXCEPTION).not_done:
+                    look()
+                for each in work:
+                    each.result()
             except BaseException:
-                if read.done() and (cause := read.exception()):
-                    raise cause from None
+                cause = failed()  # asked first: to be cancelled is an error too
                 snapshot.cancel()
+                if cause:
+                    raise cause from None
                 raise
-            self.warnings += warnings
-            return compression, read.result()
+        self.warnings += warnings
+        return compression, read
 
     def _export_tables(self, cursor: Any, folder: Path) -> None:
         for table in self.settings.tables:
@@ -345,9 +367,9 @@ class _Run:
             return encryption.encrypted(folder / (name + encryption.SUFFIX), self.recipients)
         return (folder / name).open("xb")
 
-    def _dump_role(self, facts: dict[str, Any]) -> str | None:
+    def _dump_role(self, cursor: Any) -> str | None:
         """Return the role that may read large objects; only a superuser may read all of them."""
-        if not facts["large_objects"]["all"]["count"]:
+        if not catalog.large_objects(cursor):
             return None
         with self.database.session(read_only=True) as cursor:
             return superuser_role(cursor)
@@ -359,9 +381,11 @@ class _Run:
             self.progress.phase("checksums", total=len(names), unit="files"),
             ThreadPoolExecutor(max_workers=READERS) as pool,
         ):
-            recorded = dict(
-                zip(names, pool.map(lambda n: _record(partial / n), names), strict=True)
-            )
+            recorded = {}
+            read = pool.map(lambda n: _record(partial / n), names)
+            for done, (name, entry) in enumerate(zip(names, read, strict=True)):
+                recorded[name] = entry
+                self.progress.update(done + 1)
         with self.progress.phase("deduplicate"):
             saved = dedup.link(partial, recorded, dedup.known_contents(earlier[-3:]))
         with self.progress.phase("sync"):
@@ -455,20 +479,17 @@ def _writable(root: Path) -> Path:
 
 
 def _preflight(database: Database, tools: clients.ClientTools, settings: Settings) -> None:
-    with database.session(read_only=True) as cursor:
+    with (
+        ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
+        database.session(read_only=True) as cursor,
+    ):
+        asked = pool.submit(tools.major, "pg_dump")
         version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int")
         if version < MIN_SERVER:
             raise OpsError(
                 f"The server is PostgreSQL {version // 10000}; wanted 14 or newer.",
                 "Upgrade the server: older ones lack the functions that fingerprints need.",
                 code="backup.server-old",
-            )
-        if tools.major("pg_dump") < version // 10000:
-            raise OpsError(
-                f"pg_dump is version {tools.major('pg_dump')}, older than the server's"
-                f" {version // 10000}.",
-                "Install the server version's client tools and set pms_db_bin_dir to them.",
-                code="clients.old",
             )
         if fetch_value(cursor, "SELECT current_setting('timescaledb.restoring', true) = 'on'"):
             raise OpsError(
@@ -479,6 +500,13 @@ def _preflight(database: Database, tools: clients.ClientTools, settings: Setting
             )
         _check_rights(cursor, database)
         size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
+        major = asked.result()
+        if major < version // 10000:
+            raise OpsError(
+                f"pg_dump is version {major}, older than the server's {version // 10000}.",
+                "Install the server version's client tools and set pms_db_bin_dir to them.",
+                code="clients.old",
+            )
     if settings.root.exists():
         needed = round(estimate(settings.root, size) * NEXT_DUMP_SHARE)
         free = shutil.disk_usage(settings.root).free

@@ -242,14 +242,17 @@ def facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the facts of the database that *cursor* is connected to, kind by kind."""
     found = {kind: dict(sorted(fetch_all(cursor, sql))) for kind, sql in FACTS.items()}
     found["sequences"] = _sequences(cursor)
-    found["large_objects"] = {
-        "all": {"count": fetch_value(cursor, "SELECT count(*) FROM pg_largeobject_metadata")}
-    }
+    found["large_objects"] = {"all": {"count": large_objects(cursor)}}
     found["hypertables"], found["jobs"] = {}, {}
     if "timescaledb" in found["extensions"]:
         found["hypertables"] = _hypertables(cursor)
         found["jobs"] = _jobs(cursor)
     return found
+
+
+def large_objects(cursor: Any) -> int:
+    """Return how many large objects there are."""
+    return fetch_value(cursor, "SELECT count(*) FROM pg_largeobject_metadata")
 
 
 def required_roles(cursor: Any) -> list[str]:

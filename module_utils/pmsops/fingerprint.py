@@ -1,30 +1,60 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """A fingerprint of a table's contents: independent of row order, different for any other value.
 
-It is the row count and the sum of a 64-bit hash of each row, computed by the server
-(``hash_record_extended``), so no row leaves it. Two values that PostgreSQL calls equal may still
-differ for an auditor (0 and -0, 1.0 and 1.00 as numeric, json with other spacing); such types are
-hashed by their exact form instead of by value. Some hash by what a restore may change (an enum by
-its OID): these too go by their text.
+It is the row count and the sum of a 64-bit hash of each row, computed by the server, so no row
+leaves it. A row's hash is that of the exclusive or of its columns' hashes, each with constants of
+its column's own. What PostgreSQL's ready-made hash of a row (``hash_record_extended``) would miss:
+
+- it is linear in its columns, so a sum over rows stays as it is when two rows swap a value;
+- a bigint or a timestamp is folded to 32 bits first: 1 and 2^32 are the same to it;
+- what PostgreSQL calls equal is the same to it (0 and -0, 1.0 and 1.00 as numeric, json with
+  another spacing, 1 month and 30 days), and an enum is its OID, which a restore changes.
+
+The functions are those of hash partitioning, whose results no release of the server may change.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ansible.module_utils.pmsops import fingerprint_first
 from ansible.module_utils.pmsops.database import quote_ident
 
-# Equal hash means equal value to the last bit, whatever the server: hashed as they are.
-HASHED_AS_IS = frozenset(
-    {"boolean", "smallint", "integer", "bigint", "date", "uuid", "bytea", "text"}
-    | {"character varying", "timestamp without time zone", "timestamp with time zone"}
+# What a manifest records, so that a set is compared with the formula that it was made with.
+FORMULA = 2
+FORMULAS = (1, FORMULA)
+
+# {c} is the column, {k} and {l} constants of its own. Types that are not here go by their text.
+# A zero hashes to its constant, so -0 gets another one: only its angle tells the two apart.
+_FLOAT = (
+    "CASE WHEN {c} = 0 AND pg_catalog.atan2({c}, -1) < 0 THEN {l}"
+    " ELSE pg_catalog.hashfloat%sextended({c}, {k}) END"
 )
-# The binary form tells 0 from -0 and is cheaper than the text form.
-HASHED_AS_SENT = {"double precision": "float8send", "real": "float4send"}
+_BYTES = "pg_catalog.hash_record_extended(ROW(%s), {k})"
+_DATE = (
+    "pg_catalog.hashint4extended(CASE WHEN pg_catalog.isfinite({c}) THEN {c} - '2000-01-01'"
+    " WHEN {c} > '2000-01-01' THEN 2147483647 ELSE -2147483647 END, {k})"
+)
+_TEXT = 'pg_catalog.hashtextextended({c}::pg_catalog.text COLLATE "C", {k})'
+HASHES = {
+    "boolean": "pg_catalog.hashint4extended({c}::pg_catalog.int4, {k})",
+    "smallint": "pg_catalog.hashint2extended({c}, {k})",
+    "integer": "pg_catalog.hashint4extended({c}, {k})",
+    "bigint": "pg_catalog.hashint8extended({c}, {k})"
+    " # pg_catalog.hashint4extended(({c} >> 32)::pg_catalog.int4, {l})",
+    "real": _FLOAT % 4,
+    "double precision": _FLOAT % 8,
+    "date": _DATE,
+    "timestamp without time zone": _BYTES % "pg_catalog.timestamp_send({c})",
+    "timestamp with time zone": _BYTES % "pg_catalog.timestamptz_send({c})",
+    "uuid": "pg_catalog.uuid_hash_extended({c}, {k})",
+    "bytea": _BYTES % "{c}",
+}
 
 # One row for each table that holds rows of its own: ordinary tables, partitions and chunks;
 # extension_condition is the filter with which pg_dump dumps an extension's configuration table.
@@ -85,26 +115,33 @@ class Relation:
         """Return the qualified name as the manifest spells it."""
         return f"{self.schema}.{self.name}"
 
-    def sql(self) -> str:
+    def sql(self, formula: int = FORMULA) -> str:
         """Return the statement that gives row count and hash sum."""
-        values = ", ".join(
-            hashed(name, of_type) for name, of_type in zip(self.columns, self.types, strict=True)
-        )
+        columns = list(zip(self.columns, self.types, strict=True))
+        row_hash = fingerprint_first.row_hash if formula == 1 else _row_hash
         return (
-            f"SELECT count(*), coalesce(sum(pg_catalog.hash_record_extended(ROW({values}), 0)), 0)"
+            f"SELECT count(*), coalesce(sum({row_hash(columns)}), 0)"
             f" FROM ONLY {quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
         )
 
 
-def hashed(column: str, of_type: str) -> str:
-    """Return the expression whose hash stands for a column of a base type."""
-    name = quote_ident(column)
-    if of_type in HASHED_AS_IS:
-        return name
-    if of_type in HASHED_AS_SENT:
-        return f"pg_catalog.{HASHED_AS_SENT[of_type]}({name})"
-    # "C" also where the column's own collation calls different texts equal.
-    return f'{name}::pg_catalog.text COLLATE "C"'
+def _row_hash(columns: list[tuple[str, str]]) -> str:
+    hashes = [hashed(*column, number) for number, column in enumerate(columns)]
+    # The last step makes a row's hash a whole: without it the sum would be one of columns again.
+    return f"pg_catalog.hashint4extended(0, {' # '.join(hashes) or _constant('none')})"
+
+
+def hashed(column: str, of_type: str, number: int) -> str:
+    """Return the expression whose hash stands for a column of a base type, NULL included."""
+    expression = HASHES.get(of_type, _TEXT).format(
+        c=quote_ident(column), k=_constant(f"{number}"), l=_constant(f"{number} other")
+    )
+    return f"coalesce({expression}, {_constant(f'{number} null')})"
+
+
+def _constant(name: str) -> str:
+    value = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    return f"'{value}'::pg_catalog.int8"
 
 
 def relations(cursor: Any) -> list[Relation]:
@@ -116,9 +153,9 @@ def relations(cursor: Any) -> list[Relation]:
     return [r for r in found if not (r.extension and r.name in NOT_COMPARED)]
 
 
-def fingerprint(cursor: Any, relation: Relation) -> dict[str, Any]:
+def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict[str, Any]:
     """Return ``{"rows": int, "fingerprint": str}`` of one table."""
-    cursor.execute(relation.sql())
+    cursor.execute(relation.sql(formula))
     rows, total = cursor.fetchone()
     return {"rows": rows, "fingerprint": format(int(total) % 2**64, "016x")}
 
@@ -127,10 +164,14 @@ def fingerprints(
     cursors: Iterable[Any],
     wanted: Iterable[Relation],
     done: Callable[[Relation], None] = lambda relation: None,
+    *,
+    formula: int = FORMULA,
+    first: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
     """Return the fingerprint of each table, working through them on all *cursors* at once.
 
-    The cursors must see the same snapshot; the order of *wanted* is the order of work.
+    The cursors must see the same snapshot; the order of *wanted* is the order of work. *first* is
+    other work for the first cursor, which the rest do not wait for.
     """
     queue: SimpleQueue[Relation] = SimpleQueue()
     for relation in wanted:
@@ -143,12 +184,20 @@ def fingerprints(
                 relation = queue.get_nowait()
             except Empty:
                 return found
-            found[relation.key] = fingerprint(cursor, relation)
+            found[relation.key] = fingerprint(cursor, relation, formula)
             done(relation)
 
-    cursors = list(cursors)
-    with ThreadPoolExecutor(max_workers=len(cursors)) as pool:
+    def work_after_first(cursor: Any) -> dict[str, dict[str, Any]]:
+        first()
+        return work(cursor)
+
+    leader, *others = cursors
+    with ThreadPoolExecutor(max_workers=1 + len(others)) as pool:
+        parts = [
+            pool.submit(work_after_first, leader),
+            *(pool.submit(work, cursor) for cursor in others),
+        ]
         merged: dict[str, dict[str, Any]] = {}
-        for part in pool.map(work, cursors):
-            merged.update(part)
+        for part in parts:
+            merged.update(part.result())
     return dict(sorted(merged.items()))

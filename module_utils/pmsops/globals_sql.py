@@ -38,8 +38,13 @@ SELECT format('ALTER %s SET %I TO %s;',
  ORDER BY 2, 1"""
 
 
-def read(tools: ClientTools, cursor: Any) -> bytes:
-    """Return roles, memberships, tablespaces and role settings, then the database's own.
+def of_database(cursor: Any) -> list[str]:
+    """Return the statements that give the cursor's database its owner, grants and settings."""
+    return [line for line, _order in fetch_all(cursor, _DATABASE)]
+
+
+def read(tools: ClientTools, statements: list[str]) -> bytes:
+    """Return roles, memberships, tablespaces and role settings, then the database's *statements*.
 
     :raises OpsError: those of dump.explained.
     """
@@ -55,8 +60,7 @@ def read(tools: ClientTools, cursor: Any) -> bytes:
     if status != 0:
         raise dump.explained("pg_dumpall", status, errors)
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
-    lines += [line for line, _order in fetch_all(cursor, _DATABASE)]
-    return output + "\n".join(lines).encode() + b"\n"
+    return output + "\n".join(lines + statements).encode() + b"\n"
 
 
 def roles(text: str) -> dict[str, list[str]]:

@@ -10,11 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import files, signing
+from ansible.module_utils.pmsops import files, fingerprint, signing
 from ansible.module_utils.pmsops.errors import OpsError
 
 NAME = "manifest.json"
-SCHEMA_VERSION = 1
+# 2 says with which formula the fingerprints were made; sets of 1 have the first one.
+SCHEMA_VERSION = 2
+READABLE = (1, SCHEMA_VERSION)
 TOOL = {"name": "pms-ops", "version": "0.1.0"}
 REQUIRED = (
     "id",
@@ -59,10 +61,13 @@ def read(folder: Path) -> dict[str, Any]:
             "The set is damaged; take another one.",
             code="manifest.unreadable",
         )
-    if document.get("schema_version") != SCHEMA_VERSION:
+    if document.get("schema_version") not in READABLE or formula(document) not in (
+        fingerprint.FORMULAS
+    ):
         raise OpsError(
-            f"{path} has schema version {document.get('schema_version')!r}; this release reads"
-            f" {SCHEMA_VERSION}.",
+            f"{path} has schema version {document.get('schema_version')!r} and fingerprints of"
+            f" formula {formula(document)!r}; this release reads versions 1 and {SCHEMA_VERSION},"
+            f" formulas 1 and {fingerprint.FORMULA}.",
             "Use the release of pms-ops that wrote the set; the manifest names it.",
             code="manifest.version",
         )
@@ -75,6 +80,11 @@ def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
     text = json.dumps(signed, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
     files.replace(folder / NAME, text.encode(), mode=0o400)
     return signed
+
+
+def formula(document: dict[str, Any]) -> Any:
+    """Return the formula that the set's fingerprints were made with."""
+    return document.get("fingerprint_formula", 1)
 
 
 def rows(document: dict[str, Any]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.pmsops import catalog, compare, fingerprint, held_jobs, naive
+from ansible.module_utils.pmsops import manifest as manifests
 from ansible.module_utils.pmsops.database import Database, fetch_all, fetch_value, quote_ident
 from ansible.module_utils.pmsops.progress import Progress
 
@@ -40,7 +41,10 @@ def differences(
                 progress.update(len(done))
 
         contents = fingerprint.fingerprints(
-            snapshot.cursors, fingerprint.relations(snapshot.cursors[0]), count
+            snapshot.cursors,
+            fingerprint.relations(snapshot.cursors[0]),
+            count,
+            formula=manifests.formula(manifest),
         )
     return [*compare.facts(wanted, found), *compare.contents(manifest["contents"], contents)]
 
@@ -57,8 +61,9 @@ def same(database: Database, manifest: dict[str, Any]) -> bool:
         relations = fingerprint.relations(cursor)
         if {each.key for each in relations} != set(manifest["contents"]):
             return False
+        formula = manifests.formula(manifest)
         return all(
-            fingerprint.fingerprint(cursor, each) == manifest["contents"][each.key]
+            fingerprint.fingerprint(cursor, each, formula) == manifest["contents"][each.key]
             for each in reversed(relations)
         )
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops import catalog
 from ansible.module_utils.pmsops.database import Database, fetch_value
 
@@ -36,6 +38,8 @@ class Snapshot:
                 self._open().execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
             for cursor in self.cursors:
                 catalog.prepare(cursor)
+                # Our connections are the parallelism; workers of theirs would only contend.
+                cursor.execute("SET SESSION max_parallel_workers_per_gather = 0")
         except BaseException:
             self.__exit__()
             raise
@@ -50,7 +54,8 @@ class Snapshot:
     def cancel(self) -> None:
         """End what the connections are doing; their threads get an error."""
         for connection in self._connections:
-            connection.cancel()
+            with suppress(psycopg2.Error):  # one that is lost already does nothing any more
+                connection.cancel()
 
     def _open(self) -> Any:
         connection = self._database.connect()

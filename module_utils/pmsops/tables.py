@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops import (
     compare,
     fingerprint,
     locks,
+    manifest,
     restore,
     restore_journal,
     sets,
@@ -209,7 +210,8 @@ def _prove(run_: aside.Run, copy: Database, wish: Wish) -> None:
     with copy.session(read_only=True) as cursor:
         wanted = {".".join(part) for name in wish.tables for part in _parts(cursor, name)}
         relations = [each for each in fingerprint.relations(cursor) if each.key in wanted]
-        found = fingerprint.fingerprints([cursor], relations)
+        formula = manifest.formula(run_.document)
+        found = fingerprint.fingerprints([cursor], relations, formula=formula)
     recorded = run_.document["contents"]
     problems = compare.contents({name: recorded[name] for name in found}, found)
     if problems:

@@ -73,7 +73,9 @@ class WatchedAction(ActionBase):
             now=time.monotonic,
             log_seconds=float(wanted) if wanted else LOG_SECONDS,
         )
-        while not ended.wait(TERMINAL_SECONDS):
+        look_at = time.monotonic() + TERMINAL_SECONDS
+        while not ended.wait(max(look_at - time.monotonic(), 0)):
+            look_at = time.monotonic() + TERMINAL_SECONDS  # a slow read is part of the interval
             watcher.look()
         watcher.close()
 

@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +30,7 @@ from ansible.module_utils.pmsops import (
     manifest,
     progress,
     sets,
+    verify,
 )
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -188,9 +192,38 @@ def test_the_plan_changes_nothing(filled, settings, tmp_path):
     assert contents(filled) == before
 
 
+def dumped(database, tools, dump, names):
+    """Return what the rows of a dump's tables fingerprint to, read into temporary tables."""
+    status, text, errors = tools.capture(
+        "pg_restore",
+        [
+            "--data-only",
+            "--file=-",
+            *(f"--table={name.split('.')[1]}" for name in names),
+            str(dump),
+        ],
+        folders={dump.parent: "ro"},
+    )
+    assert status == 0, errors
+    found, lines = {}, iter(text.decode().splitlines(keepends=True))
+    with database.session() as cursor:
+        relations = {each.key: each for each in fingerprint.relations(cursor)}
+        for line in lines:
+            copy = re.match(r"COPY (\S+) (\(.*\)) FROM stdin;", line)
+            if copy is None:
+                continue
+            block = "".join(iter(lambda: next(lines), "\\.\n"))
+            cursor.execute(f"CREATE TEMP TABLE t (LIKE {copy[1]})")
+            cursor.copy_expert(f"COPY pg_temp.t {copy[2]} FROM STDIN", io.StringIO(block))
+            here = replace(relations[copy[1]], schema="pg_temp", name="t")
+            found[copy[1]] = fingerprint.fingerprint(cursor, here)
+            cursor.execute("DROP TABLE pg_temp.t")
+    return found
+
+
 def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(filled, settings):
-    """The rows and their hashes are those of the dump's own CSV, twenty runs of twenty."""
-    stop = threading.Event()
+    """The dump's own rows have the manifest's counts and fingerprints, twenty runs of twenty."""
+    tools, stop = clients.client_tools(filled), threading.Event()
 
     def write():
         while not stop.is_set():
@@ -207,12 +240,15 @@ def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(fille
         for _ in range(20):
             folder = Path(made(filled, replace(settings, canary=False))["set"])
             document = manifest.read(folder)
-            (csv,) = folder.glob("md_*.csv")
-            rows = sum(
-                entry["rows"]
+            recorded = {
+                name: entry
                 for name, entry in document["contents"].items()
-                if "_hyper_" in name or name == "public.md"
-            )
+                if "_hyper_" in name or name == "public.positions"
+            }
+            assert len(recorded) >= 8  # seven chunks at first, and one of what is written now
+            assert dumped(filled, tools, sets.resolve(folder).dump, recorded) == recorded
+            (csv,) = folder.glob("md_*.csv")
+            rows = sum(e["rows"] for name, e in recorded.items() if "_hyper_" in name)
             assert rows == len(csv.read_text().splitlines()) - 1
     finally:
         stop.set()
@@ -302,6 +338,77 @@ def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
             sets.check(sets.resolve(folder), settings.keys)
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+@pytest.fixture
+def small(settings, tmp_path):
+    """Settings whose sets go to a file system of 8 MB of their own."""
+    mount = tmp_path / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", mount], check=True)
+    yield replace(settings, root=mount / "backups", canary=False)
+    subprocess.run(["umount", mount], check=True)
+
+
+def fill(root):
+    """Leave no room on the file system of *root*."""
+    with contextlib.suppress(OSError), (root.parent / "filler").open("wb", buffering=0) as stream:
+        while stream.write(bytes(4096)):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("phase", "where", "step"),
+    [
+        ("dump", backup.dump, "start"),
+        ("CSV", backup._Run, "_export_tables"),
+        ("globals", backup.globals_sql, "read"),
+        ("application", backup.application, "export"),
+        ("manifest", backup.manifest, "write"),
+    ],
+)
+def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
+    filled, small, monkeypatch, phase, where, step
+):
+    """Each phase meets the full disk alone: what runs beside pg_dump waits until that is done."""
+    dump_ended, reached, real = threading.Event(), [], getattr(where, step)
+
+    def full_from_here(*args, **options):
+        if phase in ("CSV", "globals"):
+            assert dump_ended.wait(60)
+        fill(small.root)
+        reached.append(phase)
+        if phase == "application":
+            return b"x" * 100_000, []
+        return real(*args, **options)
+
+    def dump_run(*args, run=backup.dump.run, **options):
+        try:
+            return run(*args, **options)
+        finally:
+            dump_ended.set()
+
+    monkeypatch.setattr(backup.dump, "run", dump_run)
+    monkeypatch.setattr(where, step, full_from_here)
+    api_url = "http://127.0.0.1:1" if phase == "application" else None
+    error = failure(filled, replace(small, api_url=api_url))
+    assert reached == [phase]
+    assert error.code == "disk.full", str(error)
+    assert "Free space" in error.remedy
+    (small.root.parent / "filler").unlink()
+    monkeypatch.undo()
+    sets.check(sets.resolve(Path(made(filled, small)["set"])), small.keys)
+
+
+def test_a_rename_that_fails_leaves_no_set(filled, settings, monkeypatch):
+    def refused(self, target):
+        raise OSError(28, "No space left on device", str(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refused)
+        error = failure(filled, replace(settings, canary=False))
+    assert error.code == "disk.full"
+    made(filled, settings)
 
 
 def test_a_database_being_restored_is_refused(server, filled, settings):
@@ -463,15 +570,19 @@ def in_background(database, settings):
 
 
 def test_a_killed_pg_dump_leaves_no_set(server, large, settings):
+    before = contents(large)
     thread, caught = in_background(large, replace(settings, canary=False))
     dump_under_way(server).kill()
     thread.join()
     assert [error.code for error in caught] == ["clients.failed"]
     assert "status 137" in str(caught[0])
+    assert "It was killed" in caught[0].remedy
     assert leftovers(settings) == []
+    assert contents(large) == before
+    made(large, settings)  # no lock is left
 
 
-@pytest.mark.parametrize("whose", ["true", "query LIKE '%hash_record_extended%'"])
+@pytest.mark.parametrize("whose", ["true", "query LIKE 'SELECT count(*), coalesce(sum(%'"])
 def test_lost_connections_leave_no_set(server, large, settings, whose):
     """Everybody's, as in a restart, and only those that read beside pg_dump."""
     thread, caught = in_background(large, replace(settings, canary=False))
@@ -488,7 +599,8 @@ def test_lost_connections_leave_no_set(server, large, settings, whose):
     assert leftovers(settings) == []
 
 
-def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(settings):
+@pytest.mark.parametrize("what", ["stop", "restart"])
+def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(settings, what):
     with running_server(in_memory=False) as own:
         SERVER["id"] = own.container.id
         database = own.create("stopped")
@@ -499,14 +611,15 @@ def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(
         )
         thread, caught = in_background(database, replace(settings, canary=False))
         dump_under_way(own)
-        own.container.stop(timeout=1)
+        getattr(own.container, what)(timeout=1)
         thread.join()
         assert [error.code for error in caught] == ["database.unreachable"]
         assert leftovers(settings) == []
-        with pytest.raises(OpsError) as refused:
-            made(database, settings)
-        assert refused.value.code in ("clients.container", "database.unreachable")
-        own.container.start()
+        if what == "stop":
+            with pytest.raises(OpsError) as refused:
+                made(database, settings)
+            assert refused.value.code in ("clients.container", "database.unreachable")
+            own.container.start()
         own.wait()
         sets.check(sets.resolve(Path(made(database, settings)["set"])), settings.keys)
 
@@ -521,6 +634,66 @@ def test_a_folder_that_cannot_be_written_is_said(filled, settings, tmp_path):
         assert caught.value.code == "files.unwritable"
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+# --- Progress --------------------------------------------------------------------------------------
+
+PLAY = """
+- name: Back up
+  hosts: far
+  gather_facts: false
+  tasks:
+    - name: Make a set
+      pms_backup: {database: "{{ database }}", root: "{{ root }}", keys: "{{ keys }}"}
+"""
+# Ansible's own SSH connection runs this for ssh: the last argument is the command.
+FAKE_SSH = '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n'
+
+
+def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(filled, settings, tmp_path):
+    """A table is locked until the line was redrawn thrice, so no speed is assumed."""
+    ssh, play, given = tmp_path / "ssh", tmp_path / "play.yml", tmp_path / "given.json"
+    ssh.write_text(FAKE_SSH)
+    ssh.chmod(0o755)
+    play.write_text(PLAY)
+    names = ("host", "port", "name", "user", "password", "access", "container")
+    variables = {
+        "ansible_connection": "ssh",
+        "ansible_ssh_executable": str(ssh),
+        "ansible_ssh_transfer_method": "piped",
+        "ansible_python_interpreter": sys.executable,
+        "database": {name: getattr(filled, name) for name in names},
+        "root": str(settings.root),
+        "keys": str(settings.keys),
+    }
+    given.write_text(json.dumps(variables))
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    command = [ansible, "-i", "far,", "-e", f"@{given}", "-vvv", play]
+    terminal, theirs = pty.openpty()
+    holder = filled.connect()
+    patience = threading.Timer(120, holder.rollback)  # a line that never comes must not hang
+    patience.start()
+    try:
+        holder.cursor().execute("LOCK TABLE positions IN ACCESS EXCLUSIVE MODE")
+        process = subprocess.Popen(
+            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        seen, redrawn = b"", b"\r\x1b[K  dump and fingerprint"
+        with contextlib.suppress(OSError):  # EIO: the other side has ended
+            while block := os.read(terminal, 65536):
+                seen += block
+                if seen.count(redrawn) >= 3:
+                    holder.rollback()
+        assert process.wait(60) == 0, seen.decode(errors="replace")[-3000:]
+    finally:
+        patience.cancel()
+        holder.close()
+        os.close(terminal)
+    assert seen.count(redrawn) >= 3
+    assert b"s so far" in seen
+    assert filled.password.encode() not in seen
+    sets.check(sets.resolve(sets.newest(settings.root)), settings.keys)
 
 
 # --- Encryption -----------------------------------------------------------------------------------
@@ -599,7 +772,32 @@ TYPES = {
     "interval": ("interval", "'1 month'", "'30 days'"),
     "timestamptz": ("timestamptz", "'2026-01-01 00:00Z'", "'2026-01-01 00:00:00.000001Z'"),
     "timetz": ("timetz", "'10:00+02'", "'09:00+01'"),
+    "timestamptz both halves": (
+        "timestamptz",
+        "'2000-01-01 00:00:00.000001Z'",
+        "'2000-01-01 01:11:34.967296Z'",
+    ),
+    "timestamp both halves": (
+        "timestamp",
+        "'2000-01-01 00:00:00.000001'",
+        "'2000-01-01 01:11:34.967296'",
+    ),
+    "timestamp infinities": ("timestamp", "'infinity'", "'-infinity'"),
     "date": ("date", "'2026-01-01'", "'infinity'"),
+    "date infinities": ("date", "'infinity'", "'-infinity'"),
+    "bigint both halves": ("bigint", "1", "4294967296"),
+    "bigint sign": ("bigint", "0", "-1"),
+    "smallint": ("smallint", "1", "-1"),
+    "zero and null": ("float8", "0", "NULL"),
+    "negative zero and null": ("float8", "'-0'", "NULL"),
+    "false and null": ("boolean", "false", "NULL"),
+    "denormal": ("float8", "'4.9e-324'", "0"),
+    "denormal real": ("real", "'1.4e-45'", "0"),
+    "infinities": ("float8", "'Infinity'", "'-Infinity'"),
+    "numeric infinities": ("numeric", "'NaN'", "'Infinity'"),
+    "domain over float": ("level", "0", "'-0'"),
+    "domain over timestamptz": ("moment", "'2026-01-01 00:00Z'", "'2026-01-01 00:01Z'"),
+    "name": ("name", "'a'", "'A'"),
     "uuid": ("uuid", f"'{uuid.UUID(int=1)}'", f"'{uuid.UUID(int=2)}'"),
     "text case": ("text", "'a'", "'A'"),
     "case-insensitive text": ('text COLLATE "insensitive"', "'a'", "'A'"),
@@ -625,6 +823,7 @@ def typed(server):
         database,
         """CREATE TYPE pair AS (a int, b text); CREATE TYPE mood AS ENUM ('sad', 'happy');
            CREATE DOMAIN positive AS int CHECK (value > 0);
+           CREATE DOMAIN level AS float8; CREATE DOMAIN moment AS timestamptz;
            CREATE COLLATION insensitive (provider = icu, locale = 'und-u-ks-level2',
                                          deterministic = false);""",
     )
@@ -652,6 +851,67 @@ def test_the_fingerprint_changes_when_one_value_changes_and_only_then(typed, cas
     assert prints[2]["rows"] == 3
 
 
+ROWS = {
+    "two rows swap a value": ("(1, 10, 0.5), (2, 20, 0.7)", "(1, 20, 0.5), (2, 10, 0.7)"),
+    "two columns swap a value": ("(1, 7, 0), (1, 8, 0)", "(7, 1, 0), (8, 1, 0)"),
+    "a zero moves to another row": ("(1, 0, 0), (2, 0, 1)", "(1, 0, 1), (2, 0, 0)"),
+    "a null moves to another column": ("(1, NULL, 2)", "(NULL, 1, 2)"),
+    "a row comes twice": ("(1, 1, 1)", "(1, 1, 1), (1, 1, 1)"),
+    "columns go their own ways": ("(1, 1, 1), (2, 2, 2)", "(1, 2, 2), (2, 1, 1)"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_the_fingerprint_is_of_whole_rows(typed, case):
+    prints = []
+    for rows in ROWS[case]:
+        execute(
+            typed,
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (a int, b int, c float8);"
+            f"INSERT INTO t VALUES {rows}",
+        )
+        prints.append(contents(typed)["public.t"])
+    assert prints[0]["fingerprint"] != prints[1]["fingerprint"]
+
+
+def test_the_widest_table_can_be_fingerprinted(typed):
+    columns = ", ".join(f"c{n} {('int', 'float8', 'text')[n % 3]}" for n in range(1600))
+    execute(typed, f"DROP TABLE IF EXISTS t; CREATE TABLE t ({columns})")
+    execute(typed, "INSERT INTO t (c1, c1599) VALUES (0, 1)")
+    first = contents(typed)["public.t"]
+    execute(typed, "UPDATE t SET c1 = '-0'")
+    assert contents(typed)["public.t"]["fingerprint"] != first["fingerprint"]
+
+
+def test_a_set_of_the_first_formula_is_still_proved_and_an_unknown_one_refused(
+    filled, settings, monkeypatch
+):
+    monkeypatch.setattr(fingerprint, "fingerprint", first_formula)
+    result = made(filled, replace(settings, canary=False))
+    folder = Path(result["set"])
+    monkeypatch.undo()
+    document = manifest.read(folder)
+    del document["fingerprint_formula"]
+    rewritten(folder, document | {"schema_version": 1}, settings)
+    jsonschema.validate(manifest.read(folder), json.loads(SCHEMA_FILE.read_text()))
+    assert verify.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    execute(filled, "UPDATE positions SET name = 'other' WHERE id = 1")
+    assert not verify.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    rewritten(folder, document | {"fingerprint_formula": 3}, settings)
+    with pytest.raises(OpsError, match="formula 3") as caught:
+        manifest.read(folder)
+    assert caught.value.code == "manifest.version"
+
+
+def first_formula(cursor, relation, _formula, real=fingerprint.fingerprint):
+    return real(cursor, relation, 1)
+
+
+def rewritten(folder, document, settings):
+    (folder / manifest.NAME).chmod(0o600)
+    manifest.write(folder, document, settings.keys)
+
+
 ODD = """
 CREATE SCHEMA "Ünïcode Schema"; CREATE SCHEMA empty;
 CREATE TABLE "Ünïcode Schema"."Tablé ""quoted"" 50%" ("Sélect" int, "a b" text, "100%s" text);
@@ -673,6 +933,9 @@ CREATE POLICY mine ON secret USING (owner = current_user);
 CREATE MATERIALIZED VIEW summary AS SELECT count(*) FROM no_key;
 CREATE VIEW recent AS SELECT * FROM md WHERE at > '2026-06-01';
 SELECT lo_from_bytea(0, '\\x010203');
+DO $$ BEGIN FOR n IN 1..30 LOOP
+    EXECUTE format('CREATE SCHEMA many_%s; CREATE TABLE many_%s.t AS SELECT %s AS id', n, n, n);
+END LOOP; END $$;
 """
 
 
@@ -693,6 +956,12 @@ def test_odd_databases_are_read_whole(server, settings):
         assert rows["public.no_key"] == 3
         assert rows["public.secret"] == 2
         assert rows["empty.empty"] == 0
+        assert [rows[f"many_{n}.t"] for n in range(1, 31)] == [1] * 30
+        # Of an extension's own tables only those whose rows are dumped, and jobs one by one.
+        assert rows["_timescaledb_catalog.hypertable"] == 1
+        assert not {"_timescaledb_catalog.bgw_job", "_timescaledb_internal.bgw_job_stat"} & set(
+            rows
+        )
         facts = document["facts"]
         assert facts["columns"]["public.made.twice"]["generated"] == "s"
         assert facts["policies"]["public.secret.mine"]["using"]
