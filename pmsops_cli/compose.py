@@ -56,8 +56,7 @@ def read(file: Path, env: Path | None, project: str | None) -> dict[str, Any]:
             "Run `make setup` in the project; it installs docker-compose into .venv.",
             status=COULD_NOT_RUN,
         ) from exc
-    # Its status is 0 for some of its errors; it prints nothing then.
-    if done.returncode or not done.stdout.strip():
+    if done.returncode:
         raise Stop(
             f"Compose cannot read {file}: {' '.join(done.stderr.split())}",
             "Correct the file; a variable that is missing belongs into its .env (--env FILE).",

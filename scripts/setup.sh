@@ -227,7 +227,8 @@ get_missing() {
 stamp() { sha256sum "$PROJECT/requirements/$1.txt" && printf '%s\n' "$PROJECT"; }
 
 has_stamp() {
-    [[ -x $VENV/bin/python && -r $VENV/$1.stamp && $(<"$VENV/$1.stamp") == "$(stamp "$1")" ]]
+    [[ -x $VENV/bin/python && -L $VENV/bin/docker-compose && -r $VENV/$1.stamp &&
+        $(<"$VENV/$1.stamp") == "$(stamp "$1")" ]]
 }
 
 # The lock of the tests contains the one of the toolkit.
@@ -244,6 +245,12 @@ create_venv() {
     fi
 }
 
+# The wrapper that pip makes for Compose exits 0 whatever happened: have the program itself there.
+link_compose() {
+    local program=("$VENV"/lib/python*/site-packages/compose/docker-compose)
+    ln -sf "${program[0]}" "$VENV/bin/docker-compose"
+}
+
 make_venv() {
     if venv_ready; then
         return 0
@@ -255,6 +262,7 @@ make_venv() {
         tail -n 20 "$LOG" >&2
         fail "pip could not install requirements/$LOCK.txt" "The whole log is $LOG"
     }
+    link_compose
     stamp control >"$VENV/control.stamp"
     [[ $LOCK == control ]] || stamp dev >"$VENV/dev.stamp"
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import psycopg2
@@ -45,3 +46,10 @@ def test_the_toolkit_s_role_is_a_superuser_only_where_it_says_so(server, databas
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         execute(database, "SET timescaledb.restoring = off")
     execute(database, "SET ROLE pms_restore; SET timescaledb.restoring = off")
+
+
+def test_compose_of_the_project_says_that_it_failed():
+    program = Path(sys.executable).with_name("docker-compose")
+    done = subprocess.run([program, "--file", "/nonexistent.yml", "config"], capture_output=True)
+    assert done.returncode != 0
+    assert b"nonexistent.yml" in done.stderr
