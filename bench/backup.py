@@ -51,7 +51,7 @@ def figures(scales: tuple[int, ...] = SCALES) -> list[Figure]:
     sizes: dict[int, int] = {}
     found: list[Figure] = []
     for scale in scales:
-        database = start_lab(scale)
+        database = start_lab(scale, alone=True)
         options = {name: getattr(database, name) for name in database.__dataclass_fields__}
         with tempfile.TemporaryDirectory(prefix="pms-bench-") as folder:
             root = Path(folder)

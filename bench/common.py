@@ -20,6 +20,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 INSTANCE = "bench"
+DATABASE = f"macro_timescaledb_{INSTANCE}"
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,24 @@ class Figure:
         )
 
 
-def start_lab(scale: int) -> Any:
-    """Start the lab of the measurements with so much data; return its database."""
+def start_lab(scale: int, *, alone: bool = False) -> Any:
+    """Start the lab of the measurements with so much data; return its database.
+
+    *alone*: all but the database is stopped then, since Dagster alone takes a third of a core.
+    """
     from ansible.module_utils.pmsops.database import Database
 
     stop_lab()
     playbook("playbooks/lab.yml", "-e", f"lab_scale={scale}")
+    if alone:
+        names = subprocess.run(
+            ["docker", "ps", "--format={{.Names}}", f"--filter=name=^macro_.*_{INSTANCE}$"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        others = [name for name in names if name != DATABASE]
+        subprocess.run(["docker", "stop", "--time=3", *others], capture_output=True, check=True)
     state = yaml.safe_load((PROJECT / f".lab-{INSTANCE}" / "state.yml").read_text())
     return Database(
         host="127.0.0.1",
@@ -61,7 +74,7 @@ def start_lab(scale: int) -> Any:
         name="macro_trading",
         user="pms_ops",
         password=state["secrets"]["pms_ops"],
-        container=f"macro_timescaledb_{INSTANCE}",
+        container=DATABASE,
     )
 
 

@@ -120,7 +120,7 @@ class Bare:
 
 def figures(scale: int = SCALE) -> list[Figure]:
     """Measure restores, then swaps under clients that ask without pause."""
-    database = start_lab(scale)
+    database = start_lab(scale, alone=True)
     options = {name: getattr(database, name) for name in database.__dataclass_fields__}
     serial, bare, ours, proof, peaks = [], [], [], [], []
     with tempfile.TemporaryDirectory(prefix="pms-bench-") as folder:

@@ -7,6 +7,7 @@ pre-data made; the other data and post-data in parallel. Each phase ends at its 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -194,7 +195,7 @@ class Restore:
             ],
             database=self.target.name,
             folders={self.scratch: "ro", self.dump.parent: "ro"},
-            settings=SESSION,
+            settings=session_settings(jobs),
         )
         try:
             self._wait(client, watch)
@@ -260,6 +261,16 @@ class Restore:
             ThreadPoolExecutor(max_workers=self.jobs) as pool,
         ):
             list(pool.map(work, range(self.jobs)))
+
+
+def session_settings(jobs: int) -> dict[str, str]:
+    """Return what the sessions of *jobs* processes of pg_restore are tuned with.
+
+    Where they fill the processors, each builds its index alone: with the server's own parallel
+    workers on top an index phase of two processes on two cores took 11 s instead of 8 s.
+    """
+    alone = {"max_parallel_maintenance_workers": "0"} if jobs >= (os.cpu_count() or 1) > 1 else {}
+    return SESSION | alone
 
 
 def conninfo(name: str) -> str:

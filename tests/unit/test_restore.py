@@ -155,3 +155,13 @@ def test_a_journal_that_is_lost_is_read_from_the_databases(tmp_path):
     journal.from_marks(found, "pms")
     assert journal.swapping
     assert journal.state["incoming"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "alone"), [(2, 2, True), (2, 1, False), (16, 2, False), (1, 1, False)]
+)
+def test_indexes_are_built_alone_where_the_processes_fill_the_processors(
+    monkeypatch, cores, jobs, alone
+):
+    monkeypatch.setattr(restore.os, "cpu_count", lambda: cores)
+    assert ("max_parallel_maintenance_workers" in restore.session_settings(jobs)) == alone
