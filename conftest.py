@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# Mostly they wait: for containers, for time-outs. So two of them at a time are nearly twice as fast.
-# A group stays together and in order, since its tests share servers or a lab.
+# Mostly they wait, for containers and time-outs: two at a time are nearly twice as fast. A group
+# stays together and in order, since its tests share servers or a lab.
 GROUPS = {"tests/integration": "servers", "tests/molecule": "disasters"}
 
 

@@ -168,11 +168,14 @@ def _backups(add) -> None:
         "put a set in the place of the live database, which is kept",
         "  pms-ops restore 2026-11-22_0600 --check   the plan\n"
         "  pms-ops restore 2026-11-22_0600           the plan, then asks, then restores\n"
-        "  pms-ops restore old.pgdump --confirm macro_trading     without a terminal\n"
+        "  pms-ops restore latest --confirm macro_trading         the newest, without a terminal\n"
+        "  pms-ops restore old.pgdump --confirm macro_trading     what pg_dump -Fc made\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday",
     )
     restore.add_argument(
-        "file", metavar="SET", help="a set's folder or name, its dump, or a .pgdump of pg_dump -Fc"
+        "file",
+        metavar="SET",
+        help="a set's folder or name, latest, its dump, or a .pgdump of pg_dump -Fc",
     )
     restore.add_argument("--tables", metavar="A,B", help="only these, beside the live ones")
     restore.add_argument("--into", metavar="SCHEMA", help="the schema that --tables come into")

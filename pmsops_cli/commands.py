@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import confirm, inventory, playbooks, runner, screen, system
-from pmsops_cli.exits import COULD_NOT_RUN, INTERRUPTED, Stop, of_playbook
+from pmsops_cli.exits import COULD_NOT_RUN, INTERRUPTED, NOT_AS_PROMISED, Stop, of_playbook
 from pmsops_cli.project import PROJECT
 
 PLAYBOOKS = {
@@ -18,6 +18,7 @@ PLAYBOOKS = {
     "restore": PROJECT / "dr_restore.yml",
     "rollback": PROJECT / "dr_restore.yml",
 }
+LATEST = "latest"  # in place of a set's name
 
 
 class Session:
@@ -240,6 +241,8 @@ def _file(session: Session) -> dict[str, Any]:
     path = _from(given, session.cwd)
     if path.exists():
         return {"file": str(path.resolve())}
+    if given == LATEST:
+        return {"file": str(_latest(session))}
     if Path(given).is_absolute() and not all(each.local for each in session.systems):
         return {"file": given}
     roots = {each.backup_root for each in session.systems}
@@ -252,6 +255,26 @@ def _file(session: Session) -> dict[str, Any]:
         f"{given} does not exist, seen from {session.cwd}, nor is there such a set in {where}.",
         "pms-ops status names the newest set.",
     )
+
+
+def _latest(session: Session) -> Path:
+    """Return the newest set, by name: the plan that is shown and the run are about the same one.
+
+    :raises Stop: where there is none, or the folder is not on this machine.
+    """
+    from ansible.module_utils.pmsops import sets
+    from ansible.module_utils.pmsops.errors import OpsError
+
+    roots = {each.backup_root for each in session.systems}
+    if len(roots) != 1 or not all(each.local for each in session.systems):
+        raise Stop(
+            f"{LATEST} is known for one system on this machine only.",
+            "Name the set; pms-ops status says which is the newest of each system.",
+        )
+    try:
+        return sets.newest(roots.pop())
+    except OpsError as exc:
+        raise Stop(str(exc), exc.remedy, status=NOT_AS_PROMISED) from exc
 
 
 def _absolute_extra(given: str, cwd: Path) -> str:

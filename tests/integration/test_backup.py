@@ -636,7 +636,7 @@ def test_a_folder_that_cannot_be_written_is_said(filled, settings, tmp_path):
         subprocess.run(["umount", mount], check=True)
 
 
-# --- Progress --------------------------------------------------------------------------------------
+# --- Progress -------------------------------------------------------------------------
 
 PLAY = """
 - name: Back up

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pmsops_cli import arguments, completion, confirm, inventory, playbooks, project, runs
+from pmsops_cli import arguments, commands, completion, confirm, inventory, playbooks, project, runs
 from pmsops_cli.__main__ import main
 from pmsops_cli.exits import COULD_NOT_RUN, DONE, NOT_AS_PROMISED, USAGE, Stop, of_playbook
 from pmsops_cli.outcome import Outcome
@@ -303,6 +303,19 @@ def test_a_restore_without_a_terminal_is_refused_before_anything_runs(bare, caps
     assert main(["-i", "bare.yml", "rollback", "--confirm", "other"], bare) == USAGE
     assert main(["-i", "bare.yml", "restore", "two.pgdump", "--confirm", "fund"], bare) == USAGE
     assert not project.state_folder().exists()
+
+
+def test_latest_is_the_newest_set_of_the_system_by_name(bare, capsys, monkeypatch):
+    argv = ["-i", "bare.yml", "restore", "latest", "--check"]
+    assert main(argv, bare) == NOT_AS_PROMISED
+    assert "holds no backup set" in capsys.readouterr().err
+    for name in ("2026-11-22_0600", "2026-11-23_0600"):
+        (bare / "b" / name).mkdir(parents=True)
+        (bare / "b" / name / "manifest.json").touch()
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    assert main(argv, bare) == DONE
+    assert ran == [{"file": str(bare / "b" / "2026-11-23_0600")}]
 
 
 def test_a_report_is_named_and_one_that_is_missing_exits_1(bare, capsys):

@@ -1,0 +1,73 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The commands of the documents, run as they are written.
+
+A block of commands below a comment ``<!-- run: TEXT -->`` is run on the lab of the disasters, page
+by page and in order; it has to succeed and to say TEXT.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.molecule.conftest import DISASTERS, ENVIRONMENT, PLAYBOOK, PROJECT
+
+PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
+BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TIMEOUT_SECONDS = 600
+
+
+def blocks() -> list[tuple[str, str, str]]:
+    """Return page, wanted text and commands of each block that is run."""
+    return [
+        (name, said, commands)
+        for name in PAGES
+        for said, commands in BLOCK.findall((PROJECT / name).read_text("utf-8"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """The lab of the disasters, started where it does not run, with a set in its backups."""
+    environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": DISASTERS, "ANSIBLE_NOCOLOR": "1"}
+    for playbook in ("playbooks/lab.yml", "playbooks/backup.yml"):
+        done = subprocess.run(
+            [PLAYBOOK, playbook],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+    return environment
+
+
+def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
+    assert {page for page, _said, _commands in blocks()} == {
+        "README.md",
+        *(f"docs/{name}.md" for name in ("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "commands"),
+    blocks(),
+    ids=[f"{b[0]}: {b[2].splitlines()[0]}" for b in blocks()],
+)
+def test_a_block_does_what_its_page_says(lab, page, said, commands):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=PROJECT,
+        env=lab | {"PATH": f"{PROJECT}/.venv/bin:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, f"{page}: {commands}\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
+    assert said in output, f"{page}: {commands}\nsaid nothing of {said!r}:\n{done.stdout[-3000:]}"
