@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 GROUPS = {"tests/integration": "servers", "tests/molecule": "disasters"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     """Say which tests have to be run one after the other (pytest --dist loadgroup)."""
     for item in items:

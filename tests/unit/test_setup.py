@@ -267,6 +267,7 @@ def ready(machine):
     project = machine.root / "project"
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/python").symlink_to(sys.executable)
+    (project / ".venv/bin/docker-compose").symlink_to("/nonexistent")
     lock = project / "requirements/control.txt"
     listed = subprocess.run(["sha256sum", lock], capture_output=True, text=True, check=True).stdout
     (project / ".venv/control.stamp").write_text(f"{listed}{project}\n")
