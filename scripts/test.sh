@@ -29,5 +29,5 @@ scripts/lint.sh || lint=$?
 printf 'lint: %d s in all; now the tests (times per part at their end)\n' $((SECONDS - started))
 
 tests=0
-pytest --numprocesses=2 --dist=loadgroup "$@" || tests=$?
+pytest --numprocesses=3 --dist=loadgroup "$@" || tests=$?
 exit $((lint ? lint : tests))

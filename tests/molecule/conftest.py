@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the tests of playbooks share: the lab of the disasters, removed at the end."""
+"""What the tests of playbooks share: labs, removed at the end."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 MOLECULE = Path(sys.executable).with_name("molecule")
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
-# The lab of all dr_* scenarios; each of them leaves it well, so it is started once.
-DISASTERS = "moleculedr"
 ENVIRONMENT = {**os.environ, "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}"}
 
 
-def remove_lab_of_the_disasters() -> None:
-    """Remove the lab that the dr_* scenarios share, with its backups and evidence."""
+def remove_lab(instance: str) -> None:
+    """Remove a lab that tests share, with its backups and evidence."""
     done = subprocess.run(
         [PLAYBOOK, "playbooks/lab_down.yml"],
         cwd=PROJECT,
-        env={**ENVIRONMENT, "PMS_LAB_INSTANCE": DISASTERS},
+        env={**ENVIRONMENT, "PMS_LAB_INSTANCE": instance},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    shutil.rmtree(PROJECT / f".lab-{DISASTERS}", ignore_errors=True)
+    shutil.rmtree(PROJECT / f".lab-{instance}", ignore_errors=True)
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _lab_of_the_disasters():
-    yield
-    remove_lab_of_the_disasters()
+@pytest.fixture(scope="session")
+def shared_labs():
+    """The labs that are left to the next test, since each test leaves them well; removed at last."""
+    names: set[str] = set()
+    yield names
+    for name in sorted(names):
+        remove_lab(name)

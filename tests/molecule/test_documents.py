@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """The commands of the documents, run as they are written.
 
-A block of commands below a comment ``<!-- run: TEXT -->`` is run on the lab of the disasters, page
-by page and in order; it has to succeed and to say TEXT.
+A block of commands below a comment ``<!-- run: TEXT -->`` is run on a lab, page by
+page and in order; it has to succeed and to say TEXT.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import subprocess
 
 import pytest
 
-from tests.molecule.conftest import DISASTERS, ENVIRONMENT, PLAYBOOK, PROJECT
+from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT
 
 PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_SECONDS = 600
+LAB = "moleculetwo"  # that of molecule/dr_killed too
 
 
 def blocks() -> list[tuple[str, str, str]]:
@@ -30,9 +31,10 @@ def blocks() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def lab():
-    """The lab of the disasters, started where it does not run, with a set in its backups."""
-    environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": DISASTERS, "ANSIBLE_NOCOLOR": "1"}
+def lab(shared_labs):
+    """A lab with a set in its backups."""
+    shared_labs.add(LAB)
+    environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
     for playbook in ("playbooks/lab.yml", "playbooks/backup.yml"):
         done = subprocess.run(
             [PLAYBOOK, playbook],

@@ -41,6 +41,7 @@ def describe(found: dict[str, Any], now: datetime, wanted: list[str]) -> dict[st
         "status": state.get("Status"),
         "health": (state.get("Health") or {}).get("Status", "none"),
         "restarts": restarts,
+        "restarting": bool(state.get("Restarting")),
         "looping": bool(state.get("Restarting"))
         or (restarts > 0 and _seconds_up(state, now) < SETTLED_SECONDS),
         "oom_killed": bool(state.get("OOMKilled")),
