@@ -7,7 +7,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.pmsops import pms_probe, service_care
+from ansible.module_utils.pmsops import pipeline_care, pms_probe, service_care
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.service_care import Noting, Wish
@@ -30,12 +30,13 @@ def renew(
 ) -> list[str]:
     """Start what is down, restart the PMS where it does not work or *sessions* must be new.
 
-    Return what was done.
+    Dagster is started anew where the server was: see pipeline_care. Return what was done.
 
     :raises OpsError: care.application, services.*.
     """
     wish = Wish(names=services.names, unhealthy=False)
     done = service_care.bring_up(services, wish, noting=noting) if services.names else []
+    done += pipeline_care.renew(services, database, noting=noting)
     problems = _problems(database, url, PATIENCE_SECONDS)
     if problems or sessions:
         names = serving(services, url)

@@ -171,6 +171,27 @@ def _revive(place: Place, done: list[str], noting: Noting) -> None:
         )
 
 
+def renew(services: Services, database: Database, *, noting: Noting) -> list[str]:
+    """Restart what of Dagster has run since before its database server began.
+
+    While the database was away the daemon may have loaded its code anew, kept the error, and fails
+    every run that it takes up from then on, though it beats and the web server shows the code as
+    loaded. The web server's connections are dead, and each fails one request.
+
+    :raises OpsError: services.*, clients.engine, database.*.
+    """
+    names = tuple(
+        name
+        for name in SERVICES
+        if name in services.names and service_care.older_than_server(services, name, database)
+    )
+    if not names:
+        return []
+    return service_care.bring_up(
+        services, service_care.Wish(names=names, restart=True, stop_seconds=5), noting=noting
+    )
+
+
 def _beats(place: Place) -> bool:
     daemons = place.dagster.ask("daemons")["daemons"]
     return any(each["type"] == "SCHEDULER" and each["healthy"] for each in daemons)
@@ -201,6 +222,8 @@ def _run_again(signs: Signs, place: Place, done: list[str], noting: Noting) -> N
         jobs.append(place.data_job)
     if "pipeline.pack" in signs.seen:
         jobs.append(place.pack_job)
+    if jobs:
+        done += renew(place.services, place.database, noting=noting)
     for job in dict.fromkeys(jobs):
         text = f"Run {job} again"
         with noting(text) as action:

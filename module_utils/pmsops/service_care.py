@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import math
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops.database import Database, fetch_value
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
 from ansible.module_utils.pmsops.services import Services
@@ -100,6 +104,31 @@ def bring_up(
                 action.result = _wait(wish, step)
         done.append(step.text)
     return done
+
+
+def older_than_server(services: Services, name: str, database: Database) -> bool:
+    """Tell whether a service has run since before its database server began to.
+
+    False where nobody knows: services that nothing manages, a service that does not run.
+
+    :raises OpsError: services.missing, clients.engine, database.*.
+    """
+    if services.manager == "systemd":
+        asked = ["systemctl", "show", "--timestamp=unix", "--property=ActiveEnterTimestamp"]
+        shown = subprocess.run(
+            [*asked, "--value", name], capture_output=True, text=True, timeout=30
+        )
+        since = float(shown.stdout.strip().removeprefix("@") or "inf")
+    elif services.manager == "compose":
+        state = _containers(services, Wish(names=(name,)))[0][1].attrs["State"]
+        # Docker writes nanoseconds, which fromisoformat does not read.
+        started = datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
+        since = started.timestamp() if state["Status"] == "running" else math.inf
+    else:
+        return False
+    with database.session(name=database.maintenance_name, read_only=True) as cursor:
+        began = fetch_value(cursor, "SELECT extract(epoch FROM pg_postmaster_start_time())")
+    return since < began
 
 
 def _containers(services: Services, wish: Wish) -> list[tuple[str, Any]]:

@@ -33,7 +33,7 @@ def remove_lab(instance: str) -> None:
 
 @pytest.fixture(scope="session")
 def shared_labs():
-    """The labs that are left to the next test, since each test leaves them well; removed at last."""
+    """The labs that a test leaves well for the next one; removed at last."""
     names: set[str] = set()
     yield names
     for name in sorted(names):

@@ -51,7 +51,10 @@ def lab(shared_labs):
 def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
     assert {page for page, _said, _commands in blocks()} == {
         "README.md",
-        *(f"docs/{name}.md" for name in ("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE")),
+        *(
+            f"docs/{name}.md"
+            for name in ("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE")
+        ),
     }
 
 

@@ -51,7 +51,9 @@ def test_scenario_keeps_its_promise(scenario, shared_labs):
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
     if lab and status:
-        remove_lab(lab)  # what it broke is not mended: the next one would fail for this one's reason
+        remove_lab(
+            lab
+        )  # what it broke is not mended: the next one would fail for this one's reason
     elif lab:
         shared_labs.add(lab)
     assert status == 0, f"molecule test --scenario-name {scenario}: see its output above"

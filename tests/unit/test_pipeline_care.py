@@ -12,6 +12,7 @@ import pytest
 from ansible.module_utils.pmsops import incidents, pipeline_care
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes import Deadline, dagster
+from ansible.module_utils.pmsops.services import Services
 
 DAY = date(2026, 11, 25)
 BOTH = {"pipeline.data", "pipeline.pack"}
@@ -90,7 +91,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline_care, "_soon", lambda holds, _seconds: holds())
     return pipeline_care.Place(
         dagster=Dagster(),
-        services=SimpleNamespace(manager="none"),
+        services=Services("none", pipeline_care.SERVICES),
         api=Api(),
         database=None,
         evidence_root=tmp_path,
@@ -126,6 +127,21 @@ def test_the_least_intrusive_comes_first_and_each_job_runs_once(place):
         "run data",
     ]
     assert place.api.asked == []
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_a_dagster_older_than_its_server_is_restarted_before_a_job_runs_again(
+    place, monkeypatch, older
+):
+    def restart(_services, wish, **_):
+        place.dagster.did.append(f"restart {wish.names}")
+        return ["Restart Dagster"]
+
+    monkeypatch.setattr(pipeline_care.service_care, "older_than_server", lambda *_: older)
+    monkeypatch.setattr(pipeline_care.service_care, "bring_up", restart)
+    place.dagster.failed = ["pack"]
+    recover(place)
+    assert place.dagster.did == [f"restart {pipeline_care.SERVICES}"] * older + ["run pack"]
 
 
 def test_a_job_that_fails_again_is_an_error(place):

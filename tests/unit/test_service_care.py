@@ -126,3 +126,38 @@ def test_one_that_is_unhealthy_may_be_left_to_its_caller():
     state = {"Status": "running", "Health": {"Status": "unhealthy"}}
     assert service_care.needed(state, restart=False, unhealthy=False) is None
     assert service_care.needed(state, restart=True, unhealthy=False)[0] == "restart"
+
+
+BEGAN = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+
+
+class Server:
+    """A stand-in for a database server that began at BEGAN."""
+
+    maintenance_name = "postgres"
+
+    @contextmanager
+    def session(self, **_options):
+        yield self
+
+    def execute(self, *_given):
+        pass
+
+    def fetchone(self):
+        return (BEGAN,)
+
+
+@pytest.mark.parametrize(
+    ("status", "started", "older"),
+    [
+        ("running", "2027-01-15T07:59:59.123456789Z", True),
+        ("running", "2027-01-15T08:00:01.5Z", False),
+        ("exited", "2027-01-15T07:59:59.123456789Z", False),
+    ],
+)
+def test_a_service_is_older_than_a_server_that_began_after_it(monkeypatch, status, started, older):
+    container = Container({"Status": status, "StartedAt": started})
+    monkeypatch.setattr(Services, "containers", lambda _self: [("daemon", container)])
+    services = Services("compose", ("daemon",), "p")
+    assert service_care.older_than_server(services, "daemon", Server()) is older
+    assert not service_care.older_than_server(Services("none", ("daemon",)), "daemon", Server())
