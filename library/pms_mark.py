@@ -29,7 +29,9 @@ options:
     type: path
     required: true
   prices:
-    description: The right price of each ticker whose mark is wrong.
+    description:
+      - The right price of each ticker whose mark is wrong.
+      - V(market) takes the newest close of each open ticker from C(market_data).
     type: raw
   fx_rate:
     description: BRL for one USD. The rate of the last marking, where it is not given.
@@ -40,7 +42,7 @@ options:
   price_percent:
     description:
       - From how many percent off the newest close on a price needs O(force); off the present mark,
-        where there is no close.
+        where there is no close, or the price is one.
     type: float
     default: 20.0
   force:

@@ -32,6 +32,8 @@ USAGE = """-e '{"prices": {"TICKER": PRICE}}'"""
 TOLERANCE_BRL = 0.01
 RELATIVE = 1e-9
 DEFAULT_FX = 5.0
+# In place of prices: the newest close of each open ticker, as the PMS's own data have it.
+MARKET = "market"
 FX_TICKER = "USDBRL"
 
 Noting = Callable[[str], AbstractContextManager[Action]]
@@ -62,6 +64,7 @@ class Asked:
     prices: Mapping[str, float]
     fx_rate: float | None
     source: str
+    of_market: bool = False
 
     def digest(self, today: date) -> str:
         """Return what tells this request of this day from every other one."""
@@ -121,8 +124,11 @@ def read(prices: Any, fx_rate: Any, source: Any) -> Asked:
     """
     wrong: list[str] = []
     found: dict[str, float] = {}
+    of_market = prices == MARKET
     if prices is None or prices == "":
         wrong.append("prices is missing")
+    elif of_market:
+        pass
     elif not isinstance(prices, Mapping):
         wrong.append(f"prices is {type(prices).__name__}, not a mapping of tickers to prices")
     elif not prices:
@@ -145,7 +151,7 @@ def read(prices: Any, fx_rate: Any, source: Any) -> Asked:
             " theirs. Numbers have a point and stand without quotes.",
             code="mtm.arguments",
         )
-    return Asked(found, rate, str(source or "").strip())
+    return Asked(found, rate, str(source or "").strip(), of_market)
 
 
 def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
@@ -158,7 +164,7 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
     place.api.login()
     served = book.served(place.api)
     open_ones = sorted((row for row in served.values() if row["is_open"]), key=_by_id)
-    asked = _known(asked, open_ones)
+    asked = _at_market(asked, open_ones, quotes) if asked.of_market else _known(asked, open_ones)
     digest = asked.digest(place.today)
     intent = intents.of(place.evidence_root, KIND, digest)
     previous = {int(key): row for key, row in intent.document.get("previous", {}).items()}
@@ -287,6 +293,29 @@ def _problem(price: Any) -> str | None:
     if found is None:
         return f"is {price!r}, not a number"
     return f"is {price}; nothing is marked at 0 or below" if found <= 0 else None
+
+
+def _at_market(asked: Asked, open_ones: Iterable[Row], quotes: Mapping[str, Quote]) -> Asked:
+    """Return the request with the newest close of each open ticker that has one.
+
+    :raises OpsError: mtm.market.
+    """
+    tickers = {row["instrument"] for row in open_ones}
+    found = {name: quotes[name] for name in tickers if name in quotes and quotes[name].close}
+    if not found:
+        raise OpsError(
+            f"Nothing was changed: the newest month of market_data has no close of the"
+            f" {len(tickers)} open tickers.",
+            f"Give prices instead, {USAGE}, and run playbooks/dr_pipeline.yml for the data.",
+            code="mtm.market",
+        )
+    days = sorted({str(each.day) for each in found.values()})
+    source = (
+        asked.source
+        or f"newest closes of market_data, {' to '.join(dict.fromkeys((days[0], days[-1])))}"
+    )
+    prices = {name: found[name].close for name in sorted(found)}
+    return Asked(prices, asked.fx_rate, source, of_market=True)
 
 
 def _known(asked: Asked, open_ones: Iterable[Row]) -> Asked:
@@ -421,12 +450,13 @@ def _refuse_doubtful(
 ) -> None:
     """Refuse prices that are far from the newest close; without one, from the mark.
 
-    A mark that is corrected is wrong, so it speaks only where nothing better is known.
+    A mark that is corrected is wrong, so it speaks only where nothing better is known: of closes
+    themselves nothing else is.
     """
     marks = {row["instrument"]: row["current_price"] for row in open_ones}
     doubts = []
     for ticker, price in asked.prices.items():
-        quote = quotes.get(ticker)
+        quote = None if asked.of_market else quotes.get(ticker)
         close = quote.close if quote else None
         off = far(price, close or marks[ticker], limits.percent)
         if off is not None:

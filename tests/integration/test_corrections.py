@@ -434,6 +434,32 @@ def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(ap
     assert mark_of(api) == before
 
 
+def test_the_market_marks_every_open_ticker_at_its_newest_close(api, data, tmp_path):
+    closes = {name: each.close for name, each in book.quotes(database_of(data)).items()}
+    asking = marking.read("market", None, None)
+    place = marking_place(api, data, tmp_path)
+    marking.correct(asking, place, marking.Limits(force=True), noting=quiet)
+    rows = api.ask("GET", "/api/v1/pms/book/positions").json()
+    assert rows
+    assert all(row["current_price"] == closes[row["instrument"]] for row in rows)
+    now, done = marking.correct(asking, place, marking.Limits(), noting=quiet)
+    assert done == []
+    assert "newest closes of market_data, 20" in now.asked.source
+    # A close is compared with the mark: nothing else could speak against it.
+    marks(api, data, tmp_path, "IBOV_FUT", 1.19)
+    with pytest.raises(OpsError, match=r"IBOV_FUT at .* off its mark") as caught:
+        marking.correct(asking, place, marking.Limits(percent=10), noting=quiet)
+    assert caught.value.code == "mtm.implausible"
+    marking.correct(asking, place, marking.Limits(), noting=quiet)
+
+
+def test_without_any_close_the_market_is_refused():
+    rows = [{"instrument": "CDS_BR_5Y"}]
+    with pytest.raises(OpsError, match="no close of the 1 open tickers") as caught:
+        marking._at_market(marking.read("market", None, None), rows, {})
+    assert caught.value.code == "mtm.market"
+
+
 def test_positions_of_one_ticker_with_different_marks_need_a_price(api, data, tmp_path):
     first, second = opened(api, instrument="USDZAR"), opened(api, instrument="USDZAR")
     api.ask("POST", f"/api/v1/pms/book/positions/{first['id']}/update-price", {"price": 5.3})
