@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Run the linters, then every test; the last line is pytest's. Arguments go to pytest.
+# PMS_TEST_SLOW=1 adds what takes ten minutes more: molecule/dr_killed.
 # Exits non-zero if any part failed; a part that failed does not keep the others from running.
 #
 # The report is tested in Debian's chromium: it is installed where it is missing and root may do
@@ -29,5 +30,7 @@ scripts/lint.sh || lint=$?
 printf 'lint: %d s in all; now the tests (times per part at their end)\n' $((SECONDS - started))
 
 tests=0
-pytest --numprocesses=3 --dist=loadgroup "$@" || tests=$?
+# Mostly they wait, for containers and time-outs: two files at a time, the longest first. The tests
+# of a file stay together and in order, since they share servers or a lab.
+pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@" || tests=$?
 exit $((lint ? lint : tests))

@@ -18,7 +18,7 @@ from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT
 PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_SECONDS = 600
-LAB = "moleculetwo"  # that of molecule/dr_killed too
+LAB = "moleculedocs"
 
 
 def blocks() -> list[tuple[str, str, str]]:
