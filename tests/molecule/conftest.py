@@ -35,9 +35,12 @@ def remove_lab(instance: str) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_labs():
-    """The labs that a test leaves well for the next one; removed at last."""
+    """The labs that a test leaves well for the next one of its file; removed after the last.
+
+    A lab that nobody uses takes half a core all the same.
+    """
     names: set[str] = set()
     yield names
     for name in sorted(names):
