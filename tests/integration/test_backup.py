@@ -606,13 +606,15 @@ def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(
         database = own.create("stopped")
         execute(
             database,
-            SCHEMA + "CREATE TABLE large AS SELECT n, md5(n::text) AS text"
-            " FROM generate_series(1, 1500000) n",
+            SCHEMA + "CREATE TABLE held AS SELECT n FROM generate_series(1, 1000) n",
         )
-        thread, caught = in_background(database, replace(settings, canary=False))
-        dump_under_way(own)
-        getattr(own.container, what)(timeout=1)
-        thread.join()
+        # Somebody changes a table, so the dump is still under way when the server goes.
+        with contextlib.closing(database.connect()) as somebody:
+            somebody.cursor().execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+            thread, caught = in_background(database, replace(settings, canary=False))
+            dump_under_way(own)
+            getattr(own.container, what)(timeout=1)
+            thread.join()
         assert [error.code for error in caught] == ["database.unreachable"]
         assert leftovers(settings) == []
         if what == "stop":

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -216,14 +217,23 @@ def test_an_interrupt_reaches_the_playbook_and_is_told_from_a_failure(door: Door
     assert not list((door.home / "state/pms-ops/runs").glob(".run-*"))
 
 
-def test_over_ssh_a_bare_host_is_prepared_backed_up_and_judged(server: Server, fund, tmp_path):
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """A home near the root: below it lie sockets of SSH, whose paths may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="pms-") as folder:
+        yield Path(folder)
+
+
+def test_over_ssh_a_bare_host_is_prepared_backed_up_and_judged(
+    server: Server, fund, tmp_path, short_home
+):
     shared = tmp_path / "shared"
     shared.mkdir()
     with ssh_host.running(tmp_path, shared) as host:
         lines = host.inventory_lines()
         lines += f"      ansible_python_interpreter: {shared}/ops/venv/bin/python\n"
         (tmp_path / "far.yml").write_text(described(server, fund, shared, lines))
-        door = Door(tmp_path, str(tmp_path / "far.yml"))
+        door = Door(short_home, str(tmp_path / "far.yml"))
         where = f"remote_dir={shared}/ops"
 
         missing = door.json("doctor", status=1)
