@@ -147,7 +147,11 @@ def restore(session: Session) -> int:
         # They come beside the live ones: nothing takes their place, so nothing is confirmed.
         variables |= {"tables": _words(given.tables), "into": given.into}
         return session.run("restore", PLAYBOOKS["restore"], variables)
-    what = f"This puts {given.file} in the place of the live database {session.database}"
+    hosts = ", ".join(sorted(each.host for each in session.systems))
+    what = (
+        f"This puts {Path(variables['file']).name} in the place of the live database"
+        f" {session.database} on {hosts}"
+    )
     return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what, plan=True)
 
 

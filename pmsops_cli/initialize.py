@@ -9,6 +9,7 @@ import re
 import secrets
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from pmsops_cli.description import Description, describe
 from pmsops_cli.exits import DONE, Stop
 from pmsops_cli.project import PROJECT
 
+# Whom to tell, and who runs what is scheduled: an example of it would fail, or tell nobody.
+OPERATORS_OWN = ("notify_channels:", "schedule_")
 EXAMPLE = PROJECT / "inventory" / "example"
 HOSTS = "hosts.yml"
 VARIABLES = "group_vars/pms/pms.yml"
@@ -124,7 +127,18 @@ def _variables(values: dict[str, Any]) -> str:
             missing.discard(name)
     if missing:
         raise LookupError(f"{EXAMPLE / VARIABLES} lacks {', '.join(sorted(missing))}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(_without_examples(lines)) + "\n"
+
+
+def _without_examples(lines: list[str]) -> Iterator[str]:
+    """Give the lines; what no Compose file can tell is left as a comment, to be filled in."""
+    of_one = False
+    for line in lines:
+        if line[:1].strip() and not line.startswith("#"):
+            of_one = line.startswith(OPERATORS_OWN)
+        elif not line.strip() or line.startswith("#"):
+            of_one = False
+        yield f"# {line}" if of_one else line
 
 
 def _scalar(value: Any) -> str:

@@ -18,6 +18,7 @@ from typing import IO, Any
 from pmsops_cli import inventory, project, runs
 from pmsops_cli.exits import COULD_NOT_RUN, Stop
 from pmsops_cli.outcome import Outcome
+from pmsops_cli.project import PROJECT
 
 # How often the action plugins say how far a backup or a restore is.
 PROGRESS_SECONDS = "1"
@@ -115,6 +116,8 @@ def _environment() -> dict[str, str]:
     return {
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_FORCE_COLOR": "0",
+        # ansible-runner sets it for a plugin of its own, and with that hides the project's.
+        "ANSIBLE_CALLBACK_PLUGINS": str(PROJECT / "plugins" / "callback"),
         # ansible-runner switches the check of host keys off where nothing is set.
         "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", "True"),
         "PMS_OPS_PROGRESS_SECONDS": PROGRESS_SECONDS,

@@ -77,7 +77,8 @@ def _read(sources: Sources) -> list[System]:
     hosts = InventoryManager(loader=loader, sources=sources.inventories)
     if sources.limit:
         hosts.subset(sources.limit)
-    found = hosts.list_hosts(GROUP)
+    # A group that is not there is an error of its own to Ansible, in words that help nobody.
+    found = hosts.list_hosts(GROUP) if GROUP in hosts.groups else []
     if not found:
         raise Stop(
             f"The inventory {', '.join(sources.inventories)} has no host in group {GROUP}"

@@ -120,7 +120,8 @@ def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
 def _open_incidents(evidence_root: Path) -> list[dict[str, Any]]:
     """Return the incidents that nothing says the end of."""
     found = []
-    for folder in sorted((evidence_root / "incidents").glob("*/")):
+    # Incidents begin with their day; requests/ beside them has what was asked of the PMS.
+    for folder in sorted((evidence_root / "incidents").glob("2*/")):
         state = _incident_state(folder)
         if state not in CLOSED:
             found.append({"id": folder.name, "folder": str(folder), "state": state})

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -263,6 +264,20 @@ def test_an_inventory_without_our_hosts_could_not_be_run(capsys, tmp_path):
     assert "no host in group pms" in capsys.readouterr().err
 
 
+def test_a_playbook_whose_hosts_are_not_there_is_no_success(tmp_path):
+    (tmp_path / "hosts.yml").write_text("others: {hosts: {a: }}\n")
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [playbook, "-i", tmp_path / "hosts.yml", "playbooks/backup.yml"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode != 0
+    assert "Could not match" in done.stdout + done.stderr
+
+
 @pytest.fixture
 def bare(tmp_path):
     """An inventory of this machine with empty folders."""
@@ -282,6 +297,9 @@ def test_status_of_empty_folders_names_all_that_is_due_and_changes_nothing(bare,
 
 
 def test_status_sees_an_open_incident_and_a_damaged_ledger(bare, capsys):
+    requests = bare / "e" / "incidents" / "requests"  # what was asked of the PMS: no incident
+    requests.mkdir(parents=True)
+    (requests / "mark_1.json").write_text("{}")
     (bare / "e" / "incidents" / "2026-11-25_redis").mkdir(parents=True)
     closed = bare / "e" / "incidents" / "2026-11-24_api"
     closed.mkdir()

@@ -211,3 +211,10 @@ def test_json_is_one_document_without_a_secret(place, capsys):
     text = capsys.readouterr().out
     assert json.loads(text)["roles"]["database"] == "timescaledb"
     assert "manager secret" not in text
+
+
+def test_what_no_compose_file_can_tell_is_left_to_the_operator(place):
+    assert init(place) == DONE
+    assert not {"notify_channels", "schedule_state_dir", "schedule_user"} & set(variables(place))
+    text = (place / "inventory/prod/group_vars/pms/pms.yml").read_text()
+    assert "# notify_channels:" in text and "# schedule_user: ops" in text
