@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops import clients
 from ansible.module_utils.pmsops.database import Database, fetch_value
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.services import Services, started_at
 
 POLL_SECONDS = 0.2
 LOG_LINES = 5
@@ -121,9 +120,8 @@ def older_than_server(services: Services, name: str, database: Database) -> bool
         since = float(shown.stdout.strip().removeprefix("@") or "inf")
     elif services.manager == "compose":
         state = _containers(services, Wish(names=(name,)))[0][1].attrs["State"]
-        # Docker writes nanoseconds, which fromisoformat does not read.
-        started = datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
-        since = started.timestamp() if state["Status"] == "running" else math.inf
+        started = started_at(state)
+        since = started.timestamp() if started and state["Status"] == "running" else math.inf
     else:
         return False
     with database.session(name=database.maintenance_name, read_only=True) as cursor:

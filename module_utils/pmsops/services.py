@@ -7,6 +7,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops import clients
@@ -14,6 +15,15 @@ from ansible.module_utils.pmsops.errors import OpsError
 
 STOP_SECONDS = 20
 HEALTHY_SECONDS = 90
+
+
+def started_at(state: dict[str, Any]) -> datetime | None:
+    """Return since when a container runs, by its ``State``; None where Docker does not say."""
+    try:
+        # Docker writes nanoseconds, which fromisoformat does not read.
+        return datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
+    except (KeyError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)

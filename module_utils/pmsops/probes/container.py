@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.probes.context import Context, one_line
+from ansible.module_utils.pmsops.services import started_at
 
 # A container that was restarted and has run for less than this may be in a loop.
 SETTLED_SECONDS = 120
@@ -86,9 +87,5 @@ def _ports(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _seconds_up(state: dict[str, Any], now: datetime) -> float:
-    try:
-        # Docker writes nanoseconds, which fromisoformat does not read.
-        started = datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
-    except (KeyError, ValueError):
-        return 0.0
-    return (now - started).total_seconds()
+    started = started_at(state)
+    return (now - started).total_seconds() if started else 0.0
