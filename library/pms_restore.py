@@ -88,6 +88,11 @@ options:
     description: Differences to name of each kind; the others are counted.
     type: int
     default: 10
+  counted:
+    description: Tables whose rows are counted in check mode, to say what a restore would lose.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -198,6 +203,13 @@ former:
   type: list
   elements: str
   sample: ["macro_trading__before_20261122060000"]
+lost:
+  description: What the live database has that the set has not; null where there is none.
+  returned: in check mode
+  type: str
+  sample: >-
+    everything committed after 2026-11-22T06:00:01Z, the last 30 minutes: at least 3 rows of
+    portfolio_positions
 live_exists:
   description: Whether there is a live database.
   returned: in check mode
@@ -245,6 +257,7 @@ def argument_spec() -> dict:
         "create_roles": {"type": "bool", "default": False},
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
+        "counted": {"type": "list", "elements": "str", "default": []},
         "queries": {
             "type": "list",
             "elements": "dict",
@@ -278,7 +291,7 @@ def run(module: AnsibleModule) -> dict:
     if params["unless_same"] and (same := aside.same(database, request)):
         return {"changed": False} | same
     if module.check_mode:
-        return {"changed": True} | aside.plan(database, request)
+        return {"changed": True} | aside.plan(database, request, params["counted"])
     with interrupts.raised():
         result = aside.run(database, request, progress=Progress(request.progress_file))
     for warning in result.pop("warnings"):

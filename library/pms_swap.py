@@ -88,6 +88,11 @@ incoming:
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
+since:
+  description: When what would be put in place was made or put aside.
+  returned: in check mode, where something would be swapped
+  type: str
+  sample: "2026-11-23T02:37:09Z"
 waiting:
   description: The proved copy of O(resume) that waits for its swap.
   returned: success

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ PLAYBOOKS = {
     "rollback": PROJECT / "dr_restore.yml",
 }
 LATEST = "latest"  # in place of a set's name
+LISTING_COLUMNS = 100
 
 
 class Session:
@@ -32,6 +35,11 @@ class Session:
         self.vault_files = [str(_from(each, cwd)) for each in arguments.vault_password_file]
         self.vault_password = _asked_password() if arguments.ask_vault_pass else None
         self._systems: list[system.System] | None = None
+
+    def again(self, words: str) -> str:
+        """Return a command of ours as it has to be typed to be about the same system."""
+        given = "".join(f" -i {shlex.quote(each)}" for each in self.arguments.inventory)
+        return words.replace("pms-ops", f"pms-ops{given}", 1) if given else words
 
     @property
     def systems(self) -> list[system.System]:
@@ -215,22 +223,25 @@ def _listing(session: Session, kind: str) -> int:
 
     found = playbooks.listed(kind)
     if session.arguments.json:
-        plain = [{"name": each.name, "playbook": str(each.path), **each.fields} for each in found]
+        plain = [
+            {"name": each.name, "playbook": str(each.path), "examples": each.examples} | each.fields
+            for each in found
+        ]
         print(json.dumps(plain, indent=1))
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("NAME", "WHEN", "TAKES", "CONFIRM", box=None, header_style="bold")
+    width = max((len(each.name) for each in found), default=0)
+    margin = " " * (width + 2)
     for each in found:
-        table.add_row(
-            each.name, each.when, each.fields.get("Takes", ""), "asks" if each.confirms else ""
-        )
-    if found:
-        Console(highlight=False).print(table)
-        print(f"\nRun one: pms-ops {kind} NAME; add --check for its plan.")
-    else:
-        print(f"There is no playbooks/{kind}_*.yml in this release.")
+        when = textwrap.wrap(each.when[:1].upper() + each.when[1:], LISTING_COLUMNS - len(margin))
+        print(each.name.ljust(width), f" {when[0]}")
+        for line in when[1:]:
+            print(margin + line)
+        for example in each.examples:
+            print(f"{margin}{session.again('pms-ops')} {kind} {each.name} {example}")
+    asks = [each.name for each in found if each.confirms]
+    if asks:
+        print(f"\nAsked for the database's name, before they destroy anything: {', '.join(asks)}.")
+    print(f"Run one: {session.again('pms-ops')} {kind} NAME; add --check for its plan.")
     return 0
 
 
@@ -257,7 +268,7 @@ def _file(session: Session) -> dict[str, Any]:
     where = ", ".join(str(root) for root in sorted({e.backup_root for e in session.systems}))
     raise Stop(
         f"{given} does not exist, seen from {session.cwd}, nor is there such a set in {where}.",
-        "pms-ops status names the newest set.",
+        f"{session.again('pms-ops status')} names the newest set.",
     )
 
 

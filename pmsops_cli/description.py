@@ -120,6 +120,10 @@ def _required_pass(service: dict[str, Any]) -> str | None:
     return None
 
 
+# The ports that each listens at in its container, as the PMS ships them.
+INSIDE = {"api": 8000, "dagster": 3001, "grafana": 3000}
+
+
 def _http(
     found: Description, services: dict[str, Any], environment: dict[str, dict[str, str]]
 ) -> None:
@@ -131,7 +135,11 @@ def _http(
         place = compose.published(services[found.roles[role]]) if role in found.roles else None
         found.values[variable] = f"http://{place[0]}:{place[1]}" if place else ""
         if place is None:
-            found.notes.append(f"No published {role} was found; its checks will be unknown.")
+            inside = INSIDE[role]
+            found.notes.append(
+                f"No published {role} was found. Its checks will be unknown, which is no go: add"
+                f' ports: ["127.0.0.1:{inside}:{inside}"] to it, and run init again.'
+            )
     api = environment.get("api", {})
     manager = api.get("PMS_MANAGER_PASSWORD")
     found.values["pms_api_username"] = "manager" if manager else ""

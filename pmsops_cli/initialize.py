@@ -7,6 +7,7 @@ import difflib
 import json
 import re
 import secrets
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -164,7 +165,8 @@ def _differences(
         lines += difflib.unified_diff(old, text.splitlines(), str(path), str(path), lineterm="")
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if changed:
-        lines.append(f"{folder / SECRETS}: other values for {', '.join(changed)}")
+        words = "other values for" if before else "values for"
+        lines.append(f"{folder / SECRETS}: {words} {', '.join(changed)}")
     return lines
 
 
@@ -206,12 +208,26 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
     if not given.create_role:
         print(
             "The maintenance role has to be in the database. Once, on the database's host:\n"
-            "  pms-ops init ... --create-role     or by hand: docs/database-rights.sql,\n"
-            f"  with owner={found.owner} and vault_pms_db_password as its password"
+            f"  {_again(given)} --create-role\n"
+            "or by hand: docs/database-rights.sql,"
+            f" with owner={found.owner} and vault_pms_db_password as its password"
         )
     prepare = f"  pms-ops -i {given.name} prepare\n" if given.host else ""
     print(f"Next:\n{prepare}  pms-ops -i {given.name} doctor\n  pms-ops -i {given.name} golive")
     sys.stdout.flush()
+
+
+def _again(given: Namespace) -> str:
+    """Return this command as it was typed, for the shell."""
+    words = ["pms-ops", "init", given.compose_file, "--name", given.name]
+    for name in ("env", "host", "project", "root"):
+        if getattr(given, name):
+            words += [f"--{name}", getattr(given, name)]
+    words += [word for each in given.service for word in ("--service", each)]
+    words += [
+        word for each in given.vault_password_file for word in ("--vault-password-file", each)
+    ]
+    return shlex.join(words + (["--plain-secrets"] if given.plain_secrets else []))
 
 
 def _create_role(given: Namespace, cwd: Path, found: Description) -> tuple[int, dict[str, Any]]:

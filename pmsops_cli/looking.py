@@ -18,10 +18,15 @@ from pmsops_cli.exits import COULD_NOT_RUN, DONE, NOT_AS_PROMISED, Stop
 def status(session: Session) -> int:
     """Say what is there and what is due; 1 where something is."""
     found = _found(session, None)
+    for each in found.values():
+        for due in each["due"]:
+            due["next"] = session.again(due["next"])
     if session.arguments.json:
         print(json.dumps({"command": "status", "hosts": found}, indent=1, sort_keys=True))
     else:
         _print(found)
+        # Folders say nothing of containers: "nothing is due" must not be read as "all is well".
+        print(f"Whether the PMS is well, {session.again('pms-ops dr triage')} says.")
     return NOT_AS_PROMISED if any(each["due"] for each in found.values()) else DONE
 
 

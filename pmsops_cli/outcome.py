@@ -26,6 +26,9 @@ class Outcome:
     task: str = ""
     host: str = ""
     progress: str = ""
+    # Whether the task is known to do something; it may yet be skipped before.
+    at_work: bool = False
+    skipped: bool = False
     changed: list[dict[str, str]] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -40,13 +43,18 @@ class Outcome:
         kind, data = event.get("event", ""), event.get("event_data") or {}
         if kind == "playbook_on_task_start":
             self.task, self.progress = data.get("name", ""), ""
+            self.at_work = self.skipped = False
         elif kind == "runner_on_start":
             self.host = data.get("host", "")
         elif kind in ("verbose", "error"):
             self._say(event.get("stdout", ""))
+        elif kind == "runner_on_skipped":
+            self.skipped = True
         elif kind == "runner_on_ok":
+            self.at_work = True
             self._ok(data)
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
+            self.at_work = True
             if not data.get("ignore_errors"):
                 self._failures += failures(data)
         elif kind == "playbook_on_stats":
@@ -76,7 +84,7 @@ class Outcome:
             if not said.startswith("Task failed"):  # its event says more
                 self._errors.append(said)
         elif line and text.startswith("  "):
-            self.progress = line
+            self.at_work, self.progress = True, line
 
     def _ok(self, data: dict[str, Any]) -> None:
         result, action = data.get("res") or {}, data.get("task_action", "")

@@ -13,6 +13,9 @@ from pmsops_cli.project import PROJECT
 FOLDER = PROJECT / "playbooks"
 # Has a command of its own, and is no scenario.
 RESTORE = "restore"
+# Those that are listed before the others: what to type first, and a day in its order.
+FIRST = ("triage", "premarket", "open", "intraday", "close", "weekly", "monthly")
+_EXAMPLE = re.compile(r"^ *ansible-playbook \S+ (-\S.*)$", re.M)
 _FIELD = re.compile(r"^# ?([A-Z][a-z]+): +(\S.*)$")
 
 
@@ -35,10 +38,17 @@ class Playbook:
         """Return when to run it, in one line."""
         return self.fields.get("When") or self.comment.strip().split("\n")[0] or self.name
 
+    @property
+    def examples(self) -> list[str]:
+        """Return the arguments that its examples have."""
+        whole = re.sub(r" *\\\n *", " ", self.comment)
+        return [match.strip() for match in _EXAMPLE.findall(whole)]
+
 
 def listed(kind: str, folder: Path = FOLDER) -> list[Playbook]:
-    """Return the playbooks `<kind>_*.yml` in the order of their names."""
+    """Return the playbooks `<kind>_*.yml`: FIRST, then in the order of their names."""
     found = [read(path, kind) for path in sorted(folder.glob(f"{kind}_*.yml"))]
+    found.sort(key=lambda each: FIRST.index(each.name) if each.name in FIRST else len(FIRST))
     return [each for each in found if not (kind == "dr" and each.name == RESTORE)]
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pmsops_cli.exits import COULD_NOT_RUN, DONE, INTERRUPTED, NOT_AS_PROMISED
 from pmsops_cli.outcome import Outcome
 
 SHOWN_CHANGES = 8
+# A task that is skipped is so within milliseconds; one that goes on for longer is at work.
+AT_WORK_SECONDS = 0.5
 WORDS = {
     DONE: ("green", "done"),
     NOT_AS_PROMISED: ("red", "not in the promised state"),
@@ -33,6 +36,9 @@ class Screen:
         self._verbose = verbose
         self._live: Any = None
         self._said = ("", "")
+        self._due = ""
+        self._soon = threading.Timer(0, self._announce)
+        self._lock = threading.Lock()
         self._began = time.monotonic()
         self.out = Console(highlight=False, soft_wrap=True)
         self.err = Console(stderr=True, highlight=False)
@@ -42,7 +48,10 @@ class Screen:
     def live(self) -> Iterator[None]:
         """Show one moving line on a terminal, and plain lines anywhere else."""
         if self._json or not self.err.is_terminal:
-            yield
+            try:
+                yield
+            finally:
+                self._soon.cancel()
             return
         from rich.live import Live
 
@@ -52,15 +61,31 @@ class Screen:
 
     def show(self, outcome: Outcome) -> None:
         """Take in how far the run is."""
-        said = (outcome.task, outcome.progress)
-        if self._json or said == self._said:
+        if self._json:
             return
-        task_before, self._said = self._said[0], said
+        before, self._said = self._said, (outcome.task, outcome.progress)
         if self._live is None and not self.err.is_terminal:
-            if outcome.task != task_before:
-                self.err.print(f"[{self._seconds()}] {outcome.task}", markup=False)
-            elif self._verbose and outcome.progress:
-                self.err.print(f"       {outcome.progress}", markup=False)
+            self._show_plainly(outcome, before)
+
+    def _show_plainly(self, outcome: Outcome, before: tuple[str, str]) -> None:
+        """Print a line for each task that is not skipped, as soon as that can be told."""
+        if outcome.task != before[0]:
+            self._soon.cancel()
+            self._due = f"[{self._seconds()}] {outcome.task}"
+            self._soon = threading.Timer(AT_WORK_SECONDS, self._announce)
+            self._soon.start()
+        if outcome.at_work:
+            self._announce()
+        elif outcome.skipped:
+            self._soon.cancel()
+        if self._verbose and outcome.progress and outcome.progress != before[1]:
+            self.err.print(f"       {outcome.progress}", markup=False)
+
+    def _announce(self) -> None:
+        with self._lock:
+            line, self._due = self._due, ""
+        if line:
+            self.err.print(line, markup=False)
 
     def _line(self) -> Any:
         from rich.spinner import Spinner
@@ -97,7 +122,8 @@ class Screen:
         seconds = document["seconds"]
         self.out.print(f"[{colour}]{self._name}: {words}[/]{check}, {seconds:.0f} s")
         for name in ("report", "set", "former_database"):
-            if document["facts"].get(name):
+            # In check mode there is no such database yet; the plan says its name.
+            if document["facts"].get(name) and not document["check"]:
                 shown = name.replace("_", " ")
                 self.out.print(f"  {shown:<8} {document['facts'][name]}", markup=False)
         self.out.print(f"  {'log':<8} {document['log']}", markup=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from ansible.module_utils.pmsops import (
     held_jobs,
     liveness,
     locks,
+    loss,
     manifest,
     naive,
     preflight,
@@ -78,8 +79,11 @@ class Request:
         return sets.resolve(self.file or sets.newest(self.root))
 
 
-def plan(database: Database, request: Request) -> dict[str, Any]:
-    """Return what a restore would find and do; nothing is changed."""
+def plan(database: Database, request: Request, counted: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a restore would find, do and lose; nothing is changed.
+
+    *counted* are the tables whose rows are compared with the set's.
+    """
     chosen = request.chosen()
     one = Run(database, request, chosen, Progress())
     one.check()
@@ -95,6 +99,7 @@ def plan(database: Database, request: Request) -> dict[str, Any]:
             each.name for each in beside.of(found, database.name, beside.FORMER, beside.UNDONE)
         ],
         "live_exists": database.name in found,
+        "lost": _lost(database, document, counted) if database.name in found else None,
         "size_bytes": size,
         "tables": len(document["contents"]) if document else None,
         "rows": manifest.rows(document) if document else None,
@@ -102,6 +107,12 @@ def plan(database: Database, request: Request) -> dict[str, Any]:
         "snapshot_at": document.get("snapshot_at"),
         "notes": one.server.notes,
     }
+
+
+def _lost(database: Database, document: dict[str, Any], counted: Sequence[str]) -> str:
+    if not document:
+        return "everything committed since the dump was made; without a manifest nobody knows when"
+    return loss.of(database, document, list(counted), now=datetime.now(UTC))["text"]
 
 
 def same(database: Database, request: Request) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops import (
     beside,
     clients,
     dedup,
+    files,
     former,
     manifest,
     retention,
@@ -100,7 +101,7 @@ def file_systems(places: dict[str, Path]) -> list[FileSystem]:
             found[device] = FileSystem(
                 device,
                 {},
-                room.f_blocks * room.f_frsize,
+                files.usable_bytes(room),
                 room.f_bavail * room.f_frsize,
                 round(100 * room.f_favail / room.f_files, 1) if room.f_files else 100.0,
             )

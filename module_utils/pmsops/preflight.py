@@ -39,6 +39,8 @@ class Wanted:
     described: dict[str, Any]
     roles: set[str] = field(default_factory=set)
     size_bytes: int | None = None
+    # The cluster that the set was made of, as pg_control_system() names it.
+    system_identifier: str | None = None
 
 
 @dataclass
@@ -71,6 +73,7 @@ def wanted_by(backup_set: sets.BackupSet) -> Wanted:
         | {job["owner"] for job in manifest["facts"]["jobs"].values()}
         | {role for role in manifest["database"]["settings"] if role},
         size_bytes=manifest["server"]["size_bytes"],
+        system_identifier=manifest["server"].get("system_identifier"),
     )
 
 
@@ -97,6 +100,13 @@ def check(
             raise _lacks_roles(missing)
         if TIMESCALEDB in wanted.extensions:
             _workers(cursor)
+        here = fetch_value(cursor, "SELECT system_identifier::text FROM pg_control_system()")
+        if wanted.system_identifier not in (None, here):
+            # No reason to refuse: after the loss of all files the server is a new one.
+            notes.append(
+                f"The set is of another server (system {wanted.system_identifier}; this one is"
+                f" {here}): one that was made anew since, or another PMS."
+            )
         needed = wanted.size_bytes or _size(cursor, database.name)
         free = _free_bytes(cursor, database)
     _locale(database, wanted.described)

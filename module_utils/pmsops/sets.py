@@ -91,9 +91,15 @@ def resolve(path: Path) -> BackupSet:
     """
     path = path.absolute()
     if not path.exists():
+        there = [each.name for each in listed(path.parent)]
         raise OpsError(
             f"{path} does not exist.",
-            "Give file= a set's folder, its dump, or a .pgdump file; `ls` backup_root shows them.",
+            "Give file= a set's name, its folder, its dump, or a .pgdump file;"
+            + (
+                f" the newest sets of {path.parent} are {', '.join(there[-3:])}."
+                if there
+                else " `pms-ops status` names the newest set."
+            ),
             code="set.missing",
         )
     for folder in (path, path.parent):

@@ -73,6 +73,7 @@ class Operation:
             | {
                 "former": going,
                 "incoming": coming,
+                "since": found[coming].mark.get("since") if coming in found else None,
             }
         )
 

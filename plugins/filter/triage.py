@@ -19,6 +19,10 @@ options:
     description: The scenarios of C(roles/incident/files/scenarios.yml).
     type: dict
     required: true
+  inventory:
+    description: What a command has to say for it to be about this system, with a space before it.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -34,10 +38,10 @@ _value:
 
 
 # These are signs of disasters that have a playbook; the gate looks at much more.
-MORE = "Something is wrong that is not named here? ansible-playbook golive.yml says more."
+MORE = "Something is wrong that is not named here? ansible-playbook{} golive.yml says more."
 
 
-def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
+def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "") -> list[str]:
     """Return a line for each scenario that is seen, its evidence, and the command to type."""
     seen: dict[str, list[dict[str, Any]]] = {}
     waiting: dict[str, set[str]] = {}
@@ -47,18 +51,19 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any]) -> list[str]:
         elif result["needs"]:
             waiting.setdefault(result["section"], set()).update(result["needs"])
     if not seen:
-        return [f"No scenario fits: {_counted(look)}.", MORE]
+        return [f"No scenario fits: {_counted(look)}.", MORE.format(inventory)]
     lines = []
     for name in (name for name in scenarios if name in seen):
         scenario = scenarios[name]
         lines.append(f"SEEN: {scenario['title']} (scenario {scenario['number']})")
         lines += [f"  {each['id']}: {each['finding']}" for each in seen[name]]
-        lines.append(f"  type: ansible-playbook {scenario['playbook']}{_arguments(scenario)}")
+        words = f"{inventory} {scenario['playbook']}{_arguments(scenario)}"
+        lines.append(f"  type: ansible-playbook{words}")
     for name in (name for name in scenarios if name in waiting and name not in seen):
         first = sorted({need.partition(".")[0] for need in waiting[name]} & set(seen))
         if first:
             lines.append(f"Not to be told before {', '.join(first)}: {scenarios[name]['title']}")
-    return [*lines, MORE]
+    return [*lines, MORE.format(inventory)]
 
 
 def _arguments(scenario: dict[str, Any]) -> str:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 
 import pytest
-from ansible.module_utils.pmsops import disk_care, former, retention
+from ansible.module_utils.pmsops import disk_care, files, former, retention
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.disk_care import FileSystem, Freeable
 from ansible.module_utils.pmsops.errors import OpsError
@@ -98,6 +99,12 @@ def test_litter_of_ours_may_go_and_nobody_elses_files(tmp_path):
 def test_places_on_one_file_system_are_one(tmp_path):
     (found,) = disk_care.file_systems({"backups": tmp_path, "evidence": tmp_path / "not" / "yet"})
     assert set(found.places) == {"backups", "evidence"}
+
+
+def test_a_share_is_of_what_is_there_for_all_but_root_as_df_counts():
+    # 252 blocks, 103 of them not used, 26 of these reserved: 77 free of 226.
+    found = os.statvfs_result((4096, 1, 252, 103, 77, 10, 5, 5, 0, 255))
+    assert files.usable_bytes(found) == 226
 
 
 def test_it_says_when_a_disk_is_full_and_by_what():

@@ -8,12 +8,23 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pmsops_cli import arguments, commands, completion, confirm, inventory, playbooks, project, runs
+from pmsops_cli import (
+    arguments,
+    commands,
+    completion,
+    confirm,
+    inventory,
+    playbooks,
+    project,
+    runs,
+    screen,
+)
 from pmsops_cli.__main__ import main
 from pmsops_cli.exits import COULD_NOT_RUN, DONE, NOT_AS_PROMISED, USAGE, Stop, of_playbook
 from pmsops_cli.outcome import Outcome
@@ -129,6 +140,64 @@ def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsy
 )
 def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, hosts, status):
     assert of_playbook(rc, hosts=hosts) == status
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """A screen without a terminal, and the lines that it has printed."""
+    one = screen.Screen("restore", as_json=False)
+    lines: list[str] = []
+    monkeypatch.setattr(one.err, "print", lambda text, **_: lines.append(text[8:]))
+    return one, lines
+
+
+def feed(one, *events):
+    outcome = Outcome()
+    with one.live():
+        for kind, name in events:
+            outcome.take({"event": kind, "event_data": {"name": name, "res": {}}})
+            one.show(outcome)
+
+
+def test_a_task_that_is_skipped_is_not_said_to_have_run(shown):
+    one, lines = shown
+    feed(
+        one,
+        ("playbook_on_task_start", "Put the copy in place"),
+        ("runner_on_ok", ""),
+        ("playbook_on_task_start", "Bring the former database back"),
+        ("runner_on_skipped", ""),
+        ("playbook_on_stats", ""),
+    )
+    assert lines == ["Put the copy in place"]
+
+
+def test_a_task_that_takes_long_is_shown_while_it_is_at_work(shown, monkeypatch):
+    monkeypatch.setattr(screen, "AT_WORK_SECONDS", 0.05)
+    one, lines = shown
+    outcome = Outcome()
+    with one.live():
+        outcome.take({"event": "playbook_on_task_start", "event_data": {"name": "Wait"}})
+        one.show(outcome)
+        end = time.monotonic() + 5
+        while not lines and time.monotonic() < end:
+            time.sleep(0.01)
+        assert lines == ["Wait"]
+        outcome.take({"event": "runner_on_ok", "event_data": {"res": {}}})
+        one.show(outcome)
+    assert lines == ["Wait"]
+
+
+def test_a_listing_names_what_to_type_first_and_every_argument(capsys, tmp_path):
+    assert main(["-i", "inventory/example", "dr"], tmp_path) == DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("triage ")
+    (position,) = [line.strip() for line in lines if "dr position" in line]
+    assert position.startswith("pms-ops -i inventory/example dr position -e position_id=17 -e ")
+    assert position.endswith("-e price=5.41")
+    assert main(["ops"], tmp_path) == DONE
+    blocks = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line[0] != " "]
+    assert blocks[:4] == ["premarket", "open", "intraday", "close"]
 
 
 def test_scenarios_are_found_by_their_files_and_described_by_their_comments(tmp_path):
@@ -291,8 +360,10 @@ def test_status_of_empty_folders_names_all_that_is_due_and_changes_nothing(bare,
     assert main(["-i", "bare.yml", "status", "--json"], bare) == NOT_AS_PROMISED
     found = json.loads(capsys.readouterr().out)["hosts"]["here"]
     assert [each["next"] for each in found["due"]] == [
-        "pms-ops backup", "pms-ops drill", "pms-ops golive",
+        "pms-ops -i bare.yml backup", "pms-ops -i bare.yml drill", "pms-ops -i bare.yml golive",
     ]  # fmt: skip
+    assert main(["-i", "bare.yml", "status"], bare) == NOT_AS_PROMISED
+    assert "Whether the PMS is well, pms-ops -i bare.yml dr triage says." in capsys.readouterr().out
     assert not (bare / "b").exists() and not (bare / "e").exists()
 
 

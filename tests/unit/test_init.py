@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from pmsops_cli import compose, initialize, vault
+from pmsops_cli import arguments, compose, initialize, vault
 from pmsops_cli.__main__ import main
 from pmsops_cli.description import describe
 from pmsops_cli.exits import DONE, USAGE, Stop
@@ -69,7 +70,11 @@ def test_a_production_s_compose_file_becomes_an_inventory(place, capsys):
     assert secrets(place)["vault_pms_redis_password"] == "red$is,secret"
     assert secrets(place)["vault_pms_api_password"] == "manager secret"
     assert secrets(place)["vault_pms_grafana_password"] == "admin"
-    assert "with owner=macro_user" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "with owner=macro_user" in said
+    typed = next(line.strip() for line in said.splitlines() if "--create-role" in line)
+    assert typed.startswith("pms-ops init ") and "..." not in typed
+    assert arguments.parse(shlex.split(typed)[1:]).create_role
 
 
 def test_no_secret_is_readable_by_others_or_shown(place, capsys):

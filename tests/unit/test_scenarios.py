@@ -21,12 +21,12 @@ SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text()
 NEEDED = ("number", "title", "playbook", "target_seconds", "symptoms", "causes", "loses", "manual")
 
 
-def triage(results):
+def triage(results, inventory=""):
     path = PROJECT / "plugins/filter/triage.py"
     spec = importlib.util.spec_from_file_location("triage", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.triage({"results": results}, SCENARIOS)
+    return module.triage({"results": results}, SCENARIOS, inventory)
 
 
 def sign(name, status="pass", needs=()):
@@ -85,6 +85,9 @@ def test_triage_names_scenario_evidence_and_command():
     assert any("Redis is unavailable" in line for line in lines)
     assert any("finding of redis.answers" in line for line in lines)
     assert any("ansible-playbook playbooks/dr_redis.yml" in line for line in lines)
+    lines = triage([sign("redis.answers", "fail")], " -i inventory/prod")
+    assert any("ansible-playbook -i inventory/prod playbooks/dr_redis.yml" in s for s in lines)
+    assert "ansible-playbook -i inventory/prod golive.yml" in lines[-1]
 
 
 def test_triage_of_a_healthy_system_names_none():

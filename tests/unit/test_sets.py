@@ -131,9 +131,15 @@ def test_a_bare_dump_is_taken_as_one_without_proof(tmp_path):
 
 
 def test_a_missing_file_says_where_to_look(tmp_path):
+    for name in ("2026-11-21_0600", "2026-11-22_0600"):
+        make_set(tmp_path, tmp_path / "keys", name)
     with pytest.raises(OpsError) as caught:
         sets.resolve(tmp_path / "nothing")
     assert caught.value.code == "set.missing"
+    assert f"sets of {tmp_path} are 2026-11-21_0600, 2026-11-22_0600." in caught.value.remedy
+    with pytest.raises(OpsError) as caught:
+        sets.resolve(tmp_path / "nowhere" / "nothing")
+    assert "pms-ops status" in caught.value.remedy
 
 
 def test_sets_are_listed_by_age_and_unfinished_ones_not_at_all(tmp_path):

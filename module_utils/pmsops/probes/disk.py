@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops import files
 from ansible.module_utils.pmsops.probes import Deadline, Failed
 from ansible.module_utils.pmsops.probes.context import Context, one_line
 
@@ -20,10 +21,11 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         found = os.statvfs(path)
     except OSError as exc:
         raise Failed(one_line(exc)) from exc
+    free, total = found.f_bavail * found.f_frsize, files.usable_bytes(found)
     return {
-        "free_bytes": found.f_bavail * found.f_frsize,
-        "total_bytes": found.f_blocks * found.f_frsize,
-        "free_percent": round(100 * found.f_bavail / found.f_blocks, 1) if found.f_blocks else 0.0,
+        "free_bytes": free,
+        "total_bytes": total,
+        "free_percent": round(100 * free / total, 1) if total else 0.0,
         # Some file systems count no inodes, and never run out of them.
         "inodes_free_percent": round(100 * found.f_favail / found.f_files, 1)
         if found.f_files
