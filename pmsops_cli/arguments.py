@@ -137,9 +137,11 @@ def _checklist(add) -> None:
         "run the go-live checklist and give a verdict",
         "  pms-ops golive\n"
         "  pms-ops -i prod golive --sections monitoring,backups\n"
+        "  pms-ops -i prod golive --only infra.redis.ping       did it help?\n"
         "  pms-ops -i prod golive --attestations signed.yml --json",
     )
     golive.add_argument("--sections", metavar="A,B", help="only these sections: no full go-live")
+    golive.add_argument("--only", metavar="ID,ID", help="only these checks, with what they need")
     golive.add_argument("--attestations", metavar="FILE", help="what people vouch for, and waivers")
 
 

@@ -116,6 +116,8 @@ def golive(session: Session) -> int:
     variables: dict[str, Any] = {}
     if given.sections:
         variables["golive_sections"] = _words(given.sections)
+    if given.only:
+        variables["golive_checks"] = _words(given.only)
     if given.attestations:
         variables["golive_attestations"] = str(_existing(given.attestations, session.cwd))
     return session.run("golive", PLAYBOOKS["golive"], variables)

@@ -285,6 +285,15 @@ def judge(answer: Any, expectation: dict[str, Any], clock: Clock) -> Outcome:
     return Outcome(label, shown, met=True)
 
 
+def described(expectation: dict[str, Any]) -> str:
+    """Return what an expectation wants, in words: ``status to be 200``."""
+    label = expectation.get("label") or _label(expectation)
+    comparison = next(name for name in COMPARISONS if name in expectation)
+    if expectation.get("secret"):
+        return f"{label} (not shown)"
+    return f"{label} to be {_words(comparison, expectation[comparison])}"
+
+
 def _hidden(label: str) -> str:
     return f"{label} is not what it has to be (its value is not shown)"
 

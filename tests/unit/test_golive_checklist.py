@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -34,6 +36,33 @@ def test_the_checklist_is_what_its_schema_says():
 
 def test_the_gate_accepts_the_checklist():
     assert len(checklist.load(DOCUMENT).checks) == len(CHECKS)
+
+
+def asks(check: dict) -> str:
+    spec = importlib.util.spec_from_file_location("asks", PROJECT / "plugins/filter/asks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.asks(check)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=by_id)
+def test_every_check_can_be_asked_by_hand(check):
+    said = asks(check)
+    assert said.startswith("Asks ") and "\n" not in said
+    # Markdown reads what is not code.
+    assert "${" not in re.sub(r"`[^`]*`", "", said)
+
+
+def test_what_a_check_asks_is_what_its_probe_is_run_with():
+    check = {
+        "probe": "sql",
+        "params": {"query": "SELECT 1\n  WHERE %(a)s", "args": {"a": 2}},
+        "expect": [{"path": "x", "matches": "^a|b", "label": "word"}, {"path": "y.z", "gt": 1}],
+    }
+    assert asks(check) == (
+        "Asks the database `SELECT 1 WHERE %(a)s` with `a` = `2`; wants word to be something like"
+        " `^a|b`, y z to be more than 1."
+    )
 
 
 def test_there_are_sixty_checks_and_more_in_all_six_sections():
