@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev golive lab lab-down test lint docs bench lock
+.PHONY: help setup setup-dev setup-lint golive lab lab-down test lint docs bench lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ setup:
 
 setup-dev:
 	@scripts/setup.sh --dev
+
+setup-lint:
+	@scripts/setup.sh --lint
 
 golive: setup ## Set this machine up, start the lab, run the go-live checklist on it
 	@ansible-playbook playbooks/lab.yml
@@ -30,7 +33,7 @@ lab-down: setup ## Remove the lab: its containers, volumes and network
 test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
 	@scripts/test.sh
 
-lint: setup-dev ## Run the linters
+lint: setup-lint ## Run the linters
 	@scripts/lint.sh
 
 docs: setup ## Render docs/ and the README.md of each role

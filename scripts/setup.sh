@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh         what `make golive` needs
 #   scripts/setup.sh --dev   the tests and the linters too
+#   scripts/setup.sh --lint  the linters alone: .venv with all of it, and no Docker Engine
 #
 # With Docker answering, nothing outside the project's folder is touched. Without it, and only on
 # Debian or Ubuntu as root, the missing packages are installed. Anywhere else nothing is changed:
@@ -155,7 +156,7 @@ unpack_packages() {
 # ---------------------------------------------------------------- what is missing
 
 needs_mmdebstrap() {
-    [[ ${LAB_IMAGES:-} != upstream ]] && ! command -v mmdebstrap >/dev/null &&
+    [[ $ENGINE != unneeded && ${LAB_IMAGES:-} != upstream ]] && ! command -v mmdebstrap >/dev/null &&
         ! engine "${IMAGES[@]}"
 }
 
@@ -174,9 +175,12 @@ find_missing() {
     fi
 }
 
-# Set ENGINE: answers, silent (installed, not answering) or absent.
+# Set ENGINE: unneeded, answers, silent (installed, not answering) or absent.
 look_for_engine() {
     local status=0
+    if [[ $ENGINE == unneeded ]]; then
+        return 0
+    fi
     engine || status=$?
     if ((status == 0)); then
         ENGINE=answers
@@ -198,7 +202,7 @@ look_for_engine() {
 # Refuse before the first change where packages are missing and may not be had.
 check_may_get_missing() {
     ((${#MISSING[@]})) || return 0
-    if [[ $ENGINE == answers ]]; then
+    if [[ $ENGINE =~ ^(answers|unneeded)$ ]]; then
         is_debian_like && return 0
     else
         may_install && return 0
@@ -214,7 +218,7 @@ check_may_get_missing() {
 get_missing() {
     if ((${#MISSING[@]} == 0)); then
         return 0
-    elif [[ $ENGINE == answers ]]; then
+    elif [[ $ENGINE =~ ^(answers|unneeded)$ ]]; then
         unpack_packages "${MISSING[@]/#python*-venv/python3-pip-whl}"
     else
         install_packages "${MISSING[@]}"
@@ -271,15 +275,16 @@ make_venv() {
 
 nothing_to_do() {
     PYTHON="$VENV/bin/python"
-    venv_ready && engine && ! needs_mmdebstrap
+    venv_ready && { [[ $ENGINE == unneeded ]] || engine; } && ! needs_mmdebstrap
 }
 
 main() {
-    LOCK=control
+    LOCK=control ENGINE=""
     case "${1:-}" in
     '') ;;
     --dev) LOCK=dev ;;
-    *) refuse "unknown argument $1" "Usage: scripts/setup.sh [--dev]" ;;
+    --lint) LOCK=dev ENGINE=unneeded ;;
+    *) refuse "unknown argument $1" "Usage: scripts/setup.sh [--dev | --lint]" ;;
     esac
 
     PATH="$PATH:$TOOLS/usr/bin"
@@ -296,7 +301,7 @@ main() {
     exec 9>"$PROJECT/.cache/setup.lock"
     flock -w 600 9 || fail "another setup holds .cache/setup.lock for more than ten minutes"
     get_missing
-    [[ $ENGINE == answers ]] || start_engine
+    [[ $ENGINE =~ ^(answers|unneeded)$ ]] || start_engine
     make_venv
     say "ready"
 }

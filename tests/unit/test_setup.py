@@ -262,12 +262,27 @@ def test_a_changed_lock_file_makes_the_virtual_environment_stale(machine, engine
     assert python.exists()
 
 
-def ready(machine):
+def test_the_linters_need_no_engine(machine):
+    ready(machine, "dev")
+    result = machine.run("--lint")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert machine.run("--dev").returncode == 2  # the tests do
+    assert machine.changes == []
+
+
+def test_for_the_linters_an_ordinary_user_without_docker_gets_the_packages(machine):
+    machine.stub("python3", f'[[ $* == *--clear* ]] && exit 7; exec "{sys.executable}" "$@"')
+    result = machine.run("--lint")
+    assert result.returncode == 7, result.stderr  # that far: it makes .venv
+    assert machine.changes == []
+
+
+def ready(machine, name="control"):
     """Pretend that .venv was made from the present lock file."""
     project = machine.root / "project"
     (project / ".venv/bin").mkdir(parents=True)
     (project / ".venv/bin/python").symlink_to(sys.executable)
     (project / ".venv/bin/docker-compose").symlink_to("/nonexistent")
-    lock = project / "requirements/control.txt"
+    lock = project / f"requirements/{name}.txt"
     listed = subprocess.run(["sha256sum", lock], capture_output=True, text=True, check=True).stdout
-    (project / ".venv/control.stamp").write_text(f"{listed}{project}\n")
+    (project / f".venv/{name}.stamp").write_text(f"{listed}{project}\n")
