@@ -24,7 +24,9 @@ attributes:
     support: full
 options:
   checklist:
-    description: The checklist, or the path of its YAML or JSON file on the managed host.
+    description:
+      - The checklist, the text of its YAML file, or the path of its YAML or JSON file on the
+        managed host. A long one is taken in quickest as text.
     type: raw
     required: true
   sections:
@@ -94,7 +96,7 @@ options:
 EXAMPLES = r"""
 - name: Check everything
   pms_gate:
-    checklist: "{{ lookup('ansible.builtin.file', 'checklist.yml') | from_yaml }}"
+    checklist: "{{ lookup('ansible.builtin.file', 'checklist.yml') }}"
     database: "{{ pms_database }}"
     redis: "{{ pms_redis }}"
     api: "{{ pms_api }}"

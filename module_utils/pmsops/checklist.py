@@ -108,20 +108,22 @@ def load(source: Any) -> Checklist:
 
 
 def read_document(source: Any, code: str) -> Any:
-    """Return a mapping as it is, or what the YAML or JSON file says.
+    """Return a mapping as it is, or what a YAML or JSON file says: its path, or its text.
 
     :raises OpsError: *code*
     """
     if not isinstance(source, str):
         return source
-    path = Path(source).expanduser()
+    is_text = "\n" in source
+    path = Path("the text that was given") if is_text else Path(source).expanduser()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = source if is_text else path.read_text(encoding="utf-8")
         if path.suffix == ".json":
             return json.loads(text)
         import yaml
 
-        return yaml.safe_load(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        return yaml.load(text, Loader=loader)  # noqa: S506 -- a safe loader, ten times as quick
     except (OSError, UnicodeDecodeError) as exc:
         what = f"{path} cannot be read: {exc}"
     except ImportError:

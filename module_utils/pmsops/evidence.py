@@ -96,7 +96,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
         "system": options.system,
         "written_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{name: gate[name] for name in GATE},
-        "previous": history.compared(gate, history.previous(root)),
+        "previous": history.compared(gate, history.previous(root, whole=not gate["partial"])),
         "history": {
             "runs": history.runs(entries),
             "backups": history.backups(options.backup_root),

@@ -18,12 +18,17 @@ SHOWN_RUNS = 20
 RANK = {"pass": 2, "attested": 2, "waived": 1, "unknown": 0, "fail": 0}
 
 
-def previous(evidence_root: Path) -> dict[str, Any] | None:
-    """Return the record of the newest run, None where there is none that can be read."""
+def previous(evidence_root: Path, *, whole: bool) -> dict[str, Any] | None:
+    """Return the record of the newest run, None where there is none that can be read.
+
+    With *whole* a run of some checks alone is none: it says nothing of the others.
+    """
     records = sorted(evidence_root.glob(f"[0-9]*/{RECORD}"), reverse=True)
     for path in records:
         try:
             found = json.loads(path.read_bytes())
+            if whole and found["partial"]:
+                continue
             if found["run"] and isinstance(found["results"], list):
                 return found
         except (OSError, ValueError, KeyError, TypeError):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops import causes, charts
+from ansible.module_utils.pmsops import causes, charts, terminal
 from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.report_template import TEMPLATE
 
@@ -45,6 +45,7 @@ def page(record: dict[str, Any], digest: str) -> str:
         chart["svg"] = Markup(_quiet(chart["svg"]))  # noqa: S704 -- drawn here, of numbers and dates
     return environment.from_string(TEMPLATE).render(
         record=record,
+        headline=terminal.headline(record),
         digest=digest,
         charts=drawn,
         first=causes.what_first(record["results"]),

@@ -54,7 +54,7 @@ BODY = """
 <div class="verdict {{ record.verdict }}" role="status">
 <p class="what">{{ record.title }}{% if record.system.name is defined %} · \
 {{ record.system.name }}{% endif %}</p>
-<h1>{{ "GO" if record.verdict == "go" else "NO-GO" }}</h1>
+<h1>{{ headline }}</h1>
 {% if record.verdict == "go" %}
 <p>{% if not record.partial %}Nothing that was checked stands against going live: {% endif %}\
 {{ good }} of {{ record.results | length }} checks are as they have to be, \
@@ -66,8 +66,8 @@ open{% if first | length < record.blocking | length %}, {{ first | length }} \
 cause{{ "s" if first | length != 1 }} behind them{% endif %}. \
 {{ good }} of {{ record.results | length }} checks are as they have to be.</p>
 {% endif %}
-{% if record.partial %}<p><strong>Only some sections were checked, so nobody can go live by this \
-run.</strong></p>{% endif %}
+{% if record.partial %}<p><strong>Only a part of the checklist was run, so nobody can go live by \
+this run.</strong></p>{% endif %}
 <p class="what">{{ record.started_at | local }} · {{ record.host }} · run {{ record.run }}</p>
 </div>
 </header>
@@ -308,7 +308,7 @@ TEMPLATE = (
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<title>{{ "GO" if record.verdict == "go" else "NO-GO" }} · {{ record.title }} · \
+<title>{{ headline }} · {{ record.title }} · \
 {{ record.run }}</title>
 <style>"""
     + STYLE

@@ -107,10 +107,10 @@ def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
 
 
 def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
-    record = history.previous(evidence_root)
+    record = history.previous(evidence_root, whole=True)
     if record is None:
         return None
-    names = ("run", "verdict", "partial", "started_at", "blocking")
+    names = ("run", "verdict", "started_at", "blocking")
     return {name: record.get(name) for name in names} | {
         "age_seconds": _age(record.get("started_at"), now),
         "report": str(evidence_root / record["run"] / "report.html"),
@@ -216,10 +216,9 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         verdict = f"proved set {drill['set']} in {took}" if drill["proved"] else "proved nothing"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
     if gate:
-        part = ", some sections only" if gate["partial"] else ""
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()
-        say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago{part}")
+        say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago")
     lines = found["ledger"]["lines"]
     say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain whole'}")
     say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")

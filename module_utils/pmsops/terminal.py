@@ -62,13 +62,18 @@ def verdict(gate: dict[str, Any]) -> list[str]:
         if counts[status]
     )
     flaky = f" ({counts['flaky']} flaky)" if counts.get("flaky") else ""
-    partial = " This run covered only some sections." if gate.get("partial") else ""
+    partial = " Only a part of the checklist was run: no go-live." if gate.get("partial") else ""
     blocking = len(gate["blocking"])
     because = f" because of {blocking} blocker{'s' if blocking != 1 else ''}" if blocking else ""
     return [
-        f"{gate['verdict'].upper()}{because}: {numbers}{flaky}"
-        f" in {gate['duration_seconds']:.1f} s.{partial}"
+        f"{headline(gate)}{because}: {numbers}{flaky} in {gate['duration_seconds']:.1f} s.{partial}"
     ]
+
+
+def headline(gate: dict[str, Any]) -> str:
+    """Return the verdict in capitals; a part that is well must not be read as a go."""
+    well = gate["verdict"] == "go"
+    return "PART OF IT WELL" if well and gate.get("partial") else gate["verdict"].upper()
 
 
 def _line(result: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import pms_evidence
 import pms_ledger
 import pytest
 import xmlschema
-from ansible.module_utils.pmsops import causes, charts, evidence, history, ledger, report
+from ansible.module_utils.pmsops import causes, charts, evidence, history, ledger, report, status
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.testing import patch_module_args
 
@@ -132,6 +132,19 @@ def test_the_run_before_stands_beside_this_one(tmp_path):
     assert [entry["id"] for entry in found["worse"]] == ["a"]
     assert [entry["id"] for entry in found["better"]] == ["b"]
     assert (found["added"], found["removed"]) == (["new"], ["old"])
+
+
+def test_a_run_of_single_checks_hides_no_whole_run(tmp_path):
+    whole = write(tmp_path, run(broken("a"), item("b")))
+    part = write(tmp_path, run(item("a"), item("b"), checks=["a"]), minutes=1)
+    assert "PART OF IT WELL" in Path(part["report"]).read_text()
+    assert history.previous(tmp_path, whole=False)["run"] == part["run"]
+    assert history.previous(tmp_path, whole=True)["run"] == whole["run"]
+    now = NOW + timedelta(minutes=2)
+    found = status.collect(tmp_path / "sets", tmp_path, now=now)
+    assert found["gate"]["run"] == whole["run"]
+    assert any("was a no-go" in each["what"] for each in found["due"])
+    assert write(tmp_path, run(item("a"), item("b")), minutes=3)["previous"]["run"] == whole["run"]
 
 
 def test_an_unreadable_earlier_record_is_passed_over(tmp_path):

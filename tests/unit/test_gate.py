@@ -7,6 +7,7 @@ from datetime import date
 
 import pms_gate
 import pytest
+import yaml
 from ansible.module_utils.pmsops import attestations, checklist, gate, terminal
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes.context import Settings
@@ -131,7 +132,8 @@ def test_only_the_wanted_sections_run_with_what_they_need():
     found = run(*items, sections=["second"])
     assert set(statuses(found)) == {"b", "c"}
     assert found["partial"]
-    assert "only some sections" in terminal.table(found)[-1]
+    assert terminal.table(found)[-1].startswith("PART OF IT WELL: 2 passed")
+    assert "Only a part of the checklist was run" in terminal.table(found)[-1]
     with pytest.raises(OpsError, match="no section third"):
         run(*items, sections=["third"])
 
@@ -179,6 +181,13 @@ def test_a_checklist_file_that_cannot_be_read_is_refused(tmp_path, name, content
         (tmp_path / name).write_text(content)
     with pytest.raises(OpsError, match=says):
         checklist.load(str(tmp_path / name))
+
+
+def test_a_checklist_is_taken_in_as_text_too():
+    text = yaml.safe_dump(document(item("a")))
+    assert checklist.load(text) == checklist.load(document(item("a")))
+    with pytest.raises(OpsError, match="the text that was given is no valid YAML"):
+        checklist.load("a: [\n")
 
 
 def test_no_password_comes_out_even_where_a_program_repeats_it():
