@@ -5,7 +5,9 @@
 --
 --   PMS_OPS_PASSWORD=... psql -X -v owner=macro_user -f docs/database-rights.sql postgres
 --
--- owner is the role that owns the PMS database: the PMS's own, which is no superuser.
+-- owner is the role that owns the PMS database: the PMS's own. It should be no superuser; the
+-- upstream image makes POSTGRES_USER one, which the go-live checklist says (config.owner). It gives
+-- pms_ops no more than it has: it can become pms_restore, below, where it asks to.
 \getenv ops_password PMS_OPS_PASSWORD
 
 -- pms_ops is what pms_db_user names. BYPASSRLS: a dump that row security thins out is no backup.

@@ -203,7 +203,9 @@ def _disasters(add) -> None:
     scenarios = add(
         "dr",
         "recover from a disaster; without a scenario: list them",
-        "  pms-ops dr\n  pms-ops dr redis --check\n  pms-ops dr database --confirm macro_trading",
+        "  pms-ops dr triage\n  pms-ops dr redis --check\n"
+        "  pms-ops dr database                            all that destroys nothing\n"
+        "  pms-ops dr database --confirm macro_trading    a restore too, if nothing less helps",
     )
     scenarios.add_argument("scenario", nargs="?", metavar="SCENARIO", help="what is broken")
     _confirm(scenarios)

@@ -162,7 +162,7 @@ def restore(session: Session) -> int:
         f"This puts {Path(variables['file']).name} in the place of the live database"
         f" {session.database} on {hosts}"
     )
-    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what, plan=True)
+    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 
 def rollback(session: Session) -> int:
@@ -171,7 +171,7 @@ def rollback(session: Session) -> int:
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
     what = f"This puts the former database in the place of the live one, {session.database}"
-    return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what, plan=True)
+    return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
 
 
 def dr(session: Session) -> int:
@@ -181,11 +181,12 @@ def dr(session: Session) -> int:
         return _listing(session, "dr")
     playbook = playbooks.chosen("dr", given.scenario)
     name = f"dr_{playbook.name}"
-    if not playbook.confirms:
-        return session.run(name, playbook.path, {})
-    destroys = playbook.fields.get("Destroys", "see its opening comment")
-    what = f"{playbook.path.name} may replace {session.database}. Destroys: {destroys}"
-    return _destroying(session, name, playbook.path, {}, what, plan=False)
+    variables = {}
+    if playbook.confirms and given.confirm is not None:
+        variables["confirm"] = confirm.ask(session.database, given.confirm, what="")
+    # Not asked for beforehand: the playbook does first what destroys nothing, and says when only
+    # what does is left.
+    return session.run(name, playbook.path, variables)
 
 
 def ops(session: Session) -> int:
@@ -202,15 +203,13 @@ def _destroying(
     playbook: Path,
     variables: dict[str, Any],
     what: str,
-    *,
-    plan: bool,
 ) -> int:
     """Run what needs a confirmation; at a terminal its plan is shown first."""
     given = session.arguments
     if given.check:
         return session.run(name, playbook, variables)
     at_terminal = given.confirm is None and sys.stdin.isatty()
-    if at_terminal and plan:
+    if at_terminal:
         status, document, shown = session.quiet_run(name, playbook, variables, check=True)
         if status or not given.json:
             shown.end(document)
@@ -242,7 +241,7 @@ def _listing(session: Session, kind: str) -> int:
             print(f"{margin}{session.again('pms-ops')} {kind} {each.name} {example}")
     asks = [each.name for each in found if each.confirms]
     if asks:
-        print(f"\nAsked for the database's name, before they destroy anything: {', '.join(asks)}.")
+        print(f"\nWant --confirm DATABASE before they destroy anything: {', '.join(asks)}.")
     print(f"Run one: {session.again('pms-ops')} {kind} NAME; add --check for its plan.")
     return 0
 

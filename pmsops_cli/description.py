@@ -22,6 +22,8 @@ SERVICES = {
     "daemon": "dagster-daemon",
     "grafana": "grafana",
 }
+# Where the toolkit connects while the PMS's database is renamed; it cannot be that one.
+MAINTENANCE_NAME = "postgres"
 READERS = ("database", "redis", "grafana")
 
 
@@ -43,8 +45,16 @@ def describe(document: dict[str, Any], roles: dict[str, str], folder: Path) -> D
         role: {key: str(v) for key, v in (services[name].get("environment") or {}).items() if v}
         for role, name in roles.items()
     }
-    owner = environment["database"].get("POSTGRES_USER", "postgres")
-    found = Description(roles, owner)
+    # A service that uses the database may be the only one that names it.
+    said = {key: v for each in reversed(environment.values()) for key, v in each.items()}
+    said |= environment["database"]
+    found = Description(roles, said.get("POSTGRES_USER", "postgres"))
+    found.values["pms_db_name"] = said.get("POSTGRES_DB", found.owner)
+    if found.values["pms_db_name"] == MAINTENANCE_NAME:
+        found.notes.append(
+            "No service says by POSTGRES_DB which database the PMS's is: set pms_db_name in"
+            " group_vars/pms/pms.yml, and run init --create-role then."
+        )
     _database(found, document, environment)
     _redis(found, document, environment)
     _http(found, services, environment)
@@ -77,7 +87,6 @@ def _database(
     found.values |= {
         "pms_db_host": host,
         "pms_db_port": port,
-        "pms_db_name": environment["database"].get("POSTGRES_DB", found.owner),
         "pms_db_container": compose.container(document, name),
     }
 

@@ -41,13 +41,17 @@ def command(given: Namespace, cwd: Path) -> int:
     folder = PROJECT / "inventory" / given.name
     root = cwd / Path(given.root).expanduser() if given.root else Path("/srv/pms-ops") / given.name
     before = box.read(folder / SECRETS)
-    kept = before.get("vault_pms_db_password")
-    found.secrets["vault_pms_db_password"] = kept or secrets.token_urlsafe(24)
+    password = before.get("vault_pms_db_password")
+    found.secrets["vault_pms_db_password"] = password or secrets.token_urlsafe(24)
     found.values |= {"backup_root": str(root / "backups"), "evidence_root": str(root / "evidence")}
     plain = {HOSTS: _hosts(given), VARIABLES: _variables(found.values)}
     differences = _differences(folder, plain, before, found.secrets)
     written: list[str] = []
-    if differences and folder.exists() and not given.force and not given.check:
+    edited = bool(differences) and folder.exists() and not given.force
+    if edited and given.create_role and not given.check:
+        print(f"{folder} was edited since; it stays as it is.", file=sys.stderr)
+        differences = []
+    elif edited and not given.check:
         print("\n".join(differences), file=sys.stderr if given.json else sys.stdout)
         raise Stop(
             f"Nothing was written. {folder} is there already and differs, as shown.",
@@ -214,6 +218,10 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
         )
     prepare = f"  pms-ops -i {given.name} prepare\n" if given.host else ""
     print(f"Next:\n{prepare}  pms-ops -i {given.name} doctor\n  pms-ops -i {given.name} golive")
+    print(
+        "golive_smoke_test is false, which is a no-go: set it true in group_vars/pms/pms.yml where"
+        " a tagged, compensated test trade may be made."
+    )
     sys.stdout.flush()
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ WORDS = {
     COULD_NOT_RUN: ("red", "could not run"),
     INTERRUPTED: ("yellow", "interrupted"),
 }
+
+
+# A command that a playbook tells a person to type; whoever uses us has it by another name.
+_PLAYBOOK = re.compile(
+    r"ansible-playbook((?: -i \S+)*) (?:playbooks/(dr|ops)_(?!restore)(\w+)\.yml|golive\.yml(?! -))"
+)
 
 
 class Screen:
@@ -148,6 +155,14 @@ class Screen:
             self.out.print(f"  -> {failure['remedy']}", markup=False)
 
 
+def _ours(text: str) -> str:
+    """Return a text with the playbooks that it says to run as commands of ours."""
+    text = _PLAYBOOK.sub(
+        lambda m: f"pms-ops{m[1]} {m[2]} {m[3]}" if m[2] else f"pms-ops{m[1]} golive", text
+    )
+    return text.replace("scripts/pms-ops", "pms-ops")
+
+
 def document(
     name: str, playbook: Path, outcome: Outcome, log: Path, *, status: int, check: bool
 ) -> dict[str, Any]:
@@ -164,9 +179,12 @@ def document(
         "seconds": round((datetime.now(UTC) - outcome.began).total_seconds(), 1),
         "hosts": outcome.stats,
         "changed": outcome.changed,
-        "failed": outcome.failed,
+        "failed": [
+            each | {name: _ours(each[name]) for name in ("what", "remedy")}
+            for each in outcome.failed
+        ],
         "errors": outcome.errors,
-        "messages": outcome.messages,
+        "messages": [_ours(line) for line in outcome.messages],
         "facts": outcome.facts,
         "log": str(log),
     }

@@ -386,9 +386,10 @@ def database_container(docker_engine: Any, database: Database) -> Any:
             code="clients.container",
         ) from exc
     if container.status != "running":
+        verb = "unpause" if container.status == "paused" else "start"
         raise OpsError(
             f"Container {database.container} is {container.status}, not running.",
-            f"Start it (docker start {database.container}); docs/DR_PLAYBOOK.md, scenario 1.",
+            f"Run docker {verb} {database.container}, or see docs/DR_PLAYBOOK.md, scenario 1.",
             code="clients.container",
         )
     return container

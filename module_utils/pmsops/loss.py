@@ -35,7 +35,7 @@ def of(
 def _more(database: Database, manifest: dict[str, Any], table: str) -> int | None:
     schema, _, name = table.rpartition(".")
     key = f"{schema or 'public'}.{name}"
-    then = manifest["contents"].get(key, {}).get("rows", 0)
+    then = sum(manifest["contents"].get(each, {}).get("rows", 0) for each in _parts(manifest, key))
     try:
         with database.session(read_only=True, seconds=5) as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
@@ -44,6 +44,21 @@ def _more(database: Database, manifest: dict[str, Any], table: str) -> int | Non
         return int(count) - then
     except (OpsError, psycopg2.Error):
         return None
+
+
+def _parts(manifest: dict[str, Any], table: str) -> set[str]:
+    """Return the table and what inherits from it: a hypertable's rows are those of its chunks."""
+    found, queue = {table}, [table]
+    while queue:
+        parent = queue.pop()
+        children = {
+            name
+            for name, facts in manifest["facts"]["tables"].items()
+            if parent in (facts.get("parents") or ())
+        }
+        queue += children - found
+        found |= children
+    return found
 
 
 def _text(taken: str, minutes: int, rows: dict[str, int | None]) -> str:

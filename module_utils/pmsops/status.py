@@ -162,7 +162,8 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
     if gate is None:
         due.append(_entry("no go-live checklist was run yet", "pms-ops golive"))
     elif gate["verdict"] != "go":
-        due.append(_entry(f"the last gate, {gate['run']}, was a {gate['verdict']}", gate["report"]))
+        what = f"the last gate, {gate['run']}, was a {gate['verdict']}: {gate['report']}"
+        due.append(_entry(what, "pms-ops golive"))
     elif _older(gate["age_seconds"], limits.gate_hours):
         due.append(_entry(f"the last gate is {age(gate['age_seconds'])} old", "pms-ops golive"))
     return due

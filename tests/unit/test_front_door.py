@@ -200,6 +200,37 @@ def test_a_listing_names_what_to_type_first_and_every_argument(capsys, tmp_path)
     assert blocks[:4] == ["premarket", "open", "intraday", "close"]
 
 
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ("type: ansible-playbook playbooks/dr_redis.yml", "type: pms-ops dr redis"),
+        (
+            "ansible-playbook -i inventory/prod playbooks/dr_mtm.yml -e source=PTAX",
+            "pms-ops -i inventory/prod dr mtm -e source=PTAX",
+        ),
+        ("ansible-playbook -i a -i b golive.yml says more.", "pms-ops -i a -i b golive says more."),
+        ("again: scripts/pms-ops golive --only x", "again: pms-ops golive --only x"),
+        ("ansible-playbook playbooks/dr_restore.yml", "ansible-playbook playbooks/dr_restore.yml"),
+        ("ansible-playbook golive.yml -e x=1", "ansible-playbook golive.yml -e x=1"),
+    ],
+)
+def test_what_a_playbook_says_to_type_is_said_as_a_command_of_ours(said, typed, tmp_path):
+    outcome = Outcome(messages=[said])
+    told = screen.document("dr", tmp_path, outcome, tmp_path, status=DONE, check=False)
+    assert told["messages"] == [typed]
+
+
+def test_a_scenario_is_confirmed_only_by_who_gives_the_name(bare, monkeypatch):
+    ran = []
+    monkeypatch.setattr(
+        commands.Session, "run", lambda _self, name, _path, given: ran.append((name, given)) or DONE
+    )
+    assert main(["-i", "bare.yml", "dr", "database"], bare) == DONE
+    assert main(["-i", "bare.yml", "dr", "database", "--confirm", "fund"], bare) == DONE
+    assert main(["-i", "bare.yml", "dr", "database", "--confirm", "other"], bare) == USAGE
+    assert ran == [("dr_database", {}), ("dr_database", {"confirm": "fund"})]
+
+
 def test_scenarios_are_found_by_their_files_and_described_by_their_comments(tmp_path):
     (tmp_path / "dr_restore.yml").write_text("---\n# When:  never\n")
     (tmp_path / "dr_redis.yml").write_text(

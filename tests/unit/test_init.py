@@ -93,6 +93,35 @@ def test_no_secret_is_readable_by_others_or_shown(place, capsys):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_database_that_only_the_api_names_is_found(place, capsys):
+    file = place / "docker-compose.yml"
+    document = yaml.safe_load(file.read_text())
+    services = document["services"]
+    base = services["timescaledb"]["environment"]
+    moved = {name: base.pop(name) for name in ("POSTGRES_DB", "POSTGRES_USER") if name in base}
+    assert moved
+    file.write_text(yaml.safe_dump(document))
+    assert init(place) == DONE
+    assert variables(place)["pms_db_name"] == "postgres"
+    assert "set pms_db_name" in capsys.readouterr().out
+    services["api"]["environment"] = {"POSTGRES_DB": "fund", "POSTGRES_USER": "fund_user"}
+    file.write_text(yaml.safe_dump(document))
+    assert init(place, "--force") == DONE
+    assert variables(place)["pms_db_name"] == "fund"
+    assert "with owner=fund_user" in capsys.readouterr().out
+
+
+def test_the_role_can_be_made_for_an_inventory_that_was_edited(place, capsys, monkeypatch):
+    assert init(place) == DONE
+    path = place / "inventory/prod/group_vars/pms/pms.yml"
+    path.write_text(path.read_text().replace("pms_db_port: 5432", "pms_db_port: 6000"))
+    made = []
+    monkeypatch.setattr(initialize, "_create_role", lambda *_: made.append(1) or (DONE, {}))
+    assert init(place, "--create-role") == DONE
+    assert made and variables(place)["pms_db_port"] == 6000
+    assert "stays as it is" in capsys.readouterr().err
+
+
 def test_the_same_again_writes_nothing_and_keeps_the_password_of_the_role(place, capsys):
     assert init(place) == DONE
     before = secrets(place)["vault_pms_db_password"]
