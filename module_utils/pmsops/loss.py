@@ -53,7 +53,7 @@ def _parts(manifest: dict[str, Any], table: str) -> set[str]:
         parent = queue.pop()
         children = {
             name
-            for name, facts in manifest["facts"]["tables"].items()
+            for name, facts in manifest.get("facts", {}).get("tables", {}).items()
             if parent in (facts.get("parents") or ())
         }
         queue += children - found
