@@ -182,7 +182,7 @@ def dr(session: Session) -> int:
     playbook = playbooks.chosen("dr", given.scenario)
     name = f"dr_{playbook.name}"
     variables = {}
-    if playbook.confirms and given.confirm is not None:
+    if given.confirm is not None:
         variables["confirm"] = confirm.ask(session.database, given.confirm, what="")
     # Not asked for beforehand: the playbook does first what destroys nothing, and says when only
     # what does is left.

@@ -22,6 +22,8 @@ SERVICES = {
     "daemon": "dagster-daemon",
     "grafana": "grafana",
 }
+# The ports that each listens at in its container, as the PMS ships them.
+INSIDE = {"api": 8000, "dagster": 3001, "grafana": 3000}
 # Where the toolkit connects while the PMS's database is renamed; it cannot be that one.
 MAINTENANCE_NAME = "postgres"
 READERS = ("database", "redis", "grafana")
@@ -127,10 +129,6 @@ def _required_pass(service: dict[str, Any]) -> str | None:
             if word == "--requirepass":
                 return words[at + 1]
     return None
-
-
-# The ports that each listens at in its container, as the PMS ships them.
-INSIDE = {"api": 8000, "dagster": 3001, "grafana": 3000}
 
 
 def _http(

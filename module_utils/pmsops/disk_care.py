@@ -21,7 +21,6 @@ from ansible.module_utils.pmsops import (
     beside,
     clients,
     dedup,
-    files,
     former,
     manifest,
     retention,
@@ -32,6 +31,7 @@ from ansible.module_utils.pmsops import (
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
+from ansible.module_utils.pmsops.probes.disk import usable_bytes
 from ansible.module_utils.pmsops.probes.evidence import growth_bytes_per_day
 from ansible.module_utils.pmsops.progress import size as human
 from ansible.module_utils.pmsops.service_care import Noting
@@ -101,7 +101,7 @@ def file_systems(places: dict[str, Path]) -> list[FileSystem]:
             found[device] = FileSystem(
                 device,
                 {},
-                files.usable_bytes(room),
+                usable_bytes(room),
                 room.f_bavail * room.f_frsize,
                 round(100 * room.f_favail / room.f_files, 1) if room.f_files else 100.0,
             )

@@ -289,8 +289,6 @@ def described(expectation: dict[str, Any]) -> str:
     """Return what an expectation wants, in words: ``status to be 200``."""
     label = expectation.get("label") or _label(expectation)
     comparison = next(name for name in COMPARISONS if name in expectation)
-    if expectation.get("secret"):
-        return f"{label} (not shown)"
     return f"{label} to be {_words(comparison, expectation[comparison])}"
 
 

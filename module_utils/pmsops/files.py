@@ -12,15 +12,6 @@ from pathlib import Path
 BLOCK_BYTES = 1 << 20
 
 
-def usable_bytes(found: os.statvfs_result) -> int:
-    """Return how large a file system is for all but root: what the percentage of df is of.
-
-    What is reserved counts as neither used nor free: on 252 GB of which 150 are reserved, 77 free
-    are 75 %, and not 30.
-    """
-    return (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
-
-
 def make_private_folder(path: Path) -> None:
     """Make *path* with mode 0700 where it is missing, with its parents."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,7 @@ _value:
 """
 
 SHOWN = 4
-_PATTERN = re.compile(r"(like |)((?<=like )\S+|\$\{[^}]+\})")
+_PATTERN = re.compile(r"(?<=like )\S+|\$\{[^}]+\}")
 # Probes that have no parameters to speak of: each looks at one thing alone.
 WHOLE = {
     "attest": "a named person",
@@ -88,7 +88,7 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
 
 def _marked(text: str) -> str:
     """Return what is wanted with patterns and variables as code: Markdown would read them."""
-    return _PATTERN.sub(lambda match: f"{match[1]}`{match[2]}`", text)
+    return _PATTERN.sub(lambda match: f"`{match[0]}`", text)
 
 
 def _with(args: dict[str, Any]) -> str:

@@ -7,11 +7,12 @@ import os
 from contextlib import contextmanager
 
 import pytest
-from ansible.module_utils.pmsops import disk_care, files, former, retention
+from ansible.module_utils.pmsops import disk_care, former, retention
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.disk_care import FileSystem, Freeable
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
+from ansible.module_utils.pmsops.probes.disk import usable_bytes
 
 DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
 
@@ -104,7 +105,7 @@ def test_places_on_one_file_system_are_one(tmp_path):
 def test_a_share_is_of_what_is_there_for_all_but_root_as_df_counts():
     # 252 blocks, 103 of them not used, 26 of these reserved: 77 free of 226.
     found = os.statvfs_result((4096, 1, 252, 103, 77, 10, 5, 5, 0, 255))
-    assert files.usable_bytes(found) == 226
+    assert usable_bytes(found) == 226
 
 
 def test_it_says_when_a_disk_is_full_and_by_what():

@@ -227,8 +227,10 @@ def test_a_scenario_is_confirmed_only_by_who_gives_the_name(bare, monkeypatch):
     )
     assert main(["-i", "bare.yml", "dr", "database"], bare) == DONE
     assert main(["-i", "bare.yml", "dr", "database", "--confirm", "fund"], bare) == DONE
+    assert main(["-i", "bare.yml", "dr", "api", "--confirm", "fund"], bare) == DONE
     assert main(["-i", "bare.yml", "dr", "database", "--confirm", "other"], bare) == USAGE
-    assert ran == [("dr_database", {}), ("dr_database", {"confirm": "fund"})]
+    given = {"confirm": "fund"}
+    assert ran == [("dr_database", {}), ("dr_database", given), ("dr_api", given)]
 
 
 def test_scenarios_are_found_by_their_files_and_described_by_their_comments(tmp_path):
