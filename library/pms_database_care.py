@@ -84,13 +84,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops import (
+    amcheck,
     application_care,
     database_care,
     database_mend,
     incidents,
     pms_probe,
     specs,
-    verify,
 )
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
@@ -119,7 +119,7 @@ def run(module: AnsibleModule) -> dict:
     folder = Path(params["incident"]) if params["incident"] else None
     sessions = False
     if params["state"] == "pages":
-        damage = verify.amcheck(database)
+        damage = amcheck.damaged(database)
         return {"changed": False, "actions": [], "sessions": False, "damage": damage}
 
     def noting(text):

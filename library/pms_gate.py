@@ -83,6 +83,11 @@ options:
       - Folder of the evidence ledger. While the gate runs, C(.gate.progress) in it says how many
         checks are done.
     type: path
+  lock:
+    description:
+      - Lock file of M(pms_run_lock). The gate takes no lock; where a run holds this one before the
+        probes or after them, it fails, since what it looked at was being changed.
+    type: path
   workers:
     description: Probes that run at the same time. One that hangs makes room for another.
     type: int
@@ -170,7 +175,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import gate, specs, terminal
+from ansible.module_utils.pmsops import gate, run_lock, specs, terminal
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes.context import Settings
 
@@ -196,6 +201,7 @@ SPEC = {
     "variables": {"type": "dict", "default": {}},
     "facts": {"type": "dict", "default": {}},
     "attestations": {"type": "raw"},
+    "lock": {"type": "path"},
     "workers": {"type": "int", "default": 8},
     "deadline_seconds": {"type": "float", "default": 120.0},
 }
@@ -223,8 +229,17 @@ def run(module: AnsibleModule) -> dict:
     # Check mode writes nothing, not even how far it is.
     shown = params["evidence_root"] and not module.check_mode
     path = Path(params["evidence_root"]) / PROGRESS if shown else None
+    _see_free(params)
     found = gate.run(params["checklist"], settings, options, progress=path)
+    _see_free(params)
     return {"changed": False, "table": terminal.table(found), **found}
+
+
+def _see_free(params: dict) -> None:
+    """Refuse while another run changes what the probes look at."""
+    if params["lock"]:
+        purpose = f"verdict on {params['database']['name']}"
+        run_lock.see_free(Path(params["lock"]), purpose, now=datetime.now(UTC))
 
 
 def main() -> None:

@@ -102,8 +102,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops import book, incidents, marking, specs
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 SPEC = {
     "database": specs.database(),

@@ -103,7 +103,7 @@ from pathlib import Path
 
 import psycopg2
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import specs, verify
+from ansible.module_utils.pmsops import amcheck, specs, verify
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -121,7 +121,7 @@ def run(module: AnsibleModule) -> dict:
             trust=params["trust"] or None,
             shown=params["shown"],
         )
-        result["amcheck"] = verify.amcheck(database) if params["amcheck"] else None
+        result["amcheck"] = amcheck.damaged(database) if params["amcheck"] else None
     except psycopg2.Error as exc:
         raise database.explained(exc) from exc
     return {"changed": False} | result

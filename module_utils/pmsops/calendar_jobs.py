@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops import b3
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)

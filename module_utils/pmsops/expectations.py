@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-BUSINESS_ZONE = ZoneInfo("America/Sao_Paulo")
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
+
 TAKES = ("count", "sum", "min", "max", "distinct", "keys")
 COMPARISONS = (
     *("eq", "ne", "gt", "ge", "lt", "le", "in", "not_in", "between", "contains", "contains_all"),

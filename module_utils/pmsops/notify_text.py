@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 KINDS = ("failure", "recovery", "digest", "test")
 HEADS = {

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops import causes, charts, terminal
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.report_template import TEMPLATE
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 GOOD = frozenset({"pass", "attested"})
 WORDS = {

@@ -69,13 +69,7 @@ def take(
         former = holder(path)
         mine = former is not None and former.owner == owner.text()
         if former is not None and not mine and former.at_work(now):
-            raise OpsError(
-                f"Cannot begin {purpose}: {path} is held by {former.described()}, until"
-                f" {former.until} at the longest.",
-                "Wait for that run to end. Where it surely has ended without freeing the lock,"
-                f" remove {path}.",
-                code="lock.run",
-            )
+            raise _held(path, purpose, former)
         if not dry:
             entry = Holder(
                 purpose=purpose,
@@ -103,6 +97,16 @@ def free(path: Path, owner: ProcessId, *, dry: bool = False) -> bool:
         return True
 
 
+def see_free(path: Path, purpose: str, *, now: datetime) -> None:
+    """Refuse where a run is at work that holds the lock *path*; take nothing.
+
+    :raises OpsError: lock.run
+    """
+    found = holder(path)
+    if found is not None and found.at_work(now):
+        raise _held(path, purpose, found)
+
+
 def holder(path: Path) -> Holder | None:
     """Return who holds the lock, None for nobody; a file that says nothing holds nothing."""
     try:
@@ -111,6 +115,16 @@ def holder(path: Path) -> Holder | None:
     except (OSError, ValueError, TypeError):
         return None
     return found
+
+
+def _held(path: Path, purpose: str, other: Holder) -> OpsError:
+    return OpsError(
+        f"No {purpose} now: {path} is held by {other.described()}, until {other.until} at the"
+        " longest.",
+        "Wait for that run to end. Where it surely has ended without freeing the lock, remove"
+        f" {path}.",
+        code="lock.run",
+    )
 
 
 @contextmanager

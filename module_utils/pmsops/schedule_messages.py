@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.notify import Notifier, Outcome
 from ansible.module_utils.pmsops.notify_text import Event
 from ansible.module_utils.pmsops.schedule import Schedule, moment
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 CONFIG = "notify.json"
 # systemd's words for how a service ended, in ours. Source: systemd.exec(5), $SERVICE_RESULT.

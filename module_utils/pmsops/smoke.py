@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg2
 import psycopg2.extras
@@ -22,8 +21,8 @@ from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.pms_api import PmsApi
 from ansible.module_utils.pmsops.smoke_steps import STEPS, Smoke
 from ansible.module_utils.pmsops.smoke_traces import TAG_PREFIX
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
-BUSINESS_ZONE = ZoneInfo("America/Sao_Paulo")
 STATEMENT_TIMEOUT_SECONDS = 10
 LOCK_KEY = 7_306_841  # of an advisory lock in the PMS's database: one smoke test at a time
 

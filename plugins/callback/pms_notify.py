@@ -111,10 +111,6 @@ class CallbackModule(CallbackBase):
         }
 
     def _end(self, failed: list[str]) -> None:
-        from ansible.module_utils.pmsops import schedule_messages
-        from ansible.module_utils.pmsops.notify import Notifier
-        from ansible.module_utils.pmsops.notify_text import Event
-
         job = os.environ.get("PMS_OPS_JOB")
         if job and not failed:
             return
@@ -122,6 +118,13 @@ class CallbackModule(CallbackBase):
         patterns = values.get("playbooks", PLAYBOOKS)
         if not job and not any(fnmatch(self._playbook, pattern) for pattern in patterns):
             return
+        if not job and not values["options"].get("channels"):
+            return
+        # Not before: they take as long to read as a third of a playbook that does nothing.
+        from ansible.module_utils.pmsops import schedule_messages
+        from ansible.module_utils.pmsops.notify import Notifier
+        from ansible.module_utils.pmsops.notify_text import Event
+
         notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
         failure = self._failure(failed, notifier) if failed else {}
         if job:

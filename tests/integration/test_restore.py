@@ -13,6 +13,7 @@ import psycopg2
 import pyrage
 import pytest
 from ansible.module_utils.pmsops import (
+    amcheck,
     aside,
     backup,
     clients,
@@ -329,10 +330,10 @@ def test_verify_names_each_change(server, proved, change):
 
 def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, filled):
     with pytest.raises(OpsError) as caught:
-        verify.amcheck(filled)
+        amcheck.damaged(filled)
     assert caught.value.code == "verify.amcheck"
     server.psql("CREATE EXTENSION amcheck", filled.name)
-    assert verify.amcheck(filled) == []
+    assert amcheck.damaged(filled) == []
     # An index over a function that says something else since: what its pages hold is wrong.
     server.psql(
         """CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
@@ -340,11 +341,11 @@ def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, fil
            CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'""",
         filled.name,
     )
-    assert "damaged" in " ".join(verify.amcheck(filled))
+    assert "damaged" in " ".join(amcheck.damaged(filled))
     server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor' IN ROLE pg_read_all_data")
     try:
         with pytest.raises(OpsError) as caught:
-            verify.amcheck(replace(filled, user="poor", password="poor"))
+            amcheck.damaged(replace(filled, user="poor", password="poor"))
         assert caught.value.code == "verify.amcheck-rights"
     finally:
         server.psql("DROP ROLE poor")

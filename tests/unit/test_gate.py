@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pms_gate
 import pytest
 import yaml
-from ansible.module_utils.pmsops import attestations, checklist, gate, terminal
+from ansible.module_utils.pmsops import (
+    attestations,
+    checklist,
+    gate,
+    locks,
+    run_lock,
+    terminal,
+)
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes.context import Settings
 from ansible.module_utils.pmsops.progress import describe
@@ -232,6 +240,29 @@ def test_the_module_refuses_a_broken_checklist_with_a_remedy(capsys):
     found = module(capsys, checklist={"version": 1})
     assert found["failed"]
     assert (found["code"], found["remedy"][:7]) == ("gate.checklist", "Correct")
+
+
+def held_by_another(path: Path) -> None:
+    now = datetime.now(UTC)
+    run_lock.take(path, "go-live", locks.process(1), lease=timedelta(hours=1), now=now)
+
+
+def test_the_module_gives_no_verdict_on_what_another_run_changes(capsys, tmp_path):
+    lock = tmp_path / "lock"
+    assert module(capsys, checklist=document(item("a")), lock=str(lock))["verdict"] == "go"
+    assert not lock.exists()
+    held_by_another(lock)
+    found = module(capsys, checklist=document(item("a")), lock=str(lock))
+    assert (found["failed"], found["code"]) == (True, "lock.run")
+    assert "No verdict on x now" in found["msg"]
+
+
+def test_the_module_gives_no_verdict_where_another_run_began_meanwhile(capsys, tmp_path):
+    ready, lock = tmp_path / "ready", tmp_path / "lock"
+    held_by_another(ready)
+    begins = item("a", params={"argv": ["cp", str(ready), str(lock)]})
+    found = module(capsys, checklist=document(begins), lock=str(lock))
+    assert (found["failed"], found["code"]) == (True, "lock.run")
 
 
 def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():

@@ -11,10 +11,10 @@ from typing import Any
 
 from ansible.module_utils.pmsops import files, ledger
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.ops import book, running
 from ansible.module_utils.pmsops.ops.reading import Reading, Source
 from ansible.module_utils.pmsops.report_style import STYLE
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 FOLDER = "ops"
 READINGS: dict[str, Callable[[Source], Reading]] = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import BUSINESS_ZONE
 from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 
 @dataclass

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from ansible.module_utils.pmsops import manifest, sets, verify, wholeness
+from ansible.module_utils.pmsops import amcheck, manifest, sets, wholeness
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.probes.context import Context, one_line
@@ -82,7 +82,7 @@ def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
 
     def work() -> None:
         try:
-            found.set_result(verify.amcheck(context.database()))
+            found.set_result(amcheck.damaged(context.database()))
         except BaseException as exc:  # noqa: BLE001 -- whoever waits raises it
             found.set_exception(exc)
 
