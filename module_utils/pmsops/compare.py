@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,13 @@ class Difference:
     kind: str
     name: str
     what: str
+    # The table that a chunk or a partition is a part of: nobody knows chunks by their names.
+    of: str = ""
 
     def text(self) -> str:
         """Return the difference as a line for people."""
-        return f"{self.kind}: {self.name} {self.what}"
+        name = f"{self.name} (of {self.of})" if self.of else self.name
+        return f"{self.kind}: {name} {self.what}"
 
 
 def facts(
@@ -43,24 +46,27 @@ def facts(
 
 
 def contents(
-    wanted: dict[str, dict[str, Any]], found: dict[str, dict[str, Any]]
+    wanted: dict[str, dict[str, Any]],
+    found: dict[str, dict[str, Any]],
+    parents: Mapping[str, str] | None = None,
 ) -> list[Difference]:
-    """Return the tables whose rows are not those of the manifest."""
+    """Return the tables whose rows are not those of the manifest.
+
+    *parents* names the table that each chunk or partition is a part of.
+    """
     differences = []
     for name in sorted(set(wanted) | set(found)):
         if name not in found:
-            differences.append(Difference("contents", name, "is missing"))
+            what = "is missing"
         elif name not in wanted:
-            rows = found[name]["rows"]
-            differences.append(Difference("contents", name, f"is not in the backup ({rows} rows)"))
+            what = f"is not in the backup ({found[name]['rows']} rows)"
         elif wanted[name]["rows"] != found[name]["rows"]:
-            differences.append(
-                Difference(
-                    "contents", name, f"has {found[name]['rows']} rows, not {wanted[name]['rows']}"
-                )
-            )
+            what = f"has {found[name]['rows']} rows, not {wanted[name]['rows']}"
         elif wanted[name]["fingerprint"] != found[name]["fingerprint"]:
-            differences.append(Difference("contents", name, "has rows with other values"))
+            what = "has rows with other values"
+        else:
+            continue
+        differences.append(Difference("contents", name, what, (parents or {}).get(name, "")))
     return differences
 
 

@@ -46,7 +46,12 @@ def differences(
             count,
             formula=manifests.formula(manifest),
         )
-    return [*compare.facts(wanted, found), *compare.contents(manifest["contents"], contents)]
+    tables = wanted["tables"] | found["tables"]
+    parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
+    return [
+        *compare.facts(wanted, found),
+        *compare.contents(manifest["contents"], contents, parents),
+    ]
 
 
 def same(database: Database, manifest: dict[str, Any]) -> bool:

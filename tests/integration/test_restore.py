@@ -219,7 +219,10 @@ CHANGES = {
     "a row removed": ("DELETE FROM portfolio_positions WHERE id = 7", "portfolio_positions has 99"),
     "a row added": ("INSERT INTO journal VALUES (2, 2)", "public.journal has 2 rows, not 1"),
     "a value changed": ("UPDATE journal SET position = 2", "journal has rows with other values"),
-    "a row of a chunk changed": ("UPDATE md SET value = 0 WHERE id = 9", "_hyper_"),
+    "a row of a chunk changed": (
+        "UPDATE md SET value = 0 WHERE id = 9",
+        "_chunk (of public.md) has rows with other values",
+    ),
     "an index dropped": ("DROP INDEX by_name", "indexes: public.by_name is missing"),
     "a constraint dropped": (
         "ALTER TABLE journal DROP CONSTRAINT journal_position_fkey",

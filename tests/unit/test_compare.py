@@ -42,6 +42,12 @@ def test_rows_and_values_are_told_apart():
     assert texts(compare.contents(CONTENTS, {})) == ["contents: public.t is missing"]
 
 
+def test_a_chunk_is_named_with_the_hypertable_that_it_is_of():
+    assert texts(compare.contents(CONTENTS, {}, {"public.t": "market_data", "other": "x"})) == [
+        "contents: public.t (of market_data) is missing"
+    ]
+
+
 def test_many_differences_of_a_kind_are_counted():
     many = [compare.Difference("columns", f"t.c{n:02}", "is missing") for n in range(15)]
     lines = compare.lines([*many, compare.Difference("views", "v", "is missing")])
