@@ -35,8 +35,8 @@ STUCK_SECONDS = 0.75
 MOST_WORKERS_FACTOR = 5
 # A remedy speaks of the wrong answer, and there was none.
 OVERDUE = (
-    "no answer within {:g} s; it was ended. Look first at what the host and this service are busy"
-    " with: what the check asks for may be right"
+    "no answer within {:g} s, so the check gave up. Look first at what the host and this service"
+    " are busy with: what the check asks for may be right"
 )
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import files, history, junit, ledger, report
+from ansible.module_utils.pmsops import files, history, junit, ledger, locks, report
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.manifest import TOOL
 
@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 LATEST = "latest"
 PROMETHEUS = "golive.prom"
 PARTIAL = ".partial-"
+LOCK = ".evidence.lock"
+LOCK_SECONDS = 60
 # What of a gate's result belongs into its record; Ansible adds more to what it registers.
 GATE = (
     *("title", "verdict", "exit_code", "partial", "started_at", "duration_seconds"),
@@ -43,24 +45,38 @@ class Options:
 def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str, Any]:
     """Write a run's evidence and its line in the ledger; return where it is.
 
-    :raises OpsError: evidence.gate, evidence.unwritable, or those of ledger.append.
+    Two runs that end together are written one after the other.
+
+    :raises OpsError: evidence.gate, evidence.unwritable, lock.held, or those of ledger.append.
     """
-    record = _record(gate, options, now)
+    if missing := [name for name in GATE if name not in gate]:
+        raise OpsError(
+            f"This is no result of pms_gate: it lacks {', '.join(missing)}.",
+            "Pass the whole registered result of the task that ran pms_gate.",
+            code="evidence.gate",
+        )
     root = options.evidence_root
     try:
         files.make_private_folder(root)
-        _remove_litter(root)
-        record["run"] = _free_name(root, now)
-        folder = root / record["run"]
-        digest = _write_folder(folder, record)
-        _point(root / LATEST, record["run"])
-        files.replace(root / PROMETHEUS, prometheus(record).encode(), mode=0o644)
+        with locks.awaited(root / LOCK, "writing of evidence", seconds=LOCK_SECONDS):
+            return _write(gate, options, now)
     except OSError as exc:
         raise OpsError(
             f"The evidence cannot be written to {root}: {exc.strerror or exc}.",
             "Give the user that runs the playbook the right to write there, and room.",
             code="evidence.unwritable",
         ) from exc
+
+
+def _write(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, Any]:
+    root = options.evidence_root
+    record = _record(gate, options, now)
+    _remove_litter(root)
+    record["run"] = _free_name(root, now)
+    folder = root / record["run"]
+    digest = _write_folder(folder, record)
+    _point(root / LATEST, record["run"])
+    files.replace(root / PROMETHEUS, prometheus(record).encode(), mode=0o644)
     line = _remember(root, record, digest, now)
     return {
         "run": record["run"],
@@ -79,12 +95,6 @@ def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str,
 
 
 def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, Any]:
-    if missing := [name for name in GATE if name not in gate]:
-        raise OpsError(
-            f"This is no result of pms_gate: it lacks {', '.join(missing)}.",
-            "Pass the whole registered result of the task that ran pms_gate.",
-            code="evidence.gate",
-        )
     root = options.evidence_root
     chain = ledger.inspect(root)
     entries = list(chain.entries)

@@ -283,7 +283,7 @@ def test_a_redis_that_hangs_costs_its_own_time_out(redis_server):
 
 
 def container(identifier: str, **params: Any) -> dict[str, Any]:
-    expect = [{"path": "running", "eq": True}, {"path": "looping", "eq": False}]
+    expect = [{"path": "status", "eq": "running"}, {"path": "looping", "eq": False}]
     return item(identifier, "container", params=params, expect=expect)
 
 

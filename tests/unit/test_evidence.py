@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -112,7 +113,17 @@ def test_latest_points_at_the_newest_run(tmp_path):
     assert (tmp_path / "latest").resolve().name == second["run"]
     names = {path.name for path in (tmp_path / "latest").iterdir()}
     assert names == {"record.json", "report.html", "checklist.md", "junit.xml", "golive.prom"}
-    assert not list(tmp_path.glob(".*"))
+    assert [path.name for path in tmp_path.glob(".*")] == [evidence.LOCK]
+
+
+def test_runs_that_end_together_each_leave_all_their_evidence(tmp_path):
+    gate = mixed()
+    with ThreadPoolExecutor(4) as pool:
+        written = list(pool.map(lambda _: write(tmp_path, gate), range(12)))
+    assert len({each["run"] for each in written}) == 12
+    assert {each["ledger_line"] for each in written} == set(range(2, 14))  # after one waiver
+    assert all(Path(each["report"]).exists() for each in written)
+    assert ledger.verify(tmp_path) == []
 
 
 def test_every_run_and_every_new_waiver_is_in_the_ledger(tmp_path):
@@ -317,7 +328,7 @@ def test_a_run_that_breaks_off_leaves_nothing_that_looks_like_one(tmp_path, monk
     monkeypatch.setattr(report, "page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [evidence.LOCK]
 
 
 def test_backups_and_drills_come_out_of_their_own_records(tmp_path):

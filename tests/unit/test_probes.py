@@ -301,7 +301,11 @@ def inspected(**state: Any) -> dict[str, Any]:
 
 def test_a_container_is_described_by_what_the_engine_says():
     found = describe(inspected(), NOW, ["DEBUG", "NOWHERE"])
-    assert (found["name"], found["running"], found["health"]) == ("macro_redis", True, "healthy")
+    assert (found["name"], found["status"], found["health"]) == (
+        "macro_redis",
+        "running",
+        "healthy",
+    )
     assert found["ports"] == [{"container": "6379/tcp", "ip": "127.0.0.1", "port": "6379"}]
     assert found["log"] == {"driver": "json-file", "options": {"max-size": "10m"}}
     assert found["env"] == {"DEBUG": "false"}
@@ -325,13 +329,9 @@ def test_a_restart_loop_is_told_from_an_old_restart(state, looping):
     assert found["restarting"] is bool(state.get("Restarting"))
 
 
-def test_a_paused_container_does_not_run():
-    assert not describe(inspected(Paused=True), NOW, [])["running"]
-
-
 def test_without_docker_a_container_is_unknown(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-    found = judged("container", {"name": "x"}, {"path": "running", "eq": True})
+    found = judged("container", {"name": "x"}, {"path": "status", "eq": "running"})
     assert (found.status, found.finding[:26]) == ("unknown", "Docker does not answer: Er")
 
 

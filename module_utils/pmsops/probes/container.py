@@ -38,7 +38,6 @@ def describe(found: dict[str, Any], now: datetime, wanted: list[str]) -> dict[st
     restarts = found.get("RestartCount", 0)
     return {
         "name": found["Name"].lstrip("/"),
-        "running": bool(state.get("Running")) and not state.get("Paused"),
         "status": state.get("Status"),
         "health": (state.get("Health") or {}).get("Status", "none"),
         "restarts": restarts,
