@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 PROJECT = Path(__file__).resolve().parents[2]
 MOLECULE = Path(sys.executable).with_name("molecule")
@@ -53,9 +55,27 @@ def shared_lab(scenario: str) -> str | None:
     return described["ansible"]["env"]["PMS_LAB_INSTANCE"] if scenario.startswith("dr_") else None
 
 
+def today() -> date:
+    """Return the fund's day: at its midnight the data of a lab are a day old, as a system's are."""
+    return datetime.now(BUSINESS_ZONE).date()
+
+
 def play(scenario: str, shared_labs: set[str]) -> None:
     """Run a scenario; it has to end well, and to have found all of its playbooks."""
+    began = today()
     lab = shared_lab(scenario)
+    status, output = _played(scenario, lab)
+    if status and today() != began:
+        status, output = _played(scenario, lab)
+    if lab and not status:
+        shared_labs.add(lab)
+    assert status == 0, f"molecule test --scenario-name {scenario}: see its output above"
+    # A step whose playbook molecule does not find is passed over, and the scenario succeeds.
+    assert "Missing playbook" not in output
+
+
+def _played(scenario: str, lab: str | None) -> tuple[int, str]:
+    """Run a scenario; return its exit status and output. Where it fails, its lab is removed."""
     process = subprocess.Popen(
         [MOLECULE, "test", "--scenario-name", scenario],
         cwd=PROJECT,
@@ -82,8 +102,4 @@ def play(scenario: str, shared_labs: set[str]) -> None:
     if lab and status:
         # What it broke is not mended: the next one would fail for this one's reason.
         remove_lab(lab)
-    elif lab:
-        shared_labs.add(lab)
-    assert status == 0, f"molecule test --scenario-name {scenario}: see its output above"
-    # A step whose playbook molecule does not find is passed over, and the scenario succeeds.
-    assert "Missing playbook" not in "".join(output)
+    return status, "".join(output)

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT
+from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT, today
 
 PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -30,21 +30,36 @@ def blocks() -> list[tuple[str, str, str]]:
     ]
 
 
+def run(playbook, environment):
+    done = subprocess.run(
+        [PLAYBOOK, playbook],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
 @pytest.fixture(scope="module")
-def lab(shared_labs):
-    """A lab with a set in its backups."""
+def started(shared_labs):
+    """A lab with a set in its backups, and the day of its data."""
     shared_labs.add(LAB)
     environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
+    day = {"of": today()}
     for playbook in ("playbooks/lab.yml", "playbooks/backup.yml"):
-        done = subprocess.run(
-            [PLAYBOOK, playbook],
-            cwd=PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
+        run(playbook, environment)
+    return environment, day
+
+
+@pytest.fixture
+def lab(started):
+    """The lab, with the data that it has to have today."""
+    environment, day = started
+    if day["of"] != today():
+        day["of"] = today()
+        run("playbooks/lab.yml", environment)
     return environment
 
 
