@@ -120,7 +120,7 @@ class CallbackModule(CallbackBase):
             return
         if not job and not values["options"].get("channels"):
             return
-        # Not before: they take as long to read as a third of a playbook that does nothing.
+        # Not before: reading them adds a tenth to a playbook that does nothing.
         from ansible.module_utils.pmsops import schedule_messages
         from ansible.module_utils.pmsops.notify import Notifier
         from ansible.module_utils.pmsops.notify_text import Event
