@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops import held_jobs, side, toc
+from ansible.module_utils.pmsops import autovacuum, held_jobs, side, toc
 from ansible.module_utils.pmsops.clients import Client, ClientTools
 from ansible.module_utils.pmsops.database import (
     Database,
@@ -76,7 +76,9 @@ class Restore:
         :raises OpsError: restore.failed with every line that pg_restore said, restore.restoring.
         """
         catalogue = self.prepare()
+        how = {"timescaledb": self.has_timescaledb}
         with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
+            kept_off = autovacuum.hold(self.target, self.superuser, **how)
             self.section(
                 "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
             )
@@ -85,6 +87,8 @@ class Restore:
             self.section("post-data", entries, jobs=self.jobs, watch=self._indexes)
         self.end_restoring()
         self.analyze()
+        with self.progress.phase("autovacuum"):
+            autovacuum.release(self.target, self.superuser, kept_off, **how)
 
     def prepare(self) -> set[tuple[str, str]]:
         """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.

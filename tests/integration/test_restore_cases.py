@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops import (
     progress,
     queries,
     recovery,
+    restore,
     scratch,
     sets,
     side,
@@ -329,6 +330,44 @@ def test_an_owner_that_is_no_superuser_and_a_view_in_a_circle_of_schemas_survive
     )
     backed_up(filled, request_)
     assert restored(filled, replace(request_, keep=False))["differences"] == 0
+
+
+AUTOVACUUM = """
+SELECT coalesce(jsonb_object_agg(c.relname, c.reloptions), '{}') FROM pg_class c
+ WHERE c.relkind IN ('r', 'm') AND c.relnamespace::regnamespace::text !~ '^(pg_|information_)'
+   AND array_to_string(c.reloptions, ',') ~ 'autovacuum_enabled'
+"""
+
+
+def test_autovacuum_keeps_off_the_copy_until_it_is_filled(server, filled, request_, monkeypatch):
+    execute(filled, "ALTER TABLE book SET (fillfactor = 80);"
+                    "CREATE TABLE by_hand (id int) WITH (autovacuum_enabled = off)")  # fmt: skip
+    # What the dump brings has no say: it fires on whatever alters a table from then on.
+    server.psql(
+        """CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS
+               $$ BEGIN RAISE EXCEPTION 'no more changes'; END $$;
+           CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN TAG IN ('ALTER TABLE')
+               EXECUTE FUNCTION refuse()""",
+        filled.name,
+    )
+    backed_up(filled, request_)
+    seen = {}
+
+    def looking(self, section, entries, **options):
+        real(self, section, entries, **options)
+        seen[section] = value(self.target, AUTOVACUUM)
+
+    real = restore.Restore.section
+    monkeypatch.setattr(restore.Restore, "section", looking)
+    result = restored(filled, request_)
+    assert set(seen["post-data"]) >= {"book", "by_hand", "_hyper_1_1_chunk"}
+    assert seen["post-data"]["book"] == ["fillfactor=80", "autovacuum_enabled=off"]
+    copy = filled.named(result["side"])
+    assert value(copy, AUTOVACUUM) == {"by_hand": ["autovacuum_enabled=off"]}
+    assert result["differences"] == 0
+    # It finds by its own counters what it has to do.
+    assert value(copy, "SELECT n_ins_since_vacuum FROM pg_stat_user_tables"
+                       " WHERE relname = 'book'") == 50  # fmt: skip
 
 
 # --- What stays beside the live database ----------------------------------------------------------
