@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,7 +157,8 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
     with locks.exclusive(state / LOCK, "restore"), one_of_this_server(database):
         try:
             one = Run(database, request, request.chosen(), progress)
-            result = one.execute(restore_journal.Journal.open(state / restore_journal.NAME))
+            with closing(one):
+                result = one.execute(restore_journal.Journal.open(state / restore_journal.NAME))
         except psycopg2.Error as exc:
             raise database.explained(exc) from exc
         finally:
@@ -229,6 +230,10 @@ class Run:
         self.sha256 = (
             files.sha256(self.chosen.folder / manifest.NAME) if self.chosen.folder else None
         )
+
+    def close(self) -> None:
+        """Wait until nothing is left of the client tools."""
+        self.tools.settle()
 
     def check(self) -> None:
         """Refuse what would fail; nothing is changed."""
@@ -367,18 +372,19 @@ class Run:
             if encrypted:
                 with self.progress.phase("decrypt"):
                     dump = self._decrypted(folder)
-            one = restore.Restore(
-                target=copy,
-                dump=dump,
-                contents=self.contents or toc.read(self.tools, dump),
-                tools=self.tools,
-                progress=self.progress,
-                scratch=folder,
-                jobs=self.request.jobs,
-                extensions=self.server.extensions,
-                warnings=self.warnings,
-            )
-            work(one)
+            with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
+                one = restore.Restore(
+                    target=copy,
+                    dump=dump,
+                    contents=self.contents or toc.read(tools, dump),
+                    tools=tools,
+                    progress=self.progress,
+                    scratch=folder,
+                    jobs=self.request.jobs,
+                    extensions=self.server.extensions,
+                    warnings=self.warnings,
+                )
+                work(one)
 
     def _bring_settings(self, copy: Database) -> None:
         if self.naive:

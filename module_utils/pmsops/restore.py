@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops import autovacuum, held_jobs, side, toc
-from ansible.module_utils.pmsops.clients import Client, ClientTools
+from ansible.module_utils.pmsops.clients import ClientTools
 from ansible.module_utils.pmsops.database import (
     Database,
     fetch_all,
@@ -79,12 +79,13 @@ class Restore:
         how = {"timescaledb": self.has_timescaledb}
         with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
             kept_off = autovacuum.hold(self.target, self.superuser, **how)
-            self.section(
-                "data", self.contents.data_not_of(catalogue), jobs=self.jobs, watch=self._size
-            )
+            entries = self.contents.data_not_of(catalogue)
+            watch = Watch(self.target, self.target.maintenance_name, SIZE, (self.target.name,))
+            self.section("data", entries, jobs=self.jobs, watch=watch)
         with self.progress.phase("post-data", total=self.contents.indexes, unit="indexes"):
             entries = self.contents.without(self._schemas())
-            self.section("post-data", entries, jobs=self.jobs, watch=self._indexes)
+            watch = Watch(self.target, self.target.name, INDEXES)
+            self.section("post-data", entries, jobs=self.jobs, watch=watch)
         self.end_restoring()
         self.analyze()
         with self.progress.phase("autovacuum"):
@@ -177,9 +178,9 @@ class Restore:
         entries: Iterable[str],
         *,
         jobs: int = 1,
-        watch: Callable[[], int] | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """Run pg_restore for the *entries* that are of *section*.
+        """Run pg_restore for the *entries* that are of *section*; *watch* tells how far it is.
 
         :raises OpsError: restore.failed
         """
@@ -202,31 +203,16 @@ class Restore:
             settings=session_settings(jobs),
         )
         try:
-            self._wait(client, watch)
+            if watch:
+                with watch:
+                    for _ in client.watch():
+                        self.progress.update(watch.ask())
             status, said = client.wait(), client.errors()
         finally:
             client.stop()
         if status:
             raise failed(section, said)
         self.warnings += [line for line in said.splitlines() if line.strip()]
-
-    def _wait(self, client: Client, watch: Callable[[], int] | None) -> None:
-        for count, _ in enumerate(client.watch()):
-            if watch and count % 10 == 0:
-                self.progress.update(watch())
-
-    def _size(self) -> int:
-        return self._watched(self.target.maintenance_name, SIZE, (self.target.name,))
-
-    def _indexes(self) -> int:
-        return self._watched(self.target.name, INDEXES, ())
-
-    def _watched(self, database: str, sql: str, parameters: tuple[str, ...]) -> int:
-        try:
-            with self.target.session(name=database, read_only=True) as cursor:
-                return fetch_value(cursor, sql, parameters) or 0
-        except (OpsError, psycopg2.Error):
-            return 0  # how far it is, is not worth a failure
 
     def analyze(self) -> None:
         """Give the planner statistics of every table, on several connections.
@@ -265,6 +251,36 @@ class Restore:
             ThreadPoolExecutor(max_workers=self.jobs) as pool,
         ):
             list(pool.map(work, range(self.jobs)))
+
+
+@dataclass
+class Watch:
+    """Asks *database* one number again and again, on a connection that stays open."""
+
+    server: Database
+    database: str
+    sql: str
+    parameters: tuple[str, ...] = ()
+    _connection: psycopg2.extensions.connection | None = field(default=None, init=False)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(self) -> int:
+        """Return the number; 0 where it cannot be had, since it is not worth a failure."""
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = self.server.connect(
+                    name=self.database, read_only=True, autocommit=True
+                )
+            with self._connection.cursor() as cursor:
+                return fetch_value(cursor, self.sql, self.parameters) or 0
+        except (OpsError, psycopg2.Error):
+            return 0
 
 
 def session_settings(jobs: int) -> dict[str, str]:

@@ -116,6 +116,7 @@ def run(
                 with suppress(OpsError, psycopg2.Error):
                     side.drop(database, run_.side)
                     journal.close()
+                run_.close()
         except psycopg2.Error as exc:
             raise database.explained(exc) from exc
         finally:

@@ -70,6 +70,8 @@ WATCHED = (
     (restore_journal.Journal, "close"),
     (clients.HostTools, "start"),
     (clients.SidecarTools, "start"),
+    (clients.SidecarTools, "_start"),
+    (clients.SharedTools, "start"),
     (beside, "comment"),
     (side, "create"),
     (side, "drop"),
@@ -117,7 +119,7 @@ def watch() -> None:
 
         def wrapped(*args: Any, __real: Any = real, __name: str = name, **options: Any) -> Any:
             # A step and a tool have names of their own; that of a database changes each time.
-            said = f"{__name} {args[1]}" if __name in ("record", "start") else __name
+            said = f"{__name} {args[1]}" if __name in ("record", "start", "_start") else __name
             passed(f"before {said}")
             result = __real(*args, **options)
             passed(f"after {said}")

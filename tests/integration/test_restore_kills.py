@@ -357,6 +357,7 @@ def test_after_all_kills_a_restore_is_what_the_set_says(scene, points):
 def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path):
     with scene_of(server, tmp_path) as scene, Writers(scene.database) as writers:
         chosen = [f"after start pg_restore{each}" for each in ("", " #3", " #5")]
+        chosen += ["before _start tail", "after _start tail"]  # what the others run in
         for _ in killed(scene, "restore", chosen):
             scene.recover()
             scene.check(beside=[])
