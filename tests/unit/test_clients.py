@@ -6,8 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import docker
+import pytest
 from ansible.module_utils.pmsops import clients
 from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.errors import OpsError
 
 PROJECT = Path(__file__).resolve().parents[2]
 STARTS_ONE = f"""
@@ -44,3 +47,14 @@ def test_settings_of_a_tools_sessions_keep_their_blanks():
     database = Database(host="h", port=1, name="n", user="u", password=None, access="host")
     made = clients.HostTools(database).environment(None, "h", 1, {"role": "the boss"})
     assert made["PGOPTIONS"].endswith(r"-c role=the\ boss")
+
+
+def test_an_engine_that_goes_away_while_a_tool_runs_is_named(tmp_path):
+    gone = docker.DockerClient(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
+    with (
+        pytest.raises(OpsError, match="no longer answers, and pg_restore ran") as caught,
+        clients._asking_of("pg_restore"),
+    ):
+        gone.api.exec_inspect("0")
+    gone.close()
+    assert caught.value.code == "clients.engine"
