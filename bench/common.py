@@ -21,6 +21,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 INSTANCE = "bench"
 DATABASE = f"macro_timescaledb_{INSTANCE}"
+# As the PMS's own Compose file has it: each check costs a tenth of a second of a processor.
+HEALTH_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ def start_lab(scale: int, *, alone: bool = False) -> Any:
     from ansible.module_utils.pmsops.database import Database
 
     stop_lab()
-    playbook("playbooks/lab.yml", "-e", f"lab_scale={scale}")
+    playbook(
+        "playbooks/lab.yml",
+        *("-e", f"lab_scale={scale}"),
+        *("-e", f"lab_health_seconds={HEALTH_SECONDS}"),
+    )
     if alone:
         names = subprocess.run(
             ["docker", "ps", "--format={{.Names}}", f"--filter=name=^macro_.*_{INSTANCE}$"],

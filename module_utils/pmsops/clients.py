@@ -28,7 +28,7 @@ from ansible.module_utils.pmsops.errors import OpsError
 
 SIDECAR_LABEL = "pms-ops.client-of"
 NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0  # as often as progress is written
 END_SECONDS = 0.02
 KEEPER = ("tail", "-f", "/dev/null")  # ends with its container alone
 NO_LOG = {"type": "none"}
@@ -64,7 +64,7 @@ class Client(ABC):
         """Yield the standard output of a tool started with ``stream``, until the tool ends."""
 
     def watch(self) -> Iterator[None]:
-        """Yield every half second until the tool has ended."""
+        """Yield every second until the tool has ended."""
         while self.ended(LOOK_SECONDS) is None:
             yield
 
