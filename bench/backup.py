@@ -33,10 +33,10 @@ def our_backup(database: dict[str, Any], root: str) -> dict[str, Any]:
 
 def bare_dump(database: Any, root: Path, *arguments: str) -> None:
     """Run pg_dump by itself, the same way and into the same file system."""
-    from ansible.module_utils.pmsops.clients import client_tools
+    from ansible.module_utils.pmsops import client_tools
 
     target = root / "bare"
-    status, errors = client_tools(database).run(
+    status, errors = client_tools.of(database).run(
         "pg_dump", [f"--file={target}", *arguments], folders={root: "rw"}
     )
     if status:

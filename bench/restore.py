@@ -59,13 +59,13 @@ class Bare:
     """pg_restore by itself, into a database of its own."""
 
     def __init__(self, database: Any, dump: Path, folder: Path) -> None:
-        from ansible.module_utils.pmsops import clients, toc
+        from ansible.module_utils.pmsops import client_tools, toc
 
         self.live = database
         self.target = database.named("bare")
         self.dump = dump
         self.folder = folder
-        self.tools = clients.client_tools(database)
+        self.tools = client_tools.of(database)
         self.contents = toc.read(self.tools, dump)
 
     def serial(self) -> float:

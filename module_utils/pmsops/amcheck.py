@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops import client_tools
 from ansible.module_utils.pmsops.database import Database, fetch_value, superuser_role
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -23,7 +23,7 @@ def damaged(database: Database) -> list[str]:
                 code="verify.amcheck",
             )
         role = superuser_role(cursor)
-    status, output = clients.client_tools(database).run(
+    status, output = client_tools.of(database).run(
         "pg_amcheck",
         ["--heapallindexed", "--no-password", f"--database={database.name}"],
         settings={"role": role} if role else {},

@@ -16,7 +16,7 @@ import psycopg2
 from ansible.module_utils.pmsops import (
     beside,
     canary,
-    clients,
+    client_tools,
     compare,
     encryption,
     files,
@@ -225,7 +225,7 @@ class Run:
     canary: bool | None = None
 
     def __post_init__(self) -> None:
-        self.tools = clients.client_tools(self.database)
+        self.tools = client_tools.of(self.database)
         self.document = self.chosen.manifest or {}
         self.sha256 = (
             files.sha256(self.chosen.folder / manifest.NAME) if self.chosen.folder else None

@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops import (
     application,
     canary,
     catalog,
+    client_tools,
     clients,
     dedup,
     dump,
@@ -32,6 +33,7 @@ from ansible.module_utils.pmsops import (
     manifest,
     retention,
     sets,
+    sidecars,
 )
 from ansible.module_utils.pmsops.database import (
     Database,
@@ -88,7 +90,7 @@ def run(
     """
     state = _writable(settings.root)
     with locks.exclusive(state / "backup.lock", "backup"):
-        tools = clients.client_tools(database)
+        tools = client_tools.of(database)
         cleaned = clean(settings.root, database)
         _preflight(database, tools, settings)
         result = _Run(database, settings, tools, progress, now).execute()
@@ -110,7 +112,7 @@ def plan(database: Database, settings: Settings) -> dict[str, Any]:
 
     :raises OpsError: those of the checks before a backup.
     """
-    tools = clients.client_tools(database)
+    tools = client_tools.of(database)
     _preflight(database, tools, settings)
     with database.session(read_only=True) as cursor:
         catalog.prepare(cursor)
@@ -128,7 +130,7 @@ def clean(root: Path, database: Database) -> list[str]:
     """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead."""
     cleaned = []
     if database.access == "container":
-        cleaned += clients.remove_dead_sidecars()
+        cleaned += sidecars.remove_dead()
     for litter in sorted(root.glob(f"{sets.PARTIAL}*")):
         make_removable(litter)
         shutil.rmtree(litter)

@@ -1,42 +1,23 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PostgreSQL's client tools: where they run, and how a run of one is watched and ended.
+"""PostgreSQL's client tools: how a run of one is watched and ended, wherever it runs.
 
-With access ``container`` a tool runs in a throw-away sidecar of the very image of the database's
-container, on its network namespace: versions always match and nothing is installed on the host.
-With access ``host`` it runs on the host. The password travels by environment, never in argv.
+The password travels by environment, never in argv.
 """
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
-import signal
-import subprocess
-import tempfile
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import locks
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 
-SIDECAR_LABEL = "pms-ops.client-of"
 NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
 LOOK_SECONDS = 1.0  # as often as progress is written
-END_SECONDS = 0.02
-KEEPER = ("tail", "-f", "/dev/null")  # ends with its container alone
-NO_LOG = {"type": "none"}
-UNKNOWN = 255  # an exit status that the engine lost is no success
-NOT_STARTED = (126, 127)  # the engine's own exit statuses
-BLOCK_BYTES = 1 << 18
-STOP_GRACE_SECONDS = 5
-PR_SET_PDEATHSIG = 1
 
 
 class Client(ABC):
@@ -73,163 +54,6 @@ class Client(ABC):
         while (status := self.ended(LOOK_SECONDS)) is None:
             pass
         return status
-
-
-class HostClient(Client):
-    """A client tool as a process of this host; it ends with the process that started it."""
-
-    def __init__(
-        self, tool: str, argv: Sequence[str], environment: dict[str, str], *, stream: bool
-    ) -> None:
-        self.tool = tool
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
-        self._process = subprocess.Popen(
-            argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if stream else self._errors,
-            stderr=self._errors,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,
-        )
-
-    def ended(self, within: float) -> int | None:  # noqa: D102
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(within)
-        return None
-
-    def errors(self) -> str:  # noqa: D102
-        self._errors.seek(0)
-        return self._errors.read().decode(errors="replace")
-
-    def output(self) -> Iterator[bytes]:  # noqa: D102
-        while block := self._process.stdout.read1(BLOCK_BYTES):
-            yield block
-
-    def stop(self) -> None:  # noqa: D102
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(STOP_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(STOP_GRACE_SECONDS)
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._errors.close()
-
-
-class SidecarClient(Client):
-    """A client tool in a container of its own beside the database's, a sidecar."""
-
-    def __init__(self, tool: str, container: Any, *, stream: bool = False) -> None:
-        self.tool = tool
-        self._container = container
-        self._status: int | None = None
-        self._said: list[bytes] = []
-        # Streamed output passes no log file, so it is attached to before the tool starts.
-        self._stream = (
-            container.attach(stdout=True, stderr=True, stream=True, demux=True) if stream else None
-        )
-
-    def ended(self, within: float) -> int | None:  # noqa: D102
-        import docker.errors
-        import requests.exceptions
-
-        if self._status is None:
-            # Which of them a time-out is depends on how far the engine's answer has come. Where the
-            # engine is gone, or the container, the next question says so.
-            late = (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError)
-            with suppress(docker.errors.NotFound, *late):
-                self._container.wait(timeout=within)
-            with _asking_of(self.tool):
-                self._container.reload()
-            state = self._container.attrs["State"]
-            if state["Status"] in ("exited", "dead"):
-                self._status = state["ExitCode"]
-        return self._status
-
-    def errors(self) -> str:  # noqa: D102
-        if self._stream is not None:
-            return b"".join(self._said).decode(errors="replace")
-        return self._container.logs(stdout=True, stderr=True).decode(errors="replace")
-
-    def output(self) -> Iterator[bytes]:  # noqa: D102
-        for out, err in self._stream or ():
-            if err:
-                self._said.append(err)
-            if out:
-                yield out
-
-    def stop(self) -> None:  # noqa: D102
-        _remove(self._container)
-
-
-class SidecarProcess(Client):
-    """A client tool in a sidecar that others run in before and after it."""
-
-    def __init__(
-        self,
-        tool: str,
-        container: Any,
-        argv: Sequence[str],
-        *,
-        beside: str,
-        environment: dict[str, str],
-        stream: bool = False,
-    ) -> None:
-        self.tool = tool
-        self._beside = beside
-        self._container = container
-        self._api = container.client.api
-        self._status: int | None = None
-        self._said: list[bytes] = []
-        self._id = self._api.exec_create(
-            container.id, list(argv), environment=environment, user=_this_user()
-        )["Id"]
-        self._frames = self._api.exec_start(self._id, stream=True, demux=True)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        if not stream:
-            self._reader.start()
-
-    def ended(self, within: float) -> int | None:  # noqa: D102
-        if self._status is None:
-            if self._reader.ident is not None:
-                self._reader.join(within)
-                if self._reader.is_alive():
-                    return None
-            with _asking_of(self.tool):
-                state = self._api.exec_inspect(self._id)
-            if state["Running"]:  # the engine learns of the end a moment after the output's
-                time.sleep(END_SECONDS)
-                return None
-            self._status = UNKNOWN if state["ExitCode"] is None else state["ExitCode"]
-            with suppress(OSError, AttributeError):  # it may have closed itself
-                self._frames.close()
-            if self._status in NOT_STARTED and "executable file not found" in self.errors():
-                raise _not_in_image(self.tool, self._beside)
-        return self._status
-
-    def errors(self) -> str:  # noqa: D102
-        return b"".join(self._said).decode(errors="replace")
-
-    def output(self) -> Iterator[bytes]:  # noqa: D102
-        for out, err in self._frames:
-            if err:
-                self._said.append(err)
-            if out:
-                yield out
-
-    def stop(self) -> None:  # noqa: D102
-        # The engine ends a process of a container only together with the container.
-        if self._status is None:
-            _remove(self._container)
-
-    def _read(self) -> None:
-        # Where the engine is gone, so is the container, and the next question says so.
-        with suppress(OSError, ValueError):
-            for out, err in self._frames:
-                self._said += [each for each in (out, err) if each]
 
 
 class ClientTools(ABC):
@@ -303,9 +127,7 @@ class ClientTools(ABC):
             "PGCONNECT_TIMEOUT": "10",
             "PGOPTIONS": " ".join(
                 f"-c {name}={_escaped(value)}"
-                for name, value in (
-                    {"statement_timeout": "0", "lock_timeout": "0"} | (settings or {})
-                ).items()
+                for name, value in (NO_TIMEOUTS | (settings or {})).items()
             ),
             "LC_ALL": "C",
         }
@@ -314,258 +136,12 @@ class ClientTools(ABC):
         return variables
 
 
-class HostTools(ClientTools):
-    """Client tools installed on the managed host."""
-
-    def start(  # noqa: D102
-        self, tool, args, *, database=None, folders=None, stream=False, settings=None
-    ):
-        environment = self.environment(database, self.database.host, self.database.port, settings)
-        environment["PATH"] = self._path()
-        environment["HOME"] = os.environ.get("HOME", "/")
-        try:
-            return HostClient(tool, [tool, *args], environment, stream=stream)
-        except FileNotFoundError as exc:
-            raise self._missing(tool) from exc
-
-    def major(self, tool):  # noqa: D102
-        environment = {"PATH": self._path(), "LC_ALL": "C"}
-        try:
-            answer = subprocess.run(
-                [tool, "--version"], env=environment, capture_output=True, text=True, timeout=20
-            )
-        except FileNotFoundError as exc:
-            raise self._missing(tool) from exc
-        return _major(tool, answer.stdout)
-
-    def _path(self) -> str:
-        return self.database.bin_dir or os.environ.get("PATH", os.defpath)
-
-    def _missing(self, tool: str) -> OpsError:
-        return OpsError(
-            f"{tool} is not in {self._path()}.",
-            "Install the server version's postgresql-client package, or set pms_db_bin_dir to"
-            " the folder that holds it (often /usr/lib/postgresql/<version>/bin).",
-            code="clients.missing",
-        )
-
-
-class SidecarTools(ClientTools):
-    """Client tools from the image of the database's container."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._engine = engine()
-        self._container = database_container(self._engine, database)
-        self._majors: dict[str, int] = {}
-        self._removals: list[threading.Thread] = []
-
-    def start(  # noqa: D102
-        self, tool, args, *, database=None, folders=None, stream=False, settings=None
-    ):
-        # Streamed output passes no log file.
-        log = NO_LOG if stream else {"type": "json-file", "config": {"max-size": "16m"}}
-        container = self._create(
-            tool,
-            [tool, *args],
-            environment=self.variables(database, settings),
-            folders=folders or {},
-            log=log,
-        )
-        client = SidecarClient(tool, container, stream=stream)
-        self._start(tool, container)
-        return client
-
-    @contextmanager
-    def together(self, folders):  # noqa: D102
-        # A container that ends takes its root file system along, and the engine unmounts that only
-        # when all of the disk's dirty pages are written: a second or two where a database was
-        # filled. Within one container a tool's end is seen at once.
-        container = self._create("tail", KEEPER, environment={}, folders=folders, log=NO_LOG)
-        self._start("tail", container)
-        try:
-            yield SharedTools(self, container)
-        finally:
-            # What comes next need not wait for the disk.
-            removal = threading.Thread(target=_try_to_remove, args=(container,))
-            self._removals.append(removal)
-            removal.start()
-
-    def settle(self):  # noqa: D102
-        while self._removals:
-            self._removals.pop().join()
-
-    def variables(self, database: str | None, settings: dict[str, str] | None) -> dict[str, str]:
-        """Return the environment of a tool inside a sidecar."""
-        environment = self.environment(database, "127.0.0.1", self._port(), settings)
-        environment["PATH"] = ":".join(
-            [
-                *([self.database.bin_dir] if self.database.bin_dir else []),
-                *(f"/usr/lib/postgresql/{major}/bin" for major in range(20, 13, -1)),
-                "/usr/local/bin:/usr/bin:/bin",
-            ]
-        )
-        return environment
-
-    def _create(
-        self,
-        tool: str,
-        argv: Sequence[str],
-        *,
-        environment: dict[str, str],
-        folders: dict[Path, str],
-        log: dict[str, Any],
-    ) -> Any:
-        import docker.errors
-
-        try:
-            return self._engine.containers.create(
-                self._container.image.id,
-                entrypoint=[argv[0]],
-                command=list(argv[1:]),
-                environment=environment,
-                network_mode=f"container:{self._container.id}",
-                user=_this_user(),
-                volumes={
-                    str(path): {"bind": str(path), "mode": mode} for path, mode in folders.items()
-                },
-                labels={SIDECAR_LABEL: locks.this_process().text()},
-                log_config=log,
-                healthcheck={"test": ["NONE"]},
-            )
-        except docker.errors.APIError as exc:
-            raise _engine_refused(tool, exc) from exc
-
-    def _start(self, tool: str, container: Any) -> None:
-        import docker.errors
-
-        try:
-            container.start()
-        except docker.errors.APIError as exc:
-            _remove(container)
-            if "executable file not found" in str(exc) or "no such file" in str(exc):
-                raise _not_in_image(tool, self.database.container) from exc
-            raise _engine_refused(tool, exc) from exc
-
-    def major(self, tool):  # noqa: D102
-        if tool not in self._majors:
-            _status, output = self.run(tool, ["--version"])
-            self._majors[tool] = _major(tool, output)
-        return self._majors[tool]
-
-    def _port(self) -> int:
-        """Return the port inside the container that is published as the database's port."""
-        ports = self._container.attrs["NetworkSettings"]["Ports"] or {}
-        for inside, bindings in ports.items():
-            for binding in bindings or []:
-                if int(binding["HostPort"]) == self.database.port:
-                    return int(inside.split("/")[0])
-        return 5432
-
-
-class SharedTools(ClientTools):
-    """Client tools that run in one sidecar, which has the folders of all of them."""
-
-    def __init__(self, tools: SidecarTools, container: Any) -> None:
-        super().__init__(tools.database)
-        self._tools = tools
-        self._container = container
-
-    def start(  # noqa: D102
-        self, tool, args, *, database=None, folders=None, stream=False, settings=None
-    ):
-        import docker.errors
-
-        environment = self._tools.variables(database, settings)
-        try:
-            with _asking_of(tool):
-                return SidecarProcess(
-                    tool,
-                    self._container,
-                    [tool, *args],
-                    beside=self.database.container,
-                    environment=environment,
-                    stream=stream,
-                )
-        except docker.errors.APIError as exc:
-            raise _engine_refused(tool, exc) from exc
-
-    def major(self, tool):  # noqa: D102
-        return self._tools.major(tool)
-
-
-def client_tools(database: Database) -> ClientTools:
-    """Return the client tools for the way in which *database* is reached.
-
-    :raises OpsError: clients.engine, clients.container.
-    """
-    return HostTools(database) if database.access == "host" else SidecarTools(database)
-
-
-def engine() -> Any:
-    """Return the Docker Engine's client.
-
-    :raises OpsError: clients.engine where no engine answers.
-    """
-    import docker
-    import docker.errors
-
-    try:
-        return docker.from_env(timeout=120)
-    except docker.errors.DockerException as exc:
-        raise OpsError(
-            f"The Docker Engine does not answer: {exc}",
-            "Start it (systemctl start docker), or set pms_db_access to host if the database"
-            " does not run in a container.",
-            code="clients.engine",
-        ) from exc
-
-
-def database_container(docker_engine: Any, database: Database) -> Any:
-    """Return the running container of *database*.
-
-    :raises OpsError: clients.container where there is none or it does not run.
-    """
-    import docker.errors
-
-    try:
-        container = docker_engine.containers.get(database.container)
-    except docker.errors.NotFound as exc:
-        raise OpsError(
-            f"There is no container {database.container}.",
-            "Set pms_db_container to the database's container; `docker ps -a` lists them.",
-            code="clients.container",
-        ) from exc
-    if container.status != "running":
-        verb = "unpause" if container.status == "paused" else "start"
-        raise OpsError(
-            f"Container {database.container} is {container.status}, not running.",
-            f"Run docker {verb} {database.container}, or see docs/DR_PLAYBOOK.md, scenario 1.",
-            code="clients.container",
-        )
-    return container
-
-
-def remove_dead_sidecars() -> list[str]:
-    """Remove sidecars whose starting process is gone; return their names."""
-    docker_engine = engine()
-    removed = []
-    for container in docker_engine.containers.list(
-        all=True, filters={"label": SIDECAR_LABEL}, ignore_removed=True
-    ):
-        owner = locks.ProcessId.parse(container.labels[SIDECAR_LABEL])
-        if owner is not None and owner.host == locks.this_process().host and not owner.alive():
-            _remove(container)
-            removed.append(container.name)
-    return removed
-
-
 def _escaped(value: str) -> str:
     """Return a setting as PGOPTIONS takes it: a blank ends one unless it is escaped."""
     return re.sub(r"([\\\s])", r"\\\1", value)
 
 
-def _major(tool: str, output: str) -> int:
+def read_major(tool: str, output: str) -> int:
     """Read ``pg_dump (PostgreSQL) 17.11 (Debian ...)``."""
     match = re.search(r"\(PostgreSQL\) (\d+)", output)
     if match is None:
@@ -575,71 +151,3 @@ def _major(tool: str, output: str) -> int:
             code="clients.missing",
         )
     return int(match[1])
-
-
-def _this_user() -> str:
-    return f"{os.getuid()}:{os.getgid()}"
-
-
-def _remove(container: Any) -> None:
-    import docker.errors
-
-    try:
-        container.remove(force=True, v=True)
-    except docker.errors.NotFound:
-        return
-    except docker.errors.APIError as exc:
-        if exc.status_code != 409:  # already being removed
-            raise
-
-
-def _try_to_remove(container: Any) -> None:
-    """Remove it, or leave it to ``remove_dead_sidecars``."""
-    import docker.errors
-    import requests.exceptions
-
-    with suppress(docker.errors.APIError, requests.exceptions.RequestException):
-        _remove(container)
-
-
-@contextmanager
-def _asking_of(tool: str) -> Iterator[None]:
-    """Name what it means that the engine does not know of a running tool any more."""
-    import docker.errors
-    import requests.exceptions
-
-    try:
-        yield
-    except docker.errors.NotFound as exc:
-        raise OpsError(
-            f"The container of {tool} was removed while it ran.",
-            "Find out who removes containers (docker events), then run again.",
-            code="clients.engine",
-        ) from exc
-    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as exc:
-        raise OpsError(
-            f"The Docker Engine no longer answers, and {tool} ran: {exc}",
-            "Bring the engine back (systemctl status docker), then run again.",
-            code="clients.engine",
-        ) from exc
-
-
-def _not_in_image(tool: str, container: str) -> OpsError:
-    return OpsError(
-        f"The image of container {container} has no {tool}.",
-        "Set pms_db_bin_dir to its folder inside the image, or pms_db_access to host.",
-        code="clients.missing",
-    )
-
-
-def _engine_refused(tool: str, exc: Exception) -> OpsError:
-    return OpsError(
-        f"The Docker Engine would not start {tool} beside the database: {exc}",
-        "Check the engine and the database's container (docker ps); then run again.",
-        code="clients.engine",
-    )
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it dies, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

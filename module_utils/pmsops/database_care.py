@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.pmsops import clients, service_care
+from ansible.module_utils.pmsops import containers, service_care
 from ansible.module_utils.pmsops.database import (
     Database,
     fetch_all,
@@ -278,7 +278,7 @@ def _log(server: Server) -> str:
     if server.database.access != "container" or not server.database.container:
         return "."
     try:
-        container = clients.engine().containers.get(server.database.container)
+        container = containers.engine().containers.get(server.database.container)
         return f"; its log ends: {service_care.log_end(container)}"
     except Exception as exc:  # noqa: BLE001 -- the log only serves the message
         return f" (its log cannot be read: {type(exc).__name__})."

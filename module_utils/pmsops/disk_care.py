@@ -19,7 +19,6 @@ from pathlib import Path
 from ansible.module_utils.pmsops import (
     backup,
     beside,
-    clients,
     dedup,
     former,
     manifest,
@@ -27,6 +26,7 @@ from ansible.module_utils.pmsops import (
     scratch,
     sets,
     side,
+    sidecars,
 )
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
@@ -280,7 +280,7 @@ def _set_remover(folder: Path) -> Callable[[], None]:
 
 
 def _sidecars() -> None:
-    clients.remove_dead_sidecars()
+    sidecars.remove_dead()
 
 
 def _bytes(path: Path) -> int:

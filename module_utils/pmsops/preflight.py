@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops import clients, sets
+from ansible.module_utils.pmsops import containers, sets
 from ansible.module_utils.pmsops.clients import ClientTools
 from ansible.module_utils.pmsops.database import (
     Database,
@@ -298,7 +298,7 @@ def _free_bytes(cursor: Any, database: Database) -> int | None:
     if not folder:
         return None
     if database.access == "container":
-        container = clients.database_container(clients.engine(), database)
+        container = containers.database_container(containers.engine(), database)
         for user in ("postgres", "root"):  # a container may have taken root its rights
             status, output = container.exec_run(
                 ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user

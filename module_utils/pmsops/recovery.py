@@ -10,11 +10,11 @@ from typing import Any
 
 from ansible.module_utils.pmsops import (
     beside,
-    clients,
     restore_journal,
     scratch,
     sets,
     side,
+    sidecars,
 )
 from ansible.module_utils.pmsops.database import Database, fetch_all, quote_ident, superuser_role
 from ansible.module_utils.pmsops.errors import OpsError
@@ -50,7 +50,7 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> Found:
         for path in sets.state_folder(root).glob(name):
             path.unlink(missing_ok=True)
     if live.access == "container":
-        clients.remove_dead_sidecars()
+        sidecars.remove_dead()
     found = beside.present(live)
     if not journal.state:
         journal.from_marks(found, live.name)

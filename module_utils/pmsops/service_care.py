@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops import containers
 from ansible.module_utils.pmsops.database import Database, fetch_value
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
@@ -138,7 +138,7 @@ def _containers(services: Services, wish: Wish) -> list[tuple[str, Any]]:
         found += wanted.containers()
     for name in wish.containers:
         try:
-            found.append((name, clients.engine().containers.get(name)))
+            found.append((name, containers.engine().containers.get(name)))
         except docker.errors.NotFound as exc:
             raise OpsError(
                 f"There is no container {name}: it was removed, or has another name.",

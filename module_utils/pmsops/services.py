@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops import containers
 from ansible.module_utils.pmsops.errors import OpsError
 
 STOP_SECONDS = 20
@@ -86,24 +86,22 @@ class Services:
 
         :raises OpsError: services.missing, clients.engine.
         """
-        engine = clients.engine()
+        engine = containers.engine()
         found = []
         for name in self.names:
             labels = [
                 f"com.docker.compose.project={self.project}",
                 f"com.docker.compose.service={name}",
             ]
-            containers = engine.containers.list(
-                all=True, filters={"label": labels}, ignore_removed=True
-            )
-            if not containers:
+            made = engine.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+            if not made:
                 raise OpsError(
                     f"Compose project {self.project} has no container of service {name}.",
                     "Correct pms_compose_project and pms_app_services; `docker compose ls` and"
                     " `docker ps -a` show what there is.",
                     code="services.missing",
                 )
-            found += [(name, container) for container in containers]
+            found += [(name, container) for container in made]
         return found
 
     def _wait_healthy(self, names: list[str]) -> None:

@@ -26,9 +26,9 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.pmsops import (  # noqa: E402
     aside,
     beside,
-    clients,
     files,
     held_jobs,
+    host_tools,
     liveness,
     pms_probe,
     progress,
@@ -36,6 +36,7 @@ from ansible.module_utils.pmsops import (  # noqa: E402
     restore_journal,
     sets,
     side,
+    sidecars,
     swap,
     swapping,
 )
@@ -68,10 +69,10 @@ class FileServices(Services):
 WATCHED = (
     (restore_journal.Journal, "record"),
     (restore_journal.Journal, "close"),
-    (clients.HostTools, "start"),
-    (clients.SidecarTools, "start"),
-    (clients.SidecarTools, "_start"),
-    (clients.SharedTools, "start"),
+    (host_tools.HostTools, "start"),
+    (sidecars.SidecarTools, "start"),
+    (sidecars.SidecarTools, "_start"),
+    (sidecars.SharedTools, "start"),
     (beside, "comment"),
     (side, "create"),
     (side, "drop"),

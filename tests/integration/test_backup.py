@@ -24,12 +24,14 @@ from ansible.module_utils.pmsops import (
     backup,
     canary,
     catalog,
-    clients,
+    client_tools,
+    containers,
     encryption,
     fingerprint,
     manifest,
     progress,
     sets,
+    sidecars,
     verify,
 )
 from ansible.module_utils.pmsops.errors import OpsError
@@ -78,8 +80,8 @@ def leftovers(settings):
         *settings.root.glob(".partial-*"),
         *(
             each
-            for each in clients.engine().containers.list(
-                filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+            for each in containers.engine().containers.list(
+                filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
             )
             if each.attrs["HostConfig"]["NetworkMode"] == f"container:{SERVER['id']}"
         ),
@@ -223,7 +225,7 @@ def dumped(database, tools, dump, names):
 
 def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(filled, settings):
     """The dump's own rows have the manifest's counts and fingerprints, twenty runs of twenty."""
-    tools, stop = clients.client_tools(filled), threading.Event()
+    tools, stop = client_tools.of(filled), threading.Event()
 
     def write():
         while not stop.is_set():
@@ -506,10 +508,10 @@ def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(filled, settings, aft
     assert list(settings.root.glob(".partial-*")) == []
     assert not [
         each
-        for each in clients.engine().containers.list(
-            all=True, filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+        for each in containers.engine().containers.list(
+            all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
         )
-        if each.labels[clients.SIDECAR_LABEL].split()[1] == str(process.pid)
+        if each.labels[sidecars.SIDECAR_LABEL].split()[1] == str(process.pid)
     ]
     sets.check(sets.resolve(sets.newest(settings.root)), settings.keys)
 
@@ -529,10 +531,10 @@ def test_a_terminated_run_cleans_up_itself(filled, settings):
 
 def dump_under_way(server):
     """Wait until pg_dump's sidecar works on this server; return it."""
-    engine = clients.engine()
+    engine = containers.engine()
     for _ in range(500):
         for each in engine.containers.list(
-            filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+            filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
         ):
             if (
                 each.attrs["Config"]["Entrypoint"] == ["pg_dump"]

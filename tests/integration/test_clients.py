@@ -7,28 +7,28 @@ import os
 import time
 
 import pytest
-from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops import client_tools, containers, sidecars
 from ansible.module_utils.pmsops.errors import OpsError
 
 
 @pytest.fixture
 def tools(database):
-    made = clients.client_tools(database)
-    assert isinstance(made, clients.SidecarTools)
+    made = client_tools.of(database)
+    assert isinstance(made, sidecars.SidecarTools)
     return made
 
 
 def left(database):
     """Return the sidecars of this process beside this server."""
-    engine = clients.engine()
+    engine = containers.engine()
     server = engine.containers.get(database.container).id
     return [
         each
         for each in engine.containers.list(
-            all=True, filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+            all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
         )
         if each.attrs["HostConfig"]["NetworkMode"] == f"container:{server}"
-        and each.labels[clients.SIDECAR_LABEL].split()[1] == str(os.getpid())
+        and each.labels[sidecars.SIDECAR_LABEL].split()[1] == str(os.getpid())
     ]
 
 

@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops import (
     amcheck,
     aside,
     backup,
-    clients,
+    client_tools,
     compare,
     former,
     liveness,
@@ -180,7 +180,7 @@ def test_odd_names_survive(server, request_):
 def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, request_, tmp_path):
     folder = tmp_path / "naive"
     folder.mkdir()
-    clients.client_tools(filled).run(
+    client_tools.of(filled).run(
         "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
     )
     result = restored(filled, replace(request_, file=folder / "x.pgdump"))

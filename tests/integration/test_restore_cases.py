@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops import (
     aside,
     backup,
     beside,
-    clients,
+    client_tools,
     held_jobs,
     liveness,
     preflight,
@@ -174,7 +174,7 @@ def identity(database):
 def naive_dump(database, tmp_path, name="naive"):
     folder = tmp_path / name
     folder.mkdir()
-    status, said = clients.client_tools(database).run(
+    status, said = client_tools.of(database).run(
         "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
     )
     assert status == 0, said

@@ -23,10 +23,11 @@ import pytest
 from ansible.module_utils.pmsops import (
     backup,
     beside,
-    clients,
+    containers,
     liveness,
     locks,
     progress,
+    sidecars,
     swapping,
     verify,
 )
@@ -361,17 +362,17 @@ def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path
         for _ in killed(scene, "restore", chosen):
             scene.recover()
             scene.check(beside=[])
-            assert sidecars() == []
+            assert left_behind() == []
         assert scene.run("restore")["done"]
         assert wholly_written(writers)
 
 
-def sidecars():
+def left_behind():
     """Return the containers of tools whose run is dead."""
-    found = clients.engine().containers.list(
-        all=True, filters={"label": clients.SIDECAR_LABEL}, ignore_removed=True
+    found = containers.engine().containers.list(
+        all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
     )
-    owners = [locks.ProcessId.parse(each.labels[clients.SIDECAR_LABEL]) for each in found]
+    owners = [locks.ProcessId.parse(each.labels[sidecars.SIDECAR_LABEL]) for each in found]
     return [each for each in owners if not each.alive()]
 
 

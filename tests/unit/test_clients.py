@@ -8,7 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from ansible.module_utils.pmsops import clients
+from ansible.module_utils.pmsops import host_tools, sidecars
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 
@@ -16,8 +16,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 STARTS_ONE = f"""
 import ansible.module_utils, time
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
-from ansible.module_utils.pmsops import clients
-client = clients.HostClient("sleep", ["sleep", "60"], {{}}, stream=False)
+from ansible.module_utils.pmsops import host_tools, sidecars
+client = host_tools.HostClient("sleep", ["sleep", "60"], {{}}, stream=False)
 print(client._process.pid, flush=True)
 time.sleep(60)
 """
@@ -45,7 +45,7 @@ def test_a_tool_ends_with_the_run_that_started_it_even_by_sigkill():
 
 def test_settings_of_a_tools_sessions_keep_their_blanks():
     database = Database(host="h", port=1, name="n", user="u", password=None, access="host")
-    made = clients.HostTools(database).environment(None, "h", 1, {"role": "the boss"})
+    made = host_tools.HostTools(database).environment(None, "h", 1, {"role": "the boss"})
     assert made["PGOPTIONS"].endswith(r"-c role=the\ boss")
 
 
@@ -53,7 +53,7 @@ def test_an_engine_that_goes_away_while_a_tool_runs_is_named(tmp_path):
     gone = docker.DockerClient(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
     with (
         pytest.raises(OpsError, match="no longer answers, and pg_restore ran") as caught,
-        clients._asking_of("pg_restore"),
+        sidecars._asking_of("pg_restore"),
     ):
         gone.api.exec_inspect("0")
     gone.close()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import docker.errors
 import pytest
-from ansible.module_utils.pmsops import clients, service_care
+from ansible.module_utils.pmsops import containers, service_care
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.incidents import Action
 from ansible.module_utils.pmsops.services import Services
@@ -73,7 +73,7 @@ def brought_up(monkeypatch, container, **wish):
                     raise docker.errors.NotFound(name)
                 return container
 
-    monkeypatch.setattr(clients, "engine", Engine)
+    monkeypatch.setattr(containers, "engine", Engine)
     noted = []
 
     @contextmanager
