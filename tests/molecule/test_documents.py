@@ -30,9 +30,9 @@ def blocks() -> list[tuple[str, str, str]]:
     ]
 
 
-def run(playbook, environment):
+def run(playbook, environment, *arguments):
     done = subprocess.run(
-        [PLAYBOOK, playbook],
+        [PLAYBOOK, playbook, *arguments],
         cwd=PROJECT,
         env=environment,
         capture_output=True,
@@ -48,8 +48,8 @@ def started(shared_labs):
     shared_labs.add(LAB)
     environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
     day = {"of": today()}
-    for playbook in ("playbooks/lab.yml", "playbooks/backup.yml"):
-        run(playbook, environment)
+    run("playbooks/lab.yml", environment, "--extra-vars=lab_scale=0.1")
+    run("playbooks/backup.yml", environment)
     return environment, day
 
 
