@@ -19,6 +19,7 @@ PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob(
 BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TIMEOUT_SECONDS = 600
 LAB = "moleculedocs"
+SMALL = "--extra-vars=lab_scale=0.1"
 
 
 def blocks() -> list[tuple[str, str, str]]:
@@ -48,7 +49,7 @@ def started(shared_labs):
     shared_labs.add(LAB)
     environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
     day = {"of": today()}
-    run("playbooks/lab.yml", environment, "--extra-vars=lab_scale=0.1")
+    run("playbooks/lab.yml", environment, SMALL)
     run("playbooks/backup.yml", environment)
     return environment, day
 
@@ -59,7 +60,7 @@ def lab(started):
     environment, day = started
     if day["of"] != today():
         day["of"] = today()
-        run("playbooks/lab.yml", environment)
+        run("playbooks/lab.yml", environment, SMALL)
     return environment
 
 

@@ -16,7 +16,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 STARTS_ONE = f"""
 import ansible.module_utils, time
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
-from ansible.module_utils.pmsops import host_tools, sidecars
+from ansible.module_utils.pmsops import host_tools
 client = host_tools.HostClient("sleep", ["sleep", "60"], {{}}, stream=False)
 print(client._process.pid, flush=True)
 time.sleep(60)
