@@ -22,6 +22,8 @@ ALL = sorted(
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 HEADING = re.compile(r"^#{1,6} +(.*?) *$", re.MULTILINE)
+# O(option), V(value) and the like, which only ansible-doc understands, whole or half replaced.
+MARKUP = re.compile(r"(?<![\w$`])(?:RV|[A-Z])[(`](?=[\w./<*-])")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 # A path of the PMS, with what stands for a parameter in it.
 API_PATH = re.compile(r"/(?:api/v1|health)(?:/[A-Za-z0-9_{}.-]+)*")
@@ -117,6 +119,12 @@ def test_every_command_that_a_page_names_exists(name):
     assert missing == []
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?<![\w-])make ([a-z-]+)\b(?=[`\n ]*(?:`|\n|#))", text)) <= targets
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_page_shows_the_markup_of_ansible_doc(name):
+    text = FENCE.sub("", (PROJECT / name).read_text("utf-8"))
+    assert [line for line in text.splitlines() if MARKUP.search(line)] == []
 
 
 @pytest.fixture(scope="module")
