@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops import files, locks, metrics
+from ansible.module_utils.pmsops.files import hand_over
 from ansible.module_utils.pmsops.metrics import Gauge
 from ansible.module_utils.pmsops.notify_text import Event
-from ansible.module_utils.pmsops.schedule import hand_over, moment, stamp
+from ansible.module_utils.pmsops.timestamps import moment, stamp
 
 STATE = "notify.json"
 LOCK = ".notify.lock"

@@ -7,18 +7,19 @@ A job is begun by itself and ended by its service manager, so a run that is kill
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops import files, locks, metrics
 from ansible.module_utils.pmsops.calendar_jobs import Job
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.files import hand_over
 from ansible.module_utils.pmsops.metrics import Gauge
+from ansible.module_utils.pmsops.timestamps import moment, stamp
 
 STATUS = "status.json"
 LOCK = ".status.lock"
@@ -225,16 +226,6 @@ def exit_number(status: str) -> int:
     return 128 + int(found) if isinstance(found, signal.Signals) else 255
 
 
-def stamp(at: datetime) -> str:
-    """Return a moment in ISO 8601, UTC."""
-    return at.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def moment(text: str) -> datetime:
-    """Return the moment of a text that ``stamp`` wrote."""
-    return datetime.fromisoformat(text)
-
-
 def _seconds(text: str | None) -> float | None:
     return None if text is None else moment(text).timestamp()
 
@@ -242,10 +233,3 @@ def _seconds(text: str | None) -> float | None:
 def _put(folder: Path, name: str, content: bytes, *, mode: int) -> None:
     files.replace(folder / name, content, mode=mode)
     hand_over(folder / name)
-
-
-def hand_over(path: Path) -> None:
-    """Give a file that root wrote to whom its folder belongs, who must replace it later."""
-    if os.geteuid() == 0:
-        owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)

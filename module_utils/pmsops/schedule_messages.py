@@ -13,7 +13,8 @@ from typing import Any
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.notify import Notifier, Outcome
 from ansible.module_utils.pmsops.notify_text import Event
-from ansible.module_utils.pmsops.schedule import Schedule, moment
+from ansible.module_utils.pmsops.schedule import Schedule
+from ansible.module_utils.pmsops.timestamps import moment
 from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
 
 CONFIG = "notify.json"
