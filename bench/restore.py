@@ -100,11 +100,11 @@ class Bare:
         from ansible.module_utils.pmsops import side
 
         side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
-        with side.as_superuser(self.target, "pms_restore") as run:
+        with as_superuser(self.target, "pms_restore") as run:
             run("CREATE EXTENSION timescaledb")
             run("SELECT timescaledb_pre_restore()")
         work()
-        with side.as_superuser(self.target, "pms_restore") as run:
+        with as_superuser(self.target, "pms_restore") as run:
             run("SELECT timescaledb_post_restore()")
             run("ANALYZE")
 

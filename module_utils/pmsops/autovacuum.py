@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible.module_utils.pmsops import side
-from ansible.module_utils.pmsops.database import Database, fetch_all
+from ansible.module_utils.pmsops.database import Database, as_superuser, fetch_all
 
 # As many tables are locked at once: a transaction of all could overrun the server's lock table.
 BATCH = 50
@@ -50,7 +49,7 @@ def release(
 def _alter(
     database: Database, role: str | None, tables: Sequence[str], change: str, timescaledb: bool
 ) -> None:
-    with side.as_superuser(database, role) as run:
+    with as_superuser(database, role) as run:
         # Neither the event triggers that the dump brought nor TimescaleDB has a say in this.
         run("SET session_replication_role = replica")
         run(NO_EVENT_TRIGGERS)

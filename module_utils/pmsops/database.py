@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -164,6 +164,21 @@ def fetch_value(cursor: Any, sql: str, params: Any = None) -> Any:
     cursor.execute(sql, params)
     row = cursor.fetchone()
     return row[0] if row else None
+
+
+@contextmanager
+def as_superuser(
+    database: Database, role: str | None, *, name: str | None = None
+) -> Iterator[Callable[..., None]]:
+    """Give a function that runs a statement, each in a transaction of its own, as *role*."""
+    connection = database.connect(name=name, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            if role:
+                cursor.execute(f"SET ROLE {quote_ident(role)}")
+            yield cursor.execute
+    finally:
+        connection.close()
 
 
 def superuser_role(cursor: Any) -> str | None:

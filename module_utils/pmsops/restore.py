@@ -17,10 +17,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops import autovacuum, held_jobs, side, toc
+from ansible.module_utils.pmsops import autovacuum, held_jobs, toc
 from ansible.module_utils.pmsops.clients import ClientTools
 from ansible.module_utils.pmsops.database import (
     Database,
+    as_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
@@ -117,7 +118,7 @@ class Restore:
         if not self.has_timescaledb:
             return
         with self.progress.phase("post-restore"):
-            with side.as_superuser(self.target, self.superuser) as run:
+            with as_superuser(self.target, self.superuser) as run:
                 run("SELECT timescaledb_post_restore()")
             with self.target.session(read_only=True) as cursor:
                 still = fetch_value(cursor, "SELECT current_setting('timescaledb.restoring')")
@@ -134,7 +135,7 @@ class Restore:
         return TIMESCALEDB in self.extensions
 
     def _create_extensions(self) -> None:
-        with side.as_superuser(self.target, self.superuser) as run:
+        with as_superuser(self.target, self.superuser) as run:
             for name, wanted in self.extensions.items():
                 if wanted["schema"] not in ("public", "pg_catalog"):
                     owner = wanted.get("owner")
@@ -150,7 +151,7 @@ class Restore:
                 )
         if self.has_timescaledb:
             # A new session: the library of that very version has to be the one that is loaded.
-            with side.as_superuser(self.target, self.superuser) as run:
+            with as_superuser(self.target, self.superuser) as run:
                 run("SELECT timescaledb_pre_restore()")
 
     def _schemas(self) -> list[str]:
@@ -235,7 +236,7 @@ class Restore:
             queue.put(name)
 
         def work(_number: int) -> None:
-            with side.as_superuser(self.target, self.superuser) as run:
+            with as_superuser(self.target, self.superuser) as run:
                 run("SET synchronous_commit = off")
                 if self.has_timescaledb:
                     run("SET timescaledb.restoring = on")

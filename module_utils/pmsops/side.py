@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.database import (
     Database,
+    as_superuser,
     fetch_all,
     quote_ident,
     quote_literal,
@@ -26,21 +27,6 @@ LISTS = frozenset(
     | {"shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"}
 )
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(?:,|$)')
-
-
-@contextmanager
-def as_superuser(
-    database: Database, role: str | None, *, name: str | None = None
-) -> Iterator[Callable[..., None]]:
-    """Give a function that runs a statement, each in a transaction of its own, as *role*."""
-    connection = database.connect(name=name, autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
-            yield cursor.execute
-    finally:
-        connection.close()
 
 
 def create(live: Database, name: str, described: dict[str, Any], comment: str) -> None:

@@ -32,6 +32,7 @@ from ansible.module_utils.pmsops import (
     tables,
     verify,
 )
+from ansible.module_utils.pmsops.database import as_superuser
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.services import Services
 
@@ -252,7 +253,7 @@ def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_
 
     def losing(self):
         real(self)
-        with side.as_superuser(self.target, self.superuser) as run:
+        with as_superuser(self.target, self.superuser) as run:
             run("DELETE FROM book WHERE id = 7")
 
     monkeypatch.setattr(aside.restore.Restore, "end_restoring", losing)
@@ -706,7 +707,7 @@ def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, 
 
     def changing(one, wish):
         real(one, wish)
-        with side.as_superuser(one.target, one.superuser) as run:
+        with as_superuser(one.target, one.superuser) as run:
             run("UPDATE book SET name = 'other' WHERE id = 1")
 
     monkeypatch.setattr(tables, "_restore_tables", changing)
