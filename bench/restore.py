@@ -32,7 +32,8 @@ PROOF = ("preflight", "liveness", "prove", "queries", "drop")
 
 def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, Any]:
     """Restore the newest set aside the way the module does; return what it returns."""
-    from ansible.module_utils.pmsops import aside
+    from ansible.module_utils.pmsops.database import as_superuser
+from ansible.module_utils.pmsops import aside
     from ansible.module_utils.pmsops.database import Database
     from ansible.module_utils.pmsops.progress import Progress
 

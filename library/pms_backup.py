@@ -194,7 +194,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import backup, interrupts, metrics, retention, sets, specs
+from ansible.module_utils.pmsops import (
+    backup,
+    backup_metrics,
+    interrupts,
+    metrics,
+    retention,
+    sets,
+    specs,
+)
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 from ansible.module_utils.pmsops.progress import Progress
@@ -271,14 +279,14 @@ def report(module: AnsibleModule, settings: backup.Settings, reason: str, began:
     if module.check_mode or not module.params["metrics"]:
         return
     try:
-        gauges = metrics.backup_gauges(
+        gauges = backup_metrics.backup_gauges(
             settings.root,
             module.params["database"]["name"],
             reason=reason,
             ended_at=datetime.now(UTC),
             duration_seconds=time.monotonic() - began,
         )
-        metrics.write(Path(module.params["metrics"]), gauges)
+        metrics.write(Path(module.params["metrics"]), gauges, backup_metrics.NAME)
     except OSError as exc:
         module.warn(f"Monitoring was not told: {exc}")
 

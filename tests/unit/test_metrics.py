@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from ansible.module_utils.pmsops import manifest, metrics, sets
+from ansible.module_utils.pmsops import backup_metrics, manifest, metrics, sets
 
 ENDED = datetime(2026, 11, 22, 6, 0, 10, tzinfo=UTC)
 
@@ -27,7 +27,9 @@ def root(tmp_path):
 
 
 def values(root, reason):
-    gauges = metrics.backup_gauges(root, 'm"x', reason=reason, ended_at=ENDED, duration_seconds=9.5)
+    gauges = backup_metrics.backup_gauges(
+        root, 'm"x', reason=reason, ended_at=ENDED, duration_seconds=9.5
+    )
     text = metrics.render(gauges)
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -59,8 +61,10 @@ def test_without_any_set_there_is_no_success_to_report(tmp_path):
 
 
 def test_the_file_is_replaced_and_readable(root, tmp_path):
-    gauges = metrics.backup_gauges(root, "m", reason="ok", ended_at=ENDED, duration_seconds=1)
-    path = metrics.write(tmp_path / "textfile", gauges)
-    metrics.write(tmp_path / "textfile", gauges)
+    gauges = backup_metrics.backup_gauges(
+        root, "m", reason="ok", ended_at=ENDED, duration_seconds=1
+    )
+    path = metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
+    metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
     assert path.stat().st_mode & 0o777 == 0o644
     assert [each.name for each in path.parent.iterdir()] == ["pms_backup.prom"]
