@@ -132,7 +132,7 @@ def clean(root: Path, database: Database) -> list[str]:
     if database.access == "container":
         cleaned += sidecars.remove_dead()
     for litter in sorted(root.glob(f"{sets.PARTIAL}*")):
-        make_removable(litter)
+        files.make_removable(litter)
         shutil.rmtree(litter)
         cleaned.append(litter.name)
     journal = sets.state_folder(root) / jobs.JOURNAL
@@ -196,7 +196,7 @@ class _Run:
             partial.rename(final)
             files.sync_folder(self.settings.root)
         except BaseException as exc:
-            make_removable(partial)
+            files.make_removable(partial)
             shutil.rmtree(partial, ignore_errors=True)
             if isinstance(exc, OSError):
                 raise explained_os(exc, self.settings.root) from exc
@@ -545,9 +545,3 @@ def _check_rights(cursor: Any, database: Database) -> None:
 
 def _record(path: Path) -> dict[str, Any]:
     return {"size_bytes": path.stat().st_size, "sha256": files.sha256(path)}
-
-
-def make_removable(folder: Path) -> None:
-    """Let a folder be deleted whatever was done to it; links of it are other sets' files."""
-    for path in [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
-        path.chmod(0o700)

@@ -17,9 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops import (
-    backup,
     beside,
     dedup,
+    files,
     former,
     manifest,
     retention,
@@ -30,9 +30,9 @@ from ansible.module_utils.pmsops import (
 )
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.files import usable_bytes
+from ansible.module_utils.pmsops.growth import growth_bytes_per_day
 from ansible.module_utils.pmsops.incidents import Action
-from ansible.module_utils.pmsops.probes.disk import usable_bytes
-from ansible.module_utils.pmsops.probes.evidence import growth_bytes_per_day
 from ansible.module_utils.pmsops.progress import size as human
 from ansible.module_utils.pmsops.service_care import Noting
 
@@ -265,7 +265,7 @@ def _formers(database: Database, policy: former.Policy) -> list[Freeable]:
 
 def _remover(path: Path) -> Callable[[], None]:
     def work() -> None:
-        backup.make_removable(path)
+        files.make_removable(path)
         shutil.rmtree(path)
 
     return work
@@ -273,7 +273,7 @@ def _remover(path: Path) -> Callable[[], None]:
 
 def _set_remover(folder: Path) -> Callable[[], None]:
     def work() -> None:
-        backup.make_removable(folder)
+        files.make_removable(folder)
         retention.remove(folder)
 
     return work

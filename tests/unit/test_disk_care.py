@@ -11,8 +11,8 @@ from ansible.module_utils.pmsops import disk_care, former, retention
 from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.disk_care import FileSystem, Freeable
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.files import usable_bytes
 from ansible.module_utils.pmsops.incidents import Action
-from ansible.module_utils.pmsops.probes.disk import usable_bytes
 
 DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
 

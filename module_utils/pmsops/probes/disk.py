@@ -7,17 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.files import usable_bytes
 from ansible.module_utils.pmsops.probes import Deadline, Failed
 from ansible.module_utils.pmsops.probes.context import Context, one_line
-
-
-def usable_bytes(found: os.statvfs_result) -> int:
-    """Return how large a file system is for all but root: what the percentage of df is of.
-
-    What is reserved counts as neither used nor free: on 252 GB of which 150 are reserved, 77 free
-    are 75 %, and not 30.
-    """
-    return (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:

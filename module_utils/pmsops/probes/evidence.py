@@ -10,11 +10,11 @@ from typing import Any
 
 from ansible.module_utils.pmsops import ledger, manifest, sets
 from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.growth import growth_bytes_per_day
 from ansible.module_utils.pmsops.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.probes.context import Context
 from ansible.module_utils.pmsops.probes.sql import run as query
 
-DAY_SECONDS = 86400.0
 SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
@@ -63,31 +63,6 @@ def _seconds(start: str | None, end: str | None) -> float | None:
     if not start or not end:
         return None
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-
-
-def growth_bytes_per_day(root: Path) -> float:
-    """Return how fast the sets fill the disk: what each new set added, over the days between."""
-    found = sets.listed(root)
-    if not found:
-        return 0.0
-    seen: set[tuple[int, int]] = set()
-    added = []
-    for folder in found:
-        new = 0
-        for name in sets.walk(folder):
-            status = (folder / name).stat()
-            if (status.st_dev, status.st_ino) not in seen:
-                seen.add((status.st_dev, status.st_ino))
-                new += status.st_size
-        added.append((_taken(folder), new))
-    if len(added) == 1:
-        return float(added[0][1])  # one set: as if every day added a whole one
-    days = max((added[-1][0] - added[0][0]).total_seconds() / DAY_SECONDS, 1.0)
-    return sum(new for _, new in added[1:]) / days
-
-
-def _taken(folder: Path) -> datetime:
-    return datetime.strptime(folder.name[:15], "%Y-%m-%d_%H%M")
 
 
 def _manifest_sha256(folder: Path) -> str:
