@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.database import Database
 from ansible.module_utils.pmsops.errors import OpsError
 
 
@@ -28,26 +27,26 @@ def engine() -> Any:
         ) from exc
 
 
-def database_container(docker_engine: Any, database: Database) -> Any:
-    """Return the running container of *database*.
+def database_container(docker_engine: Any, name: str | None) -> Any:
+    """Return the running container *name* of the database.
 
     :raises OpsError: clients.container where there is none or it does not run.
     """
     import docker.errors
 
     try:
-        container = docker_engine.containers.get(database.container)
+        container = docker_engine.containers.get(name)
     except docker.errors.NotFound as exc:
         raise OpsError(
-            f"There is no container {database.container}.",
+            f"There is no container {name}.",
             "Set pms_db_container to the database's container; `docker ps -a` lists them.",
             code="clients.container",
         ) from exc
     if container.status != "running":
         verb = "unpause" if container.status == "paused" else "start"
         raise OpsError(
-            f"Container {database.container} is {container.status}, not running.",
-            f"Run docker {verb} {database.container}, or see docs/DR_PLAYBOOK.md, scenario 1.",
+            f"Container {name} is {container.status}, not running.",
+            f"Run docker {verb} {name}, or see docs/DR_PLAYBOOK.md, scenario 1.",
             code="clients.container",
         )
     return container

@@ -298,7 +298,7 @@ def _free_bytes(cursor: Any, database: Database) -> int | None:
     if not folder:
         return None
     if database.access == "container":
-        container = containers.database_container(containers.engine(), database)
+        container = containers.database_container(containers.engine(), database.container)
         for user in ("postgres", "root"):  # a container may have taken root its rights
             status, output = container.exec_run(
                 ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user

@@ -147,7 +147,7 @@ class SidecarTools(ClientTools):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._engine = containers.engine()
-        self._container = containers.database_container(self._engine, database)
+        self._container = containers.database_container(self._engine, database.container)
         self._majors: dict[str, int] = {}
         self._removals: list[threading.Thread] = []
 
