@@ -32,8 +32,7 @@ PROOF = ("preflight", "liveness", "prove", "queries", "drop")
 
 def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, Any]:
     """Restore the newest set aside the way the module does; return what it returns."""
-    from ansible.module_utils.pmsops.database import as_superuser
-from ansible.module_utils.pmsops import aside
+    from ansible.module_utils.pmsops import aside
     from ansible.module_utils.pmsops.database import Database
     from ansible.module_utils.pmsops.progress import Progress
 
@@ -92,6 +91,7 @@ class Bare:
 
     def _timed(self, work: Callable[[], None]) -> float:
         from ansible.module_utils.pmsops import side
+        from ansible.module_utils.pmsops.database import as_superuser
 
         spent, _ = timed(self._around, work)
         side.drop(self.live, self.target.name)
