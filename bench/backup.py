@@ -18,9 +18,9 @@ SCALES = (1, 3, 10)
 
 def our_backup(database: dict[str, Any], root: str) -> dict[str, Any]:
     """Make a set the way the module does; return what it returns."""
-    from ansible.module_utils.pmsops import backup
-    from ansible.module_utils.pmsops.database import Database
-    from ansible.module_utils.pmsops.progress import Progress
+    from ansible.module_utils.pmsops.backup import run as backup
+    from ansible.module_utils.pmsops.common.progress import Progress
+    from ansible.module_utils.pmsops.postgresql.connection import Database
 
     settings = backup.Settings(
         root=Path(root) / "sets",
@@ -33,7 +33,7 @@ def our_backup(database: dict[str, Any], root: str) -> dict[str, Any]:
 
 def bare_dump(database: Any, root: Path, *arguments: str) -> None:
     """Run pg_dump by itself, the same way and into the same file system."""
-    from ansible.module_utils.pmsops import client_tools
+    from ansible.module_utils.pmsops.client_tools import factory as client_tools
 
     target = root / "bare"
     status, errors = client_tools.of(database).run(

@@ -56,7 +56,7 @@ def start_lab(scale: int, *, alone: bool = False) -> Any:
 
     *alone*: all but the database is stopped then, since Dagster alone takes a third of a core.
     """
-    from ansible.module_utils.pmsops.database import Database
+    from ansible.module_utils.pmsops.postgresql.connection import Database
 
     stop_lab()
     playbook(

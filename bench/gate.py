@@ -108,8 +108,8 @@ def _run(checks: list[dict[str, Any]]) -> None:
     """Run these checks on the lab; all but the hung one have to pass."""
     from datetime import UTC, datetime
 
-    from ansible.module_utils.pmsops import gate
-    from ansible.module_utils.pmsops.probes.context import Settings
+    from ansible.module_utils.pmsops.checks import gate
+    from ansible.module_utils.pmsops.checks.probes.context import Settings
 
     state = yaml.safe_load((_lab() / "state.yml").read_text())
     ports, secrets = state["ports"], state["secrets"]

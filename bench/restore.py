@@ -32,9 +32,9 @@ PROOF = ("preflight", "liveness", "prove", "queries", "drop")
 
 def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, Any]:
     """Restore the newest set aside the way the module does; return what it returns."""
-    from ansible.module_utils.pmsops import aside
-    from ansible.module_utils.pmsops.database import Database
-    from ansible.module_utils.pmsops.progress import Progress
+    from ansible.module_utils.pmsops.common.progress import Progress
+    from ansible.module_utils.pmsops.postgresql.connection import Database
+    from ansible.module_utils.pmsops.restore import run as aside
 
     request = aside.Request(root=Path(root) / "sets", keys=Path(root) / "keys", keep=keep)
     return aside.run(Database(**database), request, progress=Progress(request.progress_file))
@@ -44,9 +44,9 @@ def our_swap(
     database: dict[str, Any], root: str, state: str, incoming: str | None
 ) -> dict[str, Any]:
     """Swap, or roll back, without services; return how long that took and what was put aside."""
-    from ansible.module_utils.pmsops import swapping
-    from ansible.module_utils.pmsops.database import Database
-    from ansible.module_utils.pmsops.services import Services
+    from ansible.module_utils.pmsops.postgresql.connection import Database
+    from ansible.module_utils.pmsops.restore import swap_run as swapping
+    from ansible.module_utils.pmsops.services.manager import Services
 
     one = swapping.Operation(
         Database(**database), Services("none", ()), None, None, Path(root) / "sets"
@@ -59,7 +59,8 @@ class Bare:
     """pg_restore by itself, into a database of its own."""
 
     def __init__(self, database: Any, dump: Path, folder: Path) -> None:
-        from ansible.module_utils.pmsops import client_tools, toc
+        from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+        from ansible.module_utils.pmsops.client_tools import factory as client_tools
 
         self.live = database
         self.target = database.named("bare")
@@ -90,15 +91,15 @@ class Bare:
         return self._timed(phases)
 
     def _timed(self, work: Callable[[], None]) -> float:
-        from ansible.module_utils.pmsops import side
-        from ansible.module_utils.pmsops.database import as_superuser
+        from ansible.module_utils.pmsops.restore import staging_database as side
 
         spent, _ = timed(self._around, work)
         side.drop(self.live, self.target.name)
         return spent
 
     def _around(self, work: Callable[[], None]) -> None:
-        from ansible.module_utils.pmsops import side
+        from ansible.module_utils.pmsops.postgresql.connection import as_superuser
+        from ansible.module_utils.pmsops.restore import staging_database as side
 
         side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
         with as_superuser(self.target, "pms_restore") as run:
@@ -317,7 +318,7 @@ class Clients:
 
     def _ask(self) -> None:
         import psycopg2
-        from ansible.module_utils.pmsops.errors import OpsError
+        from ansible.module_utils.pmsops.common.errors import OpsError
 
         connection = None
         while not self._stop.is_set():

@@ -72,11 +72,13 @@ code: {description: Name of the error., returned: failure, type: str, sample: ap
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import api_care, incidents, specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import pms as api_care
+from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
     "database": specs.database(),

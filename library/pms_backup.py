@@ -194,18 +194,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import (
-    backup,
-    backup_metrics,
-    interrupts,
-    metrics,
-    retention,
-    sets,
-    specs,
-)
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.progress import Progress
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import metrics as backup_metrics
+from ansible.module_utils.pmsops.repository import retention, sets
 
 
 def argument_spec() -> dict:

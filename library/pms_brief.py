@@ -98,12 +98,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.ops import brief as briefs
-from ansible.module_utils.pmsops.ops.reading import Source
-from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.briefs import brief as briefs
+from ansible.module_utils.pmsops.briefs.reading import Source
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 SPEC = {
     "block": {"type": "dict", "required": True},

@@ -83,18 +83,16 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import (
-    amcheck,
-    application_care,
-    database_care,
-    database_mend,
-    incidents,
-    pms_probe,
-    specs,
-)
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms import health as pms_probe
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import database_server as database_care
+from ansible.module_utils.pmsops.recovery import database_settings as database_mend
+from ansible.module_utils.pmsops.recovery import pms_reload as application_care
+from ansible.module_utils.pmsops.services.manager import Services
 
 STATES = ["answers", "settings", "application", "pages"]
 SPEC = {

@@ -123,19 +123,16 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import (
-    aside,
-    disk_care,
-    former,
-    incidents,
-    locks,
-    retention,
-    sets,
-    specs,
-)
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.progress import size as human
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import disk as disk_care
+from ansible.module_utils.pmsops.repository import retention, sets
+from ansible.module_utils.pmsops.restore import former_retention as former
+from ansible.module_utils.pmsops.restore import run as aside
 
 LOGS = "containers"
 SPEC = {

@@ -123,8 +123,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import evidence, terminal
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.reports import terminal
 
 TARGETS = {"rto_seconds": {"type": "float"}, "rpo_seconds": {"type": "float"}}
 SPEC = {

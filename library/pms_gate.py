@@ -175,9 +175,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import gate, run_lock, specs, terminal
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.reports import terminal
 
 PROGRESS = ".gate.progress"
 GRAFANA = {

@@ -62,8 +62,8 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import manifest, sets
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import manifest, sets
 
 
 def run(module: AnsibleModule) -> dict:

@@ -166,8 +166,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import files, incident_page, incidents, ledger
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.incidents import page as incident_page
+from ansible.module_utils.pmsops.incidents import record as incidents
 
 SPEC = {
     "evidence_root": {"type": "path", "required": True},

@@ -68,10 +68,11 @@ code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import journal_note, specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import decision_journal as journal_note
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 SPEC = {
     "database": specs.database(),

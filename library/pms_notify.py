@@ -92,10 +92,10 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import specs
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.notify import Notifier
-from ansible.module_utils.pmsops.notify_text import KINDS, Event
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.notify.message import KINDS, Event
+from ansible.module_utils.pmsops.notify.notifier import Notifier
 
 SPEC = {
     **specs.notify(),

@@ -88,13 +88,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import incidents, pipeline_care, specs
-from ansible.module_utils.pmsops.dagster_client import Dagster
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.expectations import Clock
-from ansible.module_utils.pmsops.pms_api import PmsApi
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import pipeline as pipeline_care
+from ansible.module_utils.pmsops.recovery.dagster import Dagster
+from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
     "database": specs.database(),

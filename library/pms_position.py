@@ -116,10 +116,13 @@ code: {description: Name of the error., returned: failure, type: str, sample: po
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import correction, correction_request, incidents, specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.corrections import position as correction
+from ansible.module_utils.pmsops.corrections import position_request as correction_request
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 RAW = ("position_id", "instrument", "direction", "notional_brl", "price", "asset_class")
 SPEC = {

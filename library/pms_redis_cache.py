@@ -59,9 +59,11 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import incidents, redis_care, specs
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
 
 SPEC = {
     "redis": specs.redis(),

@@ -111,10 +111,13 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import aside, interrupts, specs, tables
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.progress import Progress
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore import single_tables as tables
 
 
 def argument_spec() -> dict:

@@ -73,9 +73,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import run_lock
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.locks import ProcessId
+from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.process_lock import ProcessId
 
 SPEC = {
     "path": {"type": "path", "required": True},

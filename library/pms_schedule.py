@@ -68,11 +68,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import notify_state
-from ansible.module_utils.pmsops import schedule as schedules
-from ansible.module_utils.pmsops.calendar_jobs import Job
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.schedule import Schedule
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.notify import state as notify_state
+from ansible.module_utils.pmsops.schedule import state as schedules
+from ansible.module_utils.pmsops.schedule.calendar import Job
+from ansible.module_utils.pmsops.schedule.state import Schedule
 
 SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

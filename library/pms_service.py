@@ -80,9 +80,11 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import incidents, service_care, specs
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.recovery import services as service_care
+from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
     "services": specs.services(),

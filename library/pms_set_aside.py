@@ -67,8 +67,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import aside, incidents, ledger, locks, set_care, sets
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.repository import quarantine as set_care
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import run as aside
 
 SPEC = {
     "root": {"type": "path", "required": True},

@@ -108,9 +108,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import ledger, loss, set_care, specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import quarantine as set_care
+from ansible.module_utils.pmsops.restore import data_loss as loss
 
 SPEC = {
     "database": specs.database(),

@@ -103,10 +103,12 @@ code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import interrupts, smoke, specs
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 
 def argument_spec() -> dict:

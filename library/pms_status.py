@@ -65,7 +65,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import status
+from ansible.module_utils.pmsops.evidence import status
 
 SPEC = {
     "backup_root": {"type": "path", "required": True},

@@ -142,8 +142,10 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import interrupts, specs, swapping
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.restore import swap_run as swapping
 
 
 def argument_spec() -> dict:

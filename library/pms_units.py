@@ -64,8 +64,8 @@ code: {description: Name of the error., returned: failure, type: str, sample: sc
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import owned_files
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.schedule import unit_files as owned_files
 
 SPEC = {
     "folder": {"type": "path", "required": True},

@@ -103,9 +103,11 @@ from pathlib import Path
 
 import psycopg2
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import amcheck, specs, verify
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.verify import against_set as verify
 
 
 def run(module: AnsibleModule) -> dict:

@@ -278,8 +278,8 @@ def _latest(session: Session) -> Path:
 
     :raises Stop: where there is none, or the folder is not on this machine.
     """
-    from ansible.module_utils.pmsops import sets
-    from ansible.module_utils.pmsops.errors import OpsError
+    from ansible.module_utils.pmsops.common.errors import OpsError
+    from ansible.module_utils.pmsops.repository import sets
 
     roots = {each.backup_root for each in session.systems}
     if len(roots) != 1 or not all(each.local for each in session.systems):

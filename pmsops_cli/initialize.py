@@ -182,7 +182,7 @@ def _write(
     *,
     plain_secrets: bool,
 ) -> list[str]:
-    from ansible.module_utils.pmsops import files
+    from ansible.module_utils.pmsops.common import files
 
     written = []
     if plain_secrets:

@@ -88,7 +88,7 @@ def _found(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
     systems = session.systems
     if not all(each.local for each in systems):
         return _asked(session, head)
-    from ansible.module_utils.pmsops import status as state
+    from ansible.module_utils.pmsops.evidence import status as state
 
     now = datetime.now(UTC)
     return {
@@ -113,7 +113,7 @@ def _asked(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
 
 
 def _print(found: dict[str, dict[str, Any]]) -> None:
-    from ansible.module_utils.pmsops import status as state
+    from ansible.module_utils.pmsops.evidence import status as state
 
     console = screen.Screen("status", as_json=False).out
     for host, each in found.items():

@@ -26,9 +26,9 @@ import ansible.module_utils  # noqa: E402
 
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-from ansible.module_utils.pmsops import schedule_messages  # noqa: E402
-from ansible.module_utils.pmsops.errors import OpsError  # noqa: E402
-from ansible.module_utils.pmsops.schedule import Schedule, exit_number  # noqa: E402
+from ansible.module_utils.pmsops.common.errors import OpsError  # noqa: E402
+from ansible.module_utils.pmsops.schedule import messages as schedule_messages  # noqa: E402
+from ansible.module_utils.pmsops.schedule.state import Schedule, exit_number  # noqa: E402
 
 
 def run(schedule: Schedule, name: str) -> int:

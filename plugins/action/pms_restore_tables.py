@@ -12,7 +12,7 @@ _OURS = str(Path(__file__).resolve().parents[2] / "module_utils")
 if _OURS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_OURS)
 
-from ansible.module_utils.pmsops.watched_action import WatchedAction  # noqa: E402
+from ansible.module_utils.pmsops.control.progress_action import WatchedAction  # noqa: E402
 
 
 class ActionModule(WatchedAction):

@@ -14,7 +14,7 @@ _OURS = str(Path(__file__).resolve().parents[2] / "module_utils")
 if _OURS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_OURS)
 
-from ansible.module_utils.pmsops.locks import process  # noqa: E402
+from ansible.module_utils.pmsops.common.process_lock import process  # noqa: E402
 
 
 class ActionModule(ActionBase):

@@ -121,9 +121,9 @@ class CallbackModule(CallbackBase):
         if not job and not values["options"].get("channels"):
             return
         # Not before: reading them adds a tenth to a playbook that does nothing.
-        from ansible.module_utils.pmsops import schedule_messages
-        from ansible.module_utils.pmsops.notify import Notifier
-        from ansible.module_utils.pmsops.notify_text import Event
+        from ansible.module_utils.pmsops.notify.message import Event
+        from ansible.module_utils.pmsops.notify.notifier import Notifier
+        from ansible.module_utils.pmsops.schedule import messages as schedule_messages
 
         notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
         failure = self._failure(failed, notifier) if failed else {}
@@ -159,7 +159,7 @@ class CallbackModule(CallbackBase):
         }
 
     def _note(self, job: str, failure: dict[str, Any]) -> None:
-        from ansible.module_utils.pmsops.schedule import Schedule
+        from ansible.module_utils.pmsops.schedule.state import Schedule
 
         schedule = Schedule.read(Path(os.environ["PMS_OPS_SCHEDULE"]))
         schedule.explain(job, failure, datetime.now(UTC))

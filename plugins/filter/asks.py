@@ -53,7 +53,7 @@ def asks(check: dict[str, Any]) -> str:
 
     :raises KeyError: for a probe that this does not know.
     """
-    from ansible.module_utils.pmsops import expectations
+    from ansible.module_utils.pmsops.checks import expectations
 
     wants = [_marked(expectations.described(each)) for each in check.get("expect") or []]
     if len(wants) > SHOWN:

@@ -52,8 +52,8 @@ GRACE_MINUTES = 15
 
 def schedule_jobs(jobs: list[dict[str, Any]], playbook_command: list[str]) -> list[dict[str, Any]]:
     """Return the jobs with defaults, command, calendars and order."""
-    from ansible.module_utils.pmsops.calendar_jobs import Job, calendars
-    from ansible.module_utils.pmsops.errors import OpsError
+    from ansible.module_utils.pmsops.common.errors import OpsError
+    from ansible.module_utils.pmsops.schedule.calendar import Job, calendars
 
     found: list[dict[str, Any]] = []
     for given in jobs:

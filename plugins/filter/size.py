@@ -38,7 +38,7 @@ _value:
 
 def size(count: float) -> str:
     """Return the bytes for people."""
-    from ansible.module_utils.pmsops import progress
+    from ansible.module_utils.pmsops.common import progress
 
     return progress.size(float(count))
 

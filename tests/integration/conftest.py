@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGE = "pms-lab/timescaledb:17"

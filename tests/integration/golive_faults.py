@@ -27,7 +27,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops import b3, files, manifest, sets
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.repository import manifest, sets
 
 from .altering import Alter, body, status
 from .golive_system import TODAY, Overrides, System, record_drill, schedule_status

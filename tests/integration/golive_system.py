@@ -27,10 +27,16 @@ from zoneinfo import ZoneInfo
 import docker
 import redis
 import yaml
-from ansible.module_utils.pmsops import b3, backup, gate, ledger, progress, sets, smoke
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.pms_api import PmsApi
-from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import sets
 
 from .altering import Behind, Service, passing_on, standing_in
 from .conftest import LABEL, PROJECT, Server

@@ -23,25 +23,22 @@ import ansible.module_utils
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
-from ansible.module_utils.pmsops import (  # noqa: E402
-    aside,
-    beside,
-    files,
-    held_jobs,
-    host_tools,
-    liveness,
-    pms_probe,
-    progress,
-    restore,
-    restore_journal,
-    sets,
-    side,
-    sidecars,
-    swap,
-    swapping,
-)
-from ansible.module_utils.pmsops.database import Database  # noqa: E402
-from ansible.module_utils.pmsops.services import Services  # noqa: E402
+from ansible.module_utils.pmsops.client_tools import host as host_tools
+from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.common import files, progress
+from ansible.module_utils.pmsops.pms import health as pms_probe
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import journal as restore_journal
+from ansible.module_utils.pmsops.restore import phases as restore
+from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.restore import swap
+from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.services.manager import Services
 
 
 class FileServices(Services):

@@ -20,21 +20,15 @@ from pathlib import Path
 import jsonschema
 import pyrage
 import pytest
-from ansible.module_utils.pmsops import (
-    backup,
-    canary,
-    catalog,
-    client_tools,
-    containers,
-    encryption,
-    fingerprint,
-    manifest,
-    progress,
-    sets,
-    sidecars,
-    verify,
-)
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import factory as client_tools
+from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
+from ansible.module_utils.pmsops.repository import encryption, manifest, sets
+from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.verify import against_set as verify
 
 from .conftest import PROJECT, execute, running_server
 
@@ -465,8 +459,10 @@ import json, sys
 import ansible.module_utils
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
 from pathlib import Path
-from ansible.module_utils.pmsops import backup, interrupts, progress
-from ansible.module_utils.pmsops.database import Database
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.postgresql.connection import Database
 options = json.loads(sys.stdin.readline())
 database = Database(**options["database"])
 settings = backup.Settings(root=Path(options["root"]), keys=Path(options["keys"]))

@@ -7,8 +7,10 @@ import os
 import time
 
 import pytest
-from ansible.module_utils.pmsops import client_tools, containers, sidecars
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.client_tools import factory as client_tools
+from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.services import docker_engine as containers
 
 
 @pytest.fixture

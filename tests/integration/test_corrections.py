@@ -15,19 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops import (
-    book,
-    correction,
-    correction_request,
-    incidents,
-    intents,
-    journal_hash,
-    marking,
-    pnl,
-)
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import Answer, PmsApi
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.corrections import marks as marking
+from ansible.module_utils.pmsops.corrections import position as correction
+from ansible.module_utils.pmsops.corrections import position_request as correction_request
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import request_log as intents
+from ansible.module_utils.pmsops.pms import journal_hash, pnl
+from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.pms.client import Answer, PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.integration.test_stand_in_pms import Api, Data, api, data, opened, start  # noqa: F401
 

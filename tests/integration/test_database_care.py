@@ -10,18 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops import (
-    beside,
-    database_care,
-    database_mend,
-    disk_care,
-    former,
-    loss,
-    retention,
-    wholeness,
-)
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.incidents import Action
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.postgresql import integrity as wholeness
+from ansible.module_utils.pmsops.recovery import database_server as database_care
+from ansible.module_utils.pmsops.recovery import database_settings as database_mend
+from ansible.module_utils.pmsops.recovery import disk as disk_care
+from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.restore import data_loss as loss
+from ansible.module_utils.pmsops.restore import former_retention as former
+from ansible.module_utils.pmsops.restore import registry as beside
 
 from .conftest import execute
 

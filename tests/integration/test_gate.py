@@ -14,10 +14,11 @@ from typing import Any
 import docker
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops import gate, journal_hash
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.probes import Deadline
-from ansible.module_utils.pmsops.probes.context import Context, Settings
+from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks.probes import Deadline
+from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
+from ansible.module_utils.pmsops.pms import journal_hash
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.integration.conftest import LABEL, Server, execute
 from tests.unit.gates import document, item

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops import evidence, smoke
-from ansible.module_utils.pmsops.pms_api import PmsApi
-from ansible.module_utils.pmsops.smoke_steps import Smoke
-from ansible.module_utils.pmsops.smoke_traces import INSTRUMENT, TAG_PREFIX
+from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_steps import Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_traces import INSTRUMENT, TAG_PREFIX
 
 from tests.unit.standin_pms import StandIn, served
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops import b3, gate
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from .conftest import Server
 

@@ -10,9 +10,10 @@ import uuid
 import docker
 import pytest
 import redis
-from ansible.module_utils.pmsops import journal_note, redis_care
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.journal_hash import NUMBERS, TEXTS, content_hash
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import decision_journal as journal_note
+from ansible.module_utils.pmsops.pms.journal_hash import NUMBERS, TEXTS, content_hash
+from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
 
 from .conftest import LABEL, execute, free_port
 

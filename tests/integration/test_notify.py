@@ -24,8 +24,8 @@ import pytest
 import yaml
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from ansible.module_utils.pmsops.notify import Notifier
-from ansible.module_utils.pmsops.notify_text import Event
+from ansible.module_utils.pmsops.notify.message import Event
+from ansible.module_utils.pmsops.notify.notifier import Notifier
 from ansible.module_utils.testing import patch_module_args
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization

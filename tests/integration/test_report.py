@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops import evidence, history, ledger
+from ansible.module_utils.pmsops.evidence import history, ledger
+from ansible.module_utils.pmsops.evidence import run_record as evidence
 
 from tests.unit.gates import NOW
 from tests.unit.test_evidence import mixed

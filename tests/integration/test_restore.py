@@ -12,26 +12,22 @@ from pathlib import Path
 import psycopg2
 import pyrage
 import pytest
-from ansible.module_utils.pmsops import (
-    amcheck,
-    aside,
-    backup,
-    client_tools,
-    compare,
-    former,
-    liveness,
-    manifest,
-    progress,
-    proof,
-    sets,
-    signing,
-    swap,
-    swapping,
-    verify,
-)
-from ansible.module_utils.pmsops import beside as beside_module
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import factory as client_tools
+from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.repository import manifest, sets, signing
+from ansible.module_utils.pmsops.restore import former_retention as former
+from ansible.module_utils.pmsops.restore import registry as beside_module
+from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore import swap
+from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.services.manager import Services
+from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.verify import database as proof
+from ansible.module_utils.pmsops.verify import differences as compare
 
 from .conftest import execute
 

@@ -12,29 +12,25 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops import (
-    aside,
-    backup,
-    beside,
-    client_tools,
-    held_jobs,
-    liveness,
-    preflight,
-    progress,
-    queries,
-    recovery,
-    restore,
-    scratch,
-    sets,
-    side,
-    swap,
-    swapping,
-    tables,
-    verify,
-)
-from ansible.module_utils.pmsops.database import as_superuser
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import factory as client_tools
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql.connection import as_superuser
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import crash_recovery as recovery
+from ansible.module_utils.pmsops.restore import phases as restore
+from ansible.module_utils.pmsops.restore import preflight, scratch, swap
+from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore import single_tables as tables
+from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.services.manager import Services
+from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.verify import queries
 
 from .conftest import execute
 

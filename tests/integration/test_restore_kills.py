@@ -20,18 +20,16 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops import (
-    backup,
-    beside,
-    containers,
-    liveness,
-    locks,
-    progress,
-    sidecars,
-    swapping,
-    verify,
-)
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.verify import against_set as verify
 
 from .conftest import PROJECT, execute
 from .run_and_die import FileServices

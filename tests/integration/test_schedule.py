@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops.calendar_jobs import DAYS, Job, calendars
+from ansible.module_utils.pmsops.schedule.calendar import DAYS, Job, calendars
 
 from .conftest import PROJECT
 from .test_alerts import promtool, run  # noqa: F401 -- a fixture

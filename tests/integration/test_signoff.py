@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops import evidence, ledger
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import run_record as evidence
 
 from tests.unit.gates import broken, item, run
 

@@ -20,7 +20,8 @@ import psycopg2
 import psycopg2.extras
 import pytest
 import requests
-from ansible.module_utils.pmsops import b3, journal_hash
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.pms import journal_hash
 
 from tests.integration.conftest import LABEL, PROJECT, Server, free_port
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops.zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
 PROJECT = Path(__file__).resolve().parents[2]
 MOLECULE = Path(sys.executable).with_name("molecule")

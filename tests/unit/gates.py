@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.pmsops import gate
-from ansible.module_utils.pmsops.probes.context import Settings
+from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks.probes.context import Settings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TRUE = {"path": "rc", "eq": 0}

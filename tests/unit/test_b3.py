@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from ansible.module_utils.pmsops import b3
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from ansible.module_utils.pmsops import beside, former
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.restore import former_retention as former
+from ansible.module_utils.pmsops.restore import registry as beside
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops import api_care, book, incidents
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.recovery import pms as api_care
 
 
 def position(number: int, **changes: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible.module_utils.pmsops.calendar_jobs import Job, is_day
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.schedule.calendar import Job, is_day
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import docker
 import pytest
-from ansible.module_utils.pmsops import host_tools, sidecars
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.client_tools import host as host_tools
+from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 PROJECT = Path(__file__).resolve().parents[2]
 STARTS_ONE = f"""
 import ansible.module_utils, time
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
-from ansible.module_utils.pmsops import host_tools
+from ansible.module_utils.pmsops.client_tools import host as host_tools
 client = host_tools.HostClient("sleep", ["sleep", "60"], {{}}, stream=False)
 print(client._process.pid, flush=True)
 time.sleep(60)

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-from ansible.module_utils.pmsops import compare
+from ansible.module_utils.pmsops.verify import differences as compare
 
 FACTS = {
     "indexes": {"public.t_pkey": {"definition": "CREATE UNIQUE INDEX", "valid": True}},

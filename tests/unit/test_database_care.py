@@ -6,12 +6,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from ansible.module_utils.pmsops import database_care
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.database_care import Seen, judge
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.incidents import Action
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import database_server as database_care
+from ansible.module_utils.pmsops.recovery.database_server import Seen, judge
+from ansible.module_utils.pmsops.services.manager import Services
 
 DATABASE = Database("127.0.0.1", 5432, "fund", "pms_ops", access="host")
 

@@ -7,12 +7,14 @@ import os
 from contextlib import contextmanager
 
 import pytest
-from ansible.module_utils.pmsops import disk_care, former, retention
-from ansible.module_utils.pmsops.database import Database
-from ansible.module_utils.pmsops.disk_care import FileSystem, Freeable
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.files import usable_bytes
-from ansible.module_utils.pmsops.incidents import Action
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.files import usable_bytes
+from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.recovery import disk as disk_care
+from ansible.module_utils.pmsops.recovery.disk import FileSystem, Freeable
+from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.restore import former_retention as former
 
 DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
 

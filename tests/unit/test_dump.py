@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops import dump
+from ansible.module_utils.pmsops.client_tools import pg_dump as dump
 
 NOISE = """\
 pg_dump: warning: there are circular foreign-key constraints on this table:

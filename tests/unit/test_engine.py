@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops import engine, probes
-from ansible.module_utils.pmsops.engine import Engine, Job, Outcome
-from ansible.module_utils.pmsops.expectations import Clock
-from ansible.module_utils.pmsops.probes.context import Settings
-from ansible.module_utils.pmsops.variables import Variables
+from ansible.module_utils.pmsops.checks import probes
+from ansible.module_utils.pmsops.checks import runner as engine
+from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.checks.runner import Engine, Job, Outcome
+from ansible.module_utils.pmsops.checks.variables import Variables
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OK = ({"path": "rc", "eq": 0},)

@@ -15,8 +15,12 @@ import pms_evidence
 import pms_ledger
 import pytest
 import xmlschema
-from ansible.module_utils.pmsops import causes, charts, evidence, history, ledger, report, status
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import history, ledger, status
+from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.reports import charts
+from ansible.module_utils.pmsops.reports import html as report
+from ansible.module_utils.pmsops.reports import root_causes as causes
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.gates import NOW, broken, item, run

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops import expectations
-from ansible.module_utils.pmsops.expectations import Clock, judge, problem_of
-from ansible.module_utils.pmsops.variables import UnsetVariable, Variables
+from ansible.module_utils.pmsops.checks import expectations
+from ansible.module_utils.pmsops.checks.expectations import Clock, judge, problem_of
+from ansible.module_utils.pmsops.checks.variables import UnsetVariable, Variables
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,17 +9,13 @@ from pathlib import Path
 import pms_gate
 import pytest
 import yaml
-from ansible.module_utils.pmsops import (
-    attestations,
-    checklist,
-    gate,
-    locks,
-    run_lock,
-    terminal,
-)
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.probes.context import Settings
-from ansible.module_utils.pmsops.progress import describe
+from ansible.module_utils.pmsops.checks import attestations, checklist, gate
+from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import describe
+from ansible.module_utils.pmsops.reports import terminal
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.gates import NOW, TRUE, broken, document, item, run
@@ -290,7 +286,7 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
 
 def test_while_it_runs_a_file_says_how_many_checks_are_done(tmp_path, monkeypatch):
     """The last state before the end: both are done, one is not right; then the file is gone."""
-    monkeypatch.setattr("ansible.module_utils.pmsops.progress.INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr("ansible.module_utils.pmsops.common.progress.INTERVAL_SECONDS", 0.0)
     path, states = tmp_path / "progress", []
     update = gate.Progress.update
 

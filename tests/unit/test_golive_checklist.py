@@ -12,9 +12,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from ansible.module_utils.pmsops import checklist, expectations, probes
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.smoke_steps import STEPS
+from ansible.module_utils.pmsops.checks import checklist, expectations, probes
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS
 
 PROJECT = Path(__file__).resolve().parents[2]
 PATH = PROJECT / "roles/golive/files/checklist.yml"

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pms_incident
 import pytest
-from ansible.module_utils.pmsops import incident_page, incidents, ledger
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.incidents import page as incident_page
+from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.testing import patch_module_args
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)

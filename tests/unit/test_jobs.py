@@ -5,8 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops import jobs
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SOON = NOON + timedelta(minutes=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible.module_utils.pmsops.journal_hash import content_hash
+from ansible.module_utils.pmsops.pms.journal_hash import content_hash
 
 ROW = {
     "entry_type": "OPEN",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ansible.module_utils
 import pytest
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
 
 LAB = Path(__file__).resolve().parents[2] / "roles" / "lab"
 if str(LAB / "module_utils") not in ansible.module_utils.__path__:

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from ansible.module_utils.pmsops import ledger
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 

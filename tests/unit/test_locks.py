@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops import locks
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common.errors import OpsError
 
 HOLD = """
 import fcntl, os, sys

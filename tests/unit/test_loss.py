@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops import loss
+from ansible.module_utils.pmsops.restore import data_loss as loss
 
 TAKEN = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 MANIFEST = {

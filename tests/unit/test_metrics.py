@@ -5,7 +5,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from ansible.module_utils.pmsops import backup_metrics, manifest, metrics, sets
+from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import metrics as backup_metrics
 
 ENDED = datetime(2026, 11, 22, 6, 0, 10, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.pmsops import naive
+from ansible.module_utils.pmsops.client_tools import archive_contents as naive
 
 SCRIPT = rb'''
 --

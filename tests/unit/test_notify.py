@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops import notify, notify_state
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.notify_channels import Undelivered
-from ansible.module_utils.pmsops.notify_text import Event, compose
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.notify import notifier as notify
+from ansible.module_utils.pmsops.notify import state as notify_state
+from ansible.module_utils.pmsops.notify.channels import Undelivered
+from ansible.module_utils.pmsops.notify.message import Event, compose
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops import ledger
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.ops import book, brief
-from ansible.module_utils.pmsops.ops.reading import Reading, Source
+from ansible.module_utils.pmsops.briefs import book, brief
+from ansible.module_utils.pmsops.briefs.reading import Reading, Source
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 
 from tests.conftest import PROJECT
 

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops import incidents, pipeline_care
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.probes import Deadline, dagster
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.checks.probes import Deadline, dagster
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.recovery import pipeline as pipeline_care
+from ansible.module_utils.pmsops.services.manager import Services
 
 DAY = date(2026, 11, 25)
 BOTH = {"pipeline.data", "pipeline.pack"}

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import OPERATIONS, Dialect, PmsApi, explained
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.client import OPERATIONS, Dialect, PmsApi, explained
 
 from tests.unit.standin_pms import StandIn, served
 

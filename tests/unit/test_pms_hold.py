@@ -5,7 +5,7 @@ import json
 
 import pms_hold
 import pytest
-from ansible.module_utils.pmsops import retention
+from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.testing import patch_module_args
 
 from .test_sets import make_set

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.pmsops import pnl
+from ansible.module_utils.pmsops.pms import pnl
 
 USDBRL = {"asset_class": "FX", "direction": "LONG", "notional": 10_000_000.0, "entry": 5.20}
 

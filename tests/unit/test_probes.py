@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from ansible.module_utils.pmsops import checklist, engine, files, ledger, manifest, probes, sets
-from ansible.module_utils.pmsops.expectations import Clock
-from ansible.module_utils.pmsops.probes import (
+from ansible.module_utils.pmsops.checks import checklist, probes
+from ansible.module_utils.pmsops.checks import runner as engine
+from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.checks.probes import (
     Deadline,
     Failed,
     Unanswerable,
@@ -26,9 +27,12 @@ from ansible.module_utils.pmsops.probes import (
     grafana,
     http,
 )
-from ansible.module_utils.pmsops.probes.container import describe
-from ansible.module_utils.pmsops.probes.context import Context, Settings
-from ansible.module_utils.pmsops.probes.sql import _plain as plain_value
+from ansible.module_utils.pmsops.checks.probes.container import describe
+from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
+from ansible.module_utils.pmsops.checks.probes.sql import _plain as plain_value
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.repository import manifest, sets
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET = "the-signing-key"
@@ -196,7 +200,7 @@ def test_http_gets_a_token_for_the_given_user_and_nobody_else(url):
 
 
 def test_the_engine_gets_one_token_for_all_and_names_why_there_is_none(url):
-    from ansible.module_utils.pmsops import gate
+    from ansible.module_utils.pmsops.checks import gate
 
     from tests.unit.gates import document, item
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.pmsops import beside, preflight, restore, restore_journal, side, toc
+from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+from ansible.module_utils.pmsops.restore import journal as restore_journal
+from ansible.module_utils.pmsops.restore import phases as restore
+from ansible.module_utils.pmsops.restore import preflight
+from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import staging_database as side
 
 LIST = """;
 ; Archive created at 2026-11-23 03:09:02 UTC

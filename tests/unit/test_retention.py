@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ansible.module_utils.pmsops import retention
-from ansible.module_utils.pmsops.retention import Candidate, Policy
+from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.repository.retention import Candidate, Policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

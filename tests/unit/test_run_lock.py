@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 import pms_run_lock
 import pytest
-from ansible.module_utils.pmsops import locks, run_lock
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.testing import patch_module_args
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ import json
 import jsonschema
 import pytest
 import yaml
-from ansible.module_utils.pmsops import checklist
+from ansible.module_utils.pmsops.checks import checklist
 
 from tests.conftest import PROJECT
 

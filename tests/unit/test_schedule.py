@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pms_schedule
 import pms_units
 import pytest
-from ansible.module_utils.pmsops.calendar_jobs import Job
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.notify import Notifier
-from ansible.module_utils.pmsops.schedule import Schedule, exit_number
-from ansible.module_utils.pmsops.schedule_messages import Notifying, show
-from ansible.module_utils.pmsops.timestamps import moment
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import moment
+from ansible.module_utils.pmsops.notify.notifier import Notifier
+from ansible.module_utils.pmsops.schedule.calendar import Job
+from ansible.module_utils.pmsops.schedule.messages import Notifying, show
+from ansible.module_utils.pmsops.schedule.state import Schedule, exit_number
 from ansible.module_utils.testing import patch_module_args
 
 from tests.conftest import PROJECT

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import docker.errors
 import pytest
-from ansible.module_utils.pmsops import containers, service_care
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.incidents import Action
-from ansible.module_utils.pmsops.services import Services
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.recovery import services as service_care
+from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.services.manager import Services
 
 WELL = {"Status": "running", "Health": {"Status": "healthy"}}
 

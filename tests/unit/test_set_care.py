@@ -7,8 +7,10 @@ import os
 from datetime import UTC, datetime
 
 import pytest
-from ansible.module_utils.pmsops import files, manifest, set_care, sets, signing
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import manifest, sets, signing
+from ansible.module_utils.pmsops.repository import quarantine as set_care
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

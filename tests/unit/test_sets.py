@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.pmsops import dedup, files, manifest, sets, signing
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import deduplication as dedup
+from ansible.module_utils.pmsops.repository import manifest, sets, signing
 
 
 def make_set(root, keys, name="2026-11-22_0600", contents=None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible.module_utils.pmsops import signing
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import signing
 
 DOCUMENT = {"id": "2026-11-22_0600", "files": {"é.csv": {"size_bytes": 3}}, "canary": None}
 

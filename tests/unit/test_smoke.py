@@ -8,11 +8,11 @@ from datetime import date
 
 import pms_smoke_test
 import pytest
-from ansible.module_utils.pmsops import smoke
-from ansible.module_utils.pmsops.errors import OpsError
-from ansible.module_utils.pmsops.pms_api import PmsApi
-from ansible.module_utils.pmsops.smoke_steps import STEPS, Smoke
-from ansible.module_utils.pmsops.smoke_traces import INSTRUMENT, TAG_PREFIX
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_traces import INSTRUMENT, TAG_PREFIX
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.standin_pms import StandIn, served

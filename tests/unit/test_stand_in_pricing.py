@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops import journal_hash, pnl
+from ansible.module_utils.pmsops.pms import journal_hash, pnl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "roles/lab/files/pms"))
 from pms_service import figures, journal, pricing, store

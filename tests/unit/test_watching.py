@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible.module_utils.pmsops.progress import Progress, describe
-from ansible.module_utils.pmsops.watching import Watcher
+from ansible.module_utils.pmsops.common.progress import Progress, describe
+from ansible.module_utils.pmsops.control.progress_display import Watcher
 
 
 class Clock:
@@ -26,7 +26,7 @@ WORKER = f"""
 import os, sys
 import ansible.module_utils
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
-from ansible.module_utils.pmsops.watched_action import on_terminal
+from ansible.module_utils.pmsops.control.progress_action import on_terminal
 if os.fork():
     os.wait()
 else:

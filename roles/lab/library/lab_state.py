@@ -94,8 +94,8 @@ from zoneinfo import ZoneInfo
 
 from ansible.module_utils import lab_state
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops import b3
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common.errors import OpsError
 
 
 def run(module: AnsibleModule) -> dict:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.module_utils.pmsops.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import OpsError
 
 # Below the ports that Linux gives to clients and Docker to containers, away from the PMS's own.
 PORT_RANGE = range(21000, 30000)

@@ -1,0 +1,202 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Readings of what runs by itself: pipeline, morning pack, market, backups, ledger, access."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+RUNS = """
+SELECT run_date, status, duration_seconds, created_at
+  FROM public.pipeline_runs ORDER BY created_at DESC LIMIT 5
+"""
+SNAPSHOT = """
+SELECT i.ticker, d.day, d.close, 100 * (d.close / nullif(d.before, 0) - 1)
+  FROM public.instruments i, LATERAL (
+       SELECT (m."timestamp" AT TIME ZONE 'UTC')::date AS day, m.close,
+              lead(m.close) OVER (ORDER BY m."timestamp" DESC) AS before
+         FROM public.market_data m
+        WHERE m.instrument_id = i.id AND m.frequency = 'daily'
+          AND m."timestamp" > now() - interval '20 days'
+        ORDER BY m."timestamp" DESC LIMIT 1) d
+ ORDER BY i.ticker
+"""
+CURVE = """
+SELECT DISTINCT ON (tenor_days) tenor_days, curve_date, 100 * rate,
+       10000 * (rate - lead(rate) OVER (PARTITION BY tenor_days ORDER BY curve_date DESC))
+  FROM public.curves
+ WHERE curve_id = 'DI_PRE' AND tenor_days IN (30, 252, 1260) AND curve_date > current_date - 20
+ ORDER BY tenor_days, curve_date DESC
+"""
+ROLES = """
+SELECT rolname, rolsuper, rolcreaterole OR rolcreatedb, rolvaliduntil::text,
+       (SELECT string_agg(b.rolname, ', ' ORDER BY b.rolname) FROM pg_auth_members m
+          JOIN pg_roles b ON b.oid = m.roleid WHERE m.member = r.oid)
+  FROM pg_roles r WHERE rolcanlogin ORDER BY rolname
+"""
+PACK_LINE = 200
+LEAST_FREE_PERCENT = 15
+WATCHED = ("USDBRL", "IBOV", "DXY", "VIX", "UST_10Y", "ES_FUT", "BRENT", "GOLD")
+LARGEST_MOVES = 3
+
+
+def pipeline(source: Source) -> Reading:
+    """Return the last runs that the pipeline recorded in the database."""
+    found = source.rows(RUNS)
+    reading = Reading(
+        "Pipeline",
+        [],
+        ("day", "status", "seconds", "recorded at"),
+        [(day, status, f"{spent or 0:.1f}", at) for day, status, spent, at in found],
+    )
+    wanted = b3.previous_business_day(source.today)
+    if not found:
+        reading.attention.append("pipeline_runs holds no run at all")
+    elif found[0][1] != "SUCCESS":
+        reading.attention.append(f"the last run, of {found[0][0]}, ended {found[0][1]}")
+    elif found[0][0] < wanted:
+        reading.attention.append(f"the last run is of {found[0][0]}, before {wanted}")
+    return reading
+
+
+def pack(source: Source) -> Reading:
+    """Return the morning pack in short, and whether it is today's."""
+    reading = Reading("Morning pack")
+    answer = source.api.call("latest_morning_pack") if source.api else None
+    if answer is None or answer.status != 200 or not isinstance(answer.body, dict):
+        reading.attention.append("there is no morning pack: dr_pipeline.yml generates one")
+        return reading
+    found = answer.body
+    reading.lines.append(f"Of {found.get('briefing_date')}, made {found.get('created_at')}.")
+    reading.lines.append(short(found.get("macro_narrative"), PACK_LINE))
+    reading.head = ("priority", "category", "what")
+    reading.rows = [
+        (each.get("priority"), each.get("category"), short(each.get("description"), 80))
+        for each in found.get("action_items") or []
+    ]
+    today = source.today
+    if b3.is_business_day(today) and str(found.get("briefing_date")) != str(today):
+        reading.attention.append(
+            f"the newest morning pack is of {found.get('briefing_date')}, today is {today}"
+        )
+    return reading
+
+
+def snapshot(source: Source) -> Reading:
+    """Return what the watched markets did between their last two days, and the largest moves."""
+    found = source.rows(SNAPSHOT)
+    reading = Reading("Overnight macro snapshot", [], ("ticker", "day", "close", "change"))
+    others = sorted(
+        (row for row in found if row[0] not in WATCHED), key=lambda row: -abs(row[3] or 0.0)
+    )
+    shown = [row for row in found if row[0] in WATCHED] + others[:LARGEST_MOVES]
+    reading.rows = [
+        (ticker, day, price(close), percent(change)) for ticker, day, close, change in shown
+    ]
+    for tenor, day, rate, change in source.rows(CURVE):
+        moved = "-" if change is None else f"{change:+.1f} bp"
+        reading.rows.append((f"DI {tenor} d", day, f"{rate:.2f} %", moved))
+    if not found:
+        reading.attention.append("the database holds no market data of the last 20 days")
+    else:
+        reading.lines.append(
+            f"{len(found)} markets; shown are the watched ones and the {LARGEST_MOVES} largest"
+            " other moves."
+        )
+    return reading
+
+
+def backups(source: Source) -> Reading:
+    """Return the newest sets, and whether they were restored."""
+    root = Path(source.backup_root)
+    reading = Reading("Backups", [], ("set", "snapshot", "size MB", "verified"))
+    found = sets.listed(root)[-7:]
+    for folder in reversed(found):
+        try:
+            document = manifest.read(folder)
+        except OpsError as exc:
+            reading.attention.append(str(exc))
+            continue
+        proof = sets.verification(folder)
+        size = document.get("totals", {}).get("bytes") or 0
+        verified = (proof or {}).get("verified_at") or "no"
+        reading.rows.append((folder.name, document["snapshot_at"], f"{size / 1e6:.0f}", verified))
+    if not found:
+        reading.attention.append(f"{root} holds no backup set")
+    elif not any(row[3] != "no" for row in reading.rows):
+        reading.attention.append("none of the newest sets was restored by a drill")
+    drills = ledger.records(Path(source.evidence_root), "drill")
+    if drills:
+        last = drills[-1]
+        proved = last["record"].get("proved")
+        reading.lines.append(
+            f"Last drill {last['at']}: {'proved' if proved else 'FAILED'}, RTO"
+            f" {last['record'].get('rto_seconds')} s."
+        )
+        if not proved:
+            reading.attention.append("the last drill failed")
+    else:
+        reading.attention.append("no drill was ever made: playbooks/drill.yml")
+    return reading
+
+
+def disk(source: Source) -> Reading:
+    """Return the room on the file systems of backups and evidence, and the database's size."""
+    reading = Reading("Disk", [], ("folder", "free GB", "free"))
+    for name in (source.backup_root, source.evidence_root):
+        path = Path(name)
+        if not path.exists():
+            continue
+        usage = shutil.disk_usage(path)
+        free = 100 * usage.free / usage.total
+        reading.rows.append((name, f"{usage.free / 1e9:.1f}", f"{free:.0f} %"))
+        if free < LEAST_FREE_PERCENT:
+            reading.attention.append(
+                f"{name} has {free:.0f} % free: dr_disk.yml says what fills it"
+            )
+    size = source.rows("SELECT pg_database_size(current_database())")[0][0]
+    reading.lines.append(f"The database takes {size / 1e6:,.0f} MB.")
+    return reading
+
+
+def chain(source: Source) -> Reading:
+    """Return whether the evidence ledger is whole, and which incidents are open."""
+    root = Path(source.evidence_root)
+    found = ledger.inspect(root)
+    reading = Reading("Evidence", [f"{found.lines} lines, the last {found.sha256[:12]}."])
+    reading.attention += [f"the ledger is damaged: {problem}" for problem in found.problems]
+    for incident in incidents.listed(root):
+        if incident.is_open:
+            reading.attention.append(
+                f"incident {incident.id} is open since {incident.document['began_at']}"
+            )
+    return reading
+
+
+def access(source: Source) -> Reading:
+    """Return who can log in to the database, and with what rights."""
+    reading = Reading(
+        "Access to the database",
+        [],
+        ("role", "superuser", "creates", "valid until", "member of"),
+        [
+            (name, "yes" if superuser else "", "yes" if creates else "", until or "", of or "")
+            for name, superuser, creates, until, of in source.rows(ROLES)
+        ],
+    )
+    powerful = [row[0] for row in reading.rows if row[1]]
+    reading.lines.append(f"Superusers that can log in: {', '.join(powerful) or 'none'}.")
+    return reading
+
+
+def timestamp(now: datetime) -> str:
+    """Return a moment as briefs show it."""
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,102 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One reading of a brief: a heading, lines, a table, and what deserves attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+
+@dataclass
+class Reading:
+    """What was read under one heading; *failed* says why it could not be."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    head: tuple[str, ...] = ()
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    attention: list[str] = field(default_factory=list)
+    failed: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "title": self.title,
+            "lines": self.lines,
+            "head": list(self.head),
+            "rows": [[str(cell) for cell in row] for row in self.rows],
+            "attention": self.attention,
+            "failed": self.failed,
+        }
+
+
+@dataclass
+class Source:
+    """Where readings come from. *api* is None where no URL was given."""
+
+    database: Database
+    api: PmsApi | None
+    now: datetime
+    backup_root: str = ""
+    evidence_root: str = ""
+    move_limit_pct: float = 2.0
+
+    @property
+    def today(self) -> date:
+        """Return the business's day."""
+        return self.now.astimezone(BUSINESS_ZONE).date()
+
+    def ask(self, operation: str, **options: Any) -> Any:
+        """Return the PMS's answer.
+
+        :raises OpsError: pms.no_url and what PmsApi raises.
+        """
+        if self.api is None:
+            raise OpsError(
+                "The brief has no PMS to ask: pms_api_url is empty.",
+                "Set pms_api_url to the base URL of the PMS.",
+                code="pms.no_url",
+            )
+        return self.api.ask(operation, **options)
+
+    def rows(self, sql: str, params: Any = None) -> list[tuple]:
+        """Return the rows of a query, read-only.
+
+        :raises OpsError: database.*.
+        """
+        import psycopg2
+
+        try:
+            with self.database.session(read_only=True) as cursor:
+                cursor.execute("SET LOCAL statement_timeout = '10s'")
+                cursor.execute(sql, params)
+                return cursor.fetchall()
+        except psycopg2.Error as exc:
+            raise self.database.explained(exc) from exc
+
+
+def money(value: Any) -> str:
+    """Return an amount in BRL as people read it."""
+    return "-" if value is None else f"{float(value):,.0f}"
+
+
+def price(value: Any) -> str:
+    """Return a price with as many digits as it needs."""
+    return "-" if value is None else f"{float(value):,.4f}".rstrip("0").rstrip(".")
+
+
+def percent(value: Any) -> str:
+    """Return a change in percent, with its sign."""
+    return "-" if value is None else f"{float(value):+.2f} %"
+
+
+def short(text: Any, length: int = 60) -> str:
+    """Return a text on one line and not too long."""
+    flat = " ".join(str(text or "").split())
+    return flat if len(flat) <= length else flat[: length - 1] + "…"

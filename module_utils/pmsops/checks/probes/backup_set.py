@@ -1,0 +1,49 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at the newest set's files, and at its last drill; without any set there is none to judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.checks.probes.integrity import told
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.repository import quarantine as set_care
+from ansible.module_utils.pmsops.repository import sets
+
+# Left of the probe's time for its answer.
+SPARE_SECONDS = 0.7
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return ``{set, problems, percent}`` of its files, or ``{set, failed}`` of its last drill."""
+    about = params["about"]
+    found = sets.listed(context.folder("backup_root"))
+    if about == "files":
+        if not found:
+            return {"set": None, "problems": None, "percent": 100.0}
+        try:
+            examined = set_care.examine(
+                found[-1],
+                Path(params.get("keys") or "~/.config/pms-ops/keys").expanduser(),
+                seconds=deadline.left() - SPARE_SECONDS,
+            )
+        except OpsError as exc:
+            raise Unanswerable(str(exc)) from exc
+        except OSError as exc:
+            return {"set": found[-1].name, "problems": one_line(exc), "percent": 100.0}
+        return {
+            "set": found[-1].name,
+            "problems": told([f"{found[-1].name}: {text}" for text in examined.problems]),
+            "percent": examined.percent,
+        }
+    if about == "drill":
+        if not found:
+            return {"set": None, "failed": None}
+        entries = ledger.records(context.folder("evidence_root"), "drill")
+        why = set_care.failed_drill(entries, found[-1])
+        return {"set": found[-1].name, "failed": f"{found[-1].name}: {why}" if why else None}
+    raise Unanswerable(f"about: {about} is not one of files, drill")

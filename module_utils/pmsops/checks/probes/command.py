@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Run a command, and end it with all its children when its time is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+
+MOST_CHARACTERS = 100_000
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return ``{rc, stdout, stderr, json}``."""
+    argv = params["argv"]
+    if not isinstance(argv, list):
+        raise Unanswerable("argv is no list")
+    environment = os.environ | {
+        name: str(value) for name, value in (params.get("env") or {}).items()
+    }
+    try:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            cwd=params.get("cwd"),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as exc:
+        raise Failed(f"{argv[0]} cannot be started: {one_line(exc)}") from exc
+    try:
+        out, err = process.communicate(timeout=deadline.left())
+    except subprocess.TimeoutExpired as exc:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise Failed(f"{argv[0]} does not end in time; it was killed") from exc
+    answer = {"rc": process.returncode, "stdout": _text(out), "stderr": _text(err)}
+    if params.get("parse", "none") == "json":
+        try:
+            answer["json"] = json.loads(out)
+        except ValueError as exc:
+            raise Failed(f"{argv[0]} (exit status {process.returncode}) prints no JSON") from exc
+    return answer
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", errors="replace")[-MOST_CHARACTERS:]

@@ -1,0 +1,90 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at a container: does it run, is it healthy, does it restart again and again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.services.manager import started_at
+
+# A container that was restarted and has run for less than this may be in a loop.
+SETTLED_SECONDS = 120
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return the container's state, ports, log options, and the wanted variables."""
+    import docker
+    import requests
+
+    client = context.docker(deadline)
+    try:
+        found = client.api.inspect_container(_name(params, context, client))
+    except docker.errors.NotFound as exc:
+        raise Failed(f"there is no container {params.get('name')}") from exc
+    except (docker.errors.DockerException, requests.RequestException) as exc:
+        raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
+    return describe(found, context.settings.now, list(params.get("env") or []))
+
+
+def describe(found: dict[str, Any], now: datetime, wanted: list[str]) -> dict[str, Any]:
+    """Return what the engine's inspection says, as far as a check may need it."""
+    state, host = found["State"], found["HostConfig"]
+    environment = dict(
+        entry.partition("=")[::2] for entry in found["Config"].get("Env") or [] if "=" in entry
+    )
+    restarts = found.get("RestartCount", 0)
+    return {
+        "name": found["Name"].lstrip("/"),
+        "status": state.get("Status"),
+        "health": (state.get("Health") or {}).get("Status", "none"),
+        "restarts": restarts,
+        "restarting": bool(state.get("Restarting")),
+        "looping": bool(state.get("Restarting"))
+        or (restarts > 0 and _seconds_up(state, now) < SETTLED_SECONDS),
+        "oom_killed": bool(state.get("OOMKilled")),
+        "exit_code": state.get("ExitCode"),
+        "started_at": state.get("StartedAt"),
+        "image": found["Config"].get("Image"),
+        "restart_policy": (host.get("RestartPolicy") or {}).get("Name") or "no",
+        "ports": _ports(found),
+        "log": {
+            "driver": (host.get("LogConfig") or {}).get("Type"),
+            "options": (host.get("LogConfig") or {}).get("Config") or {},
+        },
+        "env_names": sorted(environment),
+        "env": {name: environment[name] for name in wanted if name in environment},
+    }
+
+
+def _name(params: dict[str, Any], context: Context, client: Any) -> str:
+    if params.get("name"):
+        return str(params["name"])
+    project = params.get("project") or context.settings.compose_project
+    if not project:
+        raise Unanswerable("no Compose project was given (pms_compose_project)")
+    labels = [
+        f"com.docker.compose.project={project}",
+        f"com.docker.compose.service={params['service']}",
+    ]
+    found = client.api.containers(all=True, filters={"label": labels})
+    if not found:
+        raise Failed(f"project {project} has no container of service {params['service']}")
+    return str(found[0]["Id"])
+
+
+def _ports(found: dict[str, Any]) -> list[dict[str, Any]]:
+    published = (found.get("NetworkSettings") or {}).get("Ports") or {}
+    published = published or found["HostConfig"].get("PortBindings") or {}
+    return [
+        {"container": inside, "ip": binding.get("HostIp") or "0.0.0.0", "port": binding["HostPort"]}  # noqa: S104
+        for inside, bindings in sorted(published.items())
+        for binding in bindings or []
+    ]
+
+
+def _seconds_up(state: dict[str, Any], now: datetime) -> float:
+    started = started_at(state)
+    return (now - started).total_seconds() if started else 0.0

@@ -1,0 +1,179 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the probes of one worker share: the settings, and connections that are opened once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+if TYPE_CHECKING:
+    from ansible.module_utils.pmsops.postgresql.connection import Database
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The system under test. Secrets are in here: it is never shown, logged or returned."""
+
+    now: datetime
+    database: dict[str, Any] = field(default_factory=dict, repr=False)
+    redis: dict[str, Any] = field(default_factory=dict, repr=False)
+    api: dict[str, Any] = field(default_factory=dict, repr=False)
+    grafana: dict[str, Any] = field(default_factory=dict, repr=False)
+    dagster_url: str = ""
+    compose_project: str = ""
+    app_dir: str = ""
+    backup_root: str = ""
+    evidence_root: str = ""
+    facts: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> set[str]:
+        """Return every text that must not come out."""
+        found = (
+            settings.get("password")
+            for settings in (self.database, self.redis, self.api, self.grafana)
+        )
+        return {text for text in found if text}
+
+
+@dataclass
+class Context:
+    """One worker's settings and open connections."""
+
+    settings: Settings
+    shared: dict[str, Any] = field(default_factory=dict)
+    _opened: dict[Any, Any] = field(default_factory=dict)
+
+    def connection(self, name: str | None, deadline: Deadline) -> Any:
+        """Return the read-only connection to a database; opened at first use.
+
+        :raises Failed: when the database cannot be reached.
+        """
+        database = self.database()
+        key = ("sql", name or database.name)
+        found = self._opened.get(key)
+        if found is None or found.closed:
+            found = self._opened[key] = _connect(database, name or database.name, deadline)
+        return found
+
+    def database(self) -> Database:
+        """Return how the database is reached.
+
+        :raises Unanswerable: when none was given.
+        """
+        from ansible.module_utils.pmsops.postgresql.connection import Database
+
+        if not self.settings.database.get("name"):
+            raise Unanswerable("no database was given")
+        return Database.from_options(self.settings.database)
+
+    def drop_connection(self, name: str | None) -> None:
+        """Forget a connection that is of no more use."""
+        found = self._opened.pop(("sql", name or self.database().name), None)
+        if found is not None:
+            with suppress(Exception):
+                found.close()
+
+    def http(self) -> Any:
+        """Return the session that HTTP goes over."""
+        if "http" not in self._opened:
+            import requests
+
+            session = requests.Session()
+            session.trust_env = False
+            session.headers["User-Agent"] = "pms-ops"
+            self._opened["http"] = session
+        return self._opened["http"]
+
+    def base_url(self, name: str) -> str:
+        """Return the base URL of a service.
+
+        :raises Unanswerable: when it was not given.
+        """
+        url = {
+            "api": self.settings.api.get("url"),
+            "dagster": self.settings.dagster_url,
+            "grafana": self.settings.grafana.get("url"),
+        }.get(name)
+        if not url:
+            raise Unanswerable(f"no URL of {name} was given")
+        return str(url).rstrip("/")
+
+    def redis(self, *, auth: bool, deadline: Deadline) -> Any:
+        """Return a Redis connection, with the password or without it.
+
+        :raises Unanswerable: when no server was given.
+        """
+        import redis
+
+        settings = self.settings.redis
+        if not settings.get("host"):
+            raise Unanswerable("no Redis server was given")
+        key = ("redis", auth)
+        if key not in self._opened:
+            self._opened[key] = redis.Redis(
+                host=settings["host"],
+                port=settings.get("port") or 6379,
+                # By name: a server without a password refuses the short form of AUTH, and the
+                # check that it has one could never be asked.
+                username="default" if auth and settings.get("password") else None,
+                password=settings.get("password") if auth else None,
+                socket_timeout=deadline.left(),
+                socket_connect_timeout=deadline.left(),
+                decode_responses=True,
+                protocol=2,  # so that a refusal is the server's answer to the command itself
+                retry=None,
+                single_connection_client=False,
+            )
+        return self._opened[key]
+
+    def docker(self, deadline: Deadline) -> Any:
+        """Return the Docker client.
+
+        :raises Unanswerable: when the engine does not answer.
+        """
+        if "docker" not in self._opened:
+            import docker
+
+            try:
+                self._opened["docker"] = docker.DockerClient.from_env(timeout=deadline.left())
+            except docker.errors.DockerException as exc:
+                raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
+        client = self._opened["docker"]
+        client.api.timeout = deadline.left()
+        return client
+
+    def folder(self, name: str) -> Path:
+        """Return a folder of the settings.
+
+        :raises Unanswerable: when it was not given.
+        """
+        path = getattr(self.settings, name)
+        if not path:
+            raise Unanswerable(f"{name} was not given")
+        return Path(path)
+
+
+def _connect(database: Database, name: str, deadline: Deadline) -> Any:
+    try:
+        connection = database.connect(name=name, read_only=True)
+    except OpsError as exc:
+        raise Failed(str(exc)) from exc
+    # A query that ended its transaction would otherwise find itself in one that may write.
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+    connection.commit()
+    return connection
+
+
+def one_line(exc: BaseException | str) -> str:
+    """Return what an error says, on one line and not too long."""
+    if isinstance(exc, OSError) and exc.filename and exc.strerror:
+        exc = f"{exc.filename}: {exc.strerror}"
+    text = " ".join(str(exc).split()) or type(exc).__name__
+    return text if len(text) <= 300 else text[:299] + "…"

@@ -1,0 +1,33 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at the room on a file system of the managed host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common.files import usable_bytes
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return the free and total room of the file system that holds the path."""
+    path = Path(params["path"]).expanduser()
+    if params.get("nearest"):  # the room that a folder will have once somebody makes it
+        path = next((each for each in (path, *path.parents) if each.exists()), path)
+    try:
+        found = os.statvfs(path)
+    except OSError as exc:
+        raise Failed(one_line(exc)) from exc
+    free, total = found.f_bavail * found.f_frsize, usable_bytes(found)
+    return {
+        "free_bytes": free,
+        "total_bytes": total,
+        "free_percent": round(100 * free / total, 1) if total else 0.0,
+        # Some file systems count no inodes, and never run out of them.
+        "inodes_free_percent": round(100 * found.f_favail / found.f_files, 1)
+        if found.f_files
+        else 100.0,
+    }

@@ -1,0 +1,123 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look at what backups, drills and the ledger prove."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context
+from ansible.module_utils.pmsops.checks.probes.sql import run as query
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
+
+SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
+
+
+def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return what the newest set of the backup folder says of itself."""
+    root = Path(params["root"]) if params.get("root") else context.folder("backup_root")
+    try:
+        folder = sets.newest(root)
+        document = manifest.read(folder)
+    except OpsError as exc:
+        raise Failed(str(exc)) from exc
+    proof = sets.verification(folder)
+    totals = document.get("totals", {})
+    growth = growth_bytes_per_day(root)
+    free = shutil.disk_usage(root).free
+    return {
+        "id": document["id"],
+        "set": str(folder),
+        "sets": len(sets.listed(root)),
+        "snapshot_at": document["snapshot_at"],
+        "size_bytes": totals.get("bytes"),
+        "duration_seconds": _seconds(document.get("started_at"), document.get("finished_at")),
+        "database": document["database_name"],
+        "same_server": _of_this_server(document, context, deadline),
+        "verified": proof is not None,
+        "verified_at": (proof or {}).get("verified_at"),
+        "manifest_sha256": _manifest_sha256(folder),
+        "free_bytes": free,
+        "growth_bytes_per_day": growth,
+        "days_of_space": round(free / growth, 1) if growth > 0 else 3650.0,
+    }
+
+
+def _of_this_server(document: dict[str, Any], context: Context, deadline: Deadline) -> bool | None:
+    """Tell whether the set was made on the server that runs now, None where nobody can say."""
+    recorded = document.get("server", {}).get("system_identifier")
+    if recorded is None:
+        return None
+    try:
+        return str(recorded) == str(query(context, deadline, SYSTEM)["value"])
+    except (Failed, Unanswerable):
+        return None
+
+
+def _seconds(start: str | None, end: str | None) -> float | None:
+    if not start or not end:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _manifest_sha256(folder: Path) -> str:
+    from ansible.module_utils.pmsops.common import files
+
+    return files.sha256(folder / manifest.NAME)
+
+
+def drill(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return the newest drill of the ledger that proved the newest set on this very system."""
+    entries = ledger.records(context.folder("evidence_root"), "drill")
+    if not entries:
+        raise Failed("the ledger holds no drill")
+    system = query(context, deadline, SYSTEM).get("value")
+    try:
+        folder = sets.newest(context.folder("backup_root"))
+        document = manifest.read(folder)
+        newest = {document["id"], str(folder), _manifest_sha256(folder)}
+    except OpsError as exc:
+        raise Failed(str(exc)) from exc
+    described = [_drill(entry, newest, system) for entry in entries]
+    if params.get("any_set"):
+        fitting = [found for found in described if found["same_system"]]
+    else:
+        fitting = [
+            found for found in described if found["same_system"] and found["names_newest_set"]
+        ]
+    # Where none fits, the newest one says in its own fields why it does not.
+    return (fitting or described)[-1]
+
+
+def _drill(entry: dict[str, Any], newest: set[str], system: Any) -> dict[str, Any]:
+    record = entry["record"]
+    named = {str(record.get(name)) for name in ("set", "manifest_sha256") if record.get(name)}
+    named |= {Path(str(record["set"])).name} if record.get("set") else set()
+    return {
+        "at": entry["at"],
+        "set": record.get("set"),
+        "names_newest_set": bool(named & newest),
+        "same_system": system is not None and str(record.get("system_identifier")) == str(system),
+        "proved": record.get("proved") is True,
+        "rto_seconds": record.get("rto_seconds"),
+        "rpo_seconds": record.get("rpo_seconds"),
+        "rto_target_seconds": record.get("rto_target_seconds"),
+        "rpo_target_seconds": record.get("rpo_target_seconds"),
+    }
+
+
+def chain(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return whether the ledger's chain is whole."""
+    found = ledger.inspect(context.folder("evidence_root"), head=params.get("head"))
+    return {
+        "lines": found.lines,
+        "head": found.sha256,
+        "problems": list(found.problems),
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Look whether the database is whole: against the newest verified set, in itself, page by page."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import integrity as wholeness
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+# Left of the probe's time for its answer.
+SPARE_SECONDS = 0.7
+SHOWN = 5
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return what is missing (about: set), contradictory (catalogue), damaged (pages, amcheck)."""
+    import psycopg2
+
+    about = params["about"]
+    if about not in ("set", "catalogue", "pages", "amcheck"):
+        raise Unanswerable(f"about: {about} is not one of set, catalogue, pages, amcheck")
+    if about == "amcheck":
+        wanted = bool(params.get("asked"))
+        return _amcheck(context, deadline) if wanted else {"asked": False, "damaged": None}
+    connection = context.connection(None, deadline)
+    try:
+        if about == "pages":
+            found = wholeness.readable(
+                connection,
+                list(params.get("tables") or []),
+                deadline=time.monotonic() + deadline.left() - SPARE_SECONDS,
+            )
+            return found | {"damaged": told(found["damaged"])}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)",
+                (f"{max(int(deadline.left() * 1000), 1)}ms",),
+            )
+            if about == "catalogue":
+                return {"contradictions": told(wholeness.catalogue(cursor))}
+            return _against_newest(context, cursor)
+    except psycopg2.errors.QueryCanceled as exc:
+        raise Unanswerable("there was no time to read it") from exc
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
+        context.drop_connection(None)
+        raise Failed(f"the database broke the connection: {one_line(exc)}") from exc
+    except psycopg2.Error as exc:
+        raise Failed(f"its catalogue cannot be read: {one_line(exc)}") from exc
+    finally:
+        if not connection.closed:
+            connection.rollback()
+
+
+def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
+    """Compare with the newest verified set of this database, else with the newest one."""
+    name = context.settings.database.get("name")
+    documents = []
+    for folder in reversed(sets.listed(context.folder("backup_root"))):
+        try:
+            document = manifest.read(folder)
+        except OpsError:
+            continue
+        if document["database_name"] == name:
+            documents.append((sets.verification(folder) is not None, document))
+    proved = [document for verified, document in documents if verified]
+    chosen = next(iter(proved or [document for _, document in documents]), None)
+    if chosen is None:
+        return {"set": None, "missing_tables": None, "plain_tables": None, "fewer_chunks": None}
+    found = wholeness.against(cursor, chosen)
+    return {"set": chosen["id"], **{kind: told(names) for kind, names in found.items()}}
+
+
+def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return what pg_amcheck finds; where its time is over, nothing is known."""
+    found: Future[list[str]] = Future()
+
+    def work() -> None:
+        try:
+            found.set_result(amcheck.damaged(context.database()))
+        except BaseException as exc:  # noqa: BLE001 -- whoever waits raises it
+            found.set_exception(exc)
+
+    Thread(target=work, daemon=True).start()
+    try:
+        return {"asked": True, "damaged": told(found.result(deadline.left() - SPARE_SECONDS))}
+    except TimeoutError as exc:
+        raise Unanswerable("pg_amcheck takes longer than there was time for") from exc
+    except OpsError as exc:
+        raise Unanswerable(str(exc)) from exc
+
+
+def told(found: list[str]) -> str | None:
+    """Return what was found in a line, None for nothing."""
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more if found else None

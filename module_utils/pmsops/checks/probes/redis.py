@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ask Redis, with commands that only read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+
+READING = frozenset(
+    {"PING", "INFO", "DBSIZE", "GET", "EXISTS", "TTL", "TYPE", "STRLEN", "LASTSAVE", "TIME", "ROLE"}
+)
+READING_PAIRS = frozenset({("CONFIG", "GET"), ("ACL", "WHOAMI"), ("MEMORY", "USAGE")})
+
+
+def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return ``{reply, error}``; a refusal by the server is an answer too."""
+    import redis
+
+    command = [str(word) for word in params["command"]]
+    head = tuple(word.upper() for word in command[:2])
+    if head[0] not in READING and head not in READING_PAIRS:
+        raise Unanswerable(f"{' '.join(head)} is not among the commands that only read")
+    client = context.redis(auth=params.get("auth", True), deadline=deadline)
+    where = f"{context.settings.redis['host']}:{context.settings.redis.get('port') or 6379}"
+    try:
+        reply = client.execute_command(*command)
+    except redis.TimeoutError as exc:
+        raise Failed(f"Redis at {where} does not answer in time") from exc
+    except redis.AuthenticationError as exc:
+        # The library takes the server's code off; of the two, only this one speaks of a password.
+        code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"
+        return {"reply": None, "error": f"{code} {one_line(exc)}"}
+    except redis.ResponseError as exc:
+        return {"reply": None, "error": one_line(exc)}
+    except redis.ConnectionError as exc:
+        cause = "Connection refused" if "refused" in str(exc) else one_line(exc)
+        raise Failed(f"nobody answers at {where}: {cause}") from exc
+    return {"reply": _plain(reply, head), "error": None}
+
+
+def _plain(reply: Any, head: tuple[str, ...]) -> Any:
+    """Return INFO and CONFIG GET as mappings, and numbers as numbers."""
+    if head[0] == "PING":
+        return "PONG" if reply is True else reply
+    if head == ("CONFIG", "GET") and isinstance(reply, list):
+        reply = dict(zip(reply[::2], reply[1::2], strict=True))
+    if isinstance(reply, dict):
+        return {name: _number(value) for name, value in reply.items()}
+    return reply
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdigit() else value

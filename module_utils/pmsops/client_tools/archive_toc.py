@@ -1,0 +1,94 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The table of contents of a dump, as ``pg_restore --list`` prints it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible.module_utils.pmsops.client_tools import pg_dump as dump
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
+
+# "4292; 0 17103 TABLE DATA _timescaledb_catalog chunk postgres"
+_DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA ")
+_EXTENSION_COMMENT = re.compile(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
+_EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (.+?) ?$")
+_SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
+_INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
+_DATABASE = re.compile(r"^;\s+dbname: (.*)$")
+_SERVER = re.compile(r"^;\s+Dumped from database version: (\d+)")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The lines of the table of contents, and what its head says of the dump."""
+
+    lines: tuple[str, ...]
+    database: str | None = None
+    server_major: int | None = None
+
+    @property
+    def extensions(self) -> list[str]:
+        """Return the names of the extensions that the dump creates."""
+        return [match[1] for line in self.lines if (match := _EXTENSION.match(line))]
+
+    @property
+    def indexes(self) -> int:
+        """Return how many indexes the dump makes, those of keys too."""
+        return sum(bool(_INDEX.match(line)) for line in self.lines)
+
+    def without(self, schemas: Iterable[str]) -> list[str]:
+        """Return all lines but comments on extensions, and the schemas that are there already.
+
+        Only an extension's owner may comment on it, and it brings its comment itself.
+        """
+        there = frozenset(schemas)
+        return [
+            line
+            for line in self.lines
+            if not _EXTENSION_COMMENT.match(line) and _named(_SCHEMA, line) not in there
+        ]
+
+    def data_of(self, tables: set[tuple[str, str]]) -> list[str]:
+        """Return the data entries of *tables*."""
+        wanted = {" ".join(each) for each in tables}
+        return [line for line in self.lines if _named(_DATA, line) in wanted]
+
+    def data_not_of(self, tables: set[tuple[str, str]]) -> list[str]:
+        """Return all lines but the data entries of *tables*."""
+        wanted = {" ".join(each) for each in tables}
+        return [line for line in self.lines if _named(_DATA, line) not in wanted]
+
+
+def read(tools: ClientTools, path: Path) -> Contents:
+    """Return the table of contents of a dump; that it can be read proves nothing of the rest.
+
+    :raises OpsError: those of dump.explained.
+    """
+    status, output, errors = tools.capture(
+        "pg_restore", ["--list", str(path)], folders={path.parent: "ro"}
+    )
+    if status:
+        raise dump.explained("pg_restore", status, errors)
+    return parse(output.decode(errors="replace"))
+
+
+def parse(text: str) -> Contents:
+    """Read what ``pg_restore --list`` printed."""
+    lines, database, major = [], None, None
+    for line in text.splitlines():
+        if line and not line.startswith(";"):
+            lines.append(line)
+        elif match := _DATABASE.match(line):
+            database = match[1].strip()
+        elif match := _SERVER.match(line):
+            major = int(match[1])
+    return Contents(tuple(lines), database, major)
+
+
+def _named(kind: re.Pattern[str], line: str) -> str | None:
+    """Return what an entry of one kind is of: schema and name. Its last word is the owner."""
+    match = kind.match(line)
+    return line[match.end() :].rpartition(" ")[0] if match else None

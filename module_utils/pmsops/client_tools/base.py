@@ -1,0 +1,153 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""PostgreSQL's client tools: how a run of one is watched and ended, wherever it runs.
+
+The password travels by environment, never in argv.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
+LOOK_SECONDS = 1.0  # as often as progress is written
+
+
+class Client(ABC):
+    """One run of a client tool."""
+
+    tool: str
+
+    @abstractmethod
+    def ended(self, within: float) -> int | None:
+        """Wait at most *within* seconds for the tool's end; return its exit status, else None.
+
+        :raises OpsError: clients.engine
+        """
+
+    @abstractmethod
+    def errors(self) -> str:
+        """Return what the tool wrote to its standard error."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the tool if it runs, and remove what the run leaves behind."""
+
+    @abstractmethod
+    def output(self) -> Iterator[bytes]:
+        """Yield the standard output of a tool started with ``stream``, until the tool ends."""
+
+    def watch(self) -> Iterator[None]:
+        """Yield every second until the tool has ended."""
+        while self.ended(LOOK_SECONDS) is None:
+            yield
+
+    def wait(self) -> int:
+        """Wait for the tool's end and return its exit status."""
+        while (status := self.ended(LOOK_SECONDS)) is None:
+            pass
+        return status
+
+
+class ClientTools(ABC):
+    """Starts client tools for one database server."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @abstractmethod
+    def start(
+        self,
+        tool: str,
+        args: Sequence[str],
+        *,
+        database: str | None = None,
+        folders: dict[Path, str] | None = None,
+        stream: bool = False,
+        settings: dict[str, str] | None = None,
+    ) -> Client:
+        """Start *tool*, connected to *database* (by default the PMS's) by environment.
+
+        *folders* are the absolute folders that the tool reads (``ro``) or writes (``rw``); it
+        sees them under the same paths. With *stream* its standard output is for ``output``, and
+        touches no disk on the way. *settings* are server settings for the tool's sessions.
+
+        :raises OpsError: clients.missing, clients.engine.
+        """
+
+    @abstractmethod
+    def major(self, tool: str) -> int:
+        """Return the tool's major version."""
+
+    @contextmanager
+    def together(self, folders: dict[Path, str]) -> Iterator[ClientTools]:
+        """Give tools for several runs on the same *folders*; they share what can be shared.
+
+        :raises OpsError: clients.engine
+        """
+        yield self
+
+    def settle(self) -> None:  # noqa: B027
+        """Wait until nothing is left of the runs before."""
+
+    def run(self, tool: str, args: Sequence[str], **options: Any) -> tuple[int, str]:
+        """Run *tool* to its end; return exit status and output."""
+        client = self.start(tool, args, **options)
+        try:
+            return client.wait(), client.errors()
+        finally:
+            client.stop()
+
+    def capture(self, tool: str, args: Sequence[str], **options: Any) -> tuple[int, bytes, str]:
+        """Run *tool* to its end; return exit status, standard output and complaints."""
+        client = self.start(tool, args, stream=True, **options)
+        try:
+            output = b"".join(client.output())
+            return client.wait(), output, client.errors()
+        finally:
+            client.stop()
+
+    def environment(
+        self, database: str | None, host: str, port: int, settings: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        """Return libpq's variables: the whole connection, so argv names none of it."""
+        variables = {
+            "PGHOST": host,
+            "PGPORT": str(port),
+            "PGUSER": self.database.user,
+            "PGDATABASE": database or self.database.name,
+            "PGAPPNAME": "pms-ops",
+            "PGCONNECT_TIMEOUT": "10",
+            "PGOPTIONS": " ".join(
+                f"-c {name}={_escaped(value)}"
+                for name, value in (NO_TIMEOUTS | (settings or {})).items()
+            ),
+            "LC_ALL": "C",
+        }
+        if self.database.password:
+            variables["PGPASSWORD"] = self.database.password
+        return variables
+
+
+def _escaped(value: str) -> str:
+    """Return a setting as PGOPTIONS takes it: a blank ends one unless it is escaped."""
+    return re.sub(r"([\\\s])", r"\\\1", value)
+
+
+def read_major(tool: str, output: str) -> int:
+    """Read ``pg_dump (PostgreSQL) 17.11 (Debian ...)``."""
+    match = re.search(r"\(PostgreSQL\) (\d+)", output)
+    if match is None:
+        raise OpsError(
+            f"{tool} --version answered {output.strip()[:200]!r}, not a version.",
+            "Point pms_db_bin_dir at PostgreSQL's own client tools.",
+            code="clients.missing",
+        )
+    return int(match[1])

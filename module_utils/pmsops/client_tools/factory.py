@@ -1,0 +1,17 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which client tools there are: the host's, or those of the database's own image."""
+
+from __future__ import annotations
+
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
+from ansible.module_utils.pmsops.client_tools.host import HostTools
+from ansible.module_utils.pmsops.client_tools.sidecar import SidecarTools
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+
+def of(database: Database) -> ClientTools:
+    """Return the client tools for the way in which *database* is reached.
+
+    :raises OpsError: clients.engine, clients.container.
+    """
+    return HostTools(database) if database.access == "host" else SidecarTools(database)

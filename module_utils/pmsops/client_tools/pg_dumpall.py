@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""globals.sql: what a dump of one database leaves out, without any password."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ansible.module_utils.pmsops.client_tools import pg_dump as dump
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
+from ansible.module_utils.pmsops.postgresql.connection import fetch_all
+
+NAME = "globals.sql"
+
+_ROLE = re.compile(
+    r'(CREATE ROLE|ALTER ROLE) ("(?P<quoted>([^"]|"")+)"|(?P<plain>\w+))(;$| WITH [A-Z ]+;$)'
+)
+_DATABASE = """
+SELECT format('ALTER DATABASE %I OWNER TO %I;', d.datname, pg_get_userbyid(d.datdba)), 0
+  FROM pg_database d WHERE d.datname = current_database()
+UNION ALL
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC;', d.datname), 1
+  FROM pg_database d WHERE d.datname = current_database() AND d.datacl IS NOT NULL
+UNION ALL
+SELECT format('GRANT %s ON DATABASE %I TO %s%s;', a.privilege_type, d.datname,
+              CASE WHEN a.grantee = 0 THEN 'PUBLIC'
+                   ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+              CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END), 2
+  FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database()
+UNION ALL
+SELECT format('ALTER %s SET %I TO %s;',
+              CASE WHEN s.setrole = 0 THEN format('DATABASE %I', current_database())
+                   ELSE format('ROLE %I IN DATABASE %I', pg_get_userbyid(s.setrole),
+                               current_database()) END,
+              split_part(c, '=', 1), quote_literal(substr(c, strpos(c, '=') + 1))), 3
+  FROM pg_db_role_setting s, unnest(s.setconfig) c
+ WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+ ORDER BY 2, 1"""
+
+
+def of_database(cursor: Any) -> list[str]:
+    """Return the statements that give the cursor's database its owner, grants and settings."""
+    return [line for line, _order in fetch_all(cursor, _DATABASE)]
+
+
+def read(tools: ClientTools, statements: list[str]) -> bytes:
+    """Return roles, memberships, tablespaces and role settings, then the database's *statements*.
+
+    :raises OpsError: those of dump.explained.
+    """
+    status, output, errors = tools.capture(
+        "pg_dumpall",
+        [
+            "--globals-only",
+            "--no-role-passwords",
+            "--no-password",
+            f"--database={tools.database.name}",
+        ],
+    )
+    if status != 0:
+        raise dump.explained("pg_dumpall", status, errors)
+    lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
+    return output + "\n".join(lines + statements).encode() + b"\n"
+
+
+def roles(text: str) -> dict[str, list[str]]:
+    """Return, from the content of globals.sql, the statements that make each role."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        match = _ROLE.match(line)
+        if match:
+            name = match["quoted"].replace('""', '"') if match["quoted"] else match["plain"]
+            found.setdefault(name, []).append(line)
+    return found

@@ -1,0 +1,141 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run at a time, and how to tell a living run from a dead one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+RETRY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    *host* names the machine and, on it, the processes that are seen there: a container that has
+    the machine's network has its name too, and numbers of its own.
+    """
+
+    host: str
+    pid: int
+    started_ticks: int
+    boot: str
+
+    def text(self) -> str:
+        """Return the form that ``parse`` reads."""
+        return f"{self.host} {self.pid} {self.started_ticks} {self.boot}"
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessId | None:
+        """Read what ``text`` wrote, None where it is something else."""
+        parts = text.split()
+        if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
+            return None
+        return cls(parts[0], int(parts[1]), int(parts[2]), parts[3])
+
+    def alive(self) -> bool:
+        """Tell whether the process still runs; one of another host counts as alive."""
+        here = this_process()
+        if self.host != here.host:
+            return True
+        return self.boot == here.boot and self.started_ticks == _started_ticks(self.pid)
+
+
+def this_process() -> ProcessId:
+    """Return the identity of the process that asks."""
+    return process(os.getpid())
+
+
+def process(pid: int) -> ProcessId:
+    """Return the identity of a process of this host."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    seen = Path("/proc/self/ns/pid").stat().st_ino
+    return ProcessId(f"{socket.gethostname()}/{seen}", pid, _started_ticks(pid) or 0, boot)
+
+
+def _started_ticks(pid: int) -> int | None:
+    """Return the process's start in clock ticks since boot, None where there is no such process.
+
+    Source: proc(5), field 22 of /proc/pid/stat; the name in field 2 may hold blanks.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+@contextmanager
+def exclusive(path: Path, purpose: str) -> Iterator[None]:
+    """Hold the lock file *path* for the length of a ``with`` block.
+
+    The kernel's lock ends with its process, so a dead holder's is free at once; what the file
+    says only serves the message.
+
+    :raises OpsError: lock.held where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            if exc.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise _held(path, purpose) from exc
+        holder = {
+            "purpose": purpose,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def awaited(path: Path, purpose: str, *, seconds: float) -> Iterator[None]:
+    """Hold the lock file *path* as ``exclusive`` does, and wait up to *seconds* for it.
+
+    :raises OpsError: lock.held where another process holds it all the time.
+    """
+    last = time.monotonic() + seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive(path, purpose))
+                break
+            except OpsError:
+                if time.monotonic() >= last:
+                    raise
+                time.sleep(RETRY_SECONDS)
+        yield
+
+
+def _held(path: Path, purpose: str) -> OpsError:
+    try:
+        holder = json.loads(path.read_text())
+        who = f"{holder['purpose']}, process {holder['pid']} on {holder['host']} since"
+        who = f"{who} {holder['since']}"
+    except (ValueError, KeyError, OSError):
+        who = "a run that has just begun"
+    return OpsError(
+        f"Cannot begin the {purpose}: {path} is held by {who}.",
+        "Wait for that run to end. The lock frees itself when its process ends.",
+        code="lock.held",
+    )

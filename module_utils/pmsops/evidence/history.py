@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What came before a run: earlier runs, backups and drills, and what changed since the last one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+RECORD = "record.json"
+SHOWN_BACKUPS = 30
+SHOWN_DRILLS = 30
+SHOWN_RUNS = 20
+RANK = {"pass": 2, "attested": 2, "waived": 1, "unknown": 0, "fail": 0}
+
+
+def previous(evidence_root: Path, *, whole: bool) -> dict[str, Any] | None:
+    """Return the record of the newest run, None where there is none that can be read.
+
+    With *whole* a run of some checks alone is none: it says nothing of the others.
+    """
+    records = sorted(evidence_root.glob(f"[0-9]*/{RECORD}"), reverse=True)
+    for path in records:
+        try:
+            found = json.loads(path.read_bytes())
+            if whole and found["partial"]:
+                continue
+            if found["run"] and isinstance(found["results"], list):
+                return found
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def compared(gate: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what got better, worse, new and gone since the run *before*."""
+    if before is None:
+        return None
+    old = {result["id"]: result for result in before["results"]}
+    new = {result["id"]: result for result in gate["results"]}
+    better, worse = [], []
+    for name in new:
+        if name not in old:
+            continue
+        change = RANK[new[name]["status"]] - RANK[old[name]["status"]]
+        if change:
+            entry = {
+                "id": name,
+                "title": new[name]["title"],
+                "was": old[name]["status"],
+                "is": new[name]["status"],
+            }
+            (better if change > 0 else worse).append(entry)
+    skipped = set() if gate.get("partial") else set(old) - set(new)
+    return {
+        "run": before["run"],
+        "verdict": before["verdict"],
+        "started_at": before["started_at"],
+        "better": better,
+        "worse": worse,
+        "added": sorted(set(new) - set(old)) if not before.get("partial") else [],
+        "removed": sorted(skipped),
+    }
+
+
+def backups(backup_root: Path | None) -> list[dict[str, Any]]:
+    """Return the newest sets, oldest first."""
+    found = []
+    for folder in sets.listed(backup_root)[-SHOWN_BACKUPS:] if backup_root else []:
+        try:
+            document = manifest.read(folder)
+        except OpsError as exc:
+            found.append({"id": folder.name, "problem": str(exc)})
+            continue
+        proof = sets.verification(folder)
+        totals = document.get("totals", {})
+        found.append(
+            {
+                "id": document["id"],
+                "snapshot_at": document["snapshot_at"],
+                "size_bytes": totals.get("bytes"),
+                "new_bytes": totals.get("bytes", 0) - totals.get("saved_bytes", 0),
+                "rows": totals.get("rows"),
+                "duration_seconds": seconds_between(
+                    document.get("started_at"), document.get("finished_at")
+                ),
+                "verified_at": (proof or {}).get("verified_at"),
+            }
+        )
+    return found
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return the seconds between two time stamps, None where one is missing."""
+    if not start or not end:
+        return None
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+
+
+def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the newest drills of a ledger, oldest first."""
+    names = (
+        *("set", "proved", "rto_seconds", "rpo_seconds"),
+        *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
+    )
+    found = [entry for entry in entries if entry["kind"] == "drill"][-SHOWN_DRILLS:]
+    return [
+        {"at": entry["at"], **{name: entry["record"].get(name) for name in names}}
+        for entry in found
+    ]
+
+
+def runs(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the newest gates of a ledger, oldest first."""
+    found = [entry for entry in entries if entry["kind"] == "gate"][-SHOWN_RUNS:]
+    return [
+        {"run": entry["record"].get("run"), "verdict": entry["record"].get("verdict")}
+        for entry in found
+    ]
+
+
+def chain(evidence_root: Path) -> ledger.Chain:
+    """Return the ledger as it was before this run."""
+    return ledger.inspect(evidence_root)

@@ -1,0 +1,253 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The evidence ledger: one line for each thing done, chained by hashes.
+
+``ledger.jsonl`` holds one JSON object a line: ``seq`` (from 1), ``at``, ``kind``, ``previous`` (the
+SHA-256 of the line before, without its line feed) and ``record``. ``ledger.head`` pins the number
+of lines and the hash of the last one, so that a shortened file shows; whoever distrusts this
+machine keeps a copy of the head elsewhere. scripts/verify_ledger.py checks both and shares no code
+with this file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+NAME = "ledger.jsonl"
+HEAD = "ledger.head"
+KINDS = (
+    *("gate", "backup", "restore", "swap", "rollback"),
+    *("drill", "incident", "waiver", "signoff", "attestation"),
+)
+GENESIS = "0" * 64
+FIELDS = {"seq", "at", "kind", "previous", "record"}
+# What a writer adds about the state that it found; see append.
+NOTES = {"recovered", "broken"}
+SHORT = 12
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What was read: the good lines, the pin, and what is wrong; *notes* are no fault."""
+
+    entries: tuple[dict[str, Any], ...] = ()
+    sha256: str = GENESIS
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    lines: int = 0
+
+
+@dataclass
+class _Reading:
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def append(
+    evidence_root: Path, kind: str, record: dict[str, Any], *, now: datetime
+) -> dict[str, Any]:
+    """Add one line, on the disk when this returns; return ``{seq, at, kind, sha256}``.
+
+    A line that a killed writer left half written was never acknowledged: its bytes are set aside
+    and the new line says so under ``recovered``. Where the file is not what the head pinned, the
+    new line says so for ever under ``broken``: in a disaster nothing waits for a ledger, and
+    nothing is smoothed over either.
+
+    :raises OpsError: ledger.kind or ledger.unwritable.
+    """
+    if kind not in KINDS:
+        raise OpsError(
+            f"The ledger knows no kind {kind!r}.", f"Use {', '.join(KINDS)}.", code="ledger.kind"
+        )
+    try:
+        files.make_private_folder(evidence_root)
+        with _locked(evidence_root / NAME) as stream:
+            return _append(evidence_root, stream, kind, record, now)
+    except OSError as exc:
+        raise OpsError(
+            f"{evidence_root / NAME} cannot be written: {exc.strerror or exc}.",
+            "Give the user that runs the playbook the right to write there, and room.",
+            code="ledger.unwritable",
+        ) from exc
+
+
+def _append(
+    root: Path, stream: BinaryIO, kind: str, record: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    content = stream.read()
+    whole, torn = _split_torn(content)
+    lines = whole.split(b"\n")[:-1]
+    previous = _sha256(lines[-1]) if lines else GENESIS
+    entry: dict[str, Any] = {
+        "seq": len(lines) + 1,
+        "at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "kind": kind,
+        "previous": previous,
+        "record": record,
+    }
+    if (broken := _against_head(_hashes(lines), _read_head(root))) and broken[0]:
+        entry["broken"] = broken[0]
+    if torn:
+        aside = root / f"{NAME}.torn-{_sha256(torn)[:SHORT]}"
+        files.replace(aside, torn)
+        entry["recovered"] = {"bytes": len(torn), "sha256": _sha256(torn), "file": aside.name}
+        stream.truncate(len(whole))
+    line = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str).encode()
+    stream.seek(0, os.SEEK_END)
+    stream.write(line + b"\n")
+    stream.flush()
+    os.fsync(stream.fileno())
+    digest = _sha256(line)
+    _write_head(root, entry["seq"], digest)
+    return {"seq": entry["seq"], "at": entry["at"], "kind": kind, "sha256": digest}
+
+
+def verify(evidence_root: Path, *, head: str | None = None) -> list[str]:
+    """Return every problem of the chain, the first bad line first; empty where it is whole."""
+    return list(inspect(evidence_root, head=head).problems)
+
+
+def inspect(evidence_root: Path, *, head: str | None = None) -> Chain:
+    """Read the chain and hold every line against the one before, and the last against the head.
+
+    *head* is a pin kept elsewhere: the SHA-256 (or its first 12 or more characters) of a line that
+    has to be in the chain.
+    """
+    try:
+        content = (evidence_root / NAME).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    except OSError as exc:
+        return Chain(problems=(f"{NAME} cannot be read: {exc.strerror}",))
+    whole, torn = _split_torn(content)
+    reading = _Reading()
+    for number, line in enumerate(whole.split(b"\n")[:-1], 1):
+        _take(reading, number, line)
+    pinned = _read_head(evidence_root)
+    problem, note = _against_head(reading.hashes, pinned)
+    reading.problems += [problem] if problem else []
+    reading.notes += [note] if note else []
+    if torn:
+        reading.notes.append(
+            f"after line {len(reading.hashes)} come {len(torn)} bytes of a writer that was killed;"
+            " the next one sets them aside"
+        )
+    if head and not any(digest.startswith(head.lower()) for digest in reading.hashes):
+        reading.problems.append(f"no line has the hash {head}, which was pinned elsewhere")
+    return Chain(
+        entries=tuple(reading.entries),
+        sha256=reading.hashes[-1] if reading.hashes else GENESIS,
+        problems=tuple(reading.problems),
+        notes=tuple(reading.notes),
+        lines=len(reading.hashes),
+    )
+
+
+def records(evidence_root: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """Return the entries, oldest first, as far as they can be read."""
+    entries = inspect(evidence_root).entries
+    return [entry for entry in entries if kind is None or entry["kind"] == kind]
+
+
+def _take(reading: _Reading, number: int, line: bytes) -> None:
+    """Hold one line against those before it."""
+    wanted = reading.hashes[-1] if reading.hashes else GENESIS
+    reading.hashes.append(_sha256(line))
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        reading.problems.append(f"line {number} is no JSON")
+        return
+    if not isinstance(entry, dict) or not FIELDS <= set(entry) <= FIELDS | NOTES:
+        reading.problems.append(f"line {number} is no entry of a ledger")
+        return
+    if entry["seq"] != number:
+        reading.problems.append(
+            f"line {number} has the number {entry['seq']}: a line was removed, added or moved here"
+        )
+    elif entry["previous"] != wanted:
+        changed = f"line {number - 1} was changed after" if number > 1 else "a line came before"
+        reading.problems.append(
+            f"{changed} line {number} was written: it refers to {entry['previous'][:SHORT]},"
+            f" and finds {wanted[:SHORT]}"
+        )
+    if "broken" in entry:
+        reading.problems.append(f"line {number} found the ledger damaged: {entry['broken']}")
+    if "recovered" in entry:
+        reading.notes.append(
+            f"line {number} set aside {entry['recovered'].get('bytes')} bytes of a killed writer"
+        )
+    reading.entries.append(entry)
+
+
+def _against_head(hashes: list[str], pinned: tuple[int, str] | None) -> tuple[str, str]:
+    """Return what is wrong with the end of the chain, and what is only worth a note."""
+    if pinned is None:
+        return ("", "") if not hashes else (f"{HEAD} is missing or cannot be read", "")
+    count, digest = pinned
+    if count > len(hashes):
+        return (
+            f"line {len(hashes) + 1} is missing: {HEAD} counts {count} lines, there are"
+            f" {len(hashes)}"
+        ), ""
+    if count and hashes[count - 1] != digest:
+        return (
+            f"line {count} was changed: {HEAD} pins {digest[:SHORT]}, it has"
+            f" {hashes[count - 1][:SHORT]}"
+        ), ""
+    if len(hashes) == count + 1:
+        return "", f"line {len(hashes)} is not pinned yet: its writer was killed after writing it"
+    if len(hashes) > count:
+        return f"line {count + 2} is not pinned: {HEAD} counts {count} lines", ""
+    return "", ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Open the ledger for reading and appending, alone."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield stream
+
+
+def _read_head(root: Path) -> tuple[int, str] | None:
+    try:
+        found = json.loads((root / HEAD).read_bytes())
+        lines, digest = found["lines"], found["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    valid = isinstance(lines, int) and lines >= 0 and re.fullmatch(r"[0-9a-f]{64}", str(digest))
+    return (lines, digest) if valid else None
+
+
+def _write_head(root: Path, lines: int, digest: str) -> None:
+    text = json.dumps({"lines": lines, "sha256": digest}) + "\n"
+    files.replace(root / HEAD, text.encode())
+
+
+def _split_torn(content: bytes) -> tuple[bytes, bytes]:
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
+
+
+def _hashes(lines: list[bytes]) -> list[str]:
+    return [_sha256(line) for line in lines]
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

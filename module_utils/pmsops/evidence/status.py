@@ -1,0 +1,237 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Where the toolkit stands on a host, read from the folders of backups and evidence alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import history, ledger
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+CLOSED = frozenset({"closed", "recovered", "resolved"})
+PROGRESS_FILES = {"a backup": "backup.progress", "a restore": "restore.progress"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How old each of these may be, in hours, before it is due again."""
+
+    backup_hours: float = 26
+    drill_hours: float = 35 * 24
+    gate_hours: float = 8 * 24
+
+
+def collect(
+    backup_root: Path,
+    evidence_root: Path,
+    *,
+    now: datetime,
+    limits: Limits | None = None,
+    head: str | None = None,
+) -> dict[str, Any]:
+    """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
+
+    *head* is a pin of the ledger that was kept elsewhere. A folder that is not there has nothing in
+    it, and that is due; nothing is changed.
+    """
+    chain = ledger.inspect(evidence_root, head=head)
+    found = {
+        "backup_root": str(backup_root),
+        "evidence_root": str(evidence_root),
+        "newest_set": _newest_set(backup_root, now),
+        "sets": len(sets.listed(backup_root)),
+        "running": _running(backup_root),
+        "drill": _drill(chain, now),
+        "gate": _gate(evidence_root, now),
+        "incidents": _open_incidents(evidence_root),
+        "ledger": {
+            "lines": chain.lines,
+            "sha256": chain.sha256,
+            "problems": list(chain.problems),
+            "notes": list(chain.notes),
+        },
+    }
+    found["due"] = _due(found, limits or Limits())
+    return found
+
+
+def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
+    folders = sets.listed(backup_root)
+    if not folders:
+        return None
+    folder = folders[-1]
+    proof = sets.verification(folder)
+    found: dict[str, Any] = {
+        "id": folder.name,
+        "folder": str(folder),
+        "snapshot_at": None,
+        "age_seconds": None,
+        "size_bytes": None,
+        "verified_at": (proof or {}).get("verified_at"),
+        "problem": None,
+    }
+    try:
+        document = manifest.read(folder)
+    except OpsError as exc:
+        return found | {"problem": str(exc)}
+    return found | {
+        "snapshot_at": document["snapshot_at"],
+        "age_seconds": _age(document["snapshot_at"], now),
+        "size_bytes": document.get("totals", {}).get("bytes"),
+    }
+
+
+def _running(backup_root: Path) -> str | None:
+    """Return what runs at this moment, as its progress file says."""
+    for name, file in PROGRESS_FILES.items():
+        try:
+            state = json.loads((backup_root / sets.STATE / file).read_bytes())
+            return f"{name}: {progress.describe(state)}"
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
+    found = history.drills(list(chain.entries))
+    if not found:
+        return None
+    last = found[-1]
+    names = ("at", "set", "proved", "rto_seconds", "rpo_seconds")
+    return {name: last[name] for name in names} | {"age_seconds": _age(last["at"], now)}
+
+
+def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
+    record = history.previous(evidence_root, whole=True)
+    if record is None:
+        return None
+    names = ("run", "verdict", "started_at", "blocking")
+    return {name: record.get(name) for name in names} | {
+        "age_seconds": _age(record.get("started_at"), now),
+        "report": str(evidence_root / record["run"] / "report.html"),
+    }
+
+
+def _open_incidents(evidence_root: Path) -> list[dict[str, Any]]:
+    """Return the incidents that nothing says the end of."""
+    found = []
+    # Incidents begin with their day; requests/ beside them has what was asked of the PMS.
+    for folder in sorted((evidence_root / "incidents").glob("2*/")):
+        state = _incident_state(folder)
+        if state not in CLOSED:
+            found.append({"id": folder.name, "folder": str(folder), "state": state})
+    return found
+
+
+def _incident_state(folder: Path) -> str:
+    for name in ("incident.json", "record.json"):
+        try:
+            document = json.loads((folder / name).read_bytes())
+        except (OSError, ValueError):
+            continue
+        if not isinstance(document, dict):
+            continue
+        if document.get("closed_at"):
+            return "closed"
+        return str(document.get("state") or document.get("status") or "open")
+    return "open"
+
+
+def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
+    """Return what has to be done, the most urgent first."""
+    problems = found["ledger"]["problems"]
+    due = [
+        *(
+            _entry(f"the ledger is damaged: {text}", "scripts/verify_ledger.py")
+            for text in problems
+        ),
+        *(_entry(f"incident {each['id']} is open", each["folder"]) for each in found["incidents"]),
+        *_due_backup(found["newest_set"], limits),
+    ]
+    drill, gate = found["drill"], found["gate"]
+    if drill is None or not drill["proved"]:
+        what = "no drill was made yet" if drill is None else "the last drill proved nothing"
+        due.append(_entry(what, "pms-ops drill"))
+    elif _older(drill["age_seconds"], limits.drill_hours):
+        due.append(_entry(f"the last drill is {age(drill['age_seconds'])} old", "pms-ops drill"))
+    if gate is None:
+        due.append(_entry("no go-live checklist was run yet", "pms-ops golive"))
+    elif gate["verdict"] != "go":
+        what = f"the last gate, {gate['run']}, was a {gate['verdict']}: {gate['report']}"
+        due.append(_entry(what, "pms-ops golive"))
+    elif _older(gate["age_seconds"], limits.gate_hours):
+        due.append(_entry(f"the last gate is {age(gate['age_seconds'])} old", "pms-ops golive"))
+    return due
+
+
+def _due_backup(newest: dict[str, Any] | None, limits: Limits) -> list[dict[str, str]]:
+    if newest is None:
+        return [_entry("there is no backup set", "pms-ops backup")]
+    due = []
+    if newest["problem"]:
+        due.append(
+            _entry(f"set {newest['id']} cannot be read: {newest['problem']}", "pms-ops backup")
+        )
+    elif _older(newest["age_seconds"], limits.backup_hours):
+        due.append(_entry(f"the newest set is {age(newest['age_seconds'])} old", "pms-ops backup"))
+    if not newest["verified_at"]:
+        due.append(_entry(f"set {newest['id']} was never restored and proved", "pms-ops drill"))
+    return due
+
+
+def _entry(what: str, step: str) -> dict[str, str]:
+    return {"what": what, "next": step}
+
+
+def _older(seconds: float | None, hours: float) -> bool:
+    return seconds is None or seconds > timedelta(hours=hours).total_seconds()
+
+
+def _age(stamp: str | None, now: datetime) -> float | None:
+    if not stamp:
+        return None
+    try:
+        then = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return round((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds(), 1)
+
+
+def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
+    """Say the state in lines of a name and a text, for people."""
+    newest, drill, gate = found["newest_set"], found["drill"], found["gate"]
+    if newest:
+        size = progress.size(newest["size_bytes"]) if newest["size_bytes"] else "of unknown size"
+        proof = f"proved {newest['verified_at']}" if newest["verified_at"] else "never proved"
+        say("newest set", f"{newest['id']}, {age(newest['age_seconds'])} old, {size}, {proof}")
+    say("sets", f"{found['sets']} in {found['backup_root']}")
+    if found["running"]:
+        say("running", found["running"])
+    if drill:
+        took = f"{drill['rto_seconds']:.0f} s" if drill["rto_seconds"] else "an unknown time"
+        verdict = f"proved set {drill['set']} in {took}" if drill["proved"] else "proved nothing"
+        say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
+    if gate:
+        blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
+        verdict = gate["verdict"].upper()
+        say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago")
+    lines = found["ledger"]["lines"]
+    say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain whole'}")
+    say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")
+
+
+def age(seconds: float | None) -> str:
+    """Return an age for people."""
+    if seconds is None:
+        return "unknown"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length or (unit == "min" and seconds >= length):
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,95 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An incident as a page of Markdown: for the meeting afterwards, and for the auditor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.pmsops.incidents.record import Incident, parse
+
+NAME = "incident.md"
+NONE_LOST = "None that this run knows of."
+
+
+def page(incident: Incident) -> str:
+    """Return the page: when, symptoms, cause, actions with their times, data loss, checks."""
+    document = incident.document
+    facts = document.get("facts") or {}
+    lines = [
+        f"# Incident {incident.id}: {document['title']}",
+        "",
+        *_table(
+            ("", ""),
+            [
+                ("System", _system(document.get("system") or {})),
+                ("Began", document["began_at"]),
+                ("Verified", document.get("verified_at")),
+                ("Recovery", _seconds(document)),
+                ("Outcome", _outcome(document)),
+                ("Runs of the playbook", str(len(document.get("runs", [])))),
+            ],
+        ),
+    ]
+    lines += _subject(document.get("subject") or {})
+    lines += ["", "## Symptoms", ""]
+    lines += [f"- {sign['title']}: {sign['finding']}" for sign in document["signs"]] or ["- none"]
+    lines += ["", "## Cause", "", str(facts.get("cause") or "Not known to the playbook; add it.")]
+    lines += ["", "## Actions", ""]
+    lines += _actions(document["actions"])
+    lines += ["", "## Data loss", "", str(facts.get("data_loss") or NONE_LOST)]
+    if facts.get("why"):
+        lines += ["", "## Why it is not over", "", str(facts["why"])]
+    lines += ["", "## Checks afterwards", ""]
+    rows = [
+        (check["id"], check["status"], str(check.get("finding", "")))
+        for check in document.get("checks") or []
+    ]
+    lines += _table(("check", "result", "finding"), rows) if rows else ["None were made."]
+    lines += ["", "## Decision journal", "", str(facts.get("journal") or "Nothing was written.")]
+    return "\n".join(lines) + "\n"
+
+
+def _system(system: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(system.items()) if value)
+
+
+def _seconds(document: dict[str, Any]) -> str:
+    seconds = document.get("recovery_seconds")
+    return "" if seconds is None else f"{seconds:g} s from detection to the end of the checks"
+
+
+def _outcome(document: dict[str, Any]) -> str:
+    return str(document.get("outcome", "under way")).replace("_", " ")
+
+
+def _subject(subject: dict[str, Any]) -> list[str]:
+    if not subject:
+        return []
+    rows = [(name, str(value)) for name, value in subject.items()]
+    return ["", "## What it is about", "", *_table(("", ""), rows)]
+
+
+def _actions(actions: list[dict[str, Any]]) -> list[str]:
+    """Return the actions, each with its moment, its duration and its end."""
+    if not actions:
+        return ["None were needed."]
+    rows = []
+    for action in actions:
+        took = ""
+        result = "under way when the run was ended"
+        if action.get("ended_at"):
+            seconds = (parse(action["ended_at"]) - parse(action["began_at"])).total_seconds()
+            took = f"{seconds:.1f} s"
+            result = str(action.get("result") or action["status"])
+        rows.append((action["began_at"], action["movement"], action["action"], took, result))
+    return _table(("at", "movement", "action", "took", "result"), rows)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+    """Return a Markdown table; a cell's own bars and line ends would break it."""
+
+    def line(cells: tuple[Any, ...]) -> str:
+        texts = (" ".join(str(cell or "").split()).replace("|", "\\|") for cell in cells)
+        return "| " + " | ".join(texts) + " |"
+
+    return [line(head), "|" + " --- |" * len(head), *map(line, rows)]

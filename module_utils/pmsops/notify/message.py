@@ -1,0 +1,105 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a message says. Without ``details`` it is made of names, codes, counts and times alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+
+KINDS = ("failure", "recovery", "digest", "test")
+HEADS = {
+    "failure": "FAILED",
+    "recovery": "recovered",
+    "digest": "digest",
+    "test": "test message",
+}
+MOST_CHARACTERS = 6000
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that people should know.
+
+    *facts* are safe to tell anybody: names of jobs, error codes, counts. *details* may hold what
+    an error said, so they only go out where the configuration says so.
+    """
+
+    kind: str
+    source: str
+    summary: str
+    at: datetime
+    code: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """An event as it leaves."""
+
+    event: Event
+    system: str
+    text: str
+    subject: str
+    suppressed: int
+
+    @property
+    def at(self) -> datetime:
+        """When the event was."""
+        return self.event.at
+
+    def document(self) -> dict[str, Any]:
+        """Return the message for a machine."""
+        return {
+            "version": 1,
+            "kind": self.event.kind,
+            "system": self.system,
+            "source": self.event.source,
+            "code": self.event.code,
+            "at": self.event.at.isoformat(timespec="seconds"),
+            "subject": self.subject,
+            "text": self.text,
+            "facts": dict(self.event.facts),
+            "suppressed": self.suppressed,
+        }
+
+
+def compose(
+    event: Event, system: str, *, details: bool, suppressed: int, secrets: frozenset[str]
+) -> Message:
+    """Return the message about an event; a secret in it is replaced by asterisks."""
+    head = f"[{system}] {event.source}: {HEADS[event.kind]}"
+    if event.kind == "digest":
+        head = f"[{system}] {event.summary}"
+    lines = [head, "", f"{_local(event.at)}: {event.summary}"]
+    lines += [f"{name}: {value}" for name, value in event.facts.items()]
+    if suppressed:
+        lines.append(f"Held back since the last message: {suppressed}.")
+    if details and event.details:
+        lines += ["", *event.details]
+    text = redacted("\n".join(lines), secrets)
+    if len(text) > MOST_CHARACTERS:
+        text = text[: MOST_CHARACTERS - 1] + "…"
+    return Message(
+        event=event,
+        system=system,
+        text=text + "\n",
+        subject=redacted(" ".join(head.split()), secrets),
+        suppressed=suppressed,
+    )
+
+
+def redacted(text: str, secrets: frozenset[str]) -> str:
+    """Return a text with each of the secrets replaced by asterisks."""
+    # The longest first: one secret may be the beginning of another.
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "********")
+    return text
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone(BUSINESS_ZONE):%Y-%m-%d %H:%M} São Paulo"

@@ -1,0 +1,234 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tell people: each channel at the same time, in bounded tries and time, and never in the way.
+
+What cannot be delivered is recorded and is no error of the run that it is about.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.notify import state as notify_state
+from ansible.module_utils.pmsops.notify.channels import KINDS, Channel, Email, Undelivered
+from ansible.module_utils.pmsops.notify.message import Event, Message, compose, redacted
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+DEFAULTS: dict[str, Any] = {
+    "channels": [],
+    "system": "pms-ops",
+    "details": False,
+    "repeat_minutes": 60,
+    "timeout_seconds": 10,
+    "attempts": 3,
+    "deadline_seconds": 45,
+    "state_dir": "~/.local/state/pms-ops",
+    "metrics_dir": None,
+}
+FIRST_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an event: whether it was told, and each channel's problem or None."""
+
+    told: bool
+    suppressed: int
+    problems: Mapping[str, str | None]
+    # The memory could not be kept: the message went out all the same.
+    unrecorded: str | None = None
+
+    def demand(self) -> None:
+        """Refuse an outcome where a channel was not reached, or there was none.
+
+        :raises OpsError: notify.undelivered
+        """
+        missed = [f"{name}: {problem}" for name, problem in self.problems.items() if problem]
+        if missed or not self.problems:
+            reasons = "; ".join(missed) or "there is no channel"
+            raise OpsError(
+                f"The message did not arrive everywhere: {reasons}.",
+                "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
+                code="notify.undelivered",
+            )
+
+
+@dataclass(frozen=True)
+class Notifier:
+    """Where messages go, and how hard it is tried."""
+
+    channels: tuple[Channel, ...]
+    system: str
+    details: bool
+    repeat: timedelta
+    timeout_seconds: float
+    attempts: int
+    deadline_seconds: float
+    state: notify_state.State
+    secrets: frozenset[str]
+    sleep: Callable[[float], None] = time.sleep
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], *, secrets: Iterable[str] = (), **given: Any
+    ) -> Notifier:
+        """Return the notifier of a mapping of the options; *secrets* must not go out either.
+
+        :raises OpsError: notify.channel
+        """
+        chosen = DEFAULTS | {k: v for k, v in options.items() if v is not None and k in DEFAULTS}
+        channels = tuple(channel(entry) for entry in chosen["channels"])
+        names = [each.name for each in channels]
+        if len(set(names)) != len(names):
+            raise _refused("two have the same name", ", ".join(names))
+        own = {getattr(each, name, None) for each in channels for name in ("password", "token")}
+        own |= {getattr(each, "url", None) for each in channels}
+        metrics_dir = chosen["metrics_dir"]
+        return cls(
+            channels=channels,
+            system=" ".join(str(chosen["system"]).split()) or "pms-ops",
+            details=bool(chosen["details"]),
+            repeat=timedelta(minutes=chosen["repeat_minutes"]),
+            timeout_seconds=float(chosen["timeout_seconds"]),
+            attempts=int(chosen["attempts"]),
+            deadline_seconds=float(chosen["deadline_seconds"]),
+            state=notify_state.State(
+                Path(chosen["state_dir"]).expanduser(),
+                Path(metrics_dir).expanduser() if metrics_dir else None,
+            ),
+            secrets=frozenset(text for text in (*own, *secrets) if text),
+            **given,
+        )
+
+    def redacted(self, text: str) -> str:
+        """Return a text with every secret replaced by asterisks."""
+        return redacted(text, self.secrets)
+
+    def would_tell(self, event: Event) -> bool:
+        """Tell whether the event would be sent now; nothing is remembered."""
+        wanted, _ = notify_state.decide(self.state.read(), event, self.repeat)
+        return wanted and bool(self.channels)
+
+    def tell(self, event: Event) -> Outcome:
+        """Send the message about an event where it is due; remember what became of it."""
+        if not self.channels:
+            return Outcome(told=False, suppressed=0, problems={})
+        unrecorded = None
+        try:
+            with self.state.changed() as document:
+                wanted, suppressed = notify_state.decide(document, event, self.repeat)
+        except (OpsError, OSError) as exc:
+            # Better told once too often than not at all.
+            wanted, suppressed, unrecorded = True, 0, type(exc).__name__
+        if not wanted:
+            return Outcome(False, suppressed, {}, unrecorded)
+        problems = self._send(
+            compose(
+                event,
+                self.system,
+                details=self.details,
+                suppressed=suppressed,
+                secrets=self.secrets,
+            )
+        )
+        try:
+            with self.state.changed() as document:
+                notify_state.remember(document, event, problems, suppressed)
+        except (OpsError, OSError) as exc:
+            unrecorded = type(exc).__name__
+        return Outcome(True, suppressed, problems, unrecorded)
+
+    def _send(self, message: Message) -> dict[str, str | None]:
+        """Return each channel's problem, None where the message arrived, within the deadline."""
+        problems: dict[str, str | None] = {}
+
+        def send(each: Channel) -> None:
+            problems[each.name] = self._tries(each, message)
+
+        # Daemons: a server that gives one byte a second ends with this process, not before.
+        threads = [
+            threading.Thread(target=send, args=(each,), daemon=True) for each in self.channels
+        ]
+        for thread in threads:
+            thread.start()
+        last = time.monotonic() + self.deadline_seconds
+        for thread in threads:
+            thread.join(max(0.0, last - time.monotonic()))
+        late = f"no end within {self.deadline_seconds:g} s"
+        return {each.name: problems.get(each.name, late) for each in self.channels}
+
+    def _tries(self, each: Channel, message: Message) -> str | None:
+        problem: str | None = None
+        for attempt in range(self.attempts):
+            if attempt:
+                self.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+            try:
+                each.deliver(message, self.timeout_seconds)
+            except Undelivered as exc:
+                problem = str(exc)
+                if not exc.again:
+                    break
+            except Exception as exc:  # noqa: BLE001 -- a notification is in nobody's way
+                # Its text may hold an address; its kind does not.
+                return f"it failed unexpectedly ({type(exc).__name__})"
+            else:
+                return None
+        return problem
+
+
+def channel(options: Mapping[str, Any]) -> Channel:
+    """Return the channel of a mapping; no value of it is ever in an error.
+
+    :raises OpsError: notify.channel
+    """
+    given = {key: value for key, value in dict(options).items() if value not in (None, "", [])}
+    name = str(given.get("name", ""))
+    if not name:
+        raise _refused("it has no name", "one")
+    kind = KINDS.get(given.pop("type", ""))
+    if kind is None:
+        raise _refused(f"its type is not one of {', '.join(KINDS)}", name)
+    known = {each.name for each in fields(kind)}
+    if unknown := sorted(set(given) - known):
+        raise _refused(f"its type has no {', '.join(unknown)}", name)
+    needed = ("host", "sender", "recipients") if kind is Email else ("url",)
+    if missing := [field for field in needed if field not in given]:
+        raise _refused(f"{', '.join(missing)} is missing", name)
+    if kind is Email:
+        return _email(given, name)
+    try:
+        address = urlsplit(str(given["url"]))
+        plain = address.scheme == "http" and address.hostname in LOOPBACK
+        usable = address.hostname is not None and (address.scheme == "https" or plain)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise _refused("its url must begin with https:// (http:// only for this machine)", name)
+    return kind(**given)
+
+
+def _email(given: dict[str, Any], name: str) -> Email:
+    recipients = given.pop("recipients")
+    made = Email(**given, recipients=tuple(recipients))
+    if made.security not in ("starttls", "tls", "none"):
+        raise _refused("its security is not one of starttls, tls, none", name)
+    if made.security == "none" and made.username and made.host not in LOOPBACK:
+        raise _refused("without security a password would go over the network in clear", name)
+    if any(sign in text for text in (made.sender, *made.recipients) for sign in "\r\n"):
+        raise _refused("an address has a line break", name)
+    return made
+
+
+def _refused(why: str, name: str) -> OpsError:
+    return OpsError(
+        f"The notification channel {name} cannot be used: {why}.",
+        "Correct notify_channels in the inventory; roles/notify/README.md shows each type.",
+        code="notify.channel",
+    )

@@ -1,0 +1,131 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What was told and what could not be: so that a failure is told once, and its end too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common.files import hand_over
+from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
+from ansible.module_utils.pmsops.common.timestamps import moment, stamp
+from ansible.module_utils.pmsops.notify.message import Event
+
+STATE = "notify.json"
+LOCK = ".notify.lock"
+METRICS = "pms_notify.prom"
+LOCK_SECONDS = 10.0
+KEPT_MESSAGES = 50
+
+
+class State:
+    """The memory of the notifications, in a folder."""
+
+    def __init__(self, folder: Path, metrics_folder: Path | None = None) -> None:
+        self.folder = folder
+        self.metrics_folder = metrics_folder
+
+    def read(self) -> dict[str, Any]:
+        """Return what is remembered; an unreadable memory counts as none."""
+        try:
+            document = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
+            kept = {name: document[name] for name in ("open", "channels", "messages")}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {"open": {}, "channels": {}, "messages": []}
+        return kept
+
+    @contextmanager
+    def changed(self) -> Iterator[dict[str, Any]]:
+        """Hold the memory, and keep what the ``with`` block made of it.
+
+        :raises OpsError: lock.held
+        """
+        files.make_private_folder(self.folder)
+        lock = self.folder / LOCK
+        with locks.awaited(lock, "record of the notifications", seconds=LOCK_SECONDS):
+            hand_over(lock)
+            document = self.read()
+            yield document
+            content = json.dumps({"version": 1} | document, indent=2).encode() + b"\n"
+            files.replace(self.folder / STATE, content)
+            hand_over(self.folder / STATE)
+            if self.metrics_folder is not None:
+                metrics.write(self.metrics_folder, gauges(document["channels"]), METRICS)
+                hand_over(self.metrics_folder / METRICS)
+
+
+def decide(document: dict[str, Any], event: Event, repeat: timedelta) -> tuple[bool, int]:
+    """Return whether an event is to be told, and how many of its kind were not; remember it.
+
+    The same failure of the same source is told once in *repeat*. A success is told where a
+    failure was open.
+    """
+    if event.kind not in ("failure", "recovery"):
+        return True, 0
+    found = document["open"].get(event.source)
+    if event.kind == "recovery":
+        document["open"].pop(event.source, None)
+        return found is not None, 0 if found is None else found["suppressed"]
+    if found is None:
+        found = {"since": stamp(event.at), "told_at": None, "suppressed": 0, "code": event.code}
+        document["open"][event.source] = found
+    told = None if found["told_at"] is None else moment(found["told_at"])
+    # One that lies ahead was written before the clock was set back.
+    if found["code"] == event.code and told and told <= event.at < told + repeat:
+        found["suppressed"] += 1
+        return False, found["suppressed"]
+    suppressed = found["suppressed"]
+    found |= {"told_at": stamp(event.at), "suppressed": 0, "code": event.code}
+    return True, suppressed
+
+
+def remember(
+    document: dict[str, Any], event: Event, problems: Mapping[str, str | None], suppressed: int
+) -> None:
+    """Record how the delivery to each channel ended: a problem, or None where it arrived.
+
+    A failure that reached nobody counts as not told, so the next one is sent at once.
+    """
+    at = stamp(event.at)
+    for name, problem in problems.items():
+        channel = document["channels"].setdefault(
+            name, {"delivered_at": None, "undelivered": 0, "problem": None, "failing_since": None}
+        )
+        if problem is None:
+            channel |= {"delivered_at": at, "undelivered": 0}
+            channel |= {"problem": None, "failing_since": None}
+        else:
+            channel |= {"undelivered": channel["undelivered"] + 1, "problem": problem}
+            channel["failing_since"] = channel["failing_since"] or at
+    told = {"at": at, "kind": event.kind, "source": event.source, "code": event.code}
+    told["undelivered"] = {name: problem for name, problem in problems.items() if problem}
+    document["messages"] = [*document["messages"], told][-KEPT_MESSAGES:]
+    reached = any(problem is None for problem in problems.values())
+    if event.kind == "failure" and not reached and event.source in document["open"]:
+        found = document["open"][event.source]
+        found |= {"told_at": None, "suppressed": found["suppressed"] + suppressed + 1}
+
+
+def gauges(channels: Mapping[str, dict[str, Any]]) -> list[Gauge]:
+    """Return the gauges about the channels."""
+    delivered = [
+        ({"channel": name}, moment(channel["delivered_at"]).timestamp())
+        for name, channel in channels.items()
+        if channel["delivered_at"]
+    ]
+    undelivered = [
+        ({"channel": name}, float(channel["undelivered"])) for name, channel in channels.items()
+    ]
+    return [
+        Gauge("pms_notify_last_delivered_timestamp_seconds",
+              "When a message last arrived at the channel.", delivered),
+        Gauge("pms_notify_undelivered",
+              "Messages that did not arrive at the channel since one last did.", undelivered),
+    ]  # fmt: skip

@@ -1,0 +1,136 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An entry in the PMS's decision journal: by its interface where it takes one, else as a row.
+
+The journal is immutable, so an entry is written once: its text carries a mark, and an entry with
+that mark is never written again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.journal_hash import content_hash
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+
+COLUMNS = (
+    "created_at",
+    "entry_type",
+    "position_id",
+    "instrument",
+    "direction",
+    "notional_brl",
+    "entry_price",
+    "manager_notes",
+    "system_notes",
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What to write: *mark* names the occasion, as ``incident 2026-11-22_060000_redis_1a2b``."""
+
+    mark: str
+    entry_type: str
+    text: str
+    position_id: int | None = None
+
+    @property
+    def content(self) -> str:
+        """Return the text as it is written."""
+        return f"{self.text.strip()} [{self.mark}]"
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where the entry is: its id, how it came there (api, sql, found or planned)."""
+
+    entry_id: int | None
+    way: str
+
+
+def write(
+    note: Note, database: Database, api: PmsApi | None, *, check_mode: bool = False
+) -> Written:
+    """Write the entry unless it is there, and return where it is.
+
+    :raises OpsError: journal.missing, journal.refused, database.*, pms.*.
+    """
+    if (known := find(database, note)) is not None:
+        return Written(known, "found")
+    if check_mode:
+        return Written(None, "planned")
+    if api is not None and _taken_by(api):
+        api.login()
+        body = api.ask(
+            "create_journal_entry",
+            {
+                "entry_type": note.entry_type,
+                "content": note.content,
+                "related_position_id": note.position_id,
+            },
+        )
+        entry_id = body.get("id") if isinstance(body, dict) else None
+        if find(database, note) is not None:
+            return Written(entry_id, "api")
+    return Written(_insert(database, note), "sql")
+
+
+def find(database: Database, note: Note) -> int | None:
+    """Return the id of the entry with the note's mark, None where there is none.
+
+    :raises OpsError: journal.missing, database.*.
+    """
+    try:
+        with database.session(read_only=True) as cursor:
+            if fetch_value(cursor, "SELECT to_regclass('public.decision_journal') IS NULL"):
+                raise OpsError(
+                    f"Database {database.name} has no table decision_journal.",
+                    "Bring the schema of the PMS up first, or restore a backup set.",
+                    code="journal.missing",
+                )
+            return fetch_value(
+                cursor,
+                "SELECT id FROM public.decision_journal"
+                " WHERE position(%s IN manager_notes) > 0 ORDER BY id LIMIT 1",
+                (f"[{note.mark}]",),
+            )
+    except psycopg2.Error as exc:
+        raise database.explained(exc) from exc
+
+
+def _taken_by(api: PmsApi) -> bool:
+    """Tell whether this PMS takes entries over HTTP; one that does not answer takes none."""
+    try:
+        return "create_journal_entry" in api.dialect.paths
+    except OpsError:
+        return False
+
+
+def _insert(database: Database, note: Note) -> int:
+    """Write the row that the PMS would have written, with its hash, locked."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row |= {
+        "created_at": datetime.now(UTC),
+        "entry_type": note.entry_type,
+        "position_id": note.position_id,
+        "entry_price": 0.0,
+        "manager_notes": note.content,
+        "system_notes": "Written by pms-ops: this release of the PMS takes no entries over HTTP",
+    }
+    row |= {"content_hash": content_hash(row), "is_locked": True}
+    names = ", ".join(row)
+    places = ", ".join(f"%({name})s" for name in row)
+    try:
+        with database.session() as cursor:
+            return fetch_value(
+                cursor,
+                f"INSERT INTO public.decision_journal ({names}) VALUES ({places}) RETURNING id",
+                row,
+            )
+    except psycopg2.Error as exc:
+        raise database.explained(exc) from exc

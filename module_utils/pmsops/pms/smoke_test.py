@@ -1,0 +1,143 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The workflow smoke test: a day's trading in small, through the PMS's own interface.
+
+Everything that it makes carries one tag, in an instrument that nobody trades. Nothing is deleted:
+what it opened it closes again, and since its two positions are opposite and are closed at the same
+price, the book's result does not change but for the costs.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+import psycopg2.extras
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_traces import TAG_PREFIX
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+STATEMENT_TIMEOUT_SECONDS = 10
+LOCK_KEY = 7_306_841  # of an advisory lock in the PMS's database: one smoke test at a time
+
+
+def refuse_unless(allowed: bool, url: str | None) -> None:
+    """Refuse to trade where nobody said that it may be.
+
+    :raises OpsError: smoke.not_allowed or smoke.no_url.
+    """
+    if not allowed:
+        raise OpsError(
+            "The smoke test trades on the system, and golive_smoke_test is false.",
+            "Set golive_smoke_test: true in the inventory of a system where a tagged, compensated"
+            " test trade is allowed.",
+            code="smoke.not_allowed",
+        )
+    if not url:
+        raise OpsError(
+            "The smoke test has no PMS to talk to: pms_api_url is empty.",
+            "Set pms_api_url to the base URL of the PMS.",
+            code="smoke.no_url",
+        )
+
+
+def plan() -> dict[str, Any]:
+    """Return the result of a run that does nothing."""
+    steps = [
+        {"id": step.id, "title": step.title, "status": "planned", "finding": "", "seconds": 0.0}
+        for step in STEPS
+    ]
+    return _result(steps, tag="", duration=0.0, verdict="planned")
+
+
+def run(api: PmsApi, database: Database, *, deadline_seconds: float) -> dict[str, Any]:
+    """Run the test and return its result, whatever the steps found.
+
+    :raises OpsError: smoke.running where another one is at work on the same database.
+    """
+    now = datetime.now(UTC)
+    tag = f"{TAG_PREFIX} {now:%Y%m%dT%H%M%SZ} {secrets.token_hex(3)}"
+    began = time.monotonic()
+    with _Reader(database) as reader:
+        steps = Smoke(
+            api,
+            reader.rows,
+            tag=tag,
+            today=now.astimezone(BUSINESS_ZONE).date(),
+            deadline_seconds=deadline_seconds,
+        ).run()
+    return _result(steps, tag=tag, duration=round(time.monotonic() - began, 3))
+
+
+def _result(
+    steps: list[dict[str, Any]], *, tag: str, duration: float, verdict: str | None = None
+) -> dict[str, Any]:
+    missed = [step["id"] for step in steps if step["status"] in ("fail", "unknown")]
+    return {
+        "steps": steps,
+        "verdict": verdict or ("fail" if missed else "pass"),
+        "not_passed": missed,
+        "tag": tag,
+        "duration_seconds": duration,
+    }
+
+
+class _Reader:
+    """Read-only SQL on one connection, which also keeps a second smoke test out.
+
+    A database that cannot be reached does not stop the test: the steps that read it are unknown.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Any = None
+
+    def __enter__(self) -> _Reader:
+        try:
+            self._connect()
+        except OpsError:
+            return self
+        if not self.rows("SELECT pg_try_advisory_lock(%(key)s) AS got", {"key": LOCK_KEY})[0][
+            "got"
+        ]:
+            self._connection.close()
+            raise OpsError(
+                "Another smoke test is at work on this system.",
+                "Wait for it to end, a minute or two, and run this one again.",
+                code="smoke.running",
+            )
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def rows(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the rows of one SELECT.
+
+        :raises OpsError: database.unreachable, database.query and what connecting raises.
+        """
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connect()
+            with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                cursor.execute(sql, params)
+                return [dict(row) for row in cursor.fetchall()]
+        except psycopg2.Error as exc:
+            said = str(exc).strip().splitlines()
+            raise OpsError(
+                f"The database did not answer a query: {said[0] if said else type(exc).__name__}",
+                "Look at the database first; the smoke test can be run again afterwards.",
+                code="database.query",
+            ) from exc
+
+    def _connect(self) -> None:
+        self._connection = self._database.connect(read_only=True, autocommit=True)
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")

@@ -1,0 +1,51 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A row written just before a backup: a drill that finds it restored this backup and no older one.
+
+It lives in a table of our own, ``pms_ops.canary``, so nothing of the PMS is touched.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+
+# The table holds one row: a canary needs no history, and a backup must not make a database grow.
+_CREATE = """
+CREATE SCHEMA IF NOT EXISTS pms_ops;
+CREATE TABLE IF NOT EXISTS pms_ops.canary (
+    id smallint PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    token text NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT now());
+-- The owner of the database, who backs it up by other means too, must be able to read all of it.
+GRANT USAGE ON SCHEMA pms_ops TO PUBLIC;
+GRANT SELECT ON pms_ops.canary TO PUBLIC;
+COMMENT ON SCHEMA pms_ops IS 'Written by pms-ops before each backup; a drill looks for it.';
+"""
+_WRITE = """
+INSERT INTO pms_ops.canary (token) VALUES (%s)
+ON CONFLICT (id) DO UPDATE SET token = excluded.token, written_at = now()
+"""
+
+
+def write(database: Database) -> str | None:
+    """Write a new token and return it, None where the role may not create the table."""
+    token = uuid.uuid4().hex
+    try:
+        with database.session() as cursor:
+            if fetch_value(cursor, "SELECT to_regclass('pms_ops.canary') IS NULL"):
+                cursor.execute(_CREATE)
+            cursor.execute(_WRITE, (token,))
+    except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction):
+        return None
+    return token
+
+
+def seen(cursor: Any, token: str) -> bool:
+    """Tell whether the database that *cursor* is connected to carries the token."""
+    if fetch_value(cursor, "SELECT to_regclass('pms_ops.canary') IS NULL"):
+        return False
+    return bool(fetch_value(cursor, "SELECT 1 FROM pms_ops.canary WHERE token = %s", (token,)))

@@ -1,0 +1,195 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How SQL reaches the database: psycopg2 connections and the few facts of a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a database is and as whom the toolkit connects to it."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str | None = field(default=None, repr=False)
+    access: str = "container"
+    maintenance_name: str = "postgres"
+    container: str | None = None
+    bin_dir: str | None = None
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Database:
+        """Return the database that a module's option ``database`` describes."""
+        return cls(**{name: options[name] for name in cls.__dataclass_fields__ if name in options})
+
+    def named(self, name: str) -> Database:
+        """Return the same server and role with another database."""
+        return replace(self, name=name)
+
+    def connect(
+        self,
+        *,
+        name: str | None = None,
+        read_only: bool = False,
+        autocommit: bool = False,
+        seconds: int = CONNECT_TIMEOUT_SECONDS,
+    ) -> psycopg2.extensions.connection:
+        """Open a connection to *name*, by default to the database itself.
+
+        Row level security is off: a role that it would filter gets an error instead of part of
+        the rows. Dates, floats and intervals print in one fixed form, whatever the server's or the
+        role's settings are, since fingerprints are taken of these forms.
+
+        :raises OpsError: database.unreachable, database.auth or database.missing.
+        """
+        target = name or self.name
+        try:
+            connection = psycopg2.connect(
+                host=self.host,
+                port=self.port,
+                dbname=target,
+                user=self.user,
+                password=self.password,
+                connect_timeout=seconds,
+                application_name="pms-ops",
+                keepalives=1,
+                keepalives_idle=30,
+                keepalives_interval=10,
+                keepalives_count=3,
+                options="-c row_security=off -c datestyle=ISO,YMD -c timezone=UTC"
+                " -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
+                " -c client_encoding=UTF8 -c statement_timeout=0 -c lock_timeout=0"
+                " -c idle_in_transaction_session_timeout=0",
+            )
+        except psycopg2.OperationalError as exc:
+            raise self._explained(target, exc) from exc
+        connection.set_session(readonly=read_only, autocommit=autocommit)
+        return connection
+
+    @contextmanager
+    def session(self, **options: Any) -> Iterator[psycopg2.extensions.cursor]:
+        """Give a cursor on a connection of its own; commit at the end, roll back on an error."""
+        connection = self.connect(**options)
+        try:
+            with connection, connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def explained(self, exc: psycopg2.Error) -> OpsError:
+        """Turn an error of a statement into what an operator can do about it."""
+        text = " ".join(str(exc).split())
+        if isinstance(exc, psycopg2.errors.InsufficientPrivilege):
+            return OpsError(
+                f"Role {self.user} lacks a right in database {self.name}: {text}",
+                "Grant the maintenance role what docs/database-rights.sql gives it.",
+                code="database.rights",
+            )
+        if exc.pgcode is None or exc.pgcode[:2] in ("08", "57"):
+            return OpsError(
+                f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}",
+                "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
+                code="database.unreachable",
+            )
+        if exc.pgcode[:2] == "53":
+            return OpsError(
+                f"The server at {self.host}:{self.port} is out of something: {text}",
+                "Free what it names (disk, connections, memory), then run again.",
+                code="database.resources",
+            )
+        return OpsError(
+            f"A statement failed in database {self.name}: {text}",
+            "The message names what the server refused; nothing half-done was left.",
+            code="database.statement",
+        )
+
+    def _explained(self, target: str, exc: psycopg2.OperationalError) -> OpsError:
+        """Turn what libpq says into what an operator can do about it."""
+        text = " ".join(str(exc).split())
+        where = f"{self.host}:{self.port}"
+        if "password authentication failed" in text or "no password supplied" in text:
+            return OpsError(
+                f"{where} refused the password of role {self.user}.",
+                "Set pms_db_user and pms_db_password to the maintenance role's.",
+                code="database.auth",
+            )
+        if re.search(r'database "[^"]*" does not exist', text):
+            return OpsError(
+                f"{where} has no database {target}.",
+                "Check pms_db_name; `psql -l` lists the databases of the server.",
+                code="database.missing",
+            )
+        return OpsError(
+            f"Cannot connect to database {target} at {where}: {text}",
+            "Check that the database runs and that pms_db_host and pms_db_port point at it;"
+            " docs/DR_PLAYBOOK.md, scenario 1, brings a stopped one back.",
+            code="database.unreachable",
+        )
+
+
+def quote_ident(name: str) -> str:
+    """Return *name* as an SQL identifier, always quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """Return *text* as an SQL literal; for commands that take no parameters."""
+    if "\\" in text:
+        return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    return "'" + text.replace("'", "''") + "'"
+
+
+def fetch_all(cursor: Any, sql: str, params: Any = None) -> list[tuple]:
+    """Run *sql* and return all rows."""
+    cursor.execute(sql, params)
+    return cursor.fetchall()
+
+
+def fetch_value(cursor: Any, sql: str, params: Any = None) -> Any:
+    """Run *sql* and return the first column of the first row, None where there is no row."""
+    cursor.execute(sql, params)
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def as_superuser(
+    database: Database, role: str | None, *, name: str | None = None
+) -> Iterator[Callable[..., None]]:
+    """Give a function that runs a statement, each in a transaction of its own, as *role*."""
+    connection = database.connect(name=name, autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            if role:
+                cursor.execute(f"SET ROLE {quote_ident(role)}")
+            yield cursor.execute
+    finally:
+        connection.close()
+
+
+def superuser_role(cursor: Any) -> str | None:
+    """Return the role to SET ROLE to for what only a superuser may do, None where there is none.
+
+    It is the session's own role where that is a superuser.
+    """
+    return fetch_value(
+        cursor,
+        """SELECT rolname FROM pg_roles
+            WHERE rolsuper AND (rolname = session_user
+                                OR pg_has_role(session_user, oid, 'MEMBER'))
+            ORDER BY rolname <> session_user, rolname LIMIT 1""",
+    )

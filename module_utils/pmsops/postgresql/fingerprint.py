@@ -1,0 +1,203 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A fingerprint of a table's contents: independent of row order, different for any other value.
+
+It is the row count and the sum of a 64-bit hash of each row, computed by the server, so no row
+leaves it. A row's hash is that of the exclusive or of its columns' hashes, each with constants of
+its column's own. What PostgreSQL's ready-made hash of a row (``hash_record_extended``) would miss:
+
+- it is linear in its columns, so a sum over rows stays as it is when two rows swap a value;
+- a bigint or a timestamp is folded to 32 bits first: 1 and 2^32 are the same to it;
+- what PostgreSQL calls equal is the same to it (0 and -0, 1.0 and 1.00 as numeric, json with
+  another spacing, 1 month and 30 days), and an enum is its OID, which a restore changes.
+
+The functions are those of hash partitioning, whose results no release of the server may change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from ansible.module_utils.pmsops.postgresql import fingerprint_v1 as fingerprint_first
+from ansible.module_utils.pmsops.postgresql.connection import quote_ident
+
+# What a manifest records, so that a set is compared with the formula that it was made with.
+FORMULA = 2
+FORMULAS = (1, FORMULA)
+
+# {c} is the column, {k} and {l} constants of its own. Types that are not here go by their text.
+# A zero hashes to its constant, so -0 gets another one: only its angle tells the two apart.
+_FLOAT = (
+    "CASE WHEN {c} = 0 AND pg_catalog.atan2({c}, -1) < 0 THEN {l}"
+    " ELSE pg_catalog.hashfloat%sextended({c}, {k}) END"
+)
+_BYTES = "pg_catalog.hash_record_extended(ROW(%s), {k})"
+_DATE = (
+    "pg_catalog.hashint4extended(CASE WHEN pg_catalog.isfinite({c}) THEN {c} - '2000-01-01'"
+    " WHEN {c} > '2000-01-01' THEN 2147483647 ELSE -2147483647 END, {k})"
+)
+_TEXT = 'pg_catalog.hashtextextended({c}::pg_catalog.text COLLATE "C", {k})'
+HASHES = {
+    "boolean": "pg_catalog.hashint4extended({c}::pg_catalog.int4, {k})",
+    "smallint": "pg_catalog.hashint2extended({c}, {k})",
+    "integer": "pg_catalog.hashint4extended({c}, {k})",
+    "bigint": "pg_catalog.hashint8extended({c}, {k})"
+    " # pg_catalog.hashint4extended(({c} >> 32)::pg_catalog.int4, {l})",
+    "real": _FLOAT % 4,
+    "double precision": _FLOAT % 8,
+    "date": _DATE,
+    "timestamp without time zone": _BYTES % "pg_catalog.timestamp_send({c})",
+    "timestamp with time zone": _BYTES % "pg_catalog.timestamptz_send({c})",
+    "uuid": "pg_catalog.uuid_hash_extended({c}, {k})",
+    "bytea": _BYTES % "{c}",
+}
+
+# One row for each table that holds rows of its own: ordinary tables, partitions and chunks;
+# extension_condition is the filter with which pg_dump dumps an extension's configuration table.
+RELATIONS_SQL = """
+WITH RECURSIVE base(oid, root) AS (
+    SELECT oid, oid FROM pg_catalog.pg_type WHERE typtype <> 'd'
+    UNION ALL
+    SELECT t.oid, base.root FROM pg_catalog.pg_type t JOIN base ON base.oid = t.typbasetype
+     WHERE t.typtype = 'd'
+), config AS (
+    SELECT e.extname, c.oid, c.condition
+      FROM pg_catalog.pg_extension e,
+           ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS c(oid, condition)
+)
+SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
+       greatest(c.reltuples, 0)::bigint, pg_catalog.pg_relation_size(c.oid),
+       coalesce(
+           (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
+       coalesce(
+           (SELECT array_agg(
+                CASE WHEN coll.collisdeterministic IS FALSE THEN 'nondeterministic'
+                     ELSE pg_catalog.format_type(base.root, NULL) END ORDER BY a.attnum)
+              FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid
+              LEFT JOIN pg_catalog.pg_collation coll ON coll.oid = a.attcollation
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}')
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN config ON config.oid = c.oid
+  LEFT JOIN pg_catalog.pg_depend d
+         ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
+   AND (d.objid IS NULL OR config.oid IS NOT NULL)
+ ORDER BY 6 DESC, 1, 2
+"""
+
+# Where pg_dump leaves rows to the extension, or a restore changes them on purpose.
+# bgw_job is compared job by job (catalog.FACTS), since a restored copy's jobs are held still.
+NOT_COMPARED = frozenset({"bgw_job", "metadata"})
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table with rows of its own, and how to hash them."""
+
+    schema: str
+    name: str
+    extension: str | None
+    condition: str
+    estimated_rows: int
+    size_bytes: int
+    columns: tuple[str, ...]
+    types: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Return the qualified name as the manifest spells it."""
+        return f"{self.schema}.{self.name}"
+
+    def sql(self, formula: int = FORMULA) -> str:
+        """Return the statement that gives row count and hash sum."""
+        columns = list(zip(self.columns, self.types, strict=True))
+        row_hash = fingerprint_first.row_hash if formula == 1 else _row_hash
+        return (
+            f"SELECT count(*), coalesce(sum({row_hash(columns)}), 0)"
+            f" FROM ONLY {quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
+        )
+
+
+def _row_hash(columns: list[tuple[str, str]]) -> str:
+    hashes = [hashed(*column, number) for number, column in enumerate(columns)]
+    # The last step makes a row's hash a whole: without it the sum would be one of columns again.
+    return f"pg_catalog.hashint4extended(0, {' # '.join(hashes) or _constant('none')})"
+
+
+def hashed(column: str, of_type: str, number: int) -> str:
+    """Return the expression whose hash stands for a column of a base type, NULL included."""
+    expression = HASHES.get(of_type, _TEXT).format(
+        c=quote_ident(column), k=_constant(f"{number}"), l=_constant(f"{number} other")
+    )
+    return f"coalesce({expression}, {_constant(f'{number} null')})"
+
+
+def _constant(name: str) -> str:
+    value = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+    return f"'{value}'::pg_catalog.int8"
+
+
+def relations(cursor: Any) -> list[Relation]:
+    """Return all tables that hold rows, the largest first."""
+    cursor.execute(RELATIONS_SQL)
+    found = [
+        Relation(*row[:6], columns=tuple(row[6]), types=tuple(row[7])) for row in cursor.fetchall()
+    ]
+    return [r for r in found if not (r.extension and r.name in NOT_COMPARED)]
+
+
+def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict[str, Any]:
+    """Return ``{"rows": int, "fingerprint": str}`` of one table."""
+    cursor.execute(relation.sql(formula))
+    rows, total = cursor.fetchone()
+    return {"rows": rows, "fingerprint": format(int(total) % 2**64, "016x")}
+
+
+def fingerprints(
+    cursors: Iterable[Any],
+    wanted: Iterable[Relation],
+    done: Callable[[Relation], None] = lambda relation: None,
+    *,
+    formula: int = FORMULA,
+    first: Callable[[], None] = lambda: None,
+) -> dict[str, dict[str, Any]]:
+    """Return the fingerprint of each table, working through them on all *cursors* at once.
+
+    The cursors must see the same snapshot; the order of *wanted* is the order of work. *first* is
+    other work for the first cursor, which the rest do not wait for.
+    """
+    queue: SimpleQueue[Relation] = SimpleQueue()
+    for relation in wanted:
+        queue.put(relation)
+
+    def work(cursor: Any) -> dict[str, dict[str, Any]]:
+        found = {}
+        while True:
+            try:
+                relation = queue.get_nowait()
+            except Empty:
+                return found
+            found[relation.key] = fingerprint(cursor, relation, formula)
+            done(relation)
+
+    def work_after_first(cursor: Any) -> dict[str, dict[str, Any]]:
+        first()
+        return work(cursor)
+
+    leader, *others = cursors
+    with ThreadPoolExecutor(max_workers=1 + len(others)) as pool:
+        parts = [
+            pool.submit(work_after_first, leader),
+            *(pool.submit(work, cursor) for cursor in others),
+        ]
+        merged: dict[str, dict[str, Any]] = {}
+        for part in parts:
+            merged.update(part.result())
+    return dict(sorted(merged.items()))

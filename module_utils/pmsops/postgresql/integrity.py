@@ -1,0 +1,172 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a database that answers is whole: its tables, TimescaleDB's catalogue, its pages."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value, quote_ident
+
+# What PostgreSQL says where a page or an index is damaged, or its file is gone or unreadable.
+DAMAGE = ("XX001", "XX002", "58P01", "58030")
+# Other internal errors: a damaged row or catalogue, but also a plain bug.
+INTERNAL = "XX000"
+
+
+def against(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]]:
+    """Return what a set's manifest has and the database has not, by kind.
+
+    Fewer chunks than then are no loss where a job drops them by age.
+    """
+    wanted = manifest["facts"]
+    tables = {row[0] for row in fetch_all(cursor, _TABLES)}
+    missing = [name for name in manifest["contents"] if _ours(name) and name not in tables]
+    found = dict(fetch_all(cursor, _HYPERTABLES)) if _timescaledb(cursor) else {}
+    dropping = {row[0] for row in fetch_all(cursor, _DROPPING)} if found else set()
+    plain, fewer = [], []
+    for name, then in wanted.get("hypertables", {}).items():
+        if name in missing:
+            continue
+        if name not in found:
+            plain.append(name)
+        elif found[name] < then["chunks"] and name not in dropping:
+            fewer.append(f"{name} ({found[name]} of {then['chunks']})")
+    return {"missing_tables": missing, "plain_tables": plain, "fewer_chunks": fewer}
+
+
+def catalogue(cursor: Any) -> list[str]:
+    """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other."""
+    if not _timescaledb(cursor):
+        return []
+    return [f"{name}: {what}" for name, what in fetch_all(cursor, _CONTRADICTIONS)]
+
+
+def readable(
+    connection: Any, tables: list[str], *, deadline: float, now: Any = time.monotonic
+) -> dict[str, Any]:
+    """Read the *tables* and the newest chunk of each hypertable, as far as the time reaches.
+
+    Return ``{read, of, damaged, checksum_failures}``; what there was no time for is not damaged.
+    """
+    with connection.cursor() as cursor:
+        failures = fetch_value(
+            cursor,
+            "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()",
+        )
+        names = _to_read(cursor, tables)
+    connection.rollback()
+    damaged, read = [], 0
+    for schema, table in names:
+        left = deadline - now()
+        if left <= 0:
+            break
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", (_ms(left),))
+                # Every column is taken apart, those stored out of line too.
+                cursor.execute(
+                    "SELECT count(*) FROM (SELECT t::text FROM"
+                    f" {quote_ident(schema)}.{quote_ident(table)} t OFFSET 0) read"
+                )
+            read += 1
+        except psycopg2.errors.QueryCanceled:
+            break
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
+            if exc.pgcode not in DAMAGE:
+                raise
+            damaged.append(_said(schema, table, exc))
+        except psycopg2.Error as exc:
+            if exc.pgcode not in (*DAMAGE, INTERNAL):
+                continue  # dropped meanwhile, or locked: nothing about its pages
+            damaged.append(_said(schema, table, exc))
+        finally:
+            if not connection.closed:
+                connection.rollback()
+    return {
+        "read": read,
+        "of": len(names),
+        "damaged": damaged,
+        "checksum_failures": int(failures or 0),
+    }
+
+
+def _said(schema: str, table: str, exc: psycopg2.Error) -> str:
+    return f"{schema}.{table}: {exc.diag.message_primary or exc}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{max(int(seconds * 1000), 1)}ms"
+
+
+def _ours(name: str) -> bool:
+    """Tell whether a table is the PMS's: neither the extension's nor the toolkit's own."""
+    return not name.startswith(("_timescaledb_", "pms_ops."))
+
+
+def _timescaledb(cursor: Any) -> bool:
+    return bool(fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
+
+
+def _to_read(cursor: Any, tables: list[str]) -> list[tuple[str, str]]:
+    """Return the tables that are there, a hypertable's newest chunk in its place."""
+    names = []
+    for table in tables:
+        schema, _, name = table.rpartition(".")
+        schema = schema or "public"
+        if fetch_value(cursor, "SELECT to_regclass(format('%%I.%%I', %s, %s))", (schema, name)):
+            names.append((schema, name))
+    if _timescaledb(cursor):
+        chunks = fetch_all(cursor, _NEWEST_CHUNKS)
+        parents = {(row[0], row[1]) for row in chunks}
+        names = [name for name in names if name not in parents]
+        names += [(row[2], row[3]) for row in chunks]
+    return names
+
+
+_TABLES = """
+SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'p', 'm')"""
+_HYPERTABLES = """
+SELECT hypertable_schema || '.' || hypertable_name, num_chunks::int
+  FROM timescaledb_information.hypertables"""
+_DROPPING = """
+SELECT hypertable_schema || '.' || hypertable_name FROM timescaledb_information.jobs
+ WHERE proc_name = 'policy_retention'"""
+_NEWEST_CHUNKS = """
+SELECT DISTINCT ON (hypertable_schema, hypertable_name)
+       hypertable_schema, hypertable_name, chunk_schema, chunk_name
+  FROM timescaledb_information.chunks
+ WHERE to_regclass(format('%I.%I', chunk_schema, chunk_name)) IS NOT NULL
+ ORDER BY hypertable_schema, hypertable_name, range_end DESC NULLS LAST,
+          range_end_integer DESC NULLS LAST"""
+# Read from both sides, since whoever deletes rows of either leaves the other as it was.
+_CONTRADICTIONS = """
+SELECT n.nspname || '.' || c.relname AS name,
+       'is a chunk on disk that the catalogue does not know' AS what
+  FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = '_timescaledb_internal'
+  LEFT JOIN _timescaledb_catalog.chunk k ON k.schema_name = n.nspname AND k.table_name = c.relname
+ WHERE k.id IS NULL
+UNION ALL
+SELECT k.schema_name || '.' || k.table_name, 'is in the catalogue and not on disk'
+  FROM _timescaledb_catalog.chunk k
+ WHERE NOT k.dropped AND to_regclass(format('%I.%I', k.schema_name, k.table_name)) IS NULL
+UNION ALL
+SELECT k.schema_name || '.' || k.table_name, 'is a chunk of a hypertable that is gone'
+  FROM _timescaledb_catalog.chunk k
+ WHERE NOT EXISTS (SELECT FROM _timescaledb_catalog.hypertable h WHERE h.id = k.hypertable_id)
+UNION ALL
+SELECT h.schema_name || '.' || h.table_name, 'is a hypertable without a dimension'
+  FROM _timescaledb_catalog.hypertable h
+ WHERE h.num_dimensions > 0 AND NOT EXISTS (
+       SELECT FROM _timescaledb_catalog.dimension d WHERE d.hypertable_id = h.id)
+UNION ALL
+SELECT k.schema_name || '.' || k.table_name, 'is a chunk without a range'
+  FROM _timescaledb_catalog.chunk k JOIN _timescaledb_catalog.hypertable h ON h.id = k.hypertable_id
+ WHERE NOT k.dropped AND h.num_dimensions > 0 AND NOT EXISTS (
+       SELECT FROM _timescaledb_catalog.chunk_constraint c
+        WHERE c.chunk_id = k.id AND c.dimension_slice_id IS NOT NULL)
+ ORDER BY 1, 2 LIMIT 50"""

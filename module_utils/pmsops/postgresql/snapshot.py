@@ -1,0 +1,65 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One moment of the database, seen by several connections at once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.postgresql import catalog
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+
+
+class Snapshot:
+    """A repeatable-read snapshot, exported for pg_dump and shared by connections of ours.
+
+    It lives as long as its first connection: use it as a context manager.
+    """
+
+    def __init__(self, database: Database, *, connections: int) -> None:
+        self._database = database
+        self._count = connections
+        self._connections: list[Any] = []
+        self.cursors: list[Any] = []
+        self.name = ""
+        self.taken_at = ""
+
+    def __enter__(self) -> Snapshot:
+        try:
+            first = self._open()
+            self.name = fetch_value(first, "SELECT pg_catalog.pg_export_snapshot()")
+            self.taken_at = fetch_value(
+                first,
+                """SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC',
+                                  'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+            )
+            for _ in range(1, self._count):
+                self._open().execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
+            for cursor in self.cursors:
+                catalog.prepare(cursor)
+                # Our connections are the parallelism; workers of theirs would only contend.
+                cursor.execute("SET SESSION max_parallel_workers_per_gather = 0")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        self.cursors.clear()
+
+    def cancel(self) -> None:
+        """End what the connections are doing; their threads get an error."""
+        for connection in self._connections:
+            with suppress(psycopg2.Error):  # one that is lost already does nothing any more
+                connection.cancel()
+
+    def _open(self) -> Any:
+        connection = self._database.connect()
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        self._connections.append(connection)
+        self.cursors.append(connection.cursor())
+        return self.cursors[-1]

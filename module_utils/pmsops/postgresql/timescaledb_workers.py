@@ -1,0 +1,140 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether a restored TimescaleDB database lives: workers, and writes into its hypertables."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    superuser_role,
+)
+
+SCHEDULER = "TimescaleDB Background Worker Scheduler"
+SEEN_SECONDS = 15
+# The functions moved with TimescaleDB 2.12.
+WORKER_SCHEMAS = ("_timescaledb_functions", "_timescaledb_internal")
+
+
+def workers(database: Database, verb: str) -> bool:
+    """Start or stop the background workers; False where the server would not.
+
+    :raises OpsError: database.*
+    """
+    connection = database.connect(autocommit=True)
+    try:
+        with connection.cursor() as cursor:
+            role = superuser_role(cursor)
+            if role:
+                cursor.execute(f"SET ROLE {quote_ident(role)}")
+            for schema in WORKER_SCHEMAS:
+                name = f"{schema}.{verb}_background_workers()"
+                if fetch_value(cursor, "SELECT to_regprocedure(%s) IS NOT NULL", (name,)):
+                    return bool(fetch_value(cursor, f"SELECT {name}"))
+    finally:
+        connection.close()
+    return True  # a database without TimescaleDB has no workers
+
+
+def scheduler_seen(database: Database) -> bool:
+    """Tell whether the scheduler of this database is among the server's processes."""
+    with database.session(read_only=True) as cursor:
+        return bool(
+            fetch_value(
+                cursor,
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND backend_type LIKE %s",
+                (SCHEDULER + "%",),
+            )
+        )
+
+
+def has_timescaledb(database: Database) -> bool:
+    """Tell whether the extension is in the database."""
+    with database.session(read_only=True) as cursor:
+        return bool(fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
+
+
+def start_workers(database: Database) -> None:
+    """Start the background workers and see them run.
+
+    After ALTER DATABASE ... RENAME none runs, whether the rename went well or not, and a start may
+    be refused for want of a free worker: so the answer and the process list are both looked at.
+
+    :raises OpsError: restore.no-scheduler
+    """
+    if not has_timescaledb(database):
+        return
+    deadline = time.monotonic() + SEEN_SECONDS
+    started = False
+    while time.monotonic() < deadline:
+        if scheduler_seen(database):
+            return
+        started = workers(database, "start")
+        for _ in range(10):
+            if scheduler_seen(database):
+                return
+            time.sleep(0.2)
+    raise OpsError(
+        f"TimescaleDB's scheduler of {database.name} does not run"
+        + (" though it was started." if started else ": the server has no free worker."),
+        "Raise timescaledb.max_background_workers and max_worker_processes, restart the server, or"
+        " free workers by dropping databases that are kept beside this one.",
+        code="restore.no-scheduler",
+    )
+
+
+def writable(database: Database) -> list[str]:
+    """Insert a row into each hypertable and roll back; return what was refused, a line each."""
+    refused = []
+    connection = database.connect()
+    try:
+        with connection.cursor() as cursor:
+            role = superuser_role(cursor)
+            if role:
+                cursor.execute(f"SET ROLE {quote_ident(role)}")
+            for schema, name in _hypertables(cursor):
+                cursor.execute("SAVEPOINT probe")
+                try:
+                    cursor.execute(_copy_of_newest(cursor, schema, name))
+                except psycopg2.errors.RaiseException:
+                    pass  # a trigger of the application answered: the row had found its chunk
+                except psycopg2.Error as exc:
+                    refused.append(f"{schema}.{name}: {str(exc).splitlines()[0]}")
+                cursor.execute("ROLLBACK TO SAVEPOINT probe")
+    finally:
+        connection.rollback()
+        connection.close()
+    return refused
+
+
+def _hypertables(cursor: Any) -> list[tuple[str, str]]:
+    if not fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"):
+        return []
+    return fetch_all(
+        cursor,
+        "SELECT hypertable_schema, hypertable_name FROM timescaledb_information.hypertables",
+    )
+
+
+def _copy_of_newest(cursor: Any, schema: str, name: str) -> str:
+    """Return an INSERT of a row that is there already: it must find its chunk, and adds nothing."""
+    columns = fetch_value(
+        cursor,
+        """SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+            WHERE attrelid = format('%%I.%%I', %s, %s)::regclass AND attnum > 0
+              AND NOT attisdropped AND attgenerated = ''""",
+        (schema, name),
+    )
+    table = f"{quote_ident(schema)}.{quote_ident(name)}"
+    return (
+        f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
+        f" SELECT {columns} FROM {table} LIMIT 1 ON CONFLICT DO NOTHING"
+    )

@@ -1,0 +1,157 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Settings that keep a database that answers from its work: found, and set back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    superuser_role,
+)
+from ansible.module_utils.pmsops.recovery.services import Noting
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A setting that is wrong: what is said about it, and what sets it back."""
+
+    text: str
+    work: Callable[[], None]
+    # Sessions that are open keep what they began with.
+    sessions: bool = False
+
+
+def needed(database: Database) -> list[Mend]:
+    """Return what has to be set back; nothing is changed.
+
+    :raises OpsError: care.standby, care.read-only, database.*.
+    """
+    with database.session(read_only=True) as cursor:
+        if fetch_value(cursor, "SELECT pg_is_in_recovery()"):
+            raise OpsError(
+                "The server is a standby: it takes no writes, and says nothing of a disaster.",
+                "Point pms_db_host at the primary. Where the primary is lost for good, and only"
+                " then, make this one the primary: SELECT pg_promote().",
+                code="care.standby",
+            )
+        found = _read_only(database, cursor)
+        if _restoring(cursor):
+            found.append(Mend("End restoring mode", lambda: _end_restoring(database), True))
+    if liveness.has_timescaledb(database) and not liveness.scheduler_seen(database):
+        found.append(
+            Mend("Start TimescaleDB's scheduler", lambda: liveness.start_workers(database))
+        )
+    return found
+
+
+def mend(database: Database, *, noting: Noting) -> tuple[list[str], bool]:
+    """Set back what is needed; return what was done, and whether open sessions must be renewed.
+
+    :raises OpsError: those of needed, restore.no-scheduler.
+    """
+    done, sessions = [], False
+    for each in needed(database):
+        with noting(each.text):
+            each.work()
+        done.append(each.text)
+        sessions = sessions or each.sessions
+    return done, sessions
+
+
+def _read_only(database: Database, cursor: Any) -> list[Mend]:
+    """Return the settings by which new sessions of the PMS begin read-only."""
+    found = []
+    owner = fetch_value(
+        cursor,
+        "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()",
+    )
+    for of_database, role in fetch_all(cursor, _READ_ONLY, (owner,)):
+        here = f"DATABASE {quote_ident(database.name)}"
+        if role is None:
+            target = here
+        elif of_database:
+            target = f"ROLE {quote_ident(role)} IN {here}"
+        else:
+            target = f"ROLE {quote_ident(role)}"
+        statement = f"ALTER {target} RESET default_transaction_read_only"
+        found.append(Mend(f"Make it writable: {statement}", _statement(database, statement), True))
+    source = (
+        fetch_all(
+            cursor,
+            "SELECT sourcefile FROM pg_file_settings"
+            " WHERE name = 'default_transaction_read_only' AND applied"
+            " AND lower(setting) IN ('on', 'true', 'yes', '1')",
+        )
+        if _may_read_files(cursor)
+        else []
+    )
+    if source and not str(source[0][0]).endswith("postgresql.auto.conf"):
+        raise OpsError(
+            f"{source[0][0]} makes every transaction of the server read-only.",
+            "Take default_transaction_read_only out of that file, and reload the server.",
+            code="care.read-only",
+        )
+    if source:
+        statement = "ALTER SYSTEM RESET default_transaction_read_only"
+        found.append(
+            Mend(f"Make it writable: {statement}", _statement(database, statement, "reload"), True)
+        )
+    return found
+
+
+def _may_read_files(cursor: Any) -> bool:
+    """Become a superuser for this transaction, where the toolkit's role may."""
+    role = superuser_role(cursor)
+    if role:
+        cursor.execute(f"SET LOCAL ROLE {quote_ident(role)}")
+    return role is not None
+
+
+def _restoring(cursor: Any) -> bool:
+    return (
+        fetch_value(cursor, "SELECT current_setting('timescaledb.restoring', true)") or "off"
+    ) == "on"
+
+
+def _statement(database: Database, statement: str, after: str = "") -> Callable[[], None]:
+    def work() -> None:
+        connection = database.connect(name=database.maintenance_name, autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET default_transaction_read_only = off")
+                if role := superuser_role(cursor):
+                    cursor.execute(f"SET ROLE {quote_ident(role)}")
+                cursor.execute(statement)
+                if after == "reload":
+                    cursor.execute("SELECT pg_reload_conf()")
+        finally:
+            connection.close()
+
+    return work
+
+
+def _end_restoring(database: Database) -> None:
+    with database.session() as cursor:
+        if role := superuser_role(cursor):
+            cursor.execute(f"SET LOCAL ROLE {quote_ident(role)}")
+        cursor.execute("SELECT timescaledb_post_restore()")
+
+
+# A setting of the database, of its owner, or of its owner in it.
+_READ_ONLY = """
+SELECT s.setdatabase <> 0, r.rolname
+  FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
+  LEFT JOIN pg_database d ON d.oid = s.setdatabase
+ WHERE (s.setdatabase = 0 OR d.datname = current_database())
+   AND (s.setrole = 0 OR r.rolname = %s)
+   AND EXISTS (SELECT FROM unnest(s.setconfig) AS one
+                WHERE one ~* '^default_transaction_read_only=(on|true|yes|1)$')
+ ORDER BY 1, 2"""

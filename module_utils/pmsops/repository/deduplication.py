@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Equal content is stored once: a new set's files become hard links to an earlier set's."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+# ext4 allows 65,000 links to a file; stay below it and start a new copy.
+MAX_LINKS = 30_000
+
+
+def known_contents(earlier: Iterable[Path]) -> dict[tuple[str, int], Path]:
+    """Return where each content of the *earlier* sets lies, by SHA-256 and size.
+
+    A set that cannot be read offers nothing.
+    """
+    known = {}
+    for folder in earlier:
+        try:
+            document = manifest.read(folder)
+        except OpsError:
+            continue
+        for name, entry in document["files"].items():
+            known[(entry["sha256"], entry["size_bytes"])] = folder / name
+    return known
+
+
+def link(
+    folder: Path, recorded: dict[str, dict[str, Any]], known: dict[tuple[str, int], Path]
+) -> int:
+    """Replace files of *folder* by links to equal ones in *known*; return the bytes saved.
+
+    The older file is read again first: a copy that has rotted since must not become this set's.
+    """
+    saved = 0
+    for name, entry in recorded.items():
+        source = known.get((entry["sha256"], entry["size_bytes"]))
+        if source is None or entry["size_bytes"] == 0 or not _sound(source, entry):
+            continue
+        path = folder / name
+        temporary = path.with_name(f".{path.name}.link")
+        try:
+            os.link(source, temporary)
+        except OSError as exc:
+            # Another file system, or one without links: the set simply keeps its own copy.
+            if exc.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                continue
+            raise
+        temporary.replace(path)
+        saved += entry["size_bytes"]
+    return saved
+
+
+def _sound(source: Path, entry: dict[str, Any]) -> bool:
+    try:
+        status = source.lstat()
+        return (
+            not source.is_symlink()
+            and status.st_size == entry["size_bytes"]
+            and status.st_nlink < MAX_LINKS
+            and status.st_mode & 0o222 == 0
+            and files.sha256(source) == entry["sha256"]
+        )
+    except OSError:
+        return False
+
+
+def own_bytes(folder: Path) -> int:
+    """Return how many bytes would be freed if the set went: those of no other set."""
+    return sum(
+        (folder / name).stat().st_size
+        for name in sets.walk(folder)
+        if (folder / name).lstat().st_nlink == 1
+    )

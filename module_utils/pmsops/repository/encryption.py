@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Encryption at rest with age: to recipients' public keys, by streams, never by a plain file.
+
+The machine that is backed up holds public keys only. ``age-keygen`` (or ``rage-keygen``) makes a
+pair; the identity file stays with whoever restores.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+SUFFIX = ".age"
+
+
+def parse_recipients(texts: Sequence[str]) -> list[Any]:
+    """Return age's public keys, X25519 (``age1...``) or SSH.
+
+    :raises OpsError: encryption.recipient, encryption.missing.
+    """
+    pyrage = _pyrage()
+    found = []
+    for text in texts:
+        kind = pyrage.ssh.Recipient if text.startswith("ssh-") else pyrage.x25519.Recipient
+        try:
+            found.append(kind.from_str(text))
+        except pyrage.RecipientError as exc:
+            raise OpsError(
+                f"{text[:80]!r} is no public key of age: {exc}",
+                "Give backup_recipients keys that begin with age1, as age-keygen prints them.",
+                code="encryption.recipient",
+            ) from exc
+    return found
+
+
+def load_identities(path: Path) -> list[Any]:
+    """Return the private keys of an identity file.
+
+    :raises OpsError: encryption.identity, encryption.missing.
+    """
+    pyrage = _pyrage()
+    try:
+        content = path.read_text()
+        if "BEGIN OPENSSH PRIVATE KEY" in content:
+            return [pyrage.ssh.Identity.from_buffer(content.encode())]
+        lines = [line.strip() for line in content.splitlines()]
+        found = [
+            pyrage.x25519.Identity.from_str(line)
+            for line in lines
+            if line and not line.startswith("#")
+        ]
+    except (OSError, ValueError, pyrage.IdentityError) as exc:
+        raise OpsError(
+            f"{path} holds no usable identity: {exc}",
+            "Give the file that age-keygen wrote (a line AGE-SECRET-KEY-1...).",
+            code="encryption.identity",
+        ) from exc
+    if not found:
+        raise OpsError(
+            f"{path} holds no identity at all.",
+            "Give the file that age-keygen wrote (a line AGE-SECRET-KEY-1...).",
+            code="encryption.identity",
+        )
+    return found
+
+
+@contextmanager
+def encrypted(path: Path, recipients: Sequence[Any]) -> Iterator[BinaryIO]:
+    """Give a stream; what is written to it lands in *path* encrypted, whole once it is closed."""
+    pyrage = _pyrage()
+    reading, writing = os.pipe()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with os.fdopen(reading, "rb") as source, path.open("xb") as target:
+                pyrage.encrypt_io(source, target, list(recipients))
+        except BaseException as exc:  # noqa: BLE001  # raised again by whoever waits
+            failures.append(exc)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(writing, "wb") as stream:
+            yield stream
+    except BrokenPipeError as exc:
+        thread.join()
+        raise _write_failure(failures, path) from exc
+    finally:
+        thread.join()
+    if failures:
+        raise _write_failure(failures, path)
+
+
+@contextmanager
+def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
+    """Give a stream of *path*'s plain content; it must be read to its end to be proved whole.
+
+    :raises OpsError: encryption.refused where the identity does not fit or the file was changed.
+    """
+    pyrage = _pyrage()
+    identities = load_identities(identity_file)
+    reading, writing = os.pipe()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with path.open("rb") as source, os.fdopen(writing, "wb") as target:
+                pyrage.decrypt_io(source, target, identities)
+        except BrokenPipeError:
+            pass  # the reader has had enough
+        except BaseException as exc:  # noqa: BLE001  # raised again by whoever reads
+            failures.append(exc)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(reading, "rb") as stream:
+            yield stream
+    finally:
+        thread.join()
+        if failures:
+            raise OpsError(
+                f"{path} cannot be decrypted with {identity_file}: {failures[0]}",
+                "Give the identity of one of the recipients the set was made for; if it is that,"
+                " the file was changed: take another set.",
+                code="encryption.refused",
+            ) from failures[0]
+
+
+def _write_failure(failures: list[BaseException], path: Path) -> BaseException:
+    cause = failures[0] if failures else OSError(f"encryption of {path.name} ended early")
+    # The library reports a full disk as its own kind of error; keep the number that names it.
+    if not isinstance(cause, OSError) and "No space left" in str(cause):
+        return OSError(28, "No space left on device", str(path))
+    return cause
+
+
+def _pyrage() -> Any:
+    try:
+        import pyrage
+    except ImportError as exc:
+        raise OpsError(
+            "The Python package pyrage is missing on the managed host; encryption needs it.",
+            "Install it for the Python that Ansible uses there (requirements/control.txt).",
+            code="encryption.missing",
+        ) from exc
+    return pyrage

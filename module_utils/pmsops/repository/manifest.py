@@ -1,0 +1,94 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The manifest of a backup set: what was in the database, and what the files must be.
+
+Its schema is published in docs/schemas/manifest.schema.json.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import fingerprint
+from ansible.module_utils.pmsops.repository import signing
+
+NAME = "manifest.json"
+# 2 says with which formula the fingerprints were made; sets of 1 have the first one.
+SCHEMA_VERSION = 2
+READABLE = (1, SCHEMA_VERSION)
+TOOL = {"name": "pms-ops", "version": "0.1.0"}
+REQUIRED = (
+    "id",
+    "database_name",
+    "snapshot_at",
+    "server",
+    "database",
+    "required_roles",
+    "dump",
+    "facts",
+    "contents",
+    "files",
+)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the manifest of the set in *folder*; nothing is proved by reading it.
+
+    :raises OpsError: manifest.missing, manifest.unreadable or manifest.version.
+    """
+    path = folder / NAME
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as exc:
+        raise OpsError(
+            f"{folder} has no {NAME}, so it is not a finished backup set.",
+            "Name a set's folder below backup_root, or its dump.",
+            code="manifest.missing",
+        ) from exc
+    except (ValueError, OSError) as exc:
+        raise OpsError(
+            f"{path} cannot be read: {exc}",
+            "The set is damaged; take another one.",
+            code="manifest.unreadable",
+        ) from exc
+    if not isinstance(document, dict) or any(name not in document for name in REQUIRED):
+        raise OpsError(
+            f"{path} is not a manifest of pms-ops: it lacks "
+            + ", ".join(
+                name for name in REQUIRED if not isinstance(document, dict) or name not in document
+            ),
+            "The set is damaged; take another one.",
+            code="manifest.unreadable",
+        )
+    if document.get("schema_version") not in READABLE or formula(document) not in (
+        fingerprint.FORMULAS
+    ):
+        raise OpsError(
+            f"{path} has schema version {document.get('schema_version')!r} and fingerprints of"
+            f" formula {formula(document)!r}; this release reads versions 1 and {SCHEMA_VERSION},"
+            f" formulas 1 and {fingerprint.FORMULA}.",
+            "Use the release of pms-ops that wrote the set; the manifest names it.",
+            code="manifest.version",
+        )
+    return document
+
+
+def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
+    """Sign *document* and write it as the last file of a set; return it as written."""
+    signed = signing.sign(document, signing.load_or_create(keys))
+    text = json.dumps(signed, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+    files.replace(folder / NAME, text.encode(), mode=0o400)
+    return signed
+
+
+def formula(document: dict[str, Any]) -> Any:
+    """Return the formula that the set's fingerprints were made with."""
+    return document.get("fingerprint_formula", 1)
+
+
+def rows(document: dict[str, Any]) -> int:
+    """Return the number of rows that the set holds."""
+    return sum(entry["rows"] for entry in document["contents"].values())

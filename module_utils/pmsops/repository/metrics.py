@@ -1,0 +1,64 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gauges about backup sets that Prometheus reads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+NAME = "pms_backup.prom"
+
+
+def backup_gauges(
+    root: Path, database: str, *, reason: str, ended_at: datetime, duration_seconds: float
+) -> list[Gauge]:
+    """Return the gauges after a backup run that ended with *reason*, ``ok`` or an error's code.
+
+    Sizes, rows and the moments of the last success and proof are read from the sets on disk, so a
+    failed run leaves them as they are and a deleted set does not live on in them.
+    """
+    labels = {"database": database}
+    found = [(path, _read(path)) for path in sets.listed(root)]
+    known = [(path, document) for path, document in found if document is not None]
+    proved = [document for path, document in known if sets.verification(path)]
+
+    def of(document: dict | None, value: str) -> list[tuple[dict[str, str], float]]:
+        return [] if document is None else [(labels, document["totals"][value])]
+
+    def at(document: dict | None) -> list[tuple[dict[str, str], float]]:
+        if document is None:
+            return []
+        return [(labels, datetime.fromisoformat(document["snapshot_at"]).timestamp())]
+
+    newest = known[-1][1] if known else None
+    before = known[-2][1] if len(known) > 1 else None
+    return [
+        Gauge("pms_backup_last_run_timestamp_seconds", "When the last backup run ended.",
+              [(labels, ended_at.timestamp())]),
+        Gauge("pms_backup_last_run_success", "1 where the last backup run made a set.",
+              [(labels | {"reason": reason}, float(reason == "ok"))]),
+        Gauge("pms_backup_last_run_duration_seconds", "How long the last backup run took.",
+              [(labels, duration_seconds)]),
+        Gauge("pms_backup_last_success_timestamp_seconds",
+              "Moment of the database that the newest set holds.", at(newest)),
+        Gauge("pms_backup_last_verified_timestamp_seconds",
+              "Moment of the database that the newest proved set holds.",
+              at(proved[-1] if proved else None)),
+        Gauge("pms_backup_size_bytes", "Size of the newest set.", of(newest, "bytes")),
+        Gauge("pms_backup_previous_size_bytes", "Size of the set before it.", of(before, "bytes")),
+        Gauge("pms_backup_rows", "Rows in the newest set.", of(newest, "rows")),
+        Gauge("pms_backup_previous_rows", "Rows in the set before it.", of(before, "rows")),
+        Gauge("pms_backup_sets", "Finished sets.", [(labels, float(len(found)))]),
+    ]  # fmt: skip
+
+
+def _read(folder: Path) -> dict | None:
+    try:
+        document = manifest.read(folder)
+    except OpsError:
+        return None
+    return document if "totals" in document else None

@@ -1,0 +1,131 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which backup sets stay: a plan first, and never the last proof among what goes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How many sets stay: the newest, and the newest of each of so many days, weeks, months."""
+
+    last: int = 7
+    daily: int = 14
+    weekly: int = 8
+    monthly: int = 12
+
+
+@dataclass(frozen=True, order=True)
+class Candidate:
+    """A set as retention sees it. *taken_at* is its snapshot, by the clock of that time."""
+
+    taken_at: datetime
+    name: str
+    verified: bool = False
+    held: bool = False
+
+
+def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]]:
+    """Return the names of the sets to keep, each with its reasons; the others may go.
+
+    A set that was never proved takes no place of a proved one: among the sets of a period the
+    newest verified one stays beside the newest. The newest set and the newest verified set stay
+    whatever the policy says, and holds are kept until somebody lifts them.
+    """
+    newest_first = sorted(candidates, reverse=True)
+    keep: dict[str, list[str]] = {}
+
+    def stay(candidate: Candidate, reason: str) -> None:
+        keep.setdefault(candidate.name, []).append(reason)
+
+    for candidate in newest_first:
+        if candidate.held:
+            stay(candidate, "held")
+    if newest_first:
+        stay(newest_first[0], "the newest")
+    proved = [c for c in newest_first if c.verified]
+    if proved:
+        stay(proved[0], "the newest verified")
+    for candidate in newest_first[: policy.last]:
+        stay(candidate, "last")
+    for reason, count, period in (
+        ("daily", policy.daily, _day),
+        ("weekly", policy.weekly, _week),
+        ("monthly", policy.monthly, _month),
+    ):
+        for group in (newest_first, proved):
+            for candidate in _newest_of_each(group, period, count):
+                if reason not in keep.get(candidate.name, []):
+                    stay(candidate, reason)
+    return keep
+
+
+def candidates(backup_root: Path) -> list[Candidate]:
+    """Return the finished sets of *backup_root* as retention sees them.
+
+    A set whose manifest cannot be read is no candidate: what it is, a person decides.
+    """
+    found = []
+    for folder in sets.listed(backup_root):
+        try:
+            taken_at = manifest.read(folder)["snapshot_at"]
+            found.append(
+                Candidate(
+                    taken_at=datetime.fromisoformat(taken_at),
+                    name=folder.name,
+                    verified=sets.verification(folder) is not None,
+                    held=(folder / sets.HOLD).exists(),
+                )
+            )
+        except (OpsError, ValueError):
+            continue
+    return found
+
+
+def expired(backup_root: Path, policy: Policy) -> list[Path]:
+    """Return the folders of the sets that the policy lets go, oldest first."""
+    known = candidates(backup_root)
+    keep = plan(known, policy)
+    return [backup_root / c.name for c in sorted(known) if c.name not in keep]
+
+
+def remove(folder: Path) -> None:
+    """Delete a set so that no moment leaves half of it under its name."""
+    doomed = folder.with_name(f"{sets.PARTIAL}removed-{folder.name}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def _newest_of_each(
+    group: list[Candidate], period: Callable[[Candidate], object], count: int
+) -> list[Candidate]:
+    chosen: dict[object, Candidate] = {}
+    for candidate in group:
+        chosen.setdefault(period(candidate), candidate)
+        if len(chosen) > count:
+            break
+    return list(chosen.values())[:count]
+
+
+def _date(candidate: Candidate) -> date:
+    return candidate.taken_at.date()
+
+
+def _day(candidate: Candidate) -> object:
+    return _date(candidate)
+
+
+def _week(candidate: Candidate) -> object:
+    return _date(candidate).isocalendar()[:2]
+
+
+def _month(candidate: Candidate) -> object:
+    return (_date(candidate).year, _date(candidate).month)

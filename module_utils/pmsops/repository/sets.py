@@ -1,0 +1,234 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Backup sets on disk: finding one, and checking that its files are those of its manifest."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import manifest, signing
+
+NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
+PARTIAL = ".partial-"
+STATE = ".pms-ops"
+VERIFIED = "verified.json"
+HOLD = "hold.json"
+# Written beside the signed files during a set's life; none of them is restored.
+# A note is written under another name first, and a kill may leave that.
+NEW = ".new"
+NOTES = frozenset({manifest.NAME, VERIFIED, HOLD, VERIFIED + NEW, HOLD + NEW})
+CUSTOM_MAGIC = b"PGDMP"
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class BackupSet:
+    """A set of ours, or a bare dump of a naive script (*folder* and *manifest* are None)."""
+
+    dump: Path
+    folder: Path | None = None
+    manifest: dict[str, Any] | None = None
+
+    @property
+    def naive(self) -> bool:
+        """Tell whether there is no manifest to prove anything against."""
+        return self.manifest is None
+
+    @property
+    def id(self) -> str:
+        """Return the name that an operator knows the set by."""
+        return self.manifest["id"] if self.manifest else self.dump.name
+
+
+def state_folder(backup_root: Path) -> Path:
+    """Return the folder for locks and journals, made where it is missing."""
+    path = backup_root / STATE
+    files.make_private_folder(path)
+    return path
+
+
+def listed(backup_root: Path) -> list[Path]:
+    """Return the folders of the finished sets, oldest first."""
+    if not backup_root.is_dir():
+        return []
+    found = [
+        path
+        for path in backup_root.iterdir()
+        if NAME.fullmatch(path.name) and (path / manifest.NAME).is_file()
+    ]
+    return sorted(found, key=_age_order)
+
+
+def newest(backup_root: Path, *, verified: bool = False) -> Path:
+    """Return the newest set's folder, with *verified* the newest one that was proved.
+
+    :raises OpsError: set.none, set.none-verified
+    """
+    found = [path for path in listed(backup_root) if not verified or verification(path)]
+    if not found and verified:
+        raise OpsError(
+            f"{backup_root} holds no backup set that was ever restored and proved.",
+            "Run playbooks/drill.yml to prove the newest one.",
+            code="set.none-verified",
+        )
+    if not found:
+        raise OpsError(
+            f"{backup_root} holds no backup set.", "Run playbooks/backup.yml.", code="set.none"
+        )
+    return found[-1]
+
+
+def resolve(path: Path) -> BackupSet:
+    """Return the set that an operator means by *path*: its folder, its dump, or a bare dump.
+
+    :raises OpsError: set.missing, set.plain-sql, set.not-a-dump, and those of manifest.read.
+    """
+    path = path.absolute()
+    if not path.exists():
+        there = [each.name for each in listed(path.parent)]
+        raise OpsError(
+            f"{path} does not exist.",
+            "Give file= a set's name, its folder, its dump, or a .pgdump file;"
+            + (
+                f" the newest sets of {path.parent} are {', '.join(there[-3:])}."
+                if there
+                else " `pms-ops status` names the newest set."
+            ),
+            code="set.missing",
+        )
+    for folder in (path, path.parent):
+        if folder.is_dir() and (folder / manifest.NAME).is_file():
+            return _ours(folder)
+    if path.is_dir():
+        if (path / "toc.dat").is_file():
+            return BackupSet(dump=path)
+        return _ours(path)  # says that the manifest is missing
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    if head.startswith(CUSTOM_MAGIC):
+        return BackupSet(dump=path)
+    if _looks_like_sql(head):
+        raise OpsError(
+            f"{path} is a plain SQL script. psql would run every command in it, shell commands"
+            " included, against the server.",
+            "Read it, load it by hand into an empty database of a throw-away server, and back"
+            " that up with playbooks/backup.yml; restore the set.",
+            code="set.plain-sql",
+        )
+    raise OpsError(
+        f"{path} is not a dump of pg_dump (size {path.stat().st_size} bytes)"
+        + (": it is empty." if not head else "."),
+        "Give file= a set's folder, its dump, or a file made by `pg_dump -Fc`.",
+        code="set.not-a-dump",
+    )
+
+
+def check(
+    backup_set: BackupSet, keys: Path, *, trust: str | None = None, jobs: int = 2
+) -> dict[str, Any]:
+    """Prove that the set's files are those that were signed; return ``{key_id, files, bytes}``.
+
+    :raises OpsError: set.damaged, and those of signing.check.
+    """
+    if backup_set.folder is None or backup_set.manifest is None:
+        raise ValueError(f"{backup_set.dump} has no manifest to be checked against")
+    signer = signing.check(backup_set.manifest, keys, trust=trust)
+    problems = damage(backup_set.folder, backup_set.manifest["files"], jobs=jobs)
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise OpsError(
+            f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.",
+            "Do not restore it; take another set. playbooks/drill.yml -e file=... proves one.",
+            code="set.damaged",
+        )
+    recorded = backup_set.manifest["files"]
+    return {
+        "key_id": signer,
+        "files": len(recorded),
+        "bytes": sum(entry["size_bytes"] for entry in recorded.values()),
+    }
+
+
+def damage(folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2) -> list[str]:
+    """Name every difference between the files of *folder* and what was recorded of them."""
+    found = {name for name in walk(folder) if name not in NOTES}
+    problems = [f"{name} is not in the manifest" for name in sorted(found - set(recorded))]
+
+    def problem(name: str) -> str | None:
+        path, wanted = folder / name, recorded[name]
+        if name not in found:
+            return f"{name} is missing"
+        if path.is_symlink() or not path.is_file():
+            return f"{name} is not a plain file"
+        size = path.stat().st_size
+        if size != wanted["size_bytes"]:
+            return f"{name} has {size} bytes, not {wanted['size_bytes']}"
+        if files.sha256(path) != wanted["sha256"]:
+            return f"{name} has another content than was signed"
+        return None
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        problems += [text for text in pool.map(problem, sorted(recorded)) if text]
+    return problems
+
+
+def walk(folder: Path) -> list[str]:
+    """Return all files below *folder*, and links to anything, relative to it."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    )
+
+
+def verification(folder: Path) -> dict[str, Any] | None:
+    """Return what the last proof of the set recorded, None where it was never proved.
+
+    A record counts only for the manifest it was made of.
+    """
+    try:
+        record = json.loads((folder / VERIFIED).read_bytes())
+        if record["manifest_sha256"] == files.sha256(folder / manifest.NAME):
+            return record
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def mark_verified(folder: Path, record: dict[str, Any]) -> None:
+    """Record that the set was restored and found equal to its manifest."""
+    content = record | {
+        "manifest_sha256": files.sha256(folder / manifest.NAME),
+        "verified_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    write_note(folder / VERIFIED, text)
+
+
+def write_note(path: Path, text: str) -> None:
+    """Write a note beside a set's files; a run that is killed meanwhile does no harm to the set."""
+    files.replace(path, text.encode(), aside=path.with_name(path.name + NEW))
+
+
+def _ours(folder: Path) -> BackupSet:
+    document = manifest.read(folder)
+    return BackupSet(dump=folder / document["dump"]["path"], folder=folder, manifest=document)
+
+
+def _age_order(folder: Path) -> tuple[str, int]:
+    stamp, _, number = folder.name.partition("_")[2].partition("-")
+    return f"{folder.name[:10]}_{stamp}", int(number or 0)
+
+
+def _looks_like_sql(head: bytes) -> bool:
+    if b"\0" in head:
+        return False
+    text = head.decode(errors="replace").upper()
+    return any(word in text for word in ("POSTGRESQL DATABASE DUMP", "CREATE ", "SET ", "--", "\\"))

@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Ed25519 signatures over manifests: who made a set, and that nobody changed it since.
+
+The private key lies in ``<keys>/signing.key``; ``<keys>/trusted/<key id>.pub`` are the keys whose
+sets this side accepts. A key id is the SHA-256 of the raw public key, in hex.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+
+ALGORITHM = "ed25519"
+KEY_FILE = "signing.key"
+TRUSTED = "trusted"
+
+
+def signed_bytes(document: dict[str, Any]) -> bytes:
+    """Return what is signed: all of *document* but its signature, in one fixed spelling."""
+    body = {name: value for name, value in document.items() if name != "signature"}
+    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def key_id(public_key: bytes) -> str:
+    """Return the name of a raw public key."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
+def load_or_create(keys: Path) -> Ed25519PrivateKey:
+    """Return the signing key of this side; make and pin it at first use.
+
+    :raises OpsError: signing.key where the file is not a key or others may read it.
+    """
+    path = keys / KEY_FILE
+    if not path.exists():
+        files.make_private_folder(keys)
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        files.create_once(path, pem, mode=0o600)
+    key = _load(path)
+    pin(keys, raw_public(key))
+    return key
+
+
+def raw_public(key: Ed25519PrivateKey) -> bytes:
+    """Return the 32 bytes of a private key's public half."""
+    return key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def pin(keys: Path, public_key: bytes) -> Path:
+    """Accept sets signed by *public_key* from now on; return the file that says so."""
+    path = keys / TRUSTED / f"{key_id(public_key)}.pub"
+    if not path.exists():
+        files.make_private_folder(keys)
+        files.make_private_folder(path.parent)
+        files.replace(path, base64.b64encode(public_key) + b"\n", mode=0o644)
+    return path
+
+
+def sign(document: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
+    """Return *document* with its signature."""
+    return document | {
+        "signature": {
+            "algorithm": ALGORITHM,
+            "public_key": base64.b64encode(raw_public(key)).decode(),
+            "value": base64.b64encode(key.sign(signed_bytes(document))).decode(),
+        }
+    }
+
+
+def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> str:
+    """Return the id of the key that signed *document*, one that this side trusts.
+
+    *trust* names one key id that is accepted for this call though it is not pinned.
+
+    :raises OpsError: signing.missing, signing.invalid or signing.unknown-key.
+    """
+    signature = document.get("signature")
+    if not isinstance(signature, dict) or signature.get("algorithm") != ALGORITHM:
+        raise OpsError(
+            "The manifest carries no Ed25519 signature.",
+            "Take another set. An unsigned set proves nothing about where it comes from.",
+            code="signing.missing",
+        )
+    try:
+        public_key = base64.b64decode(signature["public_key"], validate=True)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(
+            base64.b64decode(signature["value"], validate=True), signed_bytes(document)
+        )
+    except (InvalidSignature, ValueError, KeyError, TypeError) as exc:
+        raise OpsError(
+            "The manifest was changed after it was signed: its signature does not fit.",
+            "Do not restore this set. Take another one, and find out who changed this one.",
+            code="signing.invalid",
+        ) from exc
+    signer = key_id(public_key)
+    if signer != trust and not (keys / TRUSTED / f"{signer}.pub").exists():
+        raise OpsError(
+            f"The set was signed by key {signer}, which is not pinned in {keys / TRUSTED}.",
+            "If you know that key (compare it with the backed-up machine's"
+            f" {TRUSTED}/*.pub), allow it with -e pms_trusted_key={signer}.",
+            code="signing.unknown-key",
+        )
+    return signer
+
+
+def _load(path: Path) -> Ed25519PrivateKey:
+    if path.stat().st_mode & 0o077 or path.stat().st_uid not in (os.getuid(), 0):
+        raise OpsError(
+            f"{path} can be read by others: mode {path.stat().st_mode & 0o777:04o}, wanted 0600.",
+            f"chmod 0600 {path}; if others may have read it, move it away to get a new key.",
+            code="signing.key",
+        )
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except ValueError as exc:
+        raise OpsError(
+            f"{path} is not a private key in PEM form.",
+            "Bring the key back from its copy, or move the file away to get a new key.",
+            code="signing.key",
+        ) from exc
+    if not isinstance(key, Ed25519PrivateKey):
+        raise OpsError(
+            f"{path} holds a key of another kind than Ed25519.",
+            "Set pms_keys_dir to a folder of its own.",
+            code="signing.key",
+        )
+    return key

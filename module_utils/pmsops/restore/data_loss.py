@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a restore of a set would lose: the time since it, and the rows that can still be counted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, quote_ident
+
+COUNT_SECONDS = 10
+
+
+def of(
+    database: Database, manifest: dict[str, Any], tables: list[str], *, now: datetime
+) -> dict[str, Any]:
+    """Return ``{snapshot_at, rpo_minutes, rows, text}``.
+
+    *rows* says for each table how many more the live one has than the set, None where it cannot
+    be read: a lower bound, since changed rows are not counted.
+    """
+    taken = datetime.fromisoformat(manifest["snapshot_at"])
+    minutes = round((now.astimezone(UTC) - taken).total_seconds() / 60)
+    rows = {table: _more(database, manifest, table) for table in tables}
+    return {
+        "snapshot_at": manifest["snapshot_at"],
+        "rpo_minutes": minutes,
+        "rows": rows,
+        "text": _text(manifest["snapshot_at"], minutes, rows),
+    }
+
+
+def _more(database: Database, manifest: dict[str, Any], table: str) -> int | None:
+    schema, _, name = table.rpartition(".")
+    key = f"{schema or 'public'}.{name}"
+    then = sum(manifest["contents"].get(each, {}).get("rows", 0) for each in _parts(manifest, key))
+    try:
+        with database.session(read_only=True, seconds=5) as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
+            quoted = f"{quote_ident(schema or 'public')}.{quote_ident(name)}"
+            count = fetch_value(cursor, f"SELECT count(*) FROM {quoted}")
+        return int(count) - then
+    except (OpsError, psycopg2.Error):
+        return None
+
+
+def _parts(manifest: dict[str, Any], table: str) -> set[str]:
+    """Return the table and what inherits from it: a hypertable's rows are those of its chunks."""
+    found, queue = {table}, [table]
+    while queue:
+        parent = queue.pop()
+        children = {
+            name
+            for name, facts in manifest.get("facts", {}).get("tables", {}).items()
+            if parent in (facts.get("parents") or ())
+        }
+        queue += children - found
+        found |= children
+    return found
+
+
+def _text(taken: str, minutes: int, rows: dict[str, int | None]) -> str:
+    more = [f"{count} rows of {table}" for table, count in rows.items() if count and count > 0]
+    unknown = [table for table, count in rows.items() if count is None]
+    text = f"everything committed after {taken}, the last {minutes} minutes"
+    if more:
+        text += ": at least " + ", ".join(more)
+    if unknown:
+        text += f"; what is in {', '.join(unknown)} cannot be read"
+    if not more and not unknown:
+        text += "; the PMS's tables hold no more rows than the set"
+    return text

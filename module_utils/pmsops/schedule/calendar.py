@@ -1,0 +1,153 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a scheduled job is due: times of day in São Paulo, on days that B3 knows and systemd not.
+
+A timer of systemd fires on every day that could be one; the job itself then asks here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)
+# How far a due moment is looked for: a month that begins with a long weekend, and the one before.
+LOOK_DAYS = 45
+# No month's first business day is later than this.
+LAST_MONTH_START = 10
+# A clock that is set back a little while a timer fires must not cost a day's run.
+CLOCK_SKEW = timedelta(seconds=60)
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+# The names that other units of the schedule have.
+_TAKEN = ("notify",)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job: what it is called, what it runs, when it is due and how late it may succeed."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    days: str
+    at: tuple[time, ...]
+    window: timedelta
+    catch_up: bool
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Job:
+        """Return the job of a mapping.
+
+        :raises OpsError: schedule.job, with the field that is wrong.
+        """
+        name = str(options.get("name", ""))
+        if problem := _problem(name, options):
+            raise OpsError(
+                f"Job {name!r} cannot be scheduled: {problem}.",
+                "Correct schedule_jobs in the inventory; nothing was changed.",
+                code="schedule.job",
+            )
+        return cls(
+            name=name,
+            title=str(options.get("title") or name),
+            command=tuple(options["command"]),
+            days=options["days"],
+            at=tuple(sorted({time.fromisoformat(text) for text in options["at"]})),
+            window=timedelta(minutes=options["window_minutes"]),
+            catch_up=bool(options.get("catch_up", True)),
+        )
+
+    def last_due(self, now: datetime) -> datetime | None:
+        """Return the newest due moment up to *now*, None where there is none to be found."""
+        day = now.astimezone(BUSINESS_ZONE).date()
+        for back in range(LOOK_DAYS):
+            moments = [each for each in self._moments(day - timedelta(days=back)) if each <= now]
+            if moments:
+                return moments[-1]
+        return None
+
+    def next_due(self, after: datetime) -> datetime:
+        """Return the first due moment after *after*."""
+        day = after.astimezone(BUSINESS_ZONE).date()
+        for ahead in range(LOOK_DAYS):
+            for moment in self._moments(day + timedelta(days=ahead)):
+                if moment > after:
+                    return moment
+        raise ValueError(f"{self.name} is due on no day within {LOOK_DAYS} days after {after}")
+
+    def is_wanted(self, attempted: datetime, now: datetime) -> bool:
+        """Tell whether a run is due: one whose moment came after the last attempt.
+
+        A job that is not caught up runs on its own day or not at all.
+        """
+        due = self.last_due(now + CLOCK_SKEW)
+        if due is None or attempted >= due - CLOCK_SKEW:
+            return False
+        today = now.astimezone(BUSINESS_ZONE).date()
+        return self.catch_up or due.astimezone(BUSINESS_ZONE).date() == today
+
+    def deadline(self, succeeded: datetime) -> datetime:
+        """Return until when another run must have succeeded after one that began at *succeeded*."""
+        return self.next_due(succeeded + CLOCK_SKEW) + self.window
+
+    def _moments(self, day: date) -> Iterator[datetime]:
+        if is_day(self.days, day):
+            for at in self.at:
+                yield datetime.combine(day, at, BUSINESS_ZONE)
+
+
+def calendars(job: Job) -> list[str]:
+    """Return the calendar events of the job's timer: each day that could be one of its days.
+
+    Source: systemd.time(7), "Calendar Events".
+    """
+    if job.days in WEEKDAYS:
+        days = f"{job.days} *-*-*"
+    else:
+        days = {"daily": "*-*-*", "month_start": f"Mon..Fri *-*-01..{LAST_MONTH_START:02}"}.get(
+            job.days, "Mon..Fri *-*-*"
+        )
+    return [f"{days} {at:%H:%M}:00 {BUSINESS_ZONE.key}" for at in job.at]
+
+
+def is_day(days: str, day: date) -> bool:
+    """Tell whether *day* is one of the days that *days* names."""
+    if days == "daily":
+        return True
+    if days in WEEKDAYS:
+        return WEEKDAYS[day.weekday()] == days
+    if not b3.is_business_day(day):
+        return False
+    if days == "business_days":
+        return True
+    before = b3.previous_business_day(day)
+    if days == "week_start":
+        return before.isocalendar()[:2] != day.isocalendar()[:2]
+    return (before.year, before.month) != (day.year, day.month)
+
+
+def _problem(name: str, options: dict[str, Any]) -> str | None:
+    if not _NAME.fullmatch(name):
+        return "its name must be lower-case letters, digits and underscores"
+    if name in _TAKEN:
+        return f"the name is one of {', '.join(_TAKEN)}"
+    command = options.get("command")
+    if not command or not all(isinstance(part, str) and part for part in command):
+        return "it runs nothing: playbook or command must name something"
+    if options.get("days") not in DAYS:
+        return f"days is {options.get('days')!r}, not one of {', '.join(DAYS)}"
+    at = options.get("at")
+    if not at or not all(isinstance(text, str) and _TIME.fullmatch(text) for text in at):
+        return f"at is {at!r}, not a list of times like '22:15'"
+    window = options.get("window_minutes")
+    if not isinstance(window, int) or isinstance(window, bool) or window < 1:
+        return f"window_minutes is {window!r}, not a number of minutes"
+    return None

@@ -1,0 +1,52 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The Docker Engine, and the container that the database runs in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+
+def engine() -> Any:
+    """Return the Docker Engine's client.
+
+    :raises OpsError: clients.engine where no engine answers.
+    """
+    import docker
+    import docker.errors
+
+    try:
+        return docker.from_env(timeout=120)
+    except docker.errors.DockerException as exc:
+        raise OpsError(
+            f"The Docker Engine does not answer: {exc}",
+            "Start it (systemctl start docker), or set pms_db_access to host if the database"
+            " does not run in a container.",
+            code="clients.engine",
+        ) from exc
+
+
+def database_container(docker_engine: Any, name: str | None) -> Any:
+    """Return the running container *name* of the database.
+
+    :raises OpsError: clients.container where there is none or it does not run.
+    """
+    import docker.errors
+
+    try:
+        container = docker_engine.containers.get(name)
+    except docker.errors.NotFound as exc:
+        raise OpsError(
+            f"There is no container {name}.",
+            "Set pms_db_container to the database's container; `docker ps -a` lists them.",
+            code="clients.container",
+        ) from exc
+    if container.status != "running":
+        verb = "unpause" if container.status == "paused" else "start"
+        raise OpsError(
+            f"Container {name} is {container.status}, not running.",
+            f"Run docker {verb} {name}, or see docs/DR_PLAYBOOK.md, scenario 1.",
+            code="clients.container",
+        )
+    return container

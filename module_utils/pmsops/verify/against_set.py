@@ -1,0 +1,44 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database against a set: what has changed since the backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.verify import database as proof
+from ansible.module_utils.pmsops.verify import differences as compare
+
+
+def against(
+    database: Database,
+    *,
+    root: Path,
+    keys: Path,
+    file: Path | None = None,
+    trust: str | None = None,
+    shown: int = compare.SHOWN_PER_KIND,
+) -> dict[str, Any]:
+    """Compare *database* with a set, by default the newest; return what differs.
+
+    :raises OpsError: verify.no-manifest, set.*, signing.*, database.*
+    """
+    chosen = sets.resolve(file or sets.newest(root))
+    if chosen.manifest is None:
+        raise OpsError(
+            f"{chosen.dump} has no manifest: nothing says what was in the database.",
+            "Name a set of ours; a bare dump can only be restored.",
+            code="verify.no-manifest",
+        )
+    sets.check(chosen, keys, trust=trust)
+    found = proof.differences(database, chosen.manifest)
+    return {
+        "set": str(chosen.folder),
+        "identical": not found,
+        "count": len(found),
+        "differences": compare.lines(found, shown=shown),
+        "snapshot_at": chosen.manifest["snapshot_at"],
+    }

@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database against what a set says it must be: every object and every row, or as far as known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ansible.module_utils.pmsops.client_tools import archive_contents as naive
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+)
+from ansible.module_utils.pmsops.repository import manifest as manifests
+from ansible.module_utils.pmsops.verify import differences as compare
+
+READERS = 2
+# Not part of what must be equal: a copy's comment says what it is until the swap brings back the
+# recorded one, and the collation version is that of the server's system, whose indexes are new.
+NOT_COMPARED = ("comment", "collation_version")
+
+
+def differences(
+    database: Database,
+    manifest: dict[str, Any],
+    *,
+    progress: Progress | None = None,
+    other_versions: Collection[str] = (),
+) -> list[compare.Difference]:
+    """Return what differs between a database and a manifest, objects first, then rows.
+
+    *other_versions* are the extensions of which the server has no version that was recorded.
+    """
+    from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
+
+    with Snapshot(database, connections=READERS) as snapshot:
+        found = _facts(snapshot.cursors[0])
+        wanted = _wanted(manifest, found, other_versions)
+        done: list[str] = []
+
+        def count(relation: fingerprint.Relation) -> None:
+            done.append(relation.key)
+            if progress:
+                progress.update(len(done))
+
+        contents = fingerprint.fingerprints(
+            snapshot.cursors,
+            fingerprint.relations(snapshot.cursors[0]),
+            count,
+            formula=manifests.formula(manifest),
+        )
+    tables = wanted["tables"] | found["tables"]
+    parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
+    return [
+        *compare.facts(wanted, found),
+        *compare.contents(manifest["contents"], contents, parents),
+    ]
+
+
+def same(database: Database, manifest: dict[str, Any]) -> bool:
+    """Tell whether a database is what a manifest says; the first difference ends the reading."""
+    from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
+
+    with Snapshot(database, connections=1) as snapshot:
+        cursor = snapshot.cursors[0]
+        found = _facts(cursor)
+        if compare.facts(_wanted(manifest, found, ()), found):
+            return False
+        relations = fingerprint.relations(cursor)
+        if {each.key for each in relations} != set(manifest["contents"]):
+            return False
+        formula = manifests.formula(manifest)
+        return all(
+            fingerprint.fingerprint(cursor, each, formula) == manifest["contents"][each.key]
+            for each in reversed(relations)
+        )
+
+
+def naive_differences(
+    database: Database, contents: naive.Contents, *, progress: Progress | None = None
+) -> list[compare.Difference]:
+    """Return the tables that have other rows than the bare dump they were restored from."""
+    found: list[compare.Difference] = []
+    with database.session(read_only=True) as cursor:
+        for done, ((schema, name), rows) in enumerate(sorted(contents.rows.items())):
+            if progress:
+                progress.update(done)
+            # The extension adds rows of its own to what was dumped of its tables.
+            if schema in ("_timescaledb_catalog", "_timescaledb_config"):
+                continue
+            count = fetch_value(
+                cursor, f"SELECT count(*) FROM ONLY {quote_ident(schema)}.{quote_ident(name)}"
+            )
+            if count != rows:
+                text = f"has {count} rows, the dump {rows}"
+                found.append(compare.Difference("contents", f"{schema}.{name}", text))
+    return found
+
+
+def not_valid(database: Database) -> list[str]:
+    """Return the constraints and indexes that the server does not vouch for, a line each."""
+    with database.session(read_only=True) as cursor:
+        rows = fetch_all(
+            cursor,
+            """SELECT conrelid::regclass || '.' || conname || ' is a constraint not validated'
+                 FROM pg_constraint WHERE NOT convalidated
+               UNION ALL
+               SELECT indexrelid::regclass || ' is an index not valid' FROM pg_index
+                WHERE NOT indisvalid ORDER BY 1""",
+        )
+    return [row[0] for row in rows]
+
+
+def _facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the facts of a database and of its objects; jobs as they are once they are let go."""
+    found = catalog.facts(cursor)
+    for job in held_jobs.held(cursor):
+        if str(job) in found["jobs"]:
+            found["jobs"][str(job)]["scheduled"] = True
+    return {"database": {"all": _comparable(catalog.database(cursor))}} | found
+
+
+def _wanted(
+    manifest: dict[str, Any],
+    found: dict[str, dict[str, dict[str, Any]]],
+    other_versions: Collection[str],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    extensions = {name: dict(facts) for name, facts in manifest["facts"]["extensions"].items()}
+    for name in other_versions:
+        if name in extensions and name in found["extensions"]:
+            extensions[name]["version"] = found["extensions"][name]["version"]
+    return {
+        "database": {"all": _comparable(manifest["database"])},
+        **manifest["facts"],
+        "extensions": extensions,
+    }
+
+
+def _comparable(described: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in described.items() if name not in NOT_COMPARED}

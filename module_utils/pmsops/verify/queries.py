@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the PMS asks of its database, asked of a copy: read only, each within its time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement, what it is for, and the table without which it is not asked."""
+
+    title: str
+    sql: str
+    needs: str | None = None
+
+
+def ask(database: Database, wanted: Iterable[Query]) -> list[dict[str, Any]]:
+    """Return title, number of rows and seconds of each query; None rows where it was not asked.
+
+    :raises OpsError: restore.query
+    """
+    answers = []
+    for query in wanted:
+        began = time.monotonic()
+        try:
+            with database.session(read_only=True) as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+                missing = query.needs and fetch_value(
+                    cursor, "SELECT to_regclass(%s) IS NULL", (query.needs,)
+                )
+                rows = None
+                if not missing:
+                    cursor.execute(query.sql)
+                    rows = cursor.rowcount
+        except psycopg2.Error as exc:
+            raise OpsError(
+                f"The copy does not answer '{query.title}': {str(exc).splitlines()[0]}",
+                "Run that query on the live database: if it fails there too, correct"
+                " restore_queries; else the set is of another release of the PMS.",
+                code="restore.query",
+            ) from exc
+        answers.append(
+            {"title": query.title, "rows": rows, "seconds": round(time.monotonic() - began, 3)}
+        )
+    return answers
