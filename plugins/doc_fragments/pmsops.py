@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Documentation of the options that several modules share; common/argument_specs.py holds their specs."""
+"""Document the options that several modules share; common/argument_specs.py has the specs."""
 
 from __future__ import annotations
 

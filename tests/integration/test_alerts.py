@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROJECT
+from tests.conftest import PROJECT
 
 RULES = PROJECT / "roles" / "backup" / "files" / "alerts.yml"
 CACHE = PROJECT / ".cache" / "prometheus"

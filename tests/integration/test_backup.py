@@ -30,7 +30,8 @@ from ansible.module_utils.pmsops.repository import encryption, manifest, sets
 from ansible.module_utils.pmsops.services import docker_engine as containers
 from ansible.module_utils.pmsops.verify import against_set as verify
 
-from .conftest import PROJECT, execute, running_server
+from tests.conftest import PROJECT
+from tests.support.server import execute, running_server
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 SCHEMA = """

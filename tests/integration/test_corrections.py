@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-# ruff: noqa: F811 -- fixtures are imported
+
 """Corrections of positions and marks, against a running PMS, killed wherever it hurts."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ansible.module_utils.pmsops.pms import positions as book
 from ansible.module_utils.pmsops.pms.client import Answer, PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-from tests.integration.test_stand_in_pms import Api, Data, api, data, opened, start  # noqa: F401
+from tests.support.pms_service import Api, Data, opened
 
 TODAY = date(2026, 11, 25)
 LIMITS = correction_request.Limits(price_percent=1000.0, notional_brl=1e9)

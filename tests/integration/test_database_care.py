@@ -21,7 +21,7 @@ from ansible.module_utils.pmsops.restore import data_loss as loss
 from ansible.module_utils.pmsops.restore import former_retention as former
 from ansible.module_utils.pmsops.restore import registry as beside
 
-from .conftest import execute
+from tests.support.server import execute
 
 SCHEMA = """
 SET ROLE macro_user;

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from . import ssh_host
-from .conftest import PROJECT, Server, free_port
+from tests.conftest import PROJECT
+from tests.support import ssh_host
+from tests.support.server import Server, free_port
 
 PMS_OPS = PROJECT / "scripts" / "pms-ops"
 COMPOSE = Path(sys.executable).with_name("docker-compose")

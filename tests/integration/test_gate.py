@@ -20,8 +20,8 @@ from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 from ansible.module_utils.pmsops.pms import journal_hash
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-from tests.integration.conftest import LABEL, Server, execute
-from tests.unit.gates import document, item
+from tests.support.gates import document, item
+from tests.support.server import LABEL, Server, execute
 
 
 def options_of(database: Database) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.unit.gates import TRUE, document, item
-
-from .conftest import PROJECT
+from tests.conftest import PROJECT
+from tests.support.gates import TRUE, document, item
 
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 

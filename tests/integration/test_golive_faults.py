@@ -23,11 +23,9 @@ from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.smoke_test_steps import Smoke
 from ansible.module_utils.pmsops.pms.smoke_test_traces import INSTRUMENT, TAG_PREFIX
 
-from tests.unit.standin_pms import StandIn, served
-
-from .altering import standing_in
-from .golive_faults import FAULTS, Fault
-from .golive_system import (
+from tests.support.altering import standing_in
+from tests.support.golive_faults import FAULTS, Fault
+from tests.support.golive_system import (
     ATTESTED,
     CHECKS,
     Overrides,
@@ -36,6 +34,7 @@ from .golive_system import (
     part,
     whole_system,
 )
+from tests.support.standin_pms import StandIn, served
 
 GOOD = ("pass", "attested")
 # Which probes see what a kind of fault breaks; the others look elsewhere.

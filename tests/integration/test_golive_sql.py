@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import yaml
@@ -15,9 +14,9 @@ from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import exchange_calendar as b3
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-from .conftest import Server
+from tests.conftest import PROJECT
+from tests.support.server import Server
 
-PROJECT = Path(__file__).resolve().parents[2]
 SQL = PROJECT / "roles/lab/files/sql"
 DOCUMENT = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())
 ASKS_THE_DATABASE = ("sql", "journal")

@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.pms import decision_journal as journal_note
 from ansible.module_utils.pmsops.pms.journal_hash import NUMBERS, TEXTS, content_hash
 from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
 
-from .conftest import LABEL, execute, free_port
+from tests.support.server import LABEL, execute, free_port
 
 JOURNAL = """
 CREATE TABLE decision_journal (

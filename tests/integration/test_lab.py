@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from .conftest import Server, execute
+from tests.conftest import PROJECT
+from tests.support.server import Server, execute
 
-PROJECT = Path(__file__).resolve().parents[2]
 RIGHTS = PROJECT / "docs" / "database-rights.sql"
 PASSWORD = "only-for-this-test"
 

@@ -31,7 +31,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .conftest import PROJECT, free_port
+from tests.conftest import PROJECT
+from tests.support.server import free_port
 
 SECRET = "T0PSECRETADDRESS"
 NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC)

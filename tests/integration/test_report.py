@@ -17,8 +17,7 @@ import pytest
 from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.evidence import run_record as evidence
 
-from tests.unit.gates import NOW
-from tests.unit.test_evidence import mixed
+from tests.support.gates import NOW, mixed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = (

@@ -29,7 +29,7 @@ from ansible.module_utils.pmsops.verify import against_set as verify
 from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify import differences as compare
 
-from .conftest import execute
+from tests.support.server import execute
 
 SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));

@@ -32,7 +32,7 @@ from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set as verify
 from ansible.module_utils.pmsops.verify import queries
 
-from .conftest import execute
+from tests.support.server import execute
 
 SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));

@@ -31,8 +31,9 @@ from ansible.module_utils.pmsops.restore import swap_run as swapping
 from ansible.module_utils.pmsops.services import docker_engine as containers
 from ansible.module_utils.pmsops.verify import against_set as verify
 
-from .conftest import PROJECT, execute
-from .run_and_die import FileServices
+from tests.conftest import PROJECT
+from tests.support.run_and_die import FileServices
+from tests.support.server import execute
 
 SERVICES = ("api", "worker")
 WRITERS = 2
@@ -103,7 +104,7 @@ class Scene:
         self.set = Path(backup.run(database, settings, progress=progress.Progress())["set"])
         self.kills = 0
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_and_die.py"))],
+            [sys.executable, str(PROJECT / "tests/support/run_and_die.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import PROJECT
+from tests.conftest import PROJECT
 
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 PLAY = """

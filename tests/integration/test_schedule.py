@@ -16,8 +16,8 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.schedule.calendar import DAYS, Job, calendars
 
-from .conftest import PROJECT
-from .test_alerts import promtool, run  # noqa: F401 -- a fixture
+from tests.conftest import PROJECT
+from tests.integration.test_alerts import promtool, run  # noqa: F401 -- a fixture
 
 STANDARD = yaml.safe_load((PROJECT / "roles/schedule/vars/main.yml").read_text("utf-8"))
 JOBS = STANDARD["schedule_standard_jobs"]

@@ -14,9 +14,8 @@ import yaml
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.evidence import run_record as evidence
 
-from tests.unit.gates import broken, item, run
-
-from .conftest import PROJECT
+from tests.conftest import PROJECT
+from tests.support.gates import broken, item, run
 
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 SIGNER = ("-e", 'role="risk officer"', "-e", 'name="Maria Silva"')

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.conftest import PROJECT
+
 MOLECULE = Path(sys.executable).with_name("molecule")
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 TIMEOUT_SECONDS = 1200

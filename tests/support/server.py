@@ -1,0 +1,162 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A real TimescaleDB server for the tests, from the lab's image, thrown away afterwards."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+import psycopg2
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+IMAGE = "pms-lab/timescaledb:17"
+LABEL = "pms-ops.test"
+# initdb without an init script of the image; the superuser is reached by the local socket only.
+START = r"""
+set -e
+install -d -o postgres -g postgres /var/run/postgresql
+install -d -o postgres -g postgres -m 700 /var/lib/postgresql/test
+as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+bin=$(ls -d /usr/lib/postgresql/*/bin)
+data=/var/lib/postgresql/test/data
+if [ ! -s $data/PG_VERSION ]; then
+  as $bin/initdb -k -D $data -U postgres --auth-local=trust --auth-host=scram-sha-256 \
+    -E UTF8 --locale=C.UTF-8 >/dev/null
+  echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
+fi
+exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $data \
+  -c listen_addresses='*' -c shared_preload_libraries=timescaledb -c timescaledb.license=apache \
+  -c timescaledb.telemetry_level=off -c max_worker_processes=32 -c fsync=off -c max_connections=60
+"""
+# The same roles as docs/database-rights.sql makes.
+ROLES = """
+CREATE ROLE macro_user LOGIN;
+CREATE ROLE pms_restore NOLOGIN SUPERUSER;
+CREATE ROLE pms_ops LOGIN NOSUPERUSER CREATEDB BYPASSRLS PASSWORD '{password}';
+GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO pms_ops;
+GRANT macro_user TO pms_ops;
+GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;
+"""
+
+
+class Server:
+    """The test server: its container, and SQL as its superuser."""
+
+    def __init__(
+        self, container: docker.models.containers.Container, port: int, password: str
+    ) -> None:
+        self.container = container
+        self.port = port
+        self.password = password
+
+    def psql(self, sql: str, database: str = "postgres") -> str:
+        """Run SQL as the superuser over the local socket; return the unaligned output."""
+        done = subprocess.run(
+            [
+                *("docker", "exec", "-i", "-u", "postgres", self.container.name),
+                *("psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database),
+            ],
+            input=sql,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def database(self, name: str) -> Database:
+        """Return how the toolkit reaches a database of this server."""
+        return Database(
+            host="127.0.0.1",
+            port=self.port,
+            name=name,
+            user="pms_ops",
+            password=self.password,
+            container=self.container.name,
+        )
+
+    def create(self, name: str, *, timescaledb: bool = True) -> Database:
+        """Create a database that macro_user owns, and return how the toolkit reaches it."""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self.psql(f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0")
+        if timescaledb:
+            self.psql("CREATE EXTENSION timescaledb", name)
+        return self.database(name)
+
+    def drop(self, name: str) -> None:
+        """Drop a database with everybody in it."""
+        quoted = '"' + name.replace('"', '""') + '"'
+        self.psql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
+
+    def wait(self) -> None:
+        """Wait until the server takes connections over TCP."""
+        for _ in range(300):
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                    self.psql("SELECT 1")
+                    return
+            except (OSError, AssertionError, KeyError, TypeError, IndexError):
+                time.sleep(0.1)
+        raise TimeoutError(self.container.logs(tail=20).decode())
+
+
+def free_port() -> int:
+    """Return a free port below those that the kernel gives to clients and Docker to containers."""
+    for port in random.sample(range(20000, 30000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
+
+
+@contextmanager
+def running_server(*, in_memory: bool = True) -> Iterator[Server]:
+    """Run a TimescaleDB server; one in memory is quicker, but forgets everything when stopped."""
+    engine = docker.from_env()
+    password = secrets.token_urlsafe(18)
+    port = free_port()
+    container = engine.containers.run(
+        IMAGE,
+        entrypoint=["sh", "-c", START],
+        command=[],
+        user="root",
+        name=f"pms-test-{uuid.uuid4().hex[:8]}",
+        ports={"5432/tcp": ("127.0.0.1", port)},
+        labels={LABEL: "1"},
+        tmpfs={"/var/lib/postgresql/test": "size=3g"} if in_memory else {},
+        shm_size="256m",
+        detach=True,
+    )
+    try:
+        made = Server(container, port, password)
+        made.wait()
+        made.psql(ROLES.format(password=password))
+        yield made
+    finally:
+        container.remove(force=True, v=True)
+
+
+def execute(database: Database, sql: str) -> None:
+    """Run statements in a database as the toolkit's role."""
+    connection = psycopg2.connect(
+        host=database.host,
+        port=database.port,
+        dbname=database.name,
+        user=database.user,
+        password=database.password,
+    )
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+    finally:
+        connection.close()
