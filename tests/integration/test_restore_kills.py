@@ -491,14 +491,14 @@ def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_p
 
 
 REFUSED = [
-    ({}, "Name what to restore"),
+    ({}, "Name the set to restore"),
     ({"file": "/x", "rollback": True}, "not both"),
-    ({"file": "/x"}, "confirm it with -e confirm=macro_trading, or see the plan"),
+    ({"file": "/x"}, "confirm it with -e confirm=macro_trading, or show the plan"),
     ({"file": "/x", "confirm": "macro"}, "confirm it with -e confirm=macro_trading (got 'macro')"),
     ({"rollback": True, "confirm": "postgres"}, "(got 'postgres')"),
-    ({"file": "/x", "tables": ["t"]}, "tables= and into= go together"),
+    ({"file": "/x", "tables": ["t"]}, "Give tables= and into= together"),
     *(
-        ({"file": "/x", "confirm": "macro_trading", name: True}, "There is no --clean here")
+        ({"file": "/x", "confirm": "macro_trading", name: True}, "A set is never restored over")
         for name in ("clean", "drop", "in_place")
     ),
 ]

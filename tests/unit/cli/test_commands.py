@@ -163,13 +163,13 @@ def test_a_task_that_is_skipped_is_not_said_to_have_run(shown):
     one, lines = shown
     feed(
         one,
-        ("playbook_on_task_start", "Put the copy in place"),
+        ("playbook_on_task_start", "Swap the staging database with the live one"),
         ("runner_on_ok", ""),
-        ("playbook_on_task_start", "Bring the former database back"),
+        ("playbook_on_task_start", "Roll back to the former database"),
         ("runner_on_skipped", ""),
         ("playbook_on_stats", ""),
     )
-    assert lines == ["Put the copy in place"]
+    assert lines == ["Swap the staging database with the live one"]
 
 
 def test_a_task_that_takes_long_is_shown_while_it_is_at_work(shown, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import jsonschema
 import pytest
@@ -94,3 +95,28 @@ def test_triage_of_a_healthy_system_names_none():
     first, more = triage([sign("redis.answers"), sign("redis.password")])
     assert "No scenario fits: 2 of 2" in first
     assert "golive.yml" in more
+
+
+def task_names(items):
+    """Return the names of all tasks of a parsed file, those in blocks too."""
+    for each in items or []:
+        yield each.get("name", "")
+        for inner in ("tasks", "block", "rescue", "always"):
+            yield from task_names(each.get(inner))
+
+
+def test_every_task_at_which_a_rehearsal_kills_a_playbook_exists():
+    names = {
+        name
+        for folder in ("roles", "playbooks")
+        for path in (PROJECT / folder).rglob("*.yml")
+        if folder == "playbooks" or "tasks" in path.parts
+        for name in task_names(yaml.safe_load(path.read_text()))
+    }
+    killed_at = {
+        match.strip()
+        for path in (PROJECT / "molecule").rglob("*.yml")
+        for match in re.findall(r"\btask: ([A-Z][^,}\n]*)", path.read_text())
+    }
+    assert len(killed_at) > 20
+    assert [at for at in sorted(killed_at) if not any(at in name for name in names)] == []
