@@ -30,6 +30,19 @@ Exit status: 0 done; 1 not in the promised state; 2 wrong use, nothing was run; 
 """
 
 
+class _Version(argparse.Action):
+    """Prints the version; only this imports Ansible here, which takes a moment."""
+
+    def __call__(self, parser, *_args) -> None:
+        from pmsops_cli import project
+
+        project.enter()
+        from ansible.module_utils.pmsops.common.version import TOOL
+
+        print(f"{TOOL['name']} {TOOL['version']}")
+        parser.exit()
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=100)
@@ -109,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[_common(top=True)],
         allow_abbrev=False,
     )
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     common = _common(top=False)
 

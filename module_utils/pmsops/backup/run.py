@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.common import process_lock as locks
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.pms import export as application
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
@@ -246,7 +247,7 @@ class _Run:
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
                 "id": name,
-                "tool": manifest.TOOL,
+                "tool": TOOL,
                 "database_name": self.database.name,
                 "host": socket.gethostname(),
                 "started_at": timestamp(started),

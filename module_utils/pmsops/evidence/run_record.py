@@ -16,10 +16,10 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common import process_lock as locks
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.reports import html as report
 from ansible.module_utils.pmsops.reports import junit
-from ansible.module_utils.pmsops.repository.manifest import TOOL
 
 SCHEMA_VERSION = 1
 LATEST = "latest"

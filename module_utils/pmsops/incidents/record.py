@@ -21,6 +21,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.version import TOOL
 
 FOLDER = "incidents"
 NAME = "incident.json"
@@ -107,6 +108,7 @@ def begin(
     folder = evidence_root / FOLDER / name
     document = {
         "schema_version": SCHEMA_VERSION,
+        "tool": TOOL,
         "id": name,
         "scenario": scenario,
         "title": title,

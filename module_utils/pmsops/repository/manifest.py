@@ -19,7 +19,6 @@ NAME = "manifest.json"
 # 2 says with which formula the fingerprints were made; sets of 1 have the first one.
 SCHEMA_VERSION = 2
 READABLE = (1, SCHEMA_VERSION)
-TOOL = {"name": "pms-ops", "version": "0.1.0"}
 REQUIRED = (
     "id",
     "database_name",
