@@ -36,7 +36,7 @@ def bare_dump(database: Any, root: Path, *arguments: str) -> None:
     from ansible.module_utils.pmsops.client_tools import factory as client_tools
 
     target = root / "bare"
-    status, errors = client_tools.of(database).run(
+    status, errors = client_tools.for_database(database).run(
         "pg_dump", [f"--file={target}", *arguments], folders={root: "rw"}
     )
     if status:

@@ -59,15 +59,15 @@ class Bare:
     """pg_restore by itself, into a database of its own."""
 
     def __init__(self, database: Any, dump: Path, folder: Path) -> None:
-        from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+        from ansible.module_utils.pmsops.client_tools import archive_toc
         from ansible.module_utils.pmsops.client_tools import factory as client_tools
 
         self.live = database
         self.target = database.named("bare")
         self.dump = dump
         self.folder = folder
-        self.tools = client_tools.of(database)
-        self.contents = toc.read(self.tools, dump)
+        self.tools = client_tools.for_database(database)
+        self.contents = archive_toc.read(self.tools, dump)
 
     def serial(self) -> float:
         """Restore with one process, TimescaleDB's way; return the seconds it took."""

@@ -72,7 +72,7 @@ code: {description: Name of the error., returned: failure, type: str, sample: ap
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -81,10 +81,10 @@ from ansible.module_utils.pmsops.recovery import pms as api_care
 from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
-    "database": specs.database(),
-    "redis": specs.redis(),
-    "api": specs.api(),
-    "services": specs.services(),
+    "database": argument_specs.database(),
+    "redis": argument_specs.redis(),
+    "api": argument_specs.api(),
+    "services": argument_specs.services(),
     "service": {"type": "str", "default": "api"},
     "persists": {"type": "bool", "default": True},
     "confirm": {"type": "str", "default": ""},

@@ -195,9 +195,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup import run as backup
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import signals as interrupts
-from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common import argument_specs, signals, textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -208,7 +206,7 @@ from ansible.module_utils.pmsops.repository import retention, sets
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "database": specs.database(),
+        "database": argument_specs.database(),
         "root": {"type": "path", "required": True},
         "keys": {"type": "path", "required": True, "no_log": False},
         "format": {"type": "str", "choices": ["directory", "custom"], "default": "directory"},
@@ -262,7 +260,7 @@ def run(module: AnsibleModule, settings: backup.Settings) -> dict:
             "removed": planned["removed"],
         }
     else:
-        with interrupts.raised():
+        with signals.raised():
             result = backup.run(database, settings, progress=Progress(settings.progress_file))
         for warning in result.pop("warnings"):
             module.warn(warning)
@@ -283,7 +281,7 @@ def report(module: AnsibleModule, settings: backup.Settings, reason: str, began:
             ended_at=datetime.now(UTC),
             duration_seconds=time.monotonic() - began,
         )
-        metrics.write(Path(module.params["metrics"]), gauges, backup_metrics.NAME)
+        textfile_metrics.write(Path(module.params["metrics"]), gauges, backup_metrics.NAME)
     except OSError as exc:
         module.warn(f"Monitoring was not told: {exc}")
 

@@ -100,7 +100,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.briefs import brief as briefs
 from ansible.module_utils.pmsops.briefs.reading import Source
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -108,8 +108,8 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 SPEC = {
     "block": {"type": "dict", "required": True},
     "checks": {"type": "list", "elements": "dict", "default": []},
-    "database": specs.database(),
-    "api": specs.api(),
+    "database": argument_specs.database(),
+    "api": argument_specs.api(),
     "backup_root": {"type": "path", "required": True},
     "evidence_root": {"type": "path", "required": True},
     "move_limit_pct": {"type": "float", "default": 2.0},

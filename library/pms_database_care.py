@@ -83,8 +83,8 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.client_tools import pg_amcheck
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.pms import health as pms_probe
@@ -96,10 +96,10 @@ from ansible.module_utils.pmsops.services.manager import Services
 
 STATES = ["answers", "settings", "application", "pages"]
 SPEC = {
-    "database": specs.database(),
-    "redis": specs.redis(),
-    "api": specs.api(),
-    "services": specs.services(),
+    "database": argument_specs.database(),
+    "redis": argument_specs.redis(),
+    "api": argument_specs.api(),
+    "services": argument_specs.services(),
     "state": {"type": "str", "choices": STATES, "required": True},
     "unit": {"type": "str", "default": ""},
     "recovery_seconds": {"type": "int", "default": 600},
@@ -117,7 +117,7 @@ def run(module: AnsibleModule) -> dict:
     folder = Path(params["incident"]) if params["incident"] else None
     sessions = False
     if params["state"] == "pages":
-        damage = amcheck.damaged(database)
+        damage = pg_amcheck.damaged(database)
         return {"changed": False, "actions": [], "sessions": False, "damage": damage}
 
     def noting(text):

@@ -123,8 +123,7 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import argument_specs, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.incidents import record as incidents
@@ -136,7 +135,7 @@ from ansible.module_utils.pmsops.restore import run as aside
 
 LOGS = "containers"
 SPEC = {
-    "database": specs.database(),
+    "database": argument_specs.database(),
     "state": {"type": "str", "choices": ["looked", "freed"], "default": "looked"},
     "places": {"type": "dict", "required": True},
     "backup_root": {"type": "path", "required": True},
@@ -163,8 +162,8 @@ def run(module: AnsibleModule) -> dict:
     if short and root.is_dir():
         state = sets.state_folder(root)
         with (
-            locks.exclusive(state / "backup.lock", "freeing of space"),
-            locks.exclusive(state / aside.LOCK, "freeing of space"),
+            process_lock.exclusive(state / "backup.lock", "freeing of space"),
+            process_lock.exclusive(state / aside.LOCK, "freeing of space"),
         ):
             for each in short:
                 gone, may = on(module, each, root)

@@ -177,8 +177,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common import argument_specs, playbook_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.reports import terminal
 
@@ -190,9 +189,9 @@ GRAFANA = {
 }
 SPEC = {
     "checklist": {"type": "raw", "required": True},
-    "database": specs.database(),
-    "redis": specs.redis(),
-    "api": specs.api(),
+    "database": argument_specs.database(),
+    "redis": argument_specs.redis(),
+    "api": argument_specs.api(),
     "grafana": {"type": "dict", "options": GRAFANA},
     "dagster_url": {"type": "str"},
     "compose_project": {"type": "str"},
@@ -242,7 +241,7 @@ def _see_free(params: dict) -> None:
     """Refuse while another run changes what the probes look at."""
     if params["lock"]:
         purpose = f"verdict on {params['database']['name']}"
-        run_lock.see_free(Path(params["lock"]), purpose, now=datetime.now(UTC))
+        playbook_lock.see_free(Path(params["lock"]), purpose, now=datetime.now(UTC))
 
 
 def main() -> None:

@@ -68,15 +68,15 @@ code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import decision_journal as journal_note
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 SPEC = {
-    "database": specs.database(),
-    "api": specs.api(),
+    "database": argument_specs.database(),
+    "api": argument_specs.api(),
     "mark": {"type": "str", "required": True},
     "entry_type": {"type": "str", "default": "INCIDENT"},
     "text": {"type": "str", "required": True},

@@ -99,7 +99,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.corrections import marks as marking
@@ -109,8 +109,8 @@ from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 SPEC = {
-    "database": specs.database(),
-    "api": specs.api(),
+    "database": argument_specs.database(),
+    "api": argument_specs.api(),
     "evidence_root": {"type": "path", "required": True},
     "prices": {"type": "raw"},
     "fx_rate": {"type": "raw"},

@@ -92,13 +92,13 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify.message import KINDS, Event
 from ansible.module_utils.pmsops.notify.notifier import Notifier
 
 SPEC = {
-    **specs.notify(),
+    **argument_specs.notify(),
     "kind": {"type": "str", "choices": list(KINDS), "required": True},
     "source": {"type": "str", "required": True},
     "summary": {"type": "str", "required": True},

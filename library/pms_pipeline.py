@@ -89,7 +89,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.checks.expectations import Clock
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -99,9 +99,9 @@ from ansible.module_utils.pmsops.recovery.dagster import Dagster
 from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
-    "database": specs.database(),
-    "api": specs.api(),
-    "services": specs.services(),
+    "database": argument_specs.database(),
+    "api": argument_specs.api(),
+    "services": argument_specs.services(),
     "dagster_url": {"type": "str", "required": True},
     "evidence_root": {"type": "path", "required": True},
     "signs": {"type": "list", "elements": "str", "default": []},

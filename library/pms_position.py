@@ -116,7 +116,7 @@ code: {description: Name of the error., returned: failure, type: str, sample: po
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.corrections import position as correction
 from ansible.module_utils.pmsops.corrections import position_request as correction_request
@@ -126,8 +126,8 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 
 RAW = ("position_id", "instrument", "direction", "notional_brl", "price", "asset_class")
 SPEC = {
-    "database": specs.database(),
-    "api": specs.api(),
+    "database": argument_specs.database(),
+    "api": argument_specs.api(),
     "evidence_root": {"type": "path", "required": True},
     **{name: {"type": "raw"} for name in RAW},
     "price_percent": {"type": "float", "default": 20.0},

@@ -59,15 +59,15 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
 
 SPEC = {
-    "redis": specs.redis(),
-    "api": specs.api(),
+    "redis": argument_specs.redis(),
+    "api": argument_specs.api(),
     "state": {"type": "str", "choices": ["saved", "restored", "warm"], "required": True},
     "incident": {"type": "path"},
 }

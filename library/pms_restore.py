@@ -236,8 +236,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -249,7 +248,7 @@ from ansible.module_utils.pmsops.verify import queries
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "database": specs.database(),
+        "database": argument_specs.database(),
         "root": {"type": "path", "required": True},
         "keys": {"type": "path", "required": True, "no_log": False},
         "file": {"type": "path"},
@@ -296,7 +295,7 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": False} | same
     if module.check_mode:
         return {"changed": True} | aside.plan(database, request, params["counted"])
-    with interrupts.raised():
+    with signals.raised():
         result = aside.run(database, request, progress=Progress(request.progress_file))
     for warning in result.pop("warnings"):
         module.warn(warning)

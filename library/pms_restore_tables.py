@@ -111,8 +111,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -123,7 +122,7 @@ from ansible.module_utils.pmsops.restore import single_tables as tables
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "database": specs.database(),
+        "database": argument_specs.database(),
         "root": {"type": "path", "required": True},
         "keys": {"type": "path", "required": True, "no_log": False},
         "file": {"type": "path"},
@@ -152,7 +151,7 @@ def run(module: AnsibleModule) -> dict:
     wish = tables.Wish.parse(params["tables"], params["into"])
     if module.check_mode:
         return {"changed": True} | tables.plan(database, request, wish)
-    with interrupts.raised():
+    with signals.raised():
         progress = Progress(request.progress_file)
         return {"changed": True} | tables.run(database, request, wish, progress=progress)
 

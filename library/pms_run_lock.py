@@ -73,7 +73,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import playbook_lock as run_lock
+from ansible.module_utils.pmsops.common import playbook_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.process_lock import ProcessId
 
@@ -97,10 +97,10 @@ def run(module: AnsibleModule) -> dict:
             code="lock.owner",
         )
     if params["state"] == "free":
-        freed = run_lock.free(path, owner, dry=module.check_mode)
+        freed = playbook_lock.free(path, owner, dry=module.check_mode)
         return {"changed": freed, "recovered": None}
-    former = run_lock.holder(path)
-    dead = run_lock.take(
+    former = playbook_lock.holder(path)
+    dead = playbook_lock.take(
         path,
         params["purpose"],
         owner,

@@ -80,14 +80,14 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.recovery import services as service_care
 from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
-    "services": specs.services(),
+    "services": argument_specs.services(),
     "names": {"type": "list", "elements": "str", "default": []},
     "containers": {"type": "list", "elements": "str", "default": []},
     "restart": {"type": "bool", "default": False},

@@ -67,12 +67,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record as incidents
-from ansible.module_utils.pmsops.repository import quarantine as set_care
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import quarantine, sets
 from ansible.module_utils.pmsops.restore import run as aside
 
 SPEC = {
@@ -88,7 +87,7 @@ def run(module: AnsibleModule) -> dict:
     """Find the sets that are damaged, rename them, and name them."""
     params = module.params
     root = Path(params["root"])
-    found = set_care.damaged(
+    found = quarantine.damaged(
         root,
         Path(params["keys"]),
         trust=params["trust"] or None,
@@ -96,10 +95,10 @@ def run(module: AnsibleModule) -> dict:
     )
     if found and not module.check_mode:
         folder = Path(params["incident"]) if params["incident"] else None
-        with locks.exclusive(sets.state_folder(root) / aside.LOCK, "setting aside"):
+        with process_lock.exclusive(sets.state_folder(root) / aside.LOCK, "setting aside"):
             for each, why in found:
                 with incidents.noted(folder, "contain", f"Set {each.name} aside: {why}") as action:
-                    action.result = f"now {set_care.set_aside(each, why, now=datetime.now(UTC))}"
+                    action.result = f"now {quarantine.set_aside(each, why, now=datetime.now(UTC))}"
     return {
         "changed": bool(found),
         "aside": [{"set": each.name, "why": why} for each, why in found],

@@ -108,15 +108,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import quarantine as set_care
+from ansible.module_utils.pmsops.repository import quarantine
 from ansible.module_utils.pmsops.restore import data_loss as loss
 
 SPEC = {
-    "database": specs.database(),
+    "database": argument_specs.database(),
     "root": {"type": "path", "required": True},
     "keys": {"type": "path", "required": True, "no_log": False},
     "trust": {"type": "str", "default": ""},
@@ -131,7 +131,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     database = Database.from_options(params["database"])
     evidence = params["evidence_root"]
-    choice = set_care.choose(
+    choice = quarantine.choose(
         Path(params["root"]),
         Path(params["keys"]),
         database=database.name,

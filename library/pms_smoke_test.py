@@ -103,8 +103,7 @@ code:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import smoke_test as smoke
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -114,8 +113,8 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "api": specs.api(),
-        "database": specs.database(),
+        "api": argument_specs.api(),
+        "database": argument_specs.database(),
         "allowed": {"type": "bool", "default": False},
         "deadline_seconds": {"type": "int", "default": 120},
     }
@@ -130,7 +129,7 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": True} | smoke.plan()
     api = PmsApi(target["url"], target["username"], target["password"])
     database = Database.from_options(params["database"])
-    with interrupts.raised():
+    with signals.raised():
         result = smoke.run(api, database, deadline_seconds=params["deadline_seconds"])
     return {"changed": True} | result
 

@@ -142,8 +142,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs as specs
-from ansible.module_utils.pmsops.common import signals as interrupts
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.restore import swap_run as swapping
 
@@ -151,10 +150,10 @@ from ansible.module_utils.pmsops.restore import swap_run as swapping
 def argument_spec() -> dict:
     """Return the options."""
     return {
-        "database": specs.database(),
-        "redis": specs.redis(),
-        "api": specs.api(),
-        "services": specs.services(),
+        "database": argument_specs.database(),
+        "redis": argument_specs.redis(),
+        "api": argument_specs.api(),
+        "services": argument_specs.services(),
         "root": {"type": "path", "required": True},
         "state": {
             "type": "str",
@@ -175,7 +174,7 @@ def run(module: AnsibleModule) -> dict:
     if module.check_mode:
         return operation.plan(params["state"], params["incoming"])
     resume = Path(params["resume"]) if params["resume"] else None
-    with interrupts.raised():
+    with signals.raised():
         return operation.run(params["state"], params["incoming"], resume=resume)
 
 

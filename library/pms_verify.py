@@ -103,11 +103,11 @@ from pathlib import Path
 
 import psycopg2
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
-from ansible.module_utils.pmsops.common import argument_specs as specs
+from ansible.module_utils.pmsops.client_tools import pg_amcheck
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.verify import against_set
 
 
 def run(module: AnsibleModule) -> dict:
@@ -115,7 +115,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     database = Database.from_options(params["database"])
     try:
-        result = verify.against(
+        result = against_set.against(
             database,
             root=Path(params["root"]),
             keys=Path(params["keys"]),
@@ -123,7 +123,7 @@ def run(module: AnsibleModule) -> dict:
             trust=params["trust"] or None,
             shown=params["shown"],
         )
-        result["amcheck"] = amcheck.damaged(database) if params["amcheck"] else None
+        result["amcheck"] = pg_amcheck.damaged(database) if params["amcheck"] else None
     except psycopg2.Error as exc:
         raise database.explained(exc) from exc
     return {"changed": False} | result
@@ -133,7 +133,7 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(
         {
-            "database": specs.database(),
+            "database": argument_specs.database(),
             "root": {"type": "path", "required": True},
             "keys": {"type": "path", "required": True, "no_log": False},
             "file": {"type": "path"},

@@ -22,13 +22,13 @@ import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
 from ansible.module_utils.pmsops.repository import encryption, manifest, sets
-from ansible.module_utils.pmsops.services import docker_engine as containers
-from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.services import docker_engine
+from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
 from tests.support.server import execute, running_server
@@ -75,8 +75,8 @@ def leftovers(settings):
         *settings.root.glob(".partial-*"),
         *(
             each
-            for each in containers.engine().containers.list(
-                filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
+            for each in docker_engine.engine().containers.list(
+                filters={"label": sidecar.SIDECAR_LABEL}, ignore_removed=True
             )
             if each.attrs["HostConfig"]["NetworkMode"] == f"container:{SERVER['id']}"
         ),
@@ -220,7 +220,7 @@ def dumped(database, tools, dump, names):
 
 def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(filled, settings):
     """The dump's own rows have the manifest's counts and fingerprints, twenty runs of twenty."""
-    tools, stop = client_tools.of(filled), threading.Event()
+    tools, stop = client_tools.for_database(filled), threading.Event()
 
     def write():
         while not stop.is_set():
@@ -505,10 +505,10 @@ def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(filled, settings, aft
     assert list(settings.root.glob(".partial-*")) == []
     assert not [
         each
-        for each in containers.engine().containers.list(
-            all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
+        for each in docker_engine.engine().containers.list(
+            all=True, filters={"label": sidecar.SIDECAR_LABEL}, ignore_removed=True
         )
-        if each.labels[sidecars.SIDECAR_LABEL].split()[1] == str(process.pid)
+        if each.labels[sidecar.SIDECAR_LABEL].split()[1] == str(process.pid)
     ]
     sets.check(sets.resolve(sets.newest(settings.root)), settings.keys)
 
@@ -528,10 +528,10 @@ def test_a_terminated_run_cleans_up_itself(filled, settings):
 
 def dump_under_way(server):
     """Wait until pg_dump's sidecar works on this server; return it."""
-    engine = containers.engine()
+    engine = docker_engine.engine()
     for _ in range(500):
         for each in engine.containers.list(
-            filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
+            filters={"label": sidecar.SIDECAR_LABEL}, ignore_removed=True
         ):
             if (
                 each.attrs["Config"]["Entrypoint"] == ["pg_dump"]
@@ -895,9 +895,9 @@ def test_a_set_of_the_first_formula_is_still_proved_and_an_unknown_one_refused(
     del document["fingerprint_formula"]
     rewritten(folder, document | {"schema_version": 1}, settings)
     jsonschema.validate(manifest.read(folder), json.loads(SCHEMA_FILE.read_text()))
-    assert verify.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    assert against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
     execute(filled, "UPDATE positions SET name = 'other' WHERE id = 1")
-    assert not verify.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    assert not against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
     rewritten(folder, document | {"fingerprint_formula": 3}, settings)
     with pytest.raises(OpsError, match="formula 3") as caught:
         manifest.read(folder)

@@ -8,29 +8,29 @@ import time
 
 import pytest
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.services import docker_engine
 
 
 @pytest.fixture
 def tools(database):
-    made = client_tools.of(database)
-    assert isinstance(made, sidecars.SidecarTools)
+    made = client_tools.for_database(database)
+    assert isinstance(made, sidecar.SidecarTools)
     return made
 
 
 def left(database):
     """Return the sidecars of this process beside this server."""
-    engine = containers.engine()
+    engine = docker_engine.engine()
     server = engine.containers.get(database.container).id
     return [
         each
         for each in engine.containers.list(
-            all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
+            all=True, filters={"label": sidecar.SIDECAR_LABEL}, ignore_removed=True
         )
         if each.attrs["HostConfig"]["NetworkMode"] == f"container:{server}"
-        and each.labels[sidecars.SIDECAR_LABEL].split()[1] == str(os.getpid())
+        and each.labels[sidecar.SIDECAR_LABEL].split()[1] == str(os.getpid())
     ]
 
 

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.postgresql import integrity as wholeness
+from ansible.module_utils.pmsops.postgresql import integrity
 from ansible.module_utils.pmsops.recovery import database_server as database_care
 from ansible.module_utils.pmsops.recovery import database_settings as database_mend
 from ansible.module_utils.pmsops.recovery import disk as disk_care
@@ -56,18 +56,18 @@ def manifest(chunks=4, **contents):
 
 def against(database, document):
     with database.session(read_only=True) as cursor:
-        return wholeness.against(cursor, document)
+        return integrity.missing_tables(cursor, document)
 
 
 def contradictions(database):
     with database.session(read_only=True) as cursor:
-        return wholeness.catalogue(cursor)
+        return integrity.catalogue_contradictions(cursor)
 
 
 def read(database, seconds=20.0):
     connection = database.connect(read_only=True)
     try:
-        return wholeness.readable(
+        return integrity.unreadable_tables(
             connection, ["portfolio_positions", "no_such"], deadline=time.monotonic() + seconds
         )
     finally:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.conftest import PROJECT
@@ -31,7 +31,10 @@ OF_THE_SCHEMA = ("pms_tables", "market_tables", "hypertables", "foreign_keys", "
 def fill(server: Server, name: str, *files: str) -> None:
     """Run the lab's SQL as the PMS's own role, all of it or nothing."""
     today = datetime.now(UTC).date()
-    settings = {"as_of": b3.previous_business_day(today).isoformat(), "scale": "0.02"}
+    settings = {
+        "as_of": exchange_calendar.previous_business_day(today).isoformat(),
+        "scale": "0.02",
+    }
     text = "".join(f"\\set {key} {value}\n" for key, value in settings.items())
     text += "SET ROLE macro_user;\n"
     text += "".join((SQL / file).read_text() for file in files)

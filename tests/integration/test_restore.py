@@ -14,10 +14,10 @@ import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
 from ansible.module_utils.pmsops.restore import former_retention as former
 from ansible.module_utils.pmsops.restore import registry as beside_module
@@ -25,9 +25,8 @@ from ansible.module_utils.pmsops.restore import run as aside
 from ansible.module_utils.pmsops.restore import swap
 from ansible.module_utils.pmsops.restore import swap_run as swapping
 from ansible.module_utils.pmsops.services.manager import Services
-from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.verify import against_set, differences
 from ansible.module_utils.pmsops.verify import database as proof
-from ansible.module_utils.pmsops.verify import differences as compare
 
 from tests.support.server import execute
 
@@ -98,7 +97,7 @@ def whole(database):
     """Tell whether the live database answers and takes rows."""
     with database.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM md")
-        return cursor.fetchone()[0] > 0 and liveness.writable(database) == []
+        return cursor.fetchone()[0] > 0 and timescaledb_workers.insert_test(database) == []
 
 
 # --- The way through ------------------------------------------------------------------------------
@@ -111,16 +110,16 @@ def test_a_set_comes_back_exactly_and_the_former_database_stays(filled, request_
     assert result["canary"] is True
     assert sets.verification(taken)["rows"] == result["rows"]
     done = operation(filled, request_).run("swapped", result["side"])
-    assert verify.against(filled, root=request_.root, keys=request_.keys)["identical"]
+    assert against_set.against(filled, root=request_.root, keys=request_.keys)["identical"]
     assert beside(filled) == [done["former"]]
-    assert liveness.scheduler_seen(filled)
-    assert liveness.writable(filled) == []
+    assert timescaledb_workers.scheduler_seen(filled)
+    assert timescaledb_workers.insert_test(filled) == []
     back = operation(filled, request_).run("rolled_back", None)
     with filled.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM portfolio_positions")
         assert cursor.fetchone()[0] == 99
     assert beside(filled) == [back["former"]]
-    assert liveness.scheduler_seen(filled)
+    assert timescaledb_workers.scheduler_seen(filled)
 
 
 def test_a_drill_proves_the_set_and_leaves_nothing(filled, request_, taken):
@@ -137,9 +136,9 @@ def test_swap_and_rollback_twenty_times_with_a_scheduler_each_time(filled, reque
     one.run("swapped", side)
     for _ in range(10):
         undone = one.run("rolled_back", None)["former"]
-        assert liveness.scheduler_seen(filled)
+        assert timescaledb_workers.scheduler_seen(filled)
         one.run("swapped", undone)
-        assert liveness.scheduler_seen(filled)
+        assert timescaledb_workers.scheduler_seen(filled)
 
 
 def test_a_plain_database_takes_the_parallel_path(server, request_):
@@ -167,7 +166,7 @@ def test_odd_names_survive(server, request_):
         backup.run(database, settings, progress=progress.Progress())
         side = restored(database, request_)["side"]
         operation(database, request_).run("swapped", side)
-        assert verify.against(database, root=request_.root, keys=request_.keys)["identical"]
+        assert against_set.against(database, root=request_.root, keys=request_.keys)["identical"]
     finally:
         for each in [name, *beside(database)]:
             server.drop(each)
@@ -176,7 +175,7 @@ def test_odd_names_survive(server, request_):
 def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, request_, tmp_path):
     folder = tmp_path / "naive"
     folder.mkdir()
-    client_tools.of(filled).run(
+    client_tools.for_database(filled).run(
         "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
     )
     result = restored(filled, replace(request_, file=folder / "x.pgdump"))
@@ -320,7 +319,7 @@ def test_verify_names_each_change(server, proved, change):
             server.psql(statement, copy)
         else:
             server.psql(f"ALTER DATABASE {copy} SET work_mem = '5MB'")
-        lines = compare.lines(proof.differences(changed, document))
+        lines = differences.lines(proof.differences(changed, document))
         assert any(wanted in line for line in lines), lines
     finally:
         server.psql(f"ALTER DATABASE {database.name} ALLOW_CONNECTIONS true")
@@ -329,10 +328,10 @@ def test_verify_names_each_change(server, proved, change):
 
 def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, filled):
     with pytest.raises(OpsError) as caught:
-        amcheck.damaged(filled)
+        pg_amcheck.damaged(filled)
     assert caught.value.code == "verify.amcheck"
     server.psql("CREATE EXTENSION amcheck", filled.name)
-    assert amcheck.damaged(filled) == []
+    assert pg_amcheck.damaged(filled) == []
     # An index over a function that says something else since: what its pages hold is wrong.
     server.psql(
         """CREATE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
@@ -340,11 +339,11 @@ def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, fil
            CREATE OR REPLACE FUNCTION f(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'""",
         filled.name,
     )
-    assert "damaged" in " ".join(amcheck.damaged(filled))
+    assert "damaged" in " ".join(pg_amcheck.damaged(filled))
     server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor' IN ROLE pg_read_all_data")
     try:
         with pytest.raises(OpsError) as caught:
-            amcheck.damaged(replace(filled, user="poor", password="poor"))
+            pg_amcheck.damaged(replace(filled, user="poor", password="poor"))
         assert caught.value.code == "verify.amcheck-rights"
     finally:
         server.psql("DROP ROLE poor")
@@ -524,7 +523,7 @@ def test_a_probe_that_fails_brings_the_former_database_back(filled, request_, ta
     with filled.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM journal")
         assert cursor.fetchone()[0] == 2
-    assert liveness.scheduler_seen(filled)
+    assert timescaledb_workers.scheduler_seen(filled)
 
 
 def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixture(

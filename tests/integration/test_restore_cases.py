@@ -16,8 +16,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import as_superuser
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import crash_recovery as recovery
@@ -29,8 +28,7 @@ from ansible.module_utils.pmsops.restore import single_tables as tables
 from ansible.module_utils.pmsops.restore import staging_database as side
 from ansible.module_utils.pmsops.restore import swap_run as swapping
 from ansible.module_utils.pmsops.services.manager import Services
-from ansible.module_utils.pmsops.verify import against_set as verify
-from ansible.module_utils.pmsops.verify import queries
+from ansible.module_utils.pmsops.verify import against_set, queries
 
 from tests.support.server import execute
 
@@ -98,7 +96,7 @@ def value(database, sql):
 
 
 def identical(database, request):
-    return verify.against(database, root=request.root, keys=request.keys)
+    return against_set.against(database, root=request.root, keys=request.keys)
 
 
 def refused(database, request):
@@ -119,7 +117,7 @@ def test_a_database_that_is_gone_comes_back_whole(server, filled, request_, take
     done = operation(filled, request_).run("swapped", result["side"])
     assert done["former"] is None
     assert identical(filled, request_)["identical"]
-    assert liveness.scheduler_seen(filled)
+    assert timescaledb_workers.scheduler_seen(filled)
     assert names_beside(filled) == []
 
 
@@ -171,7 +169,7 @@ def identity(database):
 def naive_dump(database, tmp_path, name="naive"):
     folder = tmp_path / name
     folder.mkdir()
-    status, said = client_tools.of(database).run(
+    status, said = client_tools.for_database(database).run(
         "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
     )
     assert status == 0, said
@@ -274,7 +272,7 @@ def test_jobs_are_held_in_the_copy_and_run_once_it_is_live(server, filled, reque
     assert value(filled, asked) is scheduled
     assert identical(filled, request_)["identical"]
     with filled.session(read_only=True) as cursor:
-        assert held_jobs.held(cursor) == []
+        assert timescaledb_held_jobs.held(cursor) == []
 
 
 def test_a_job_that_changed_is_named(server, filled, request_):
@@ -464,7 +462,7 @@ def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
         operation(filled, request_).run("swapped", side_name)
     assert caught.value.code == "restore.not-swapped"
     assert value(filled, "SELECT count(*) FROM book") == 50
-    assert liveness.scheduler_seen(filled)
+    assert timescaledb_workers.scheduler_seen(filled)
     monkeypatch.undo()
     found = operation(filled, request_).run("recovered", None, resume=taken)
     assert found["waiting"] == side_name
@@ -500,8 +498,8 @@ def test_a_swap_killed_at_any_step_is_finished_or_taken_back(
     assert value(filled, "SELECT count(*) FROM book") == (50 if renamed else 49)
     assert found["resumed"] is renamed
     assert found["waiting"] == (None if renamed else side_name)
-    assert liveness.scheduler_seen(filled)
-    assert liveness.writable(filled) == []
+    assert timescaledb_workers.scheduler_seen(filled)
+    assert timescaledb_workers.insert_test(filled) == []
     execute(filled, "SELECT 1")
     operation(filled, request_).run("recovered", None)
     assert not journal.exists()
@@ -554,7 +552,7 @@ def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeyp
     assert any("going back" in line for line in said), said
     assert value(filled, "SELECT count(*) FROM book") == 49
     assert names_beside(filled) == []
-    assert liveness.scheduler_seen(filled)
+    assert timescaledb_workers.scheduler_seen(filled)
 
 
 def killed(*_args):

@@ -21,15 +21,14 @@ from pathlib import Path
 import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
-from ansible.module_utils.pmsops.common import process_lock as locks
-from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.client_tools import sidecar
+from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.restore import registry as beside
 from ansible.module_utils.pmsops.restore import swap_run as swapping
-from ansible.module_utils.pmsops.services import docker_engine as containers
-from ansible.module_utils.pmsops.verify import against_set as verify
+from ansible.module_utils.pmsops.services import docker_engine
+from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
 from tests.support.run_and_die import FileServices
@@ -150,8 +149,8 @@ class Scene:
         with self.database.session(read_only=True) as cursor:
             cursor.execute("SELECT count(*) FROM md")
             assert cursor.fetchone()[0] == 59
-        assert liveness.writable(self.database) == []
-        assert liveness.scheduler_seen(self.database)
+        assert timescaledb_workers.insert_test(self.database) == []
+        assert timescaledb_workers.scheduler_seen(self.database)
         assert self.services.running() == list(SERVICES)
         assert self.beside() == beside
         lying = {path.name for path in (self.root / ".pms-ops").iterdir()}
@@ -350,7 +349,7 @@ def test_killed_at_some_moment_all_holds_too(scene, points):
 def test_after_all_kills_a_restore_is_what_the_set_says(scene, points):
     """Fifty kills and more, those of all phases together."""
     assert scene.run("restore")["done"]
-    assert verify.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
+    assert against_set.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
     assert scene.kills >= 50
 
 
@@ -368,10 +367,10 @@ def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path
 
 def left_behind():
     """Return the containers of tools whose run is dead."""
-    found = containers.engine().containers.list(
-        all=True, filters={"label": sidecars.SIDECAR_LABEL}, ignore_removed=True
+    found = docker_engine.engine().containers.list(
+        all=True, filters={"label": sidecar.SIDECAR_LABEL}, ignore_removed=True
     )
-    owners = [locks.ProcessId.parse(each.labels[sidecars.SIDECAR_LABEL]) for each in found]
+    owners = [process_lock.ProcessId.parse(each.labels[sidecar.SIDECAR_LABEL]) for each in found]
     return [each for each in owners if not each.alive()]
 
 

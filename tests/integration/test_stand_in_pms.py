@@ -10,7 +10,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 import requests
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.pms import journal_hash
 
 from tests.support.pms_service import NEWEST, SEEDED, TIMEOUT, opened, order
@@ -23,7 +23,7 @@ def test_the_days_of_the_data_are_the_exchange_s_business_days(data):
             WHERE i.ticker = 'USDBRL_PTAX' AND m.frequency = 'daily' ORDER BY 1"""
     )
     days = [row["day"] for row in found]
-    assert days == b3.business_days(days[0], SEEDED)
+    assert days == exchange_calendar.business_days(days[0], SEEDED)
     assert len(days) > 700
 
 

@@ -27,8 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import exchange_calendar, files
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 from tests.support.altering import Alter, body, status
@@ -36,7 +35,7 @@ from tests.support.golive_system import TODAY, Overrides, System, record_drill, 
 
 DAYS = [TODAY]
 while len(DAYS) < 8:
-    DAYS.append(b3.previous_business_day(DAYS[-1]))
+    DAYS.append(exchange_calendar.previous_business_day(DAYS[-1]))
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ import yaml
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
-from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common import exchange_calendar, progress
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.pms import smoke_test as smoke
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -367,7 +366,7 @@ def whole_system(server: Server, folder: Path) -> Iterator[System]:
         server.psql(f"ALTER ROLE macro_user PASSWORD '{data.password}'")
         database = server.create(data.name)
         stack.callback(server.drop, data.name)
-        as_of = b3.previous_business_day(TODAY).isoformat()
+        as_of = exchange_calendar.previous_business_day(TODAY).isoformat()
         data.run("schema.sql", "seed.sql", as_of=as_of, scale="0.02")
         server.psql(LIES, data.name)
         _keep_for_copies(server, data.name)

@@ -18,7 +18,7 @@ import docker
 import psycopg2
 import psycopg2.extras
 import requests
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 
 from tests.conftest import PROJECT
 from tests.support.server import LABEL, Server, free_port
@@ -26,8 +26,8 @@ from tests.support.server import LABEL, Server, free_port
 SQL = PROJECT / "roles/lab/files/sql"
 API_IMAGE, REDIS_IMAGE = "pms-lab/api:1", "pms-lab/redis:8"
 TODAY = datetime.now(ZoneInfo("America/Sao_Paulo")).date()
-NEWEST = b3.previous_business_day(TODAY)
-SEEDED = b3.previous_business_day(b3.previous_business_day(NEWEST))
+NEWEST = exchange_calendar.previous_business_day(TODAY)
+SEEDED = exchange_calendar.previous_business_day(exchange_calendar.previous_business_day(NEWEST))
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 TIMEOUT = 20
 

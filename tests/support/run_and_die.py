@@ -24,11 +24,10 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.pmsops.client_tools import host as host_tools
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files, progress
 from ansible.module_utils.pmsops.pms import health as pms_probe
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import journal as restore_journal
@@ -67,20 +66,20 @@ WATCHED = (
     (restore_journal.Journal, "record"),
     (restore_journal.Journal, "close"),
     (host_tools.HostTools, "start"),
-    (sidecars.SidecarTools, "start"),
-    (sidecars.SidecarTools, "_start"),
-    (sidecars.SharedTools, "start"),
+    (sidecar.SidecarTools, "start"),
+    (sidecar.SidecarTools, "_start"),
+    (sidecar.SharedTools, "start"),
     (beside, "comment"),
     (side, "create"),
     (side, "drop"),
     (side, "bring_settings"),
     (sets, "mark_verified"),
     (files, "_written_aside"),
-    (held_jobs, "hold"),
-    (held_jobs, "release"),
-    (liveness, "start_workers"),
-    (liveness, "workers"),
-    (liveness, "writable"),
+    (timescaledb_held_jobs, "hold"),
+    (timescaledb_held_jobs, "release"),
+    (timescaledb_workers, "start_workers"),
+    (timescaledb_workers, "workers"),
+    (timescaledb_workers, "writable"),
     (pms_probe, "forget_cache"),
     (pms_probe, "problems"),
     (swap, "_end_sessions"),

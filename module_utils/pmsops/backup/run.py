@@ -18,11 +18,8 @@ from typing import Any, BinaryIO
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import base as clients
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import pg_dump as dump
-from ansible.module_utils.pmsops.client_tools import pg_dumpall as globals_sql
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
+from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress import size as human
@@ -37,8 +34,13 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     superuser_role,
 )
-from ansible.module_utils.pmsops.repository import deduplication as dedup
-from ansible.module_utils.pmsops.repository import encryption, manifest, retention, sets
+from ansible.module_utils.pmsops.repository import (
+    deduplication,
+    encryption,
+    manifest,
+    retention,
+    sets,
+)
 
 MIN_SERVER = 140000  # hash_record_extended came with PostgreSQL 14
 WAIT_SECONDS = 0.5  # between looks at what still runs once pg_dump has ended
@@ -83,8 +85,8 @@ def run(
     :raises OpsError: lock.held, backup.*, database.*, clients.*, disk.full, files.unwritable.
     """
     state = _writable(settings.root)
-    with locks.exclusive(state / "backup.lock", "backup"):
-        tools = client_tools.of(database)
+    with process_lock.exclusive(state / "backup.lock", "backup"):
+        tools = client_tools.for_database(database)
         cleaned = clean(settings.root, database)
         _preflight(database, tools, settings)
         result = _Run(database, settings, tools, progress, now).execute()
@@ -106,7 +108,7 @@ def plan(database: Database, settings: Settings) -> dict[str, Any]:
 
     :raises OpsError: those of the checks before a backup.
     """
-    tools = client_tools.of(database)
+    tools = client_tools.for_database(database)
     _preflight(database, tools, settings)
     with database.session(read_only=True) as cursor:
         catalog.prepare(cursor)
@@ -124,7 +126,7 @@ def clean(root: Path, database: Database) -> list[str]:
     """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead."""
     cleaned = []
     if database.access == "container":
-        cleaned += sidecars.remove_dead()
+        cleaned += sidecar.remove_dead()
     for litter in sorted(root.glob(f"{sets.PARTIAL}*")):
         files.make_removable(litter)
         shutil.rmtree(litter)
@@ -226,14 +228,14 @@ class _Run:
         journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
         with ExitStack() as stack:
             postponed = stack.enter_context(
-                jobs.Postponed(jobs.TimescaleJobs(self.database), journal)
+                jobs.PostponedJobs(jobs.TimescaleJobs(self.database), journal)
             )
             snapshot = stack.enter_context(Snapshot(self.database, connections=READERS))
             self.renew = postponed.renew
             cursor = snapshot.cursors[0]
             server = catalog.server(cursor)
             stem = f"{file_stem(self.database.name)}_{name}.pgdump"
-            job = dump.DumpJob(
+            job = pg_dump.DumpOptions(
                 target=partial / (stem + encryption.SUFFIX * bool(self.recipients)),
                 snapshot=snapshot.name,
                 format="custom" if self.recipients else self.settings.format,
@@ -277,7 +279,7 @@ class _Run:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
 
-    def _dump(self, snapshot: Any, job: dump.DumpJob) -> tuple[str, _Read]:
+    def _dump(self, snapshot: Any, job: pg_dump.DumpOptions) -> tuple[str, _Read]:
         """Run pg_dump; beside it, on the same snapshot, read what proves a restore of it."""
         read = _Read()
 
@@ -293,8 +295,8 @@ class _Run:
             read.contents = fingerprint.fingerprints(snapshot.cursors, relations, first=describe)
 
         def write_globals(statements: list[str]) -> None:
-            with self._file(job.target.parent, globals_sql.NAME) as stream:
-                stream.write(globals_sql.read(self.tools, statements))
+            with self._file(job.target.parent, pg_dumpall.NAME) as stream:
+                stream.write(pg_dumpall.read(self.tools, statements))
 
         def failed() -> BaseException | None:
             return next((w.exception() for w in work if w.done() and w.exception()), None)
@@ -315,11 +317,11 @@ class _Run:
                     stream.write(block)
                     look()
 
-        statements = globals_sql.of_database(snapshot.cursors[0])
+        statements = pg_dumpall.of_database(snapshot.cursors[0])
         with ThreadPoolExecutor(max_workers=2) as pool:
             work = [pool.submit(beside), pool.submit(write_globals, statements)]
             try:
-                compression, warnings = dump.run(
+                compression, warnings = pg_dump.run(
                     self.tools, job, watch=watch, wanted=self.settings.compression
                 )
                 while wait(work, timeout=WAIT_SECONDS, return_when=FIRST_EXCEPTION).not_done:
@@ -383,7 +385,9 @@ class _Run:
                 recorded[name] = entry
                 self.progress.update(done + 1)
         with self.progress.phase("deduplicate"):
-            saved = dedup.link(partial, recorded, dedup.known_contents(earlier[-3:]))
+            saved = deduplication.link(
+                partial, recorded, deduplication.known_contents(earlier[-3:])
+            )
         with self.progress.phase("sync"):
             for name in names:
                 path = partial / name

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record as incidents
@@ -57,7 +57,7 @@ def pipeline(source: Source) -> Reading:
         ("day", "status", "seconds", "recorded at"),
         [(day, status, f"{spent or 0:.1f}", at) for day, status, spent, at in found],
     )
-    wanted = b3.previous_business_day(source.today)
+    wanted = exchange_calendar.previous_business_day(source.today)
     if not found:
         reading.attention.append("pipeline_runs holds no run at all")
     elif found[0][1] != "SUCCESS":
@@ -83,7 +83,7 @@ def pack(source: Source) -> Reading:
         for each in found.get("action_items") or []
     ]
     today = source.today
-    if b3.is_business_day(today) and str(found.get("briefing_date")) != str(today):
+    if exchange_calendar.is_business_day(today) and str(found.get("briefing_date")) != str(today):
         reading.attention.append(
             f"the newest morning pack is of {found.get('briefing_date')}, today is {today}"
         )

@@ -65,23 +65,23 @@ class Clock:
 
     def business_day(self, before: int) -> date:
         """Return the *before*-th B3 business day before today."""
-        from ansible.module_utils.pmsops.common import exchange_calendar as b3
+        from ansible.module_utils.pmsops.common import exchange_calendar
 
         days = self._days or [self.today]
         while len(days) <= before:
-            days.append(b3.previous_business_day(days[-1]))
+            days.append(exchange_calendar.previous_business_day(days[-1]))
         self._days = days
         return days[before]
 
     def due(self, hour: int, minute: int) -> date:
         """Return the newest B3 business day on which this time of day, in UTC, has passed."""
-        from ansible.module_utils.pmsops.common import exchange_calendar as b3
+        from ansible.module_utils.pmsops.common import exchange_calendar
 
         at = self.now.astimezone(UTC)
         day = at.date()
-        if (at.hour, at.minute) >= (hour, minute) and b3.is_business_day(day):
+        if (at.hour, at.minute) >= (hour, minute) and exchange_calendar.is_business_day(day):
             return day
-        return b3.previous_business_day(day)
+        return exchange_calendar.previous_business_day(day)
 
     def month(self, before: int) -> date:
         """Return the first day of the month that lies *before* months back."""

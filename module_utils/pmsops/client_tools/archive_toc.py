@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools import pg_dump as dump
+from ansible.module_utils.pmsops.client_tools import pg_dump
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 
 # "4292; 0 17103 TABLE DATA _timescaledb_catalog chunk postgres"
@@ -71,7 +71,7 @@ def read(tools: ClientTools, path: Path) -> Contents:
         "pg_restore", ["--list", str(path)], folders={path.parent: "ro"}
     )
     if status:
-        raise dump.explained("pg_restore", status, errors)
+        raise pg_dump.explained("pg_restore", status, errors)
     return parse(output.decode(errors="replace"))
 
 

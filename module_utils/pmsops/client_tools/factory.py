@@ -9,7 +9,7 @@ from ansible.module_utils.pmsops.client_tools.sidecar import SidecarTools
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 
-def of(database: Database) -> ClientTools:
+def for_database(database: Database) -> ClientTools:
     """Return the client tools for the way in which *database* is reached.
 
     :raises OpsError: clients.engine, clients.container.

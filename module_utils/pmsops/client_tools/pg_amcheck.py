@@ -23,7 +23,7 @@ def damaged(database: Database) -> list[str]:
                 code="verify.amcheck",
             )
         role = superuser_role(cursor)
-    status, output = client_tools.of(database).run(
+    status, output = client_tools.for_database(database).run(
         "pg_amcheck",
         ["--heapallindexed", "--no-password", f"--database={database.name}"],
         settings={"role": role} if role else {},

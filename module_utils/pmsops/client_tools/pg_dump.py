@@ -27,7 +27,7 @@ _CIRCULAR = re.compile(
 
 
 @dataclass(frozen=True)
-class DumpJob:
+class DumpOptions:
     """What to dump, how, and to where."""
 
     target: Path
@@ -50,7 +50,7 @@ class DumpJob:
         ]
 
 
-def start(tools: ClientTools, job: DumpJob, *, compression: str) -> Client:
+def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> Client:
     """Start pg_dump for *job*."""
     folders = {} if job.stream else {job.target.parent: "rw"}
     arguments = job.arguments(compression)
@@ -66,7 +66,7 @@ def compressions(tools: ClientTools, wanted: str | None = None) -> list[str]:
 
 def run(
     tools: ClientTools,
-    job: DumpJob,
+    job: DumpOptions,
     *,
     watch: Callable[[Client], None],
     wanted: str | None = None,

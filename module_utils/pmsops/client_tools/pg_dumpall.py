@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible.module_utils.pmsops.client_tools import pg_dump as dump
+from ansible.module_utils.pmsops.client_tools import pg_dump
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all
 
@@ -58,7 +58,7 @@ def read(tools: ClientTools, statements: list[str]) -> bytes:
         ],
     )
     if status != 0:
-        raise dump.explained("pg_dumpall", status, errors)
+        raise pg_dump.explained("pg_dumpall", status, errors)
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
     return output + "\n".join(lines + statements).encode() + b"\n"
 

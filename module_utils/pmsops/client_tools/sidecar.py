@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.client_tools.base import Client, ClientTools, read_major
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine as containers
@@ -221,7 +221,7 @@ class SidecarTools(ClientTools):
                 volumes={
                     str(path): {"bind": str(path), "mode": mode} for path, mode in folders.items()
                 },
-                labels={SIDECAR_LABEL: locks.this_process().text()},
+                labels={SIDECAR_LABEL: process_lock.this_process().text()},
                 log_config=log,
                 healthcheck={"test": ["NONE"]},
             )
@@ -293,8 +293,12 @@ def remove_dead() -> list[str]:
     for container in docker_engine.containers.list(
         all=True, filters={"label": SIDECAR_LABEL}, ignore_removed=True
     ):
-        owner = locks.ProcessId.parse(container.labels[SIDECAR_LABEL])
-        if owner is not None and owner.host == locks.this_process().host and not owner.alive():
+        owner = process_lock.ProcessId.parse(container.labels[SIDECAR_LABEL])
+        if (
+            owner is not None
+            and owner.host == process_lock.this_process().host
+            and not owner.alive()
+        ):
             _remove(container)
             removed.append(container.name)
     return removed

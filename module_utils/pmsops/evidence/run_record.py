@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import history, ledger
@@ -62,7 +61,7 @@ def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str,
     root = options.evidence_root
     try:
         files.make_private_folder(root)
-        with locks.awaited(root / LOCK, "writing of evidence", seconds=LOCK_SECONDS):
+        with process_lock.awaited(root / LOCK, "writing of evidence", seconds=LOCK_SECONDS):
             return _write(gate, options, now)
     except OSError as exc:
         raise OpsError(

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import record as incidents
 
@@ -98,7 +97,7 @@ def alone(evidence_root: Path, purpose: str) -> Iterator[None]:
             "Give the user that runs the playbook the right to write there, and room.",
             code="incident.unwritable",
         ) from exc
-    with locks.exclusive(folder / "book.lock", purpose):
+    with process_lock.exclusive(folder / "book.lock", purpose):
         yield
 
 

@@ -10,9 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
-from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
 from ansible.module_utils.pmsops.common.files import hand_over
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
 from ansible.module_utils.pmsops.common.timestamps import moment, stamp
@@ -49,7 +47,7 @@ class State:
         """
         files.make_private_folder(self.folder)
         lock = self.folder / LOCK
-        with locks.awaited(lock, "record of the notifications", seconds=LOCK_SECONDS):
+        with process_lock.awaited(lock, "record of the notifications", seconds=LOCK_SECONDS):
             hand_over(lock)
             document = self.read()
             yield document
@@ -57,7 +55,7 @@ class State:
             files.replace(self.folder / STATE, content)
             hand_over(self.folder / STATE)
             if self.metrics_folder is not None:
-                metrics.write(self.metrics_folder, gauges(document["channels"]), METRICS)
+                textfile_metrics.write(self.metrics_folder, gauges(document["channels"]), METRICS)
                 hand_over(self.metrics_folder / METRICS)
 
 

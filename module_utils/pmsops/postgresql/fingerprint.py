@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import fingerprint_v1 as fingerprint_first
+from ansible.module_utils.pmsops.postgresql import fingerprint_v1
 from ansible.module_utils.pmsops.postgresql.connection import quote_ident
 
 # What a manifest records, so that a set is compared with the formula that it was made with.
@@ -118,7 +118,7 @@ class Relation:
     def sql(self, formula: int = FORMULA) -> str:
         """Return the statement that gives row count and hash sum."""
         columns = list(zip(self.columns, self.types, strict=True))
-        row_hash = fingerprint_first.row_hash if formula == 1 else _row_hash
+        row_hash = fingerprint_v1.row_hash if formula == 1 else _row_hash
         return (
             f"SELECT count(*), coalesce(sum({row_hash(columns)}), 0)"
             f" FROM ONLY {quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"

@@ -16,7 +16,7 @@ DAMAGE = ("XX001", "XX002", "58P01", "58030")
 INTERNAL = "XX000"
 
 
-def against(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]]:
+def missing_tables(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]]:
     """Return what a set's manifest has and the database has not, by kind.
 
     Fewer chunks than then are no loss where a job drops them by age.
@@ -37,14 +37,14 @@ def against(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]]:
     return {"missing_tables": missing, "plain_tables": plain, "fewer_chunks": fewer}
 
 
-def catalogue(cursor: Any) -> list[str]:
+def catalogue_contradictions(cursor: Any) -> list[str]:
     """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other."""
     if not _timescaledb(cursor):
         return []
     return [f"{name}: {what}" for name, what in fetch_all(cursor, _CONTRADICTIONS)]
 
 
-def readable(
+def unreadable_tables(
     connection: Any, tables: list[str], *, deadline: float, now: Any = time.monotonic
 ) -> dict[str, Any]:
     """Read the *tables* and the newest chunk of each hypertable, as far as the time reaches.

@@ -98,7 +98,7 @@ class TimescaleJobs:
         return [row[0] for row in rows]
 
 
-class Postponed:
+class PostponedJobs:
     """Keeps the locking jobs off while a ``with`` block runs; call ``renew`` in between."""
 
     def __init__(
@@ -116,7 +116,7 @@ class Postponed:
         self._leased_until = now()
         self.moved: dict[int, datetime] = {}
 
-    def __enter__(self) -> Postponed:
+    def __enter__(self) -> PostponedJobs:
         self._put_off()
         try:
             self._wait_for_running()

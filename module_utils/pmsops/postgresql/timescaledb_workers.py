@@ -91,7 +91,7 @@ def start_workers(database: Database) -> None:
     )
 
 
-def writable(database: Database) -> list[str]:
+def insert_test(database: Database) -> list[str]:
     """Insert a row into each hypertable and roll back; return what was refused, a line each."""
     refused = []
     connection = database.connect()

@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.recovery import services as service_care
 from ansible.module_utils.pmsops.recovery.services import Noting, Wish
-from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.services.manager import Services
 
 ANSWERS, MISSING, CLOSED = "answers", "missing", "closed"
@@ -279,7 +279,7 @@ def _log(server: Server) -> str:
     if server.database.access != "container" or not server.database.container:
         return "."
     try:
-        container = containers.engine().containers.get(server.database.container)
+        container = docker_engine.engine().containers.get(server.database.container)
         return f"; its log ends: {service_care.log_end(container)}"
     except Exception as exc:  # noqa: BLE001 -- the log only serves the message
         return f" (its log cannot be read: {type(exc).__name__})."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -45,9 +45,13 @@ def needed(database: Database) -> list[Mend]:
         found = _read_only(database, cursor)
         if _restoring(cursor):
             found.append(Mend("End restoring mode", lambda: _end_restoring(database), True))
-    if liveness.has_timescaledb(database) and not liveness.scheduler_seen(database):
+    if timescaledb_workers.has_timescaledb(database) and not timescaledb_workers.scheduler_seen(
+        database
+    ):
         found.append(
-            Mend("Start TimescaleDB's scheduler", lambda: liveness.start_workers(database))
+            Mend(
+                "Start TimescaleDB's scheduler", lambda: timescaledb_workers.start_workers(database)
+            )
         )
     return found
 

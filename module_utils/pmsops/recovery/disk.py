@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
@@ -24,8 +24,7 @@ from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery.services import Noting
-from ansible.module_utils.pmsops.repository import deduplication as dedup
-from ansible.module_utils.pmsops.repository import manifest, retention, sets
+from ansible.module_utils.pmsops.repository import deduplication, manifest, retention, sets
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 from ansible.module_utils.pmsops.restore import former_retention as former
 from ansible.module_utils.pmsops.restore import registry as beside
@@ -181,7 +180,7 @@ def freeable(
         found += [
             Freeable(
                 f"set {folder.name}, which the retention policy lets go",
-                dedup.own_bytes(folder),
+                deduplication.own_bytes(folder),
                 _set_remover(folder),
             )
             for folder in retention.expired(backup_root, policy)
@@ -276,7 +275,7 @@ def _set_remover(folder: Path) -> Callable[[], None]:
 
 
 def _sidecars() -> None:
-    sidecars.remove_dead()
+    sidecar.remove_dead()
 
 
 def _bytes(path: Path) -> int:

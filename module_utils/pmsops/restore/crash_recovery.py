@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -53,7 +53,7 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> Found:
         for path in sets.state_folder(root).glob(name):
             path.unlink(missing_ok=True)
     if live.access == "container":
-        sidecars.remove_dead()
+        sidecar.remove_dead()
     found = beside.present(live)
     if not journal.state:
         journal.from_marks(found, live.name)

@@ -17,12 +17,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+from ansible.module_utils.pmsops.client_tools import archive_toc
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import autovacuum
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
+from ansible.module_utils.pmsops.postgresql import autovacuum, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     as_superuser,
@@ -60,7 +59,7 @@ class Restore:
 
     target: Database
     dump: Path
-    contents: toc.Contents
+    contents: archive_toc.Contents
     tools: ClientTools
     progress: Progress
     scratch: Path
@@ -109,7 +108,7 @@ class Restore:
             if entries := self.contents.data_of(catalogue):
                 self.section("data", entries)
             if self.has_timescaledb:
-                held_jobs.hold(self.target)
+                timescaledb_held_jobs.hold(self.target)
         return catalogue
 
     def end_restoring(self) -> None:

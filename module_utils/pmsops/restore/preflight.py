@@ -18,7 +18,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.services import docker_engine as containers
+from ansible.module_utils.pmsops.services import docker_engine
 
 # A copy needs what the database needed, and WAL while it is written.
 SPACE_SHARE = 1.2
@@ -299,7 +299,7 @@ def _free_bytes(cursor: Any, database: Database) -> int | None:
     if not folder:
         return None
     if database.access == "container":
-        container = containers.database_container(containers.engine(), database.container)
+        container = docker_engine.database_container(docker_engine.engine(), database.container)
         for user in ("postgres", "root"):  # a container may have taken root its rights
             status, output = container.exec_run(
                 ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user

@@ -14,16 +14,16 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import archive_contents as naive
-from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+from ansible.module_utils.pmsops.client_tools import archive_toc, pg_dumpall
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import pg_dumpall as globals_sql
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import canary
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import (
+    canary,
+    timescaledb_held_jobs,
+    timescaledb_workers,
+)
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import encryption, manifest, sets, signing
 from ansible.module_utils.pmsops.restore import data_loss as loss
@@ -33,8 +33,7 @@ from ansible.module_utils.pmsops.restore import preflight, scratch
 from ansible.module_utils.pmsops.restore import registry as beside
 from ansible.module_utils.pmsops.restore import staging_database as side
 from ansible.module_utils.pmsops.verify import database as proof
-from ansible.module_utils.pmsops.verify import differences as compare
-from ansible.module_utils.pmsops.verify import queries
+from ansible.module_utils.pmsops.verify import differences, queries
 
 LOCK = "restore.lock"
 PROGRESS = "restore.progress"
@@ -60,7 +59,7 @@ class Request:
     force_name: bool = False
     create_roles: bool = False
     keep: bool = False
-    shown: int = compare.SHOWN_PER_KIND
+    shown: int = differences.SHOWN_PER_KIND
     queries: tuple[queries.Query, ...] = ()
 
     @property
@@ -120,7 +119,7 @@ def same(database: Database, request: Request) -> dict[str, Any] | None:
     # Nothing of a manifest is taken at its word before its signature is.
     signing.check(chosen.manifest, request.keys, trust=request.trust)
     try:
-        if not proof.same(database, chosen.manifest):
+        if not proof.matches(database, chosen.manifest):
             return None
     except (OpsError, psycopg2.Error):
         return None  # what cannot be read needs the restore
@@ -148,7 +147,7 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
     """
     began = datetime.now(UTC)
     state = sets.state_folder(request.root)
-    with locks.exclusive(state / LOCK, "restore"), one_of_this_server(database):
+    with process_lock.exclusive(state / LOCK, "restore"), one_of_this_server(database):
         try:
             one = Run(database, request, request.chosen(), progress)
             with closing(one):
@@ -212,14 +211,14 @@ class Run:
     progress: Progress
     verified: str = ""
     naive: naive.Contents | None = None
-    contents: toc.Contents | None = None
+    contents: archive_toc.Contents | None = None
     warnings: list[str] = field(default_factory=list)
     side: str = ""
     kept: bool = False
     canary: bool | None = None
 
     def __post_init__(self) -> None:
-        self.tools = client_tools.of(self.database)
+        self.tools = client_tools.for_database(self.database)
         self.document = self.chosen.manifest or {}
         self.sha256 = (
             files.sha256(self.chosen.folder / manifest.NAME) if self.chosen.folder else None
@@ -232,7 +231,7 @@ class Run:
     def check(self) -> None:
         """Refuse what would fail; nothing is changed."""
         if self.chosen.naive:
-            self.contents = toc.read(self.tools, self.chosen.dump)
+            self.contents = archive_toc.read(self.tools, self.chosen.dump)
             self.naive = naive.read(self.tools, self.chosen.dump, progress=self.progress.update)
             self.verified = "the archive can be read to its end; there is no manifest"
             self.wanted = self._wanted_by_naive()
@@ -370,7 +369,7 @@ class Run:
                 one = restore.Restore(
                     target=copy,
                     dump=dump,
-                    contents=self.contents or toc.read(tools, dump),
+                    contents=self.contents or archive_toc.read(tools, dump),
                     tools=tools,
                     progress=self.progress,
                     scratch=folder,
@@ -394,9 +393,11 @@ class Run:
         if preflight.TIMESCALEDB not in self.wanted.extensions:
             return
         with self.progress.phase("liveness"):
-            liveness.start_workers(copy)
-            liveness.workers(copy, "stop")  # they take a slot each until the copy is live
-            refused = liveness.writable(copy)
+            timescaledb_workers.start_workers(copy)
+            timescaledb_workers.workers(
+                copy, "stop"
+            )  # they take a slot each until the copy is live
+            refused = timescaledb_workers.insert_test(copy)
         if refused:
             raise OpsError(
                 "The copy does not take rows: " + "; ".join(refused[:5]),
@@ -409,7 +410,7 @@ class Run:
             total = len(self.naive.rows)
             with self.progress.phase("prove", total=total, unit="tables"):
                 found = proof.naive_differences(copy, self.naive, progress=self.progress)
-                self.warnings += proof.not_valid(copy)
+                self.warnings += proof.invalid_objects(copy)
         else:
             total = len(self.document["contents"])
             with self.progress.phase("prove", total=total, unit="tables"):
@@ -422,7 +423,7 @@ class Run:
         if found:
             raise OpsError(
                 f"The copy differs from the set in {len(found)} points: "
-                + "; ".join(compare.lines(found, shown=self.request.shown)),
+                + "; ".join(differences.lines(found, shown=self.request.shown)),
                 "The live database was not touched and the copy was dropped. Take another set, and"
                 " keep this one for whoever finds out why.",
                 code="restore.different",
@@ -432,7 +433,7 @@ class Run:
             answers = queries.ask(copy, self.request.queries)
         self.verified = PROVED_NAIVE if self.naive else PROVED
         with copy.session(read_only=True) as cursor:
-            held = held_jobs.held(cursor)
+            held = timescaledb_held_jobs.held(cursor)
         rows = sum(self.naive.rows.values()) if self.naive else manifest.rows(self.document)
         return {"differences": 0, "tables": total, "rows": rows, "queries": answers, "jobs": held}
 
@@ -508,21 +509,21 @@ class Run:
         """
         if not self.server.missing_roles:
             return
-        found = globals_sql.roles(self._globals())
+        found = pg_dumpall.roles(self._globals())
         for name in self.server.missing_roles:
             if name not in found:
                 raise OpsError(
-                    f"{globals_sql.NAME} of the set does not say how to create role {name}.",
+                    f"{pg_dumpall.NAME} of the set does not say how to create role {name}.",
                     f"Create role {name} by hand, then run again.",
                     code="restore.roles",
                 )
             side.run(self.database, found[name])
 
     def _globals(self) -> str:
-        path = self.chosen.dump.parent / globals_sql.NAME
+        path = self.chosen.dump.parent / pg_dumpall.NAME
         if path.exists():
             return path.read_text()
-        path = path.with_name(globals_sql.NAME + encryption.SUFFIX)
+        path = path.with_name(pg_dumpall.NAME + encryption.SUFFIX)
         if not path.exists():
             return ""
         with encryption.decrypted(path, self.request.identity) as stream:

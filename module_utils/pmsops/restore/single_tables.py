@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import fingerprint
@@ -32,7 +32,7 @@ from ansible.module_utils.pmsops.restore import journal as restore_journal
 from ansible.module_utils.pmsops.restore import phases as restore
 from ansible.module_utils.pmsops.restore import run as aside
 from ansible.module_utils.pmsops.restore import staging_database as side
-from ansible.module_utils.pmsops.verify import differences as compare
+from ansible.module_utils.pmsops.verify import differences
 
 # A table and all tables whose rows are its own: partitions, chunks, and chunks' compressed rows.
 WITH_PARTS = """
@@ -92,7 +92,7 @@ def run(
     """
     state = sets.state_folder(request.root)
     with (
-        locks.exclusive(state / aside.LOCK, "restore of tables"),
+        process_lock.exclusive(state / aside.LOCK, "restore of tables"),
         aside.one_of_this_server(database),
     ):
         try:
@@ -211,10 +211,10 @@ def _prove(run_: aside.Run, copy: Database, wish: Wish) -> None:
         formula = manifest.formula(run_.document)
         found = fingerprint.fingerprints([cursor], relations, formula=formula)
     recorded = run_.document["contents"]
-    problems = compare.contents({name: recorded[name] for name in found}, found)
+    problems = differences.of_contents({name: recorded[name] for name in found}, found)
     if problems:
         raise OpsError(
-            f"What was restored differs from the set: {'; '.join(compare.lines(problems))}.",
+            f"What was restored differs from the set: {'; '.join(differences.lines(problems))}.",
             "Nothing was brought into the live database. Take another set.",
             code="restore.different",
         )

@@ -17,8 +17,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
-from ansible.module_utils.pmsops.postgresql import timescaledb_workers as liveness
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -138,7 +137,7 @@ class Swap:
 
     def _start_workers(self) -> None:
         if self.live.name in beside.present(self.live):
-            liveness.start_workers(self.live)
+            timescaledb_workers.start_workers(self.live)
 
     def exchange(self, incoming: str, outgoing: str | None, mark: dict[str, Any]) -> None:
         """Rename both in one transaction, with nobody connected to either.
@@ -149,13 +148,13 @@ class Swap:
         """
         for name in (self.live.name, incoming):
             with suppress(OpsError, psycopg2.Error):
-                liveness.workers(self.live.named(name), "stop")
+                timescaledb_workers.workers(self.live.named(name), "stop")
         connection = self._maintenance()
         try:
             with connection.cursor() as cursor:
                 found = beside.listed(cursor)
                 if found[incoming].kind == beside.COPY:
-                    held_jobs.release(self.live.named(incoming))
+                    timescaledb_held_jobs.release(self.live.named(incoming))
                 statements = self._statements(cursor, found, incoming, outgoing, mark)
                 names = [each for each in (self.live.name, incoming) if each in found]
                 for name in names:

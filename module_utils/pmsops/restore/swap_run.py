@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pms import health as pms_probe
@@ -87,7 +86,7 @@ class Operation:
             restore.missing-copy.
         """
         with (
-            locks.exclusive(self._state() / aside.LOCK, "swap"),
+            process_lock.exclusive(self._state() / aside.LOCK, "swap"),
             aside.one_of_this_server(self.database),
         ):
             try:

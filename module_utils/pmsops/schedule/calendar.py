@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 
@@ -124,11 +124,11 @@ def is_day(days: str, day: date) -> bool:
         return True
     if days in WEEKDAYS:
         return WEEKDAYS[day.weekday()] == days
-    if not b3.is_business_day(day):
+    if not exchange_calendar.is_business_day(day):
         return False
     if days == "business_days":
         return True
-    before = b3.previous_business_day(day)
+    before = exchange_calendar.previous_business_day(day)
     if days == "week_start":
         return before.isocalendar()[:2] != day.isocalendar()[:2]
     return (before.year, before.month) != (day.year, day.month)

@@ -14,9 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common import process_lock as locks
-from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import hand_over
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
@@ -154,7 +152,7 @@ class Schedule:
     def write(self, document: dict[str, Any]) -> None:
         """Write the status and the metrics of it."""
         _put(self.state, STATUS, json.dumps(document, indent=2).encode() + b"\n", mode=0o644)
-        metrics.write(self.metrics_folder, gauges(document["jobs"]), METRICS)
+        textfile_metrics.write(self.metrics_folder, gauges(document["jobs"]), METRICS)
         hand_over(self.metrics_folder / METRICS)
 
     @contextmanager
@@ -164,7 +162,7 @@ class Schedule:
         :raises OpsError: lock.held
         """
         lock = self.state / LOCK
-        with locks.awaited(lock, "record of the schedule", seconds=LOCK_SECONDS):
+        with process_lock.awaited(lock, "record of the schedule", seconds=LOCK_SECONDS):
             hand_over(lock)
             yield
 

@@ -10,7 +10,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.verify import database as proof
-from ansible.module_utils.pmsops.verify import differences as compare
+from ansible.module_utils.pmsops.verify import differences
 
 
 def against(
@@ -20,7 +20,7 @@ def against(
     keys: Path,
     file: Path | None = None,
     trust: str | None = None,
-    shown: int = compare.SHOWN_PER_KIND,
+    shown: int = differences.SHOWN_PER_KIND,
 ) -> dict[str, Any]:
     """Compare *database* with a set, by default the newest; return what differs.
 
@@ -39,6 +39,6 @@ def against(
         "set": str(chosen.folder),
         "identical": not found,
         "count": len(found),
-        "differences": compare.lines(found, shown=shown),
+        "differences": differences.lines(found, shown=shown),
         "snapshot_at": chosen.manifest["snapshot_at"],
     }

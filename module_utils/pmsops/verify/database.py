@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ansible.module_utils.pmsops.client_tools import archive_contents as naive
+from ansible.module_utils.pmsops.client_tools import archive_contents
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs as held_jobs
+from ansible.module_utils.pmsops.postgresql import catalog, fingerprint, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -58,11 +57,11 @@ def differences(
     parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
     return [
         *compare.facts(wanted, found),
-        *compare.contents(manifest["contents"], contents, parents),
+        *compare.of_contents(manifest["contents"], contents, parents),
     ]
 
 
-def same(database: Database, manifest: dict[str, Any]) -> bool:
+def matches(database: Database, manifest: dict[str, Any]) -> bool:
     """Tell whether a database is what a manifest says; the first difference ends the reading."""
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
@@ -82,7 +81,7 @@ def same(database: Database, manifest: dict[str, Any]) -> bool:
 
 
 def naive_differences(
-    database: Database, contents: naive.Contents, *, progress: Progress | None = None
+    database: Database, contents: archive_contents.Contents, *, progress: Progress | None = None
 ) -> list[compare.Difference]:
     """Return the tables that have other rows than the bare dump they were restored from."""
     found: list[compare.Difference] = []
@@ -102,7 +101,7 @@ def naive_differences(
     return found
 
 
-def not_valid(database: Database) -> list[str]:
+def invalid_objects(database: Database) -> list[str]:
     """Return the constraints and indexes that the server does not vouch for, a line each."""
     with database.session(read_only=True) as cursor:
         rows = fetch_all(
@@ -119,7 +118,7 @@ def not_valid(database: Database) -> list[str]:
 def _facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
     """Return the facts of a database and of its objects; jobs as they are once they are let go."""
     found = catalog.facts(cursor)
-    for job in held_jobs.held(cursor):
+    for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:
             found["jobs"][str(job)]["scheduled"] = True
     return {"database": {"all": _comparable(catalog.database(cursor))}} | found

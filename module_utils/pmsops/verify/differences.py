@@ -45,7 +45,7 @@ def facts(
     return differences
 
 
-def contents(
+def of_contents(
     wanted: dict[str, dict[str, Any]],
     found: dict[str, dict[str, Any]],
     parents: Mapping[str, str] | None = None,

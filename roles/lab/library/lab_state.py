@@ -94,7 +94,7 @@ from zoneinfo import ZoneInfo
 
 from ansible.module_utils import lab_state
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import exchange_calendar as b3
+from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 
@@ -127,7 +127,7 @@ def run(module: AnsibleModule) -> dict:
             for name, folder in module.params["code"].items()
         },
         "today": today.isoformat(),
-        "as_of": b3.previous_business_day(today).isoformat(),
+        "as_of": exchange_calendar.previous_business_day(today).isoformat(),
     }
 
 

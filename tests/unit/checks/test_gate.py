@@ -11,8 +11,7 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.checks import attestations, checklist, gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
-from ansible.module_utils.pmsops.common import playbook_lock as run_lock
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import playbook_lock, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import describe
 from ansible.module_utils.pmsops.reports import terminal
@@ -240,7 +239,7 @@ def test_the_module_refuses_a_broken_checklist_with_a_remedy(capsys):
 
 def held_by_another(path: Path) -> None:
     now = datetime.now(UTC)
-    run_lock.take(path, "go-live", locks.process(1), lease=timedelta(hours=1), now=now)
+    playbook_lock.take(path, "go-live", process_lock.process(1), lease=timedelta(hours=1), now=now)
 
 
 def test_the_module_gives_no_verdict_on_what_another_run_changes(capsys, tmp_path):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import archive_contents as naive
+from ansible.module_utils.pmsops.client_tools import archive_contents
 
 SCRIPT = rb'''
 --
@@ -67,7 +67,7 @@ COPY public.empty (id) FROM stdin;
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 10**6])
 def test_rows_are_counted_however_the_script_is_cut_into_blocks(size):
     blocks = [SCRIPT[start : start + size] for start in range(0, len(SCRIPT), size)]
-    contents = naive.parse(blocks)
+    contents = archive_contents.parse(blocks)
     assert contents.rows == {
         ("_timescaledb_catalog", "metadata"): 2,
         ("_timescaledb_config", "bgw_job"): 1,
@@ -78,7 +78,7 @@ def test_rows_are_counted_however_the_script_is_cut_into_blocks(size):
 
 
 def test_the_script_says_what_the_database_has_to_be():
-    contents = naive.parse([SCRIPT])
+    contents = archive_contents.parse([SCRIPT])
     assert contents.database == "pms"
     assert contents.owner == "macro_user"
     assert contents.extensions == {"timescaledb": "public"}
@@ -88,7 +88,7 @@ def test_the_script_says_what_the_database_has_to_be():
 
 
 def test_what_belongs_to_the_database_is_kept_for_its_copy():
-    contents = naive.parse([SCRIPT])
+    contents = archive_contents.parse([SCRIPT])
     assert [f"{before}copy{after}" for before, after in contents.properties] == [
         "ALTER DATABASE copy CONNECTION LIMIT = 50;",
         "ALTER DATABASE copy SET search_path TO '$user', 'public', 'odd one';",

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 from ansible.module_utils.pmsops.client_tools import host as host_tools
-from ansible.module_utils.pmsops.client_tools import sidecar as sidecars
+from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -55,7 +55,7 @@ def test_an_engine_that_goes_away_while_a_tool_runs_is_named(tmp_path):
     gone = docker.DockerClient(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
     with (
         pytest.raises(OpsError, match="no longer answers, and pg_restore ran") as caught,
-        sidecars._asking_of("pg_restore"),
+        sidecar._asking_of("pg_restore"),
     ):
         gone.api.exec_inspect("0")
     gone.close()

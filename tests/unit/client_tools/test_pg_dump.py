@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import pg_dump as dump
+from ansible.module_utils.pmsops.client_tools import pg_dump
 
 NOISE = """\
 pg_dump: warning: there are circular foreign-key constraints on this table:
@@ -44,13 +44,13 @@ class FakeTools:
 
 
 def dumped(tools, tmp_path, **options):
-    job = dump.DumpJob(target=tmp_path / "x.pgdump", snapshot="0003-1", **options)
-    return dump.run(tools, job, watch=lambda client: None)
+    job = pg_dump.DumpOptions(target=tmp_path / "x.pgdump", snapshot="0003-1", **options)
+    return pg_dump.run(tools, job, watch=lambda client: None)
 
 
 def test_the_noise_of_the_catalogue_goes_and_a_real_warning_stays():
     text = NOISE + "pg_dump: warning: typed table owner missing\n" + NOISE
-    assert dump.warnings(text) == ["pg_dump: warning: typed table owner missing"]
+    assert pg_dump.warnings(text) == ["pg_dump: warning: typed table owner missing"]
 
 
 def test_zstd_is_taken_where_the_build_has_it(tmp_path):
@@ -78,7 +78,7 @@ def test_a_single_file_is_dumped_without_jobs(tmp_path):
 
 
 def test_no_password_and_no_connection_is_among_the_arguments():
-    job = dump.DumpJob(target=Path("/b/x"), snapshot="s")
+    job = pg_dump.DumpOptions(target=Path("/b/x"), snapshot="s")
     text = " ".join(job.arguments("zstd:1"))
     assert "postgres" not in text and "--host" not in text and "--no-password" in text
 
@@ -97,7 +97,7 @@ def test_no_password_and_no_connection_is_among_the_arguments():
     ],
 )
 def test_a_failure_is_explained(said, code):
-    error = dump.explained("pg_dump", 1, NOISE + said)
+    error = pg_dump.explained("pg_dump", 1, NOISE + said)
     assert error.code == code
     assert said in str(error)
     assert "circular" not in str(error)

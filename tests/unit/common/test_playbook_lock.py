@@ -9,22 +9,21 @@ from datetime import UTC, datetime, timedelta
 
 import pms_run_lock
 import pytest
-from ansible.module_utils.pmsops.common import playbook_lock as run_lock
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import playbook_lock, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.testing import patch_module_args
 
 NOW = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-HERE = locks.this_process()
+HERE = process_lock.this_process()
 # Process 1 is there as long as the machine is up.
-OTHER = locks.process(1)
+OTHER = process_lock.process(1)
 ELSEWHERE = replace(HERE, host="control2")
 DEAD = replace(HERE, started_ticks=HERE.started_ticks + 1)
 
 
 def take(path, owner, *, now=NOW, dry=False):
-    return run_lock.take(path, "go-live", owner, lease=HOUR, now=now, dry=dry)
+    return playbook_lock.take(path, "go-live", owner, lease=HOUR, now=now, dry=dry)
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def test_a_second_run_is_refused_and_told_who_is_at_work(path):
 def test_the_same_run_may_take_it_again_and_renews_it(path):
     take(path, HERE)
     take(path, HERE, now=NOW + HOUR / 2)
-    assert (run_lock.holder(path).since, run_lock.holder(path).until) == (
+    assert (playbook_lock.holder(path).since, playbook_lock.holder(path).until) == (
         "2026-11-23T03:30:00Z",
         "2026-11-23T05:00:00Z",
     )
@@ -54,7 +53,7 @@ def test_the_same_run_may_take_it_again_and_renews_it(path):
 def test_the_lock_of_a_dead_run_is_taken_over_at_once(path):
     take(path, DEAD)
     assert take(path, HERE).owner == DEAD.text()
-    assert run_lock.holder(path).owner == HERE.text()
+    assert playbook_lock.holder(path).owner == HERE.text()
 
 
 def test_a_run_of_another_machine_counts_until_its_lease_is_over(path):
@@ -65,22 +64,22 @@ def test_a_run_of_another_machine_counts_until_its_lease_is_over(path):
 
 
 def test_only_the_owner_frees_it(path):
-    assert run_lock.free(path, HERE) is False
+    assert playbook_lock.free(path, HERE) is False
     take(path, OTHER)
-    assert run_lock.free(path, HERE) is False
-    assert run_lock.free(path, OTHER) is True
+    assert playbook_lock.free(path, HERE) is False
+    assert playbook_lock.free(path, OTHER) is True
     assert take(path, HERE) is None
 
 
 def test_whoever_only_looks_is_refused_while_a_run_is_at_work_and_takes_nothing(path):
-    run_lock.see_free(path, "verdict", now=NOW)
+    playbook_lock.see_free(path, "verdict", now=NOW)
     take(path, DEAD)
-    run_lock.see_free(path, "verdict", now=NOW)
+    playbook_lock.see_free(path, "verdict", now=NOW)
     take(path, OTHER)
     with pytest.raises(OpsError, match=r"No verdict now: .* held by go-live, process 1") as caught:
-        run_lock.see_free(path, "verdict", now=NOW)
+        playbook_lock.see_free(path, "verdict", now=NOW)
     assert caught.value.code == "lock.run"
-    assert run_lock.holder(path).owner == OTHER.text()
+    assert playbook_lock.holder(path).owner == OTHER.text()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"purpose": "x"}'])
@@ -96,11 +95,11 @@ def test_a_dry_run_looks_and_writes_nothing(path):
     take(path, OTHER)
     with pytest.raises(OpsError):
         take(path, HERE, dry=True)
-    assert run_lock.free(path, OTHER, dry=True) is True
-    assert run_lock.holder(path).owner == OTHER.text()
-    run_lock.free(path, OTHER)
+    assert playbook_lock.free(path, OTHER, dry=True) is True
+    assert playbook_lock.holder(path).owner == OTHER.text()
+    playbook_lock.free(path, OTHER)
     assert take(path, HERE, dry=True) is None
-    assert run_lock.holder(path) is None
+    assert playbook_lock.holder(path) is None
 
 
 def test_the_file_is_for_its_owner_alone(path):

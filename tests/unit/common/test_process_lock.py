@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops.common import process_lock as locks
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 HOLD = """
@@ -23,9 +23,9 @@ sys.stdin.read()
 def test_a_second_run_fails_at_once_and_says_who_holds_the_lock(tmp_path):
     path = tmp_path / "backup.lock"
     with (
-        locks.exclusive(path, "backup"),
+        process_lock.exclusive(path, "backup"),
         pytest.raises(OpsError, match=rf"backup, process {os.getpid()} on ") as caught,
-        locks.exclusive(path, "restore"),
+        process_lock.exclusive(path, "restore"),
     ):
         pass
     assert caught.value.code == "lock.held"
@@ -33,9 +33,9 @@ def test_a_second_run_fails_at_once_and_says_who_holds_the_lock(tmp_path):
 
 def test_the_lock_is_free_again_afterwards_even_after_an_error(tmp_path):
     path = tmp_path / "backup.lock"
-    with pytest.raises(RuntimeError), locks.exclusive(path, "backup"):
+    with pytest.raises(RuntimeError), process_lock.exclusive(path, "backup"):
         raise RuntimeError
-    with locks.exclusive(path, "backup"):
+    with process_lock.exclusive(path, "backup"):
         pass
 
 
@@ -45,17 +45,17 @@ def test_a_killed_holders_lock_is_free(tmp_path):
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert holder.stdout.readline() == b"held\n"
-    with pytest.raises(OpsError), locks.exclusive(path, "backup"):
+    with pytest.raises(OpsError), process_lock.exclusive(path, "backup"):
         pass
     holder.kill()
     holder.communicate()
-    with locks.exclusive(path, "backup"):
+    with process_lock.exclusive(path, "backup"):
         pass
 
 
 def test_a_process_is_told_from_a_later_one_with_its_number():
-    here = locks.this_process()
-    assert locks.ProcessId.parse(here.text()) == here
+    here = process_lock.this_process()
+    assert process_lock.ProcessId.parse(here.text()) == here
     # In a container with the machine's own name no process of the machine can be seen.
     assert here.host.endswith(f"/{Path('/proc/self/ns/pid').stat().st_ino}")
     assert here.alive()
@@ -67,4 +67,4 @@ def test_a_process_is_told_from_a_later_one_with_its_number():
 
 @pytest.mark.parametrize("text", ["", "a b c d", "host 1 2", "host x 2 boot"])
 def test_another_text_is_no_process(text):
-    assert locks.ProcessId.parse(text) is None
+    assert process_lock.ProcessId.parse(text) is None

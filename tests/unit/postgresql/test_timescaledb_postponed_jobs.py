@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
+from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SOON = NOON + timedelta(minutes=5)
@@ -42,14 +42,14 @@ class Clock:
 
 
 def postponed(catalogue, path, clock):
-    return jobs.Postponed(catalogue, path, now=clock, sleep=clock.sleep)
+    return timescaledb_postponed_jobs.PostponedJobs(catalogue, path, now=clock, sleep=clock.sleep)
 
 
 def test_jobs_due_soon_are_put_off_and_put_back(tmp_path):
     catalogue, clock = FakeCatalogue({1000: SOON, 1001: LATER}), Clock()
     journal = tmp_path / "jobs.json"
     with postponed(catalogue, journal, clock):
-        assert catalogue.starts[1000] > NOON + jobs.LEASE
+        assert catalogue.starts[1000] > NOON + timescaledb_postponed_jobs.LEASE
         assert catalogue.starts[1001] == LATER
         assert json.loads(journal.read_text()) == {"1000": SOON.isoformat()}
     assert catalogue.starts == {1000: SOON, 1001: LATER}
@@ -68,9 +68,9 @@ def test_what_a_killed_run_moved_is_put_back_by_the_next(tmp_path):
     journal = tmp_path / "jobs.json"
     postponed(catalogue, journal, clock).__enter__()  # killed here: no __exit__
     assert catalogue.starts[1000] != SOON
-    assert jobs.undo(catalogue, journal) == [1000]
+    assert timescaledb_postponed_jobs.undo(catalogue, journal) == [1000]
     assert catalogue.starts == {1000: SOON}
-    assert jobs.undo(catalogue, journal) == []
+    assert timescaledb_postponed_jobs.undo(catalogue, journal) == []
 
 
 def test_a_job_that_falls_due_during_a_long_dump_is_put_off_too(tmp_path):
@@ -90,7 +90,9 @@ def test_a_running_job_is_waited_for(tmp_path):
 
 
 def test_a_job_that_never_ends_stops_the_backup_and_everything_is_put_back(tmp_path):
-    catalogue = FakeCatalogue({1000: SOON}, running=[[1007]] * (jobs.WAIT_SECONDS + 1))
+    catalogue = FakeCatalogue(
+        {1000: SOON}, running=[[1007]] * (timescaledb_postponed_jobs.WAIT_SECONDS + 1)
+    )
     with (
         pytest.raises(OpsError, match=r"1007.* still run") as caught,
         postponed(catalogue, tmp_path / "j", Clock()),

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from ansible.module_utils.pmsops.common import textfile_metrics as metrics
+from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
 
@@ -32,7 +32,7 @@ def values(root, reason):
     gauges = backup_metrics.backup_gauges(
         root, 'm"x', reason=reason, ended_at=ENDED, duration_seconds=9.5
     )
-    text = metrics.render(gauges)
+    text = textfile_metrics.render(gauges)
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
 
@@ -66,7 +66,7 @@ def test_the_file_is_replaced_and_readable(root, tmp_path):
     gauges = backup_metrics.backup_gauges(
         root, "m", reason="ok", ended_at=ENDED, duration_seconds=1
     )
-    path = metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
-    metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
+    path = textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
+    textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
     assert path.stat().st_mode & 0o777 == 0o644
     assert [each.name for each in path.parent.iterdir()] == ["pms_backup.prom"]

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, sets, signing
-from ansible.module_utils.pmsops.repository import quarantine as set_care
+from ansible.module_utils.pmsops.repository import manifest, quarantine, sets, signing
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -68,13 +67,13 @@ def rot(path):
 
 
 def test_sound_sets_are_left_alone(three, keys):
-    assert set_care.damaged(three[0], keys) == []
+    assert quarantine.damaged(three[0], keys) == []
 
 
 def test_whoever_shares_a_rotten_file_is_found_however_old(three, keys):
     root, old, _middle, new = three
     rot(new / "big")
-    found = set_care.damaged(root, keys)
+    found = quarantine.damaged(root, keys)
     # The newest last: a run that is killed between finds the others again.
     assert [folder for folder, _why in found] == [old, new]
     assert "another content" in found[1][1]
@@ -85,29 +84,29 @@ def test_a_file_that_was_replaced_spoils_its_own_set_only(three, keys):
     root, _old, _middle, new = three
     (new / "big").unlink()
     (new / "big").write_bytes(b"c" * 50)
-    assert [folder for folder, _why in set_care.damaged(root, keys)] == [new]
+    assert [folder for folder, _why in quarantine.damaged(root, keys)] == [new]
 
 
 def test_set_aside_is_no_set_any_more_and_keeps_every_byte(three, keys):
     root, _old, middle, new = three
-    place = set_care.set_aside(new, "it is rotten", now=NOW)
+    place = quarantine.set_aside(new, "it is rotten", now=NOW)
     assert sets.newest(root) == middle
     assert (place / "own").read_bytes() == b"3"
-    assert "it is rotten" in (place / set_care.NOTE).read_text()
+    assert "it is rotten" in (place / quarantine.NOTE).read_text()
 
 
 def test_a_second_one_of_that_name_gets_a_number(three):
     _root, _old, _middle, new = three
-    set_care.set_aside(new, "one", now=NOW)
+    quarantine.set_aside(new, "one", now=NOW)
     new.mkdir()
-    assert set_care.set_aside(new, "two", now=NOW).name == "2026-11-22_0600.damaged-2"
+    assert quarantine.set_aside(new, "two", now=NOW).name == "2026-11-22_0600.damaged-2"
 
 
 def test_the_choice_passes_over_what_cannot_be_relied_on_and_says_why(three, keys):
     root, old, middle, new = three
     rot(new / "own")
     (middle / sets.VERIFIED).unlink()
-    choice = set_care.choose(root, keys, database="fund", verified=True)
+    choice = quarantine.choose(root, keys, database="fund", verified=True)
     assert choice.folder == old
     assert [text.partition(":")[0] for text in choice.passed_over] == [new.name, middle.name]
     assert "own has another content" in choice.passed_over[0]
@@ -115,7 +114,7 @@ def test_the_choice_passes_over_what_cannot_be_relied_on_and_says_why(three, key
 
 
 def test_a_set_of_another_database_is_never_chosen(three, keys):
-    choice = set_care.choose(three[0], keys, database="other", verified=False)
+    choice = quarantine.choose(three[0], keys, database="other", verified=False)
     assert choice.folder is None
     assert len(choice.passed_over) == 3
 
@@ -124,18 +123,18 @@ def test_a_forged_manifest_is_a_damaged_set(three, keys):
     new = three[3]
     path = new / manifest.NAME
     path.write_text(path.read_text().replace('"fund"', '"fxnd"'))
-    assert not set_care.examine(new, keys).sound
+    assert not quarantine.examine(new, keys).sound
 
 
 def test_without_the_key_nothing_is_said_of_a_set(three, tmp_path):
     with pytest.raises(OpsError) as caught:
-        set_care.examine(three[3], tmp_path / "other keys")
+        quarantine.examine(three[3], tmp_path / "other keys")
     assert caught.value.code.startswith("signing.")
 
 
 def test_where_time_is_short_the_small_files_are_read_and_the_rest_is_said(three, keys):
     clock = iter([0.0, 0.5, 2.0, 3.0, 4.0])
-    examined = set_care.examine(three[3], keys, seconds=1.0, now=lambda: next(clock))
+    examined = quarantine.examine(three[3], keys, seconds=1.0, now=lambda: next(clock))
     assert examined.sound
     assert 0 < examined.percent < 100
 
@@ -161,14 +160,14 @@ def drill(name, *, proved=False, code="restore.different", at="2026-11-23T00:00:
     ],
 )
 def test_only_a_drill_that_failed_for_the_sets_sake_counts(three, entries, why):
-    assert set_care.failed_drill(entries, three[3]) == why
+    assert quarantine.failed_drill(entries, three[3]) == why
 
 
 def test_a_set_whose_drill_failed_is_damaged_and_not_chosen(three, keys):
     root, _old, middle, new = three
     entries = [drill(new.name)]
-    assert [folder for folder, _why in set_care.damaged(root, keys, drills=entries)] == [new]
-    choice = set_care.choose(root, keys, database="fund", verified=True, drills=entries)
+    assert [folder for folder, _why in quarantine.damaged(root, keys, drills=entries)] == [new]
+    choice = quarantine.choose(root, keys, database="fund", verified=True, drills=entries)
     assert choice.folder == middle
 
 

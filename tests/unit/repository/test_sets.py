@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import deduplication as dedup
-from ansible.module_utils.pmsops.repository import manifest, sets, signing
+from ansible.module_utils.pmsops.repository import deduplication, manifest, sets, signing
 
 from tests.support.backup_sets import make_set
 
@@ -156,7 +155,7 @@ def test_equal_files_are_shared_and_a_rotten_one_is_not(tmp_path):
     rotten.write_text("t0c")
     rotten.chmod(0o400)
     recorded = manifest.read(second)["files"]
-    saved = dedup.link(second, recorded, dedup.known_contents([first]))
+    saved = deduplication.link(second, recorded, deduplication.known_contents([first]))
     assert saved == 5
     assert (second / "a.csv").samefile(first / "a.csv")
     assert (second / "app.pgdump" / "toc.dat").read_text() == "toc"
@@ -167,5 +166,7 @@ def test_a_file_that_somebody_made_writable_is_not_shared(tmp_path):
     first = make_set(root, keys, "2026-11-21_0600")
     second = make_set(root, keys, "2026-11-22_0600")
     (first / "a.csv").chmod(0o600)
-    dedup.link(second, manifest.read(second)["files"], dedup.known_contents([first]))
+    deduplication.link(
+        second, manifest.read(second)["files"], deduplication.known_contents([first])
+    )
     assert not (second / "a.csv").samefile(first / "a.csv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import archive_toc as toc
+from ansible.module_utils.pmsops.client_tools import archive_toc
 from ansible.module_utils.pmsops.restore import journal as restore_journal
 from ansible.module_utils.pmsops.restore import phases as restore
 from ansible.module_utils.pmsops.restore import preflight
@@ -26,7 +26,7 @@ LIST = """;
 
 
 def test_the_list_of_entries_says_of_what_and_of_which_release_a_dump_is():
-    contents = toc.parse(LIST)
+    contents = archive_toc.parse(LIST)
     assert contents.database == "pms"
     assert contents.server_major == 17
     assert contents.extensions == ["timescaledb"]
@@ -34,7 +34,7 @@ def test_the_list_of_entries_says_of_what_and_of_which_release_a_dump_is():
 
 
 def test_comments_on_extensions_and_schemas_made_beforehand_are_left_out():
-    kept = toc.parse(LIST).without(["odd"])
+    kept = archive_toc.parse(LIST).without(["odd"])
     assert not any(
         "COMMENT - EXTENSION" in line or "SCHEMA - odd postgres" in line for line in kept
     )
@@ -42,7 +42,7 @@ def test_comments_on_extensions_and_schemas_made_beforehand_are_left_out():
 
 
 def test_data_entries_are_told_apart_by_schema():
-    contents = toc.parse(LIST)
+    contents = archive_toc.parse(LIST)
     catalogue = {("_timescaledb_catalog", "hypertable")}
     assert len(contents.data_of(catalogue)) == 1
     assert len(contents.data_not_of(catalogue)) == 5
@@ -54,7 +54,7 @@ def test_indexes_and_keys_are_counted():
 3; 2606 7 FK CONSTRAINT public t t_fkey owner
 4; 2606 8 CHECK CONSTRAINT public t positive owner
 """
-    assert toc.parse(LIST + keys).indexes == 2
+    assert archive_toc.parse(LIST + keys).indexes == 2
 
 
 SAID = """pg_restore: while PROCESSING TOC:

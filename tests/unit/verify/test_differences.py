@@ -16,7 +16,7 @@ def texts(differences):
 
 def test_equal_facts_and_rows_differ_in_nothing():
     assert compare.facts(FACTS, FACTS) == []
-    assert compare.contents(CONTENTS, CONTENTS) == []
+    assert compare.of_contents(CONTENTS, CONTENTS) == []
 
 
 def test_a_missing_an_added_and_a_changed_object_are_named():
@@ -34,16 +34,16 @@ def test_a_missing_an_added_and_a_changed_object_are_named():
 
 def test_rows_and_values_are_told_apart():
     assert texts(
-        compare.contents(CONTENTS, {"public.t": {"rows": 2, "fingerprint": "b" * 16}})
+        compare.of_contents(CONTENTS, {"public.t": {"rows": 2, "fingerprint": "b" * 16}})
     ) == ["contents: public.t has 2 rows, not 3"]
     assert texts(
-        compare.contents(CONTENTS, {"public.t": {"rows": 3, "fingerprint": "b" * 16}})
+        compare.of_contents(CONTENTS, {"public.t": {"rows": 3, "fingerprint": "b" * 16}})
     ) == ["contents: public.t has rows with other values"]
-    assert texts(compare.contents(CONTENTS, {})) == ["contents: public.t is missing"]
+    assert texts(compare.of_contents(CONTENTS, {})) == ["contents: public.t is missing"]
 
 
 def test_a_chunk_is_named_with_the_hypertable_that_it_is_of():
-    assert texts(compare.contents(CONTENTS, {}, {"public.t": "market_data", "other": "x"})) == [
+    assert texts(compare.of_contents(CONTENTS, {}, {"public.t": "market_data", "other": "x"})) == [
         "contents: public.t (of market_data) is missing"
     ]
 

@@ -11,8 +11,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.checks.probes.integrity import told
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.repository import quarantine as set_care
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import quarantine, sets
 
 # Left of the probe's time for its answer.
 SPARE_SECONDS = 0.7
@@ -26,7 +25,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         if not found:
             return {"set": None, "problems": None, "percent": 100.0}
         try:
-            examined = set_care.examine(
+            examined = quarantine.examine(
                 found[-1],
                 Path(params.get("keys") or "~/.config/pms-ops/keys").expanduser(),
                 seconds=deadline.left() - SPARE_SECONDS,
@@ -44,6 +43,6 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         if not found:
             return {"set": None, "failed": None}
         entries = ledger.records(context.folder("evidence_root"), "drill")
-        why = set_care.failed_drill(entries, found[-1])
+        why = quarantine.failed_drill(entries, found[-1])
         return {"set": found[-1].name, "failed": f"{found[-1].name}: {why}" if why else None}
     raise Unanswerable(f"about: {about} is not one of files, drill")

@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
-from ansible.module_utils.pmsops.client_tools import pg_amcheck as amcheck
+from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import integrity as wholeness
+from ansible.module_utils.pmsops.postgresql import integrity
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 # Left of the probe's time for its answer.
@@ -33,7 +33,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     connection = context.connection(None, deadline)
     try:
         if about == "pages":
-            found = wholeness.readable(
+            found = integrity.unreadable_tables(
                 connection,
                 list(params.get("tables") or []),
                 deadline=time.monotonic() + deadline.left() - SPARE_SECONDS,
@@ -45,7 +45,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
                 (f"{max(int(deadline.left() * 1000), 1)}ms",),
             )
             if about == "catalogue":
-                return {"contradictions": told(wholeness.catalogue(cursor))}
+                return {"contradictions": told(integrity.catalogue_contradictions(cursor))}
             return _against_newest(context, cursor)
     except psycopg2.errors.QueryCanceled as exc:
         raise Unanswerable("there was no time to read it") from exc
@@ -74,7 +74,7 @@ def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
     chosen = next(iter(proved or [document for _, document in documents]), None)
     if chosen is None:
         return {"set": None, "missing_tables": None, "plain_tables": None, "fewer_chunks": None}
-    found = wholeness.against(cursor, chosen)
+    found = integrity.missing_tables(cursor, chosen)
     return {"set": chosen["id"], **{kind: told(names) for kind, names in found.items()}}
 
 
@@ -84,7 +84,7 @@ def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
 
     def work() -> None:
         try:
-            found.set_result(amcheck.damaged(context.database()))
+            found.set_result(pg_amcheck.damaged(context.database()))
         except BaseException as exc:  # noqa: BLE001 -- whoever waits raises it
             found.set_exception(exc)
 
