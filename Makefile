@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev setup-lint golive lab lab-down test lint docs bench lock
+.PHONY: help setup setup-dev setup-lint golive lab lab-down test lint docs bench collection lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ docs: setup ## Render docs/ and the README.md of each role
 
 bench: setup-dev ## Measure on a lab of its own; exits 1 where a bar is missed
 	@python -m bench
+
+collection: setup ## Build the collection pmsops.pms: dist/pmsops-pms-VERSION.tar.gz
+	@mkdir -p dist
+	@scripts/build_collection.py dist
 
 lock: setup-dev ## Lock requirements/*.in anew
 	@scripts/lock.sh
