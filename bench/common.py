@@ -130,7 +130,8 @@ def measured(function: str, options: dict[str, Any]) -> dict[str, Any]:
     )
     if done.returncode:
         sys.exit(done.stderr[-4000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def peak_mb() -> float:

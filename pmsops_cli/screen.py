@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+
 from pmsops_cli.exits import COULD_NOT_RUN, DONE, INTERRUPTED, NOT_AS_PROMISED
 from pmsops_cli.outcome import Outcome
 
@@ -175,7 +177,7 @@ def document(
         "check": check,
         "exit_code": status,
         "status": WORDS[status][1],
-        "started_at": outcome.began.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started_at": utc_stamp(outcome.began),
         "seconds": round((datetime.now(UTC) - outcome.began).total_seconds(), 1),
         "hosts": outcome.stats,
         "changed": outcome.changed,

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import psycopg2
-from ansible.module_utils.pmsops.client_tools import base as clients
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.pms import export as application
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
@@ -140,7 +141,8 @@ def estimate(root: Path, database_bytes: int) -> int:
     """Return about how large the next dump will be: as the newest set's, else a share."""
     try:
         recorded = manifest.read(sets.newest(root))["totals"]
-        return round(recorded["bytes"] * database_bytes / max(recorded["database_bytes"], 1))
+        share: float = recorded["bytes"] / max(recorded["database_bytes"], 1)
+        return round(share * database_bytes)
     except (OpsError, KeyError):
         return round(database_bytes * FIRST_DUMP_SHARE)
 
@@ -162,7 +164,7 @@ class _Run:
         self,
         database: Database,
         settings: Settings,
-        tools: clients.ClientTools,
+        tools: ClientTools,
         progress: Progress,
         now: Callable[[], datetime],
     ) -> None:
@@ -252,7 +254,7 @@ class _Run:
                 "tool": TOOL,
                 "database_name": self.database.name,
                 "host": socket.gethostname(),
-                "started_at": timestamp(started),
+                "started_at": utc_stamp(started),
                 "snapshot_at": snapshot.taken_at,
                 "server": server,
                 "tools": {"pg_dump": self.tools.major("pg_dump")},
@@ -307,7 +309,7 @@ class _Run:
             self.renew()
             self.progress.update(folder_bytes(job.target))
 
-        def watch(client: clients.Client) -> None:
+        def watch(client: ToolProcess) -> None:
             if not job.stream:
                 for _ in client.watch():
                     look()
@@ -396,7 +398,7 @@ class _Run:
             for folder in [partial, *(p for p in partial.rglob("*") if p.is_dir())]:
                 files.sync_folder(folder)
         document["files"] = recorded
-        document["finished_at"] = timestamp(self.now())
+        document["finished_at"] = utc_stamp(self.now())
         document["phases"] = dict(self.progress.seconds)
         document["totals"] = {
             "rows": manifest.rows(document),
@@ -447,11 +449,6 @@ def folder_bytes(path: Path) -> int:
         return 0
 
 
-def timestamp(moment: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def explained_os(exc: OSError, root: Path) -> OpsError:
     """Turn an error of the file system into what an operator can do about it."""
     if exc.errno == 28:
@@ -478,7 +475,7 @@ def _writable(root: Path) -> Path:
     return state
 
 
-def _preflight(database: Database, tools: clients.ClientTools, settings: Settings) -> None:
+def _preflight(database: Database, tools: ClientTools, settings: Settings) -> None:
     with (
         ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
         database.session(read_only=True) as cursor,

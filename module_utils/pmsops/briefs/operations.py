@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
 from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.repository import manifest, sets
@@ -199,4 +200,4 @@ def access(source: Source) -> Reading:
 
 def timestamp(now: datetime) -> str:
     """Return a moment as briefs show it."""
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return utc_stamp(now)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 
 STATUSES = ("pass", "fail", "unknown", "waived", "attested")
 GOOD = frozenset({"pass", "attested"})
@@ -129,7 +130,7 @@ def _summary(
         "verdict": "no-go" if blocking else "go",
         "exit_code": 1 if blocking else 0,
         "partial": partial,
-        "started_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started_at": utc_stamp(now),
         "duration_seconds": round(seconds, 3),
         "checklist_sha256": checklist.sha256,
         "counts": counts,

@@ -123,7 +123,7 @@ class _Reader:
         start = 0
         while True:
             if self._table is not None:
-                start, more = self._rows(buffer, start)
+                start, more = self._rows(self._table, buffer, start)
                 if not more:
                     return buffer[start:]
                 continue
@@ -133,7 +133,7 @@ class _Reader:
             self._line(buffer[start:end].decode(errors="replace"))
             start = end + 1
 
-    def _rows(self, buffer: bytes, start: int) -> tuple[int, bool]:
+    def _rows(self, table: tuple[str, str], buffer: bytes, start: int) -> tuple[int, bool]:
         """Count rows up to their end mark or the last whole line; tell whether they ended."""
         if buffer.startswith(_END, start):
             mark = start
@@ -142,19 +142,19 @@ class _Reader:
             mark = found + 1 if found >= 0 else -1
         end = mark if mark >= 0 else buffer.rfind(b"\n") + 1
         if end > start:
-            self.contents.rows[self._table] += buffer.count(b"\n", start, end)
+            self.contents.rows[table] += buffer.count(b"\n", start, end)
             if self._kept is not None and self._kept_bytes < _READ_BYTES:
                 self._kept.append(buffer[start:end])
                 self._kept_bytes += end - start
         if mark < 0:
             return max(end, start), False
-        self._ended()
+        self._ended(table)
         return mark + len(_END), True
 
-    def _ended(self) -> None:
+    def _ended(self, table: tuple[str, str]) -> None:
         if self._kept is not None:
             rows = [line.split("\t") for line in b"".join(self._kept).decode().splitlines()]
-            self._known(self._table, [dict(zip(self._columns, row, strict=False)) for row in rows])
+            self._known(table, [dict(zip(self._columns, row, strict=False)) for row in rows])
         self._table = self._kept = None
 
     def _known(self, table: tuple[str, str], rows: list[dict[str, str]]) -> None:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PostgreSQL's client tools: how a run of one is watched and ended, wherever it runs.
+"""PostgreSQL's client tools: how one is started, watched and ended, wherever it runs.
 
 The password travels by environment, never in argv.
 """
@@ -17,10 +17,10 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
-LOOK_SECONDS = 1.0  # as often as progress is written
+POLL_SECONDS = 1.0  # as often as progress is written
 
 
-class Client(ABC):
+class ToolProcess(ABC):
     """One run of a client tool."""
 
     tool: str
@@ -46,12 +46,12 @@ class Client(ABC):
 
     def watch(self) -> Iterator[None]:
         """Yield every second until the tool has ended."""
-        while self.ended(LOOK_SECONDS) is None:
+        while self.ended(POLL_SECONDS) is None:
             yield
 
     def wait(self) -> int:
         """Wait for the tool's end and return its exit status."""
-        while (status := self.ended(LOOK_SECONDS)) is None:
+        while (status := self.ended(POLL_SECONDS)) is None:
             pass
         return status
 
@@ -72,7 +72,7 @@ class ClientTools(ABC):
         folders: dict[Path, str] | None = None,
         stream: bool = False,
         settings: dict[str, str] | None = None,
-    ) -> Client:
+    ) -> ToolProcess:
         """Start *tool*, connected to *database* (by default the PMS's) by environment.
 
         *folders* are the absolute folders that the tool reads (``ro``) or writes (``rw``); it
@@ -84,7 +84,10 @@ class ClientTools(ABC):
 
     @abstractmethod
     def major(self, tool: str) -> int:
-        """Return the tool's major version."""
+        """Return the tool's major version.
+
+        :raises OpsError: clients.missing
+        """
 
     @contextmanager
     def together(self, folders: dict[Path, str]) -> Iterator[ClientTools]:
@@ -95,24 +98,24 @@ class ClientTools(ABC):
         yield self
 
     def settle(self) -> None:  # noqa: B027
-        """Wait until nothing is left of the runs before."""
+        """Wait until earlier runs have left nothing behind."""
 
     def run(self, tool: str, args: Sequence[str], **options: Any) -> tuple[int, str]:
         """Run *tool* to its end; return exit status and output."""
-        client = self.start(tool, args, **options)
+        process = self.start(tool, args, **options)
         try:
-            return client.wait(), client.errors()
+            return process.wait(), process.errors()
         finally:
-            client.stop()
+            process.stop()
 
     def capture(self, tool: str, args: Sequence[str], **options: Any) -> tuple[int, bytes, str]:
-        """Run *tool* to its end; return exit status, standard output and complaints."""
-        client = self.start(tool, args, stream=True, **options)
+        """Run *tool* to its end; return exit status, standard output and standard error."""
+        process = self.start(tool, args, stream=True, **options)
         try:
-            output = b"".join(client.output())
-            return client.wait(), output, client.errors()
+            output = b"".join(process.output())
+            return process.wait(), output, process.errors()
         finally:
-            client.stop()
+            process.stop()
 
     def environment(
         self, database: str | None, host: str, port: int, settings: dict[str, str] | None = None

@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools.base import Client, ClientTools, read_major
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_major
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 BLOCK_BYTES = 1 << 18
@@ -19,7 +20,7 @@ STOP_GRACE_SECONDS = 5
 PR_SET_PDEATHSIG = 1
 
 
-class HostClient(Client):
+class HostProcess(ToolProcess):
     """A client tool as a process of this host; it ends with the process that started it."""
 
     def __init__(
@@ -47,7 +48,11 @@ class HostClient(Client):
         return self._errors.read().decode(errors="replace")
 
     def output(self) -> Iterator[bytes]:  # noqa: D102
-        while block := self._process.stdout.read1(BLOCK_BYTES):
+        stdout = self._process.stdout
+        if stdout is None:
+            return
+        # read1 returns what is there; read would wait for a whole block.
+        while block := os.read(stdout.fileno(), BLOCK_BYTES):
             yield block
 
     def stop(self) -> None:  # noqa: D102
@@ -67,17 +72,24 @@ class HostTools(ClientTools):
     """Client tools installed on the managed host."""
 
     def start(  # noqa: D102
-        self, tool, args, *, database=None, folders=None, stream=False, settings=None
-    ):
+        self,
+        tool: str,
+        args: Sequence[str],
+        *,
+        database: str | None = None,
+        folders: dict[Path, str] | None = None,
+        stream: bool = False,
+        settings: dict[str, str] | None = None,
+    ) -> ToolProcess:
         environment = self.environment(database, self.database.host, self.database.port, settings)
         environment["PATH"] = self._path()
         environment["HOME"] = os.environ.get("HOME", "/")
         try:
-            return HostClient(tool, [tool, *args], environment, stream=stream)
+            return HostProcess(tool, [tool, *args], environment, stream=stream)
         except FileNotFoundError as exc:
             raise self._missing(tool) from exc
 
-    def major(self, tool):  # noqa: D102
+    def major(self, tool: str) -> int:  # noqa: D102
         environment = {"PATH": self._path(), "LC_ALL": "C"}
         try:
             answer = subprocess.run(
@@ -100,5 +112,5 @@ class HostTools(ClientTools):
 
 
 def _end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it dies, even by SIGKILL."""
+    """Ask the kernel to end this process when its parent dies, even by SIGKILL."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools.base import Client, ClientTools
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 # zstd level 1 is about five times as fast as pg_dump's default gzip at the same size.
@@ -50,7 +50,7 @@ class DumpOptions:
         ]
 
 
-def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> Client:
+def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> ToolProcess:
     """Start pg_dump for *job*."""
     folders = {} if job.stream else {job.target.parent: "rw"}
     arguments = job.arguments(compression)
@@ -68,7 +68,7 @@ def run(
     tools: ClientTools,
     job: DumpOptions,
     *,
-    watch: Callable[[Client], None],
+    watch: Callable[[ToolProcess], None],
     wanted: str | None = None,
 ) -> tuple[str, list[str]]:
     """Dump; return the compression used and the warnings.

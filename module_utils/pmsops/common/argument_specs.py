@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 
-def database() -> dict:
+
+def database() -> dict[str, Any]:
     """Return the argument spec of the option ``database``."""
     return {
         "type": "dict",
@@ -24,7 +26,7 @@ def database() -> dict:
     }
 
 
-def redis() -> dict:
+def redis() -> dict[str, Any]:
     """Return the argument spec of the option ``redis``."""
     return {
         "type": "dict",
@@ -37,7 +39,7 @@ def redis() -> dict:
     }
 
 
-def api() -> dict:
+def api() -> dict[str, Any]:
     """Return the argument spec of the option ``api``."""
     return {
         "type": "dict",
@@ -49,7 +51,7 @@ def api() -> dict:
     }
 
 
-def services() -> dict:
+def services() -> dict[str, Any]:
     """Return the argument spec of the option ``services``."""
     return {
         "type": "dict",
@@ -65,7 +67,7 @@ def services() -> dict:
     }
 
 
-def notify() -> dict:
+def notify() -> dict[str, Any]:
     """Return the argument spec of the options that say where notifications go, and how."""
     channel = {
         "name": {"type": "str", "required": True},

@@ -26,11 +26,3 @@ def previous_business_day(day: date) -> date:
         if is_business_day(candidate):
             return candidate
     raise ValueError(f"no business day within {LOOK_BACK_DAYS} days before {day}")
-
-
-def business_days(start: date, end: date) -> list[date]:
-    """Return the business days from *start* to *end*, both included."""
-    years = range(start.year, end.year + 1)
-    closed = holidays.financial_holidays("BVMF", years=years)
-    days = (start + timedelta(days=n) for n in range((end - start).days + 1))
-    return [day for day in days if day.weekday() < 5 and day not in closed]

@@ -15,14 +15,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.process_lock import ProcessId
-
-_STAMP = "%Y-%m-%dT%H:%M:%SZ"
+from ansible.module_utils.pmsops.common.timestamps import moment, utc_stamp
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Holder:
         process = ProcessId.parse(self.owner)
         if process is None or not process.alive():
             return False
-        return now < datetime.strptime(self.until, _STAMP).replace(tzinfo=UTC)
+        return now < moment(self.until)
 
     def described(self) -> str:
         """Return the holder for people."""
@@ -67,18 +66,18 @@ def take(
         return None
     with _guarded(path, dry=dry):
         former = holder(path)
-        mine = former is not None and former.owner == owner.text()
-        if former is not None and not mine and former.at_work(now):
+        own = former if former is not None and former.owner == owner.text() else None
+        if former is not None and own is None and former.at_work(now):
             raise _held(path, purpose, former)
         if not dry:
             entry = Holder(
                 purpose=purpose,
                 owner=owner.text(),
-                since=former.since if mine else now.strftime(_STAMP),
-                until=(now + lease).strftime(_STAMP),
+                since=own.since if own else utc_stamp(now),
+                until=utc_stamp(now + lease),
             )
             files.replace(path, json.dumps(asdict(entry)).encode() + b"\n", mode=0o600)
-        return None if mine else former
+        return former if own is None else None
 
 
 def free(path: Path, owner: ProcessId, *, dry: bool = False) -> bool:
@@ -111,7 +110,7 @@ def holder(path: Path) -> Holder | None:
     """Return who holds the lock, None for nobody; a file that says nothing holds nothing."""
     try:
         found = Holder(**json.loads(path.read_bytes()))
-        datetime.strptime(found.until, _STAMP)
+        moment(found.until)
     except (OSError, ValueError, TypeError):
         return None
     return found

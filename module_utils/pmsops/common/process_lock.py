@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 
 RETRY_SECONDS = 0.05
 
@@ -99,7 +100,7 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
             "purpose": purpose,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "since": utc_stamp(datetime.now(UTC)),
         }
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)

@@ -11,8 +11,18 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds")
 
 
+def utc_stamp(at: datetime) -> str:
+    """Return a moment in ISO 8601, UTC, to the second: ``2026-11-29T06:00:00Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def utc_stamp_microseconds(at: datetime) -> str:
+    """Return a moment in ISO 8601, UTC, to the microsecond: ``2026-11-29T06:00:00.000000Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def moment(text: str) -> datetime:
-    """Return the moment of a text that ``stamp`` wrote.
+    """Return the moment of a text that a function of this file wrote.
 
     :raises ValueError: for any other text.
     """

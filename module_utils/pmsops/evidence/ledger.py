@@ -18,12 +18,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
 
 NAME = "ledger.jsonl"
 HEAD = "ledger.head"
@@ -94,7 +95,7 @@ def _append(
     previous = _sha256(lines[-1]) if lines else GENESIS
     entry: dict[str, Any] = {
         "seq": len(lines) + 1,
-        "at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "at": utc_stamp_microseconds(now),
         "kind": kind,
         "previous": previous,
         "record": record,

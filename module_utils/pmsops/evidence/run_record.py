@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.reports import html as report
@@ -107,7 +108,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
         "run": "",
         "host": socket.gethostname(),
         "system": options.system,
-        "written_at": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "written_at": utc_stamp(now),
         **{name: gate[name] for name in GATE},
         "previous": history.compared(gate, history.previous(root, whole=not gate["partial"])),
         "history": {

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+
 NAME = "application.json"
 TIMEOUT_SECONDS = 10
 PAGE = 500  # the journal's largest page
@@ -71,7 +73,7 @@ def export(url: str) -> tuple[bytes, list[str]]:
     """Return the content of application.json, and what could not be had."""
     holds, missing = read(url)
     document = {
-        "read_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "read_at": utc_stamp(datetime.now(UTC)),
         "url": url,
         "missing": missing,
         "holds": holds,

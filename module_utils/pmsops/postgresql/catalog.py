@@ -8,7 +8,6 @@ values, so the facts of a faithful copy are equal.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
@@ -227,13 +226,14 @@ def server(cursor: Any) -> dict[str, Any]:
                'size_bytes', pg_database_size(current_database()),
                'time_zone', (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'))"""
     )
-    return cursor.fetchone()[0]
+    found: dict[str, Any] = cursor.fetchone()[0]
+    return found
 
 
 def database(cursor: Any) -> dict[str, Any]:
     """Return what CREATE and ALTER DATABASE need to make a database like this one."""
     cursor.execute(_DATABASE)
-    facts = cursor.fetchone()[0]
+    facts: dict[str, Any] = cursor.fetchone()[0]
     facts["settings"] = {role: sorted(values) for role, values in fetch_all(cursor, _SETTINGS)}
     return facts
 
@@ -252,7 +252,7 @@ def facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
 
 def large_objects(cursor: Any) -> int:
     """Return how many large objects there are."""
-    return fetch_value(cursor, "SELECT count(*) FROM pg_largeobject_metadata")
+    return int(fetch_value(cursor, "SELECT count(*) FROM pg_largeobject_metadata"))
 
 
 def required_roles(cursor: Any) -> list[str]:
@@ -315,8 +315,3 @@ def _jobs(cursor: Any) -> dict[str, dict[str, Any]]:
               FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY 1""",
         )
     )
-
-
-def digest_text(values: dict[str, Any]) -> str:
-    """Return the one spelling of facts that digests and signatures are taken of."""
-    return json.dumps(values, sort_keys=True, ensure_ascii=True, separators=(",", ":"))

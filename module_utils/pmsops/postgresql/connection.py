@@ -153,10 +153,11 @@ def quote_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def fetch_all(cursor: Any, sql: str, params: Any = None) -> list[tuple]:
+def fetch_all(cursor: Any, sql: str, params: Any = None) -> list[tuple[Any, ...]]:
     """Run *sql* and return all rows."""
     cursor.execute(sql, params)
-    return cursor.fetchall()
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def fetch_value(cursor: Any, sql: str, params: Any = None) -> Any:
@@ -186,10 +187,11 @@ def superuser_role(cursor: Any) -> str | None:
 
     It is the session's own role where that is a superuser.
     """
-    return fetch_value(
+    role: str | None = fetch_value(
         cursor,
         """SELECT rolname FROM pg_roles
             WHERE rolsuper AND (rolname = session_user
                                 OR pg_has_role(session_user, oid, 'MEMBER'))
             ORDER BY rolname <> session_user, rolname LIMIT 1""",
     )
+    return role

@@ -70,7 +70,7 @@ WITH RECURSIVE base(oid, root) AS (
            ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS c(oid, condition)
 )
 SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
-       greatest(c.reltuples, 0)::bigint, pg_catalog.pg_relation_size(c.oid),
+       pg_catalog.pg_relation_size(c.oid),
        coalesce(
            (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
@@ -89,7 +89,7 @@ SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
  WHERE c.relkind = 'r' AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
    AND (d.objid IS NULL OR config.oid IS NOT NULL)
- ORDER BY 6 DESC, 1, 2
+ ORDER BY 5 DESC, 1, 2
 """
 
 # Where pg_dump leaves rows to the extension, or a restore changes them on purpose.
@@ -105,7 +105,6 @@ class Relation:
     name: str
     extension: str | None
     condition: str
-    estimated_rows: int
     size_bytes: int
     columns: tuple[str, ...]
     types: tuple[str, ...]
@@ -148,7 +147,8 @@ def relations(cursor: Any) -> list[Relation]:
     """Return all tables that hold rows, the largest first."""
     cursor.execute(RELATIONS_SQL)
     found = [
-        Relation(*row[:6], columns=tuple(row[6]), types=tuple(row[7])) for row in cursor.fetchall()
+        Relation(schema, name, extension, condition, size, tuple(columns), tuple(types))
+        for schema, name, extension, condition, size, columns, types in cursor.fetchall()
     ]
     return [r for r in found if not (r.extension and r.name in NOT_COMPARED)]
 
@@ -178,7 +178,7 @@ def fingerprints(
         queue.put(relation)
 
     def work(cursor: Any) -> dict[str, dict[str, Any]]:
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         while True:
             try:
                 relation = queue.get_nowait()

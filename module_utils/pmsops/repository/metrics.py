@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
@@ -26,10 +27,10 @@ def backup_gauges(
     known = [(path, document) for path, document in found if document is not None]
     proved = [document for path, document in known if sets.verification(path)]
 
-    def of(document: dict | None, value: str) -> list[tuple[dict[str, str], float]]:
+    def of(document: dict[str, Any] | None, value: str) -> list[tuple[dict[str, str], float]]:
         return [] if document is None else [(labels, document["totals"][value])]
 
-    def at(document: dict | None) -> list[tuple[dict[str, str], float]]:
+    def at(document: dict[str, Any] | None) -> list[tuple[dict[str, str], float]]:
         if document is None:
             return []
         return [(labels, datetime.fromisoformat(document["snapshot_at"]).timestamp())]
@@ -56,7 +57,7 @@ def backup_gauges(
     ]  # fmt: skip
 
 
-def _read(folder: Path) -> dict | None:
+def _read(folder: Path) -> dict[str, Any] | None:
     try:
         document = manifest.read(folder)
     except OpsError:

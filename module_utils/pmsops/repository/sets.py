@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import manifest, signing
 
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
@@ -194,7 +195,7 @@ def verification(folder: Path) -> dict[str, Any] | None:
     A record counts only for the manifest it was made of.
     """
     try:
-        record = json.loads((folder / VERIFIED).read_bytes())
+        record: dict[str, Any] = json.loads((folder / VERIFIED).read_bytes())
         if record["manifest_sha256"] == files.sha256(folder / manifest.NAME):
             return record
     except (OSError, ValueError, KeyError, TypeError):
@@ -206,7 +207,7 @@ def mark_verified(folder: Path, record: dict[str, Any]) -> None:
     """Record that the set was restored and found equal to its manifest."""
     content = record | {
         "manifest_sha256": files.sha256(folder / manifest.NAME),
-        "verified_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "verified_at": utc_stamp(datetime.now(UTC)),
     }
     text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     write_note(folder / VERIFIED, text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
 from ansible.module_utils.pmsops.restore import registry as beside
 
 NAME = "restore.json"
@@ -50,7 +51,7 @@ class Journal:
     def record(self, step: str, **facts: Any) -> None:
         """Write that *step* begins, synced before it does."""
         steps = self.state.get("steps", [])
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = utc_stamp_microseconds(datetime.now(UTC))
         self.state |= facts | {"step": step, "steps": [*steps, [step, moment]]}
         files.replace(self.path, (json.dumps(self.state) + "\n").encode())
 

@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import (
     canary,
     timescaledb_held_jobs,
@@ -338,7 +339,7 @@ class Run:
         return {
             "is": beside.COPY,
             "of": self.database.name,
-            "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "since": utc_stamp(datetime.now(UTC)),
             "step": step,
             "set": self.chosen.id,
             "manifest_sha256": self.sha256,

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -196,7 +197,7 @@ class Swap:
             going = quote_ident(outgoing)
             said = {
                 "of": self.live.name,
-                "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "since": utc_stamp(datetime.now(UTC)),
                 "replaced_by": coming.oid,
                 "comment": found[self.live.name].comment,
                 "read_only": _setting(cursor, found[self.live.name].oid),

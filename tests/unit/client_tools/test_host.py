@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 from ansible.module_utils.pmsops.client_tools import host as host_tools
-from ansible.module_utils.pmsops.client_tools import sidecar
+from ansible.module_utils.pmsops.client_tools import sidecar_process
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -19,7 +19,7 @@ STARTS_ONE = f"""
 import ansible.module_utils, time
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
 from ansible.module_utils.pmsops.client_tools import host as host_tools
-client = host_tools.HostClient("sleep", ["sleep", "60"], {{}}, stream=False)
+client = host_tools.HostProcess("sleep", ["sleep", "60"], {{}}, stream=False)
 print(client._process.pid, flush=True)
 time.sleep(60)
 """
@@ -54,8 +54,8 @@ def test_settings_of_a_tools_sessions_keep_their_blanks():
 def test_an_engine_that_goes_away_while_a_tool_runs_is_named(tmp_path):
     gone = docker.DockerClient(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
     with (
-        pytest.raises(OpsError, match="no longer answers, and pg_restore ran") as caught,
-        sidecar._asking_of("pg_restore"),
+        pytest.raises(OpsError, match="stopped answering while pg_restore ran") as caught,
+        sidecar_process.asking_of("pg_restore"),
     ):
         gone.api.exec_inspect("0")
     gone.close()

@@ -34,8 +34,3 @@ def test_the_exchange_is_open_when_it_is(day, trades):
 )
 def test_the_previous_business_day_steps_over_what_is_closed(day, before):
     assert exchange_calendar.previous_business_day(day) == before
-
-
-def test_a_range_holds_both_ends():
-    days = exchange_calendar.business_days(date(2026, 11, 19), date(2026, 11, 23))
-    assert days == [date(2026, 11, 19), date(2026, 11, 23)]
