@@ -36,7 +36,6 @@ LONG_FILES: dict[str, str] = {
     "corrections/position.py": "was long before the packages were made; waits for its split",
     "pms/client.py": "was long before the packages were made; waits for its split",
     "pms/smoke_test_steps.py": "was long before the packages were made; waits for its split",
-    "postgresql/catalog.py": "was long before the packages were made; waits for its split",
     "recovery/pipeline.py": "was long before the packages were made; waits for its split",
     "postgresql/catalog.py": "one table of queries, a kind of object each: what a proof compares",
     "reports/html_template.py": "was long before the packages were made; waits for its split",
