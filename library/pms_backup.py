@@ -190,17 +190,17 @@ code:
 """
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup import run as backup
-from ansible.module_utils.pmsops.common import argument_specs, signals, textfile_metrics
+from ansible.module_utils.pmsops.backup.settings import Settings
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
-from ansible.module_utils.pmsops.repository import retention, sets
+from ansible.module_utils.pmsops.repository import sets
 
 
 def argument_spec() -> dict:
@@ -224,28 +224,7 @@ def argument_spec() -> dict:
     }
 
 
-def settings_of(params: dict) -> backup.Settings:
-    """Return the options as the backup knows them."""
-    return backup.Settings(
-        root=Path(params["root"]),
-        keys=Path(params["keys"]),
-        format=params["format"],
-        jobs=params["jobs"],
-        compression=params["compression"],
-        tables=tuple(params["tables"]),
-        api_url=params["api_url"] or None,
-        canary=params["canary"],
-        recipients=tuple(params["recipients"]),
-        policy=retention.Policy(
-            last=params["keep_last"],
-            daily=params["keep_daily"],
-            weekly=params["keep_weekly"],
-            monthly=params["keep_monthly"],
-        ),
-    )
-
-
-def run(module: AnsibleModule, settings: backup.Settings) -> dict:
+def run(module: AnsibleModule, settings: Settings) -> dict:
     """Make the set, or say what would be made."""
     database = Database.from_options(module.params["database"])
     before = [path.name for path in sets.listed(settings.root)]
@@ -269,33 +248,32 @@ def run(module: AnsibleModule, settings: backup.Settings) -> dict:
     return {"changed": True, "diff": diff} | result
 
 
-def report(module: AnsibleModule, settings: backup.Settings, reason: str, began: float) -> None:
-    """Tell monitoring how the run ended; that it cannot be told never spoils a backup."""
+def publish(module: AnsibleModule, settings: Settings, reason: str, began: float) -> None:
+    """Write the metrics; that they cannot be written never fails a backup."""
     if module.check_mode or not module.params["metrics"]:
         return
     try:
-        gauges = backup_metrics.backup_gauges(
+        backup_metrics.publish(
+            Path(module.params["metrics"]),
             settings.root,
             module.params["database"]["name"],
             reason=reason,
-            ended_at=datetime.now(UTC),
             duration_seconds=time.monotonic() - began,
         )
-        textfile_metrics.write(Path(module.params["metrics"]), gauges, backup_metrics.NAME)
     except OSError as exc:
-        module.warn(f"Monitoring was not told: {exc}")
+        module.warn(f"The metrics were not written: {exc}")
 
 
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
-    settings, began = settings_of(module.params), time.monotonic()
+    settings, began = Settings.from_options(module.params), time.monotonic()
     try:
         result = run(module, settings)
     except OpsError as exc:
-        report(module, settings, exc.code, began)
+        publish(module, settings, exc.code, began)
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
-    report(module, settings, "ok", began)
+    publish(module, settings, "ok", began)
     module.exit_json(**result)
 
 

@@ -21,8 +21,9 @@ import jsonschema
 import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup.dump import Dump
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import sidecar
+from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
@@ -319,7 +320,7 @@ def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
     filled, settings, tmp_path, monkeypatch, room
 ):
     """The check for free space is off, so that the disk fills where it will."""
-    monkeypatch.setattr(backup, "NEXT_DUMP_SHARE", 0.0)
+    monkeypatch.setattr(backup.preflight, "NEXT_DUMP_SHARE", 0.0)
     mount = tmp_path / "small"
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}k", "tmpfs", mount], check=True)
@@ -357,9 +358,9 @@ def fill(root):
 @pytest.mark.parametrize(
     ("phase", "where", "step"),
     [
-        ("dump", backup.dump, "start"),
-        ("CSV", backup._Run, "_export_tables"),
-        ("globals", backup.globals_sql, "read"),
+        ("dump", pg_dump, "start"),
+        ("CSV", Dump, "_export_tables"),
+        ("globals", pg_dumpall, "read"),
         ("application", backup.application, "export"),
         ("manifest", backup.manifest, "write"),
     ],
@@ -379,13 +380,13 @@ def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
             return b"x" * 100_000, []
         return real(*args, **options)
 
-    def dump_run(*args, run=backup.dump.run, **options):
+    def dump_run(*args, run=pg_dump.run, **options):
         try:
             return run(*args, **options)
         finally:
             dump_ended.set()
 
-    monkeypatch.setattr(backup.dump, "run", dump_run)
+    monkeypatch.setattr(pg_dump, "run", dump_run)
     monkeypatch.setattr(where, step, full_from_here)
     api_url = "http://127.0.0.1:1" if phase == "application" else None
     error = failure(filled, replace(small, api_url=api_url))

@@ -496,7 +496,7 @@ def test_a_set_that_lacks_its_canary_is_refused(filled, request_, taken):
 
 
 def test_two_restores_at_once_the_second_is_refused(filled, request_, taken):
-    with aside.locks.exclusive(request_.root / ".pms-ops" / "restore.lock", "restore"):
+    with aside.process_lock.exclusive(request_.root / ".pms-ops" / "restore.lock", "restore"):
         assert refused(filled, request_).code == "lock.held"
 
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
 from ansible.module_utils.pmsops.repository import manifest, sets
@@ -55,6 +56,23 @@ def backup_gauges(
         Gauge("pms_backup_previous_rows", "Rows in the set before it.", of(before, "rows")),
         Gauge("pms_backup_sets", "Finished sets.", [(labels, float(len(found)))]),
     ]  # fmt: skip
+
+
+def publish(
+    folder: Path, root: Path, database: str, *, reason: str, duration_seconds: float
+) -> Path:
+    """Write the gauges of a backup run that ends now for the collector that reads *folder*.
+
+    :raises OSError: where the folder takes no file.
+    """
+    gauges = backup_gauges(
+        root,
+        database,
+        reason=reason,
+        ended_at=datetime.now(UTC),
+        duration_seconds=duration_seconds,
+    )
+    return textfile_metrics.write(folder, gauges, NAME)
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

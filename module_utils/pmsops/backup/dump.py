@@ -1,0 +1,178 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""pg_dump, and everything that is read beside it on the same snapshot."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
+from ansible.module_utils.pmsops.postgresql.connection import fetch_value, quote_ident
+from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
+from ansible.module_utils.pmsops.repository import encryption, sets
+
+WAIT_SECONDS = 0.5  # between looks at the readers once pg_dump has ended
+
+
+@dataclass
+class Readings:
+    """What a proof compares a restored copy with, read under the dump's snapshot."""
+
+    database: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    required_roles: list[str] = field(default_factory=list)
+    contents: dict[str, Any] = field(default_factory=dict)
+
+
+class Dump:
+    """One run of pg_dump with its readers; the first of them that fails ends all."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        options: pg_dump.DumpOptions,
+        tools: ClientTools,
+        *,
+        database_name: str,
+        tables: tuple[str, ...],
+        recipients: list[Any],
+        compression: str | None,
+        tick: Callable[[int], None],
+    ) -> None:
+        """*tick* is called while pg_dump runs, with the bytes written so far."""
+        self.snapshot = snapshot
+        self.options = options
+        self.tools = tools
+        self.database_name = database_name
+        self.tables = tables
+        self.recipients = recipients
+        self.compression = compression
+        self.tick = tick
+        self.readings = Readings()
+        self._readers: list[Future[None]] = []
+
+    def run(self) -> tuple[str, list[str]]:
+        """Dump and read; return the compression used and pg_dump's warnings.
+
+        :raises OpsError: clients.*, database.*, backup.table, disk.full
+        """
+        statements = pg_dumpall.of_database(self.snapshot.cursors[0])
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            self._readers = [
+                pool.submit(self._read_database),
+                pool.submit(self._write_globals, statements),
+            ]
+            try:
+                result = pg_dump.run(
+                    self.tools, self.options, watch=self._watch, wanted=self.compression
+                )
+                while wait(
+                    self._readers, timeout=WAIT_SECONDS, return_when=FIRST_EXCEPTION
+                ).not_done:
+                    self._look()
+                for reader in self._readers:
+                    reader.result()
+            except BaseException:
+                cause = self._failure()  # asked first: to be cancelled is an error too
+                self.snapshot.cancel()
+                if cause:
+                    raise cause from None
+                raise
+        return result
+
+    def _read_database(self) -> None:
+        """Fingerprint all tables on every connection; the first describes the objects before."""
+        relations = fingerprint.relations(self.snapshot.cursors[0])
+        self.readings.contents = fingerprint.fingerprints(
+            self.snapshot.cursors, relations, first=self._describe
+        )
+
+    def _describe(self) -> None:
+        cursor = self.snapshot.cursors[0]
+        self.readings.database = catalog.database(cursor)
+        self.readings.facts = catalog.facts(cursor)
+        self.readings.required_roles = catalog.required_roles(cursor)
+        self._export_tables(cursor, self.options.target.parent)
+
+    def _write_globals(self, statements: list[str]) -> None:
+        with set_file(self.options.target.parent, pg_dumpall.NAME, self.recipients) as stream:
+            stream.write(pg_dumpall.read(self.tools, statements))
+
+    def _failure(self) -> BaseException | None:
+        ended = [reader for reader in self._readers if reader.done()]
+        return next((each.exception() for each in ended if each.exception()), None)
+
+    def _look(self) -> None:
+        if cause := self._failure():
+            raise cause  # pg_dump's work is void
+        self.tick(folder_bytes(self.options.target))
+
+    def _watch(self, process: ToolProcess) -> None:
+        if not self.options.stream:
+            for _ in process.watch():
+                self._look()
+            return
+        with encryption.encrypted(self.options.target, self.recipients) as stream:
+            for block in process.output():
+                stream.write(block)
+                self._look()
+
+    def _export_tables(self, cursor: Any, folder: Path) -> None:
+        for table in self.tables:
+            schema, name = split_table(table)
+            if fetch_value(
+                cursor,
+                "SELECT to_regclass(format('%%I.%%I', %s, %s)) IS NULL",
+                (schema, name),
+            ):
+                raise OpsError(
+                    f"Table {table} of pms_db_tables does not exist in {self.database_name}.",
+                    "Correct pms_db_tables, or migrate the database.",
+                    code="backup.table",
+                )
+            path = f"{file_stem(table)}_{folder.name.removeprefix(sets.PARTIAL)}.csv"
+            with set_file(folder, path, self.recipients) as stream:
+                # COPY of a hypertable itself gives its root, which is empty.
+                cursor.copy_expert(
+                    f"COPY (SELECT * FROM {quote_ident(schema)}.{quote_ident(name)})"
+                    " TO STDOUT WITH (FORMAT csv, HEADER)",
+                    stream,
+                )
+
+
+def set_file(folder: Path, name: str, recipients: list[Any]) -> AbstractContextManager[BinaryIO]:
+    """Give a stream for a new file of the set, encrypted where there are *recipients*."""
+    if recipients:
+        return encryption.encrypted(folder / (name + encryption.SUFFIX), recipients)
+    return (folder / name).open("xb")
+
+
+def file_stem(name: str) -> str:
+    """Return *name* as part of a file name."""
+    return re.sub(r"[^\w.-]", "_", name.removeprefix("public."))
+
+
+def split_table(table: str) -> tuple[str, str]:
+    """Return schema and name of an entry of pms_db_tables; ``public`` may be left out."""
+    schema, dot, name = table.rpartition(".")
+    return (schema, name) if dot else ("public", name)
+
+
+def folder_bytes(path: Path) -> int:
+    """Return the size of a file, or of the files of a folder; 0 while it is not there."""
+    try:
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                return sum(entry.stat().st_size for entry in entries)
+        return path.stat().st_size
+    except OSError:
+        return 0

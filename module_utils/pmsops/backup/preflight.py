@@ -1,0 +1,130 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The checks before a backup: server, rights, client tools, room on the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.backup.settings import Settings
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, fetch_value
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+MIN_SERVER = 140000  # hash_record_extended came with PostgreSQL 14
+# The most that a first dump needs, as a share of the database's size: indexes are not dumped.
+FIRST_DUMP_SHARE = 0.5
+NEXT_DUMP_SHARE = 1.2
+
+
+def check(database: Database, tools: ClientTools, settings: Settings) -> None:
+    """Check all that can be known before a backup; nothing is written.
+
+    :raises OpsError: backup.server-old, backup.restoring, database.*, clients.*, disk.full
+    """
+    with (
+        ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
+        database.session(read_only=True) as cursor,
+    ):
+        asked = pool.submit(tools.major, "pg_dump")
+        version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int")
+        if version < MIN_SERVER:
+            raise OpsError(
+                f"The server is PostgreSQL {version // 10000}; a backup needs 14 or newer.",
+                "Upgrade the server: older versions lack the hash functions of fingerprints.",
+                code="backup.server-old",
+            )
+        if fetch_value(cursor, "SELECT current_setting('timescaledb.restoring', true) = 'on'"):
+            raise OpsError(
+                f"Database {database.name} is in TimescaleDB's restoring mode: its hypertables"
+                " show only part of their rows.",
+                "Finish the restore that set it (SELECT timescaledb_post_restore()), and verify.",
+                code="backup.restoring",
+            )
+        _check_rights(cursor, database)
+        size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
+        major = asked.result()
+        if major < version // 10000:
+            raise OpsError(
+                f"pg_dump is version {major}, older than the server's {version // 10000}.",
+                "Install the server version's client tools and set pms_db_bin_dir to them.",
+                code="clients.old",
+            )
+    if settings.root.exists():
+        needed = round(estimate(settings.root, size) * NEXT_DUMP_SHARE)
+        free = shutil.disk_usage(settings.root).free
+        if free < needed:
+            raise OpsError(
+                f"{settings.root} has {human(free)} free; the backup needs about {human(needed)}.",
+                "Free space there, or set backup_root to a larger disk.",
+                code="disk.full",
+            )
+
+
+def _check_rights(cursor: Any, database: Database) -> None:
+    refused = fetch_all(
+        cursor,
+        """SELECT n.nspname || '.' || c.relname
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+              AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
+              AND NOT (has_schema_privilege(n.oid, 'USAGE') AND
+                       CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
+                                      ELSE has_table_privilege(c.oid, 'SELECT') END)
+              AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass
+                                 AND x.objid = c.oid AND x.deptype = 'e')
+            ORDER BY 1 LIMIT 6""",
+    )
+    if refused:
+        names = ", ".join(row[0] for row in refused[:5]) + (" and more" if len(refused) > 5 else "")
+        raise OpsError(
+            f"Role {database.user} may not read {names}.",
+            "Grant the maintenance role what docs/database-rights.sql gives it.",
+            code="database.rights",
+        )
+
+
+def estimate(root: Path, database_bytes: int) -> int:
+    """Return the expected size of the next dump in bytes: by the newest set, else a share."""
+    try:
+        recorded = manifest.read(sets.newest(root))["totals"]
+        share: float = recorded["bytes"] / max(recorded["database_bytes"], 1)
+        return round(share * database_bytes)
+    except (OpsError, KeyError):
+        return round(database_bytes * FIRST_DUMP_SHARE)
+
+
+def writable_root(root: Path) -> Path:
+    """Make the folder of the sets where it is missing; return the folder of its state.
+
+    :raises OpsError: files.unwritable, disk.full
+    """
+    try:
+        files.make_private_folder(root)
+        state = sets.state_folder(root)
+        if not os.access(root, os.W_OK) or not os.access(state, os.W_OK):
+            raise PermissionError(13, "not writable", str(root))
+    except OSError as exc:
+        raise file_system_error(exc, root) from exc
+    return state
+
+
+def file_system_error(exc: OSError, root: Path) -> OpsError:
+    """Return what the file system below *root* refused: disk.full or files.unwritable."""
+    if exc.errno == 28:
+        return OpsError(
+            f"The disk of {root} is full: {exc}",
+            "Free space, or lower what retention keeps. Nothing of the failed set was left.",
+            code="disk.full",
+        )
+    return OpsError(
+        f"Cannot write below {root}: {exc}",
+        "Let the user that runs the toolkit write there, and check the file system.",
+        code="files.unwritable",
+    )

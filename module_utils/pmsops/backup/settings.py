@@ -1,0 +1,54 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The settings of a backup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.repository import retention, sets
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator can set for a backup."""
+
+    root: Path
+    keys: Path
+    format: str = "directory"
+    jobs: int = 2
+    compression: str | None = None
+    tables: tuple[str, ...] = ()
+    api_url: str | None = None
+    canary: bool = True
+    policy: retention.Policy = field(default_factory=retention.Policy)
+    # Public keys of age. With any, the dump is one stream, and every file but the manifest is
+    # encrypted.
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def progress_file(self) -> Path:
+        """The file in which a running backup writes its progress."""
+        return self.root / sets.STATE / "backup.progress"
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> Settings:
+        """Return the settings that the options of pms_backup describe."""
+        return cls(
+            root=Path(options["root"]),
+            keys=Path(options["keys"]),
+            format=options["format"],
+            jobs=options["jobs"],
+            compression=options["compression"],
+            tables=tuple(options["tables"]),
+            api_url=options["api_url"] or None,
+            canary=options["canary"],
+            recipients=tuple(options["recipients"]),
+            policy=retention.Policy(
+                last=options["keep_last"],
+                daily=options["keep_daily"],
+                weekly=options["keep_weekly"],
+                monthly=options["keep_monthly"],
+            ),
+        )
