@@ -166,3 +166,8 @@ def test_a_version_is_released_once_and_with_changes_alone(copy):
     copy.commit()
     assert "no change to release" in copy.release("9.8.7").stderr
     assert copy.version == version.VERSION
+
+
+def test_the_page_of_upgrades_has_a_section_for_this_version():
+    page = (PROJECT / "docs" / "UPGRADING.md").read_text()
+    assert f"\n### {version.VERSION.removesuffix('-dev')}\n" in page
