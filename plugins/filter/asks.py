@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a check of a checklist asks, and what it wants to hear, for whoever asks by hand."""
+"""The question of a check and the answer that it expects, for somebody who asks by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if _OURS not in ansible.module_utils.__path__:
 
 DOCUMENTATION = r"""
 name: pms_asks
-short_description: Say what a check asks and what it wants to hear
+short_description: Say what a check asks and what it expects
 description: Turns an item of a checklist into Markdown, from the parameters of its probe.
 author: Operations team (@ops)
 options:
@@ -32,19 +32,33 @@ text: "{{ check | pms_asks }}"
 
 RETURN = r"""
 _value:
-  description: One line, for example C(Asks Redis `PING`; wants reply to be PONG.)
+  description: One line, for example C(Asks Redis `PING`; expects `reply` = PONG.)
   type: str
 """
 
 SHOWN = 4
-_PATTERN = re.compile(r"(?<=like )\S+|\$\{[^}]+\}")
-# Probes that have no parameters to speak of: each looks at one thing alone.
-WHOLE = {
+_VARIABLE = re.compile(r"\$\{[^}]+\}")
+OPERATORS = {
+    "eq": "=",
+    "ne": "≠",
+    "gt": ">",
+    "ge": "≥",
+    "lt": "<",
+    "le": "≤",
+    "in": "one of",
+    "not_in": "none of",
+    "contains": "containing",
+    "contains_all": "containing all of",
+    "matches": "matching",
+    "not_matches": "not matching",
+}
+# Probes without parameters that matter here: each looks at one thing alone.
+FIXED = {
     "attest": "a named person",
-    "backup": "the newest set",
+    "backup": "the newest backup set",
     "drill": "the last drill in the ledger",
-    "journal": "every entry of the decision journal, whose hash it computes again",
-    "ledger": "the evidence ledger, whose chain it computes again (`scripts/verify_ledger.py`)",
+    "journal": "the decision journal for every entry, and computes its hash again",
+    "ledger": "the evidence ledger, and computes its chain again (`scripts/verify_ledger.py`)",
 }
 
 
@@ -53,18 +67,43 @@ def asks(check: dict[str, Any]) -> str:
 
     :raises KeyError: for a probe that this does not know.
     """
-    from ansible.module_utils.pmsops.checks import expectations
+    expected = [_expectation(each) for each in check.get("expect") or []]
+    if len(expected) > SHOWN:
+        expected = [*expected[:SHOWN], f"{len(expected) - SHOWN} more"]
+    question = f"Asks {_asked(check['probe'], check.get('params') or {})}"
+    return f"{question}; expects {', '.join(expected)}." if expected else f"{question}."
 
-    wants = [_marked(expectations.described(each)) for each in check.get("expect") or []]
-    if len(wants) > SHOWN:
-        wants = [*wants[:SHOWN], f"{len(wants) - SHOWN} more"]
-    said = f"Asks {_asked(check['probe'], check.get('params') or {})}"
-    return f"{said}; wants {', '.join(wants)}." if wants else f"{said}."
+
+def _expectation(expectation: dict[str, Any]) -> str:
+    """Return an expectation in words: ```status` = 200``."""
+    from ansible.module_utils.pmsops.checks import comparison
+    from ansible.module_utils.pmsops.checks.expectations import label_of
+    from ansible.module_utils.pmsops.checks.values import show
+
+    label = _code(label_of(expectation))
+    name = comparison.comparison_of(expectation)
+    expected = expectation[name]
+    if name == "not_empty":
+        return f"{label} not empty"
+    if name == "is_null":
+        return f"{label} empty"
+    if name == "between":
+        return f"{label} from {_shown(show(expected[0]))} to {_shown(show(expected[1]))}"
+    if name == "max_age":
+        return f"{label} {_shown(comparison.describe(name, expected))}"
+    is_pattern = name in ("matches", "not_matches")
+    value = _code(show(expected)) if is_pattern else _shown(show(expected))
+    return f"{label} {OPERATORS[name]} {value}"
+
+
+def _shown(text: str) -> str:
+    """Return a value with its variables as code: Markdown would read them."""
+    return _VARIABLE.sub(lambda match: f"`{match[0]}`", text)
 
 
 def _asked(probe: str, params: dict[str, Any]) -> str:
-    if probe in WHOLE:
-        return WHOLE[probe]
+    if probe in FIXED:
+        return FIXED[probe]
     return {
         "sql": lambda: f"the database {_code(params['query'])}{_with(params.get('args') or {})}",
         "http": lambda: f"{_place(params)} {_code(_request(params))}{_login(params)}",
@@ -79,16 +118,11 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
             if "dashboard" in params
             else f"Grafana for its {params['about']}"
         ),
-        "disk": lambda: f"for the room at {_code(params['path'])} (as `df` has it)",
+        "disk": lambda: f"for the free space at {_code(params['path'])} (as `df` shows it)",
         "command": lambda: f"the exit status of {_code(shlex.join(params['argv']))}",
         "file": lambda: f"the file {_code(params['path'])}",
-        "smoke": lambda: f"how step {_code(params['step'])} of this run went",
+        "smoke": lambda: f"for the result of step {_code(params['step'])} of this run",
     }[probe]()
-
-
-def _marked(text: str) -> str:
-    """Return what is wanted with patterns and variables as code: Markdown would read them."""
-    return _PATTERN.sub(lambda match: f"`{match[0]}`", text)
 
 
 def _with(args: dict[str, Any]) -> str:

@@ -1,18 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What people vouch for: attestations of items no probe can see, and waivers of failing ones."""
+"""Attestations of items that no probe can see, and waivers of checks that fail."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.checklist import Checklist, read_document
-from ansible.module_utils.pmsops.checks.expectations import parse_age
+from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, read_document
+from ansible.module_utils.pmsops.checks.comparison import parse_age
 from ansible.module_utils.pmsops.common.errors import OpsError
 
-LONGEST_WAIVER = timedelta(days=90)
-SHORTEST_REASON = 10
+MAX_WAIVER = timedelta(days=90)
+MIN_REASON_CHARACTERS = 10
 ATTESTATION = {"check", "who", "role", "when", "until", "why"}
 WAIVER = {"check", "who", "role", "when", "until", "why"}
 
@@ -91,7 +92,9 @@ def _statement(entry: dict[str, Any]) -> Statement:
     )
 
 
-def _faults(kind: str, entry: Any, fields: set[str], known: dict[str, Any], today: date) -> Any:
+def _faults(
+    kind: str, entry: Any, fields: set[str], known: dict[str, Check], today: date
+) -> Iterator[str]:
     """Yield each reason why a statement is void."""
     if not isinstance(entry, dict):
         yield "it is no mapping"
@@ -102,7 +105,7 @@ def _faults(kind: str, entry: Any, fields: set[str], known: dict[str, Any], toda
     for name in needed:
         if not str(entry.get(name) or "").strip():
             yield f"{name} is missing"
-    check = known.get(entry.get("check"))
+    check = known.get(str(entry.get("check")))
     if entry.get("check") and check is None:
         yield "there is no such check"
     if check is not None and (check.probe == "attest") != (kind == "attestations"):
@@ -111,12 +114,14 @@ def _faults(kind: str, entry: Any, fields: set[str], known: dict[str, Any], toda
             if kind == "attestations"
             else "this check is attested, so it takes an attestation and no waiver"
         )
-    if entry.get("why") and len(str(entry["why"]).strip()) < SHORTEST_REASON:
+    if entry.get("why") and len(str(entry["why"]).strip()) < MIN_REASON_CHARACTERS:
         yield f"why says too little: {entry['why']!r}"
     yield from _date_faults(kind, entry, check, today)
 
 
-def _date_faults(kind: str, entry: dict[str, Any], check: Any, today: date) -> Any:
+def _date_faults(
+    kind: str, entry: dict[str, Any], check: Check | None, today: date
+) -> Iterator[str]:
     days = {}
     for name in ("when", "until"):
         if entry.get(name):
@@ -131,8 +136,8 @@ def _date_faults(kind: str, entry: dict[str, Any], check: Any, today: date) -> A
         yield f"it expired on {until}"
     if when and until and until < when:
         yield "it ends before it begins"
-    if kind == "waivers" and when and until and until - when > LONGEST_WAIVER:
-        yield f"a waiver lasts at most {LONGEST_WAIVER.days} days"
+    if kind == "waivers" and when and until and until - when > MAX_WAIVER:
+        yield f"a waiver lasts at most {MAX_WAIVER.days} days"
     if kind == "attestations" and when and check is not None and check.window:
         window = parse_age(check.window)
         if isinstance(window, timedelta) and today - when > window:

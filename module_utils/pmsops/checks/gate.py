@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The go-live gate: every item of the checklist gets a result, and all of them a verdict."""
+"""The gate: every item of the checklist gets a result, and the results give a verdict."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.checks import attestations
-from ansible.module_utils.pmsops.checks import runner as engine
 from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
-from ansible.module_utils.pmsops.checks.expectations import Clock
 from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.checks.runner import Runner
 from ansible.module_utils.pmsops.checks.variables import Variables
+from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 
 STATUSES = ("pass", "fail", "unknown", "waived", "attested")
 GOOD = frozenset({"pass", "attested"})
 HIDDEN = "********"
-SHORTEST_SECRET = 4
+MIN_SECRET_CHARACTERS = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Options:
     attestations: Any = None
     workers: int = 8
     deadline_seconds: float = 120.0
-    # Values that must not come out, beside the passwords of the settings
+    # Values that must not be shown, beside the passwords of the settings
     secrets: frozenset[str] = frozenset()
 
 
@@ -48,10 +49,10 @@ def run(
     *,
     progress: Path | None = None,
 ) -> dict[str, Any]:
-    """Check everything and return the results with their verdict.
+    """Run all checks and return their results with the verdict.
 
-    *progress* is a file that says meanwhile how many checks are done; without its folder there is
-    none.
+    *progress* is a file that says meanwhile how many checks are done; it is not written where its
+    folder is missing.
 
     :raises OpsError: gate.checklist, gate.attestations, gate.section or gate.check; then nothing
         was checked.
@@ -62,7 +63,7 @@ def run(
     checklist = whole.only(options.sections, options.checks)
     if not checklist.checks:
         raise OpsError(
-            "No check is left to run, so there would be nothing to decide by.",
+            "No check is selected, so there is nothing to decide by.",
             "Name other golive_sections, or none.",
             code="gate.section",
         )
@@ -72,42 +73,42 @@ def run(
         for check in checklist.checks
         if check.probe == "attest"
     }
-    jobs = [_job(check) for check in checklist.checks if check.probe != "attest"]
+    runs = [_run(check) for check in checklist.checks if check.probe != "attest"]
     started = time.monotonic()
-    with _counting(progress, {job.id for job in jobs}) as report:
-        runner = engine.Engine(
+    with _counting(progress, {each.id for each in runs}) as report:
+        runner = Runner(
             settings,
             variables,
             workers=options.workers,
             deadline_seconds=options.deadline_seconds,
             report=report,
         )
-        outcomes = runner.run(jobs, known)
+        found = runner.run(runs, known)
     seconds = time.monotonic() - started
-    results = [_result(check, outcomes[check.id], statements) for check in checklist.checks]
-    token = runner.shared.get("shared.token")
-    hidden = settings.secrets() | set(options.secrets) | ({token} if token else set())
+    results = [_result(check, found[check.id], statements) for check in checklist.checks]
+    hidden = settings.secrets() | options.secrets | runner.secrets()
     partial = bool(options.sections or options.checks)
-    return scrub(_summary(checklist, results, settings.now, seconds, partial), hidden)
+    summary = _summary(checklist, results, settings.now, seconds, partial)
+    return {name: scrub(value, hidden) for name, value in summary.items()}
 
 
 @contextmanager
-def _counting(path: Path | None, jobs: set[str]) -> Iterator[Callable[[str, engine.Outcome], None]]:
-    """Give what the engine reports each outcome to; it keeps the progress file."""
+def _counting(path: Path | None, ids: set[str]) -> Iterator[Callable[[str, ProbeResult], None]]:
+    """Give the function that takes each result as it comes and keeps the progress file."""
     if path is None or not path.parent.is_dir():
-        yield lambda _name, _outcome: None
+        yield lambda _name, _result: None
         return
-    shown, done, wrong = Progress(path), 0, 0
+    shown, done, missed = Progress(path), 0, 0
 
-    def report(name: str, outcome: engine.Outcome) -> None:
-        nonlocal done, wrong
-        if name in jobs:
+    def report(name: str, result: ProbeResult) -> None:
+        nonlocal done, missed
+        if name in ids:
             done += 1
-            wrong += outcome.status not in GOOD
-            shown.update(done, note=f"{wrong} not right" if wrong else "")
+            missed += result.status not in GOOD
+            shown.update(done, note=f"{missed} not passed" if missed else "")
 
     try:
-        with shown.phase("checks", total=len(jobs), unit="done"):
+        with shown.phase("checks", total=len(ids), unit="done"):
             yield report
     finally:
         shown.close()
@@ -152,12 +153,12 @@ def _counted(results: list[dict[str, Any]], section: str) -> dict[str, int]:
 
 
 def blocks(result: dict[str, Any]) -> bool:
-    """Tell whether a result alone makes a no-go: a blocker that neither passes nor is waived."""
+    """Tell whether a result alone makes a no-go: a blocker that failed or is unknown."""
     return result["severity"] == "blocker" and result["status"] in ("fail", "unknown")
 
 
-def _job(check: Check) -> engine.Job:
-    return engine.Job(
+def _run(check: Check) -> ProbeRun:
+    return ProbeRun(
         id=check.id,
         probe=check.probe,
         params=check.params,
@@ -166,24 +167,23 @@ def _job(check: Check) -> engine.Job:
         timeout=check.timeout,
         retries=check.retries,
         retry_delay=check.retry_delay,
-        shares=engine.shares_of(check.probe, check.params),
     )
 
 
-def _attested(check: Check, statements: attestations.Statements) -> engine.Outcome:
+def _attested(check: Check, statements: attestations.Statements) -> ProbeResult:
     statement = statements.attestations.get(check.id)
     if statement is None:
-        return engine.Outcome("unknown", "nobody has attested this", attempts=0)
+        return ProbeResult("unknown", "nobody has attested this", attempts=0)
     role = f" ({statement.role})" if statement.role else ""
     finding = f"{statement.who}{role} on {statement.when}: {statement.why}"
-    return engine.Outcome("attested", finding, attempts=0)
+    return ProbeResult("attested", finding, attempts=0)
 
 
 def _result(
-    check: Check, outcome: engine.Outcome, statements: attestations.Statements
+    check: Check, result: ProbeResult, statements: attestations.Statements
 ) -> dict[str, Any]:
     waiver = statements.waivers.get(check.id)
-    waived = waiver is not None and outcome.status not in GOOD
+    waived = waiver is not None and result.status not in GOOD
     attestation = statements.attestations.get(check.id)
     return {
         "id": check.id,
@@ -193,15 +193,15 @@ def _result(
         "probe": check.probe,
         "owner": check.owner,
         "remedy": check.remedy,
-        "status": "waived" if waived else outcome.status,
-        # What the probe said: a waiver lets a failure through and does not make it undone.
-        "found": outcome.status,
-        "finding": outcome.finding,
-        "observed": outcome.observed,
-        "seconds": outcome.seconds,
-        "attempts": outcome.attempts,
-        "flaky": outcome.flaky,
-        "needs": outcome.needs,
+        "status": "waived" if waived else result.status,
+        # What the probe said: a waiver lets a failure through and does not hide it.
+        "found": result.status,
+        "finding": result.finding,
+        "observed": result.observed,
+        "seconds": result.seconds,
+        "attempts": result.attempts,
+        "flaky": result.flaky,
+        "needs": result.needs,
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }
@@ -233,7 +233,7 @@ def scrub(value: Any, secrets: set[str]) -> Any:
     make the findings unreadable and give itself away.
     """
     hidden = sorted(
-        (text for text in secrets if len(text) >= SHORTEST_SECRET), key=len, reverse=True
+        (text for text in secrets if len(text) >= MIN_SECRET_CHARACTERS), key=len, reverse=True
     )
 
     def clean(entry: Any) -> Any:

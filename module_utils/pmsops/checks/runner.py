@@ -9,7 +9,6 @@ database, HTTP, Redis and Docker connections from probe to probe.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,76 +16,37 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from multiprocessing.connection import wait
 from typing import Any
 
-from ansible.module_utils.pmsops.checks import expectations, probes
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
-from ansible.module_utils.pmsops.checks.probes.context import Context, Settings, one_line
+from ansible.module_utils.pmsops.checks.probes.context import Settings, one_line
 from ansible.module_utils.pmsops.checks.variables import UnsetVariable, Variables
+from ansible.module_utils.pmsops.checks.worker import (
+    SHARED_PREFIX,
+    ProbeResult,
+    ProbeRun,
+    Worker,
+    adopt_orphans,
+    children,
+    import_libraries,
+    work,
+)
 
 PASSING = frozenset({"pass", "attested"})
 # What is left of a probe's time after its own library should have given up.
 GRACE_SECONDS = 0.25
 # A worker busy for longer than this counts as stuck, and another may start beside it.
 STUCK_SECONDS = 0.75
-MOST_WORKERS_FACTOR = 5
-# A remedy speaks of the wrong answer, and there was none.
+MAX_WORKERS_FACTOR = 5
+# The check's own remedy is about a wrong answer, and there was none.
 OVERDUE = (
     "no answer within {:g} s, so the check gave up. Look first at what the host and this service"
     " are busy with: what the check asks for may be right"
 )
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 
 
-@dataclass(frozen=True)
-class Job:
-    """One question: a check of the list, or something that several checks share."""
-
-    id: str
-    probe: str
-    params: dict[str, Any] = field(default_factory=dict)
-    expect: tuple[dict[str, Any], ...] = ()
-    needs: tuple[str, ...] = ()
-    timeout: float = 5.0
-    retries: int = 0
-    retry_delay: float = 0.5
-    shares: tuple[str, ...] = ()
-
-
-@dataclass
-class Outcome:
-    """What became of a job. *shared* is the value that other jobs wait for."""
-
-    status: str
-    finding: str
-    seconds: float = 0.0
-    attempts: int = 1
-    observed: list[dict[str, Any]] = field(default_factory=list)
-    needs: list[str] = field(default_factory=list)
-    shared: Any = None
-
-    @property
-    def flaky(self) -> bool:
-        """Tell whether it took more than one try to pass."""
-        return self.status == "pass" and self.attempts > 1
-
-
-@dataclass
-class _Worker:
-    pid: int
-    pipe: Connection
-    process: Any
-    job: Job | None = None
-    started: float = 0.0
-    used_for: str = ""
-
-
-class Engine:
-    """The scheduler: which job may start, who runs it, and whose time is over."""
+class Runner:
+    """The scheduler: which run may start, which worker gets it, and whose time is over."""
 
     def __init__(
         self,
@@ -95,7 +55,7 @@ class Engine:
         *,
         workers: int = 8,
         deadline_seconds: float = 120.0,
-        report: Callable[[str, Outcome], None] = lambda name, outcome: None,
+        report: Callable[[str, ProbeResult], None] = lambda name, result: None,
     ) -> None:
         self.settings = settings
         self.variables = variables
@@ -103,195 +63,196 @@ class Engine:
         self.deadline = time.monotonic() + deadline_seconds
         self.deadline_seconds = deadline_seconds
         self.report = report
-        self.outcomes: dict[str, Outcome] = {}
+        self.results: dict[str, ProbeResult] = {}
         self.shared: dict[str, Any] = {}
         self._attempts: dict[str, int] = {}
-        self._pool: list[_Worker] = []
+        self._pool: list[Worker] = []
         self._context = multiprocessing.get_context("fork")
         self._others: set[int] = set()
         self._expected: set[str] = set()
 
-    def run(self, jobs: list[Job], known: dict[str, Outcome] | None = None) -> dict[str, Outcome]:
-        """Return the outcome of every job; *known* are outcomes that others may need.
+    def run(
+        self, runs: list[ProbeRun], known: dict[str, ProbeResult] | None = None
+    ) -> dict[str, ProbeResult]:
+        """Return the result of every run; *known* are results that others may need.
 
-        A job waits for those it needs, and is unknown where one of them does not pass.
+        A run waits for those it needs, and is unknown where one of them does not pass.
         """
-        self.outcomes = dict(known or {})
-        jobs = [*_shared_jobs(jobs), *jobs]
-        waiting = {job.id: job for job in jobs}
+        self.results = dict(known or {})
+        runs = [*_shared_runs(runs), *runs]
+        waiting = {run.id: run for run in runs}
         self._expected = set(waiting)
-        ready: deque[Job] = deque()
-        later: list[tuple[float, Job]] = []
-        _import_libraries(jobs)
-        self._others = _children()
-        _subreaper(on=True)
+        ready: deque[ProbeRun] = deque()
+        later: list[tuple[float, ProbeRun]] = []
+        import_libraries(run.probe for run in runs)
+        self._others = children()
+        adopt_orphans(on=True)
         try:
-            while waiting or ready or later or any(worker.job for worker in self._pool):
+            while waiting or ready or later or any(worker.run for worker in self._pool):
                 self._release(waiting, ready)
                 now = time.monotonic()
-                ready.extend(job for at, job in later if at <= now)
-                later = [(at, job) for at, job in later if at > now]
+                ready.extend(run for at, run in later if at <= now)
+                later = [(at, run) for at, run in later if at > now]
                 if now >= self.deadline:
-                    self._give_up([*waiting.values(), *ready, *(job for _, job in later)])
+                    self._give_up([*waiting.values(), *ready, *(run for _, run in later)])
                     break
                 self._start(ready)
-                if any(worker.job for worker in self._pool) or later:
+                if any(worker.run for worker in self._pool) or later:
                     later += self._collect(later, ready)
         finally:
             self._end()
-            _subreaper(on=False)
-        return self.outcomes
+            adopt_orphans(on=False)
+        return self.results
 
-    def _release(self, waiting: dict[str, Job], ready: deque[Job]) -> None:
-        """Move the jobs whose needs are settled: to the ready ones, or to the unknown ones."""
+    def secrets(self) -> set[str]:
+        """Return the texts that the runs fetched and that must not be shown."""
+        token = self.shared.get(f"{SHARED_PREFIX}token")
+        return {token} if token else set()
+
+    def _release(self, waiting: dict[str, ProbeRun], ready: deque[ProbeRun]) -> None:
+        """Move each run whose needs are settled to *ready*, or settle it as unknown."""
         moved = True
         while moved:
             moved = False
-            for job in list(waiting.values()):
-                open_needs = {*job.needs, *job.shares} - set(self.outcomes)
+            for run in list(waiting.values()):
+                open_needs = {*run.needs, *run.shares} - set(self.results)
                 if open_needs & self._expected:
                     continue
-                del waiting[job.id]
+                del waiting[run.id]
                 moved = True
-                if missing := self._missing(job):
-                    self._settle(job, missing)
+                if missing := self._missing(run):
+                    self._settle(run, missing)
                 else:
-                    ready.append(job)
+                    ready.append(run)
 
-    def _missing(self, job: Job) -> Outcome | None:
-        """Return why a job cannot even be asked, None where it can."""
+    def _missing(self, run: ProbeRun) -> ProbeResult | None:
+        """Return why a run cannot start, None where it can."""
         failed = [
             need
-            for need in job.needs
-            if need not in self.outcomes or self.outcomes[need].status not in PASSING
+            for need in run.needs
+            if need not in self.results or self.results[need].status not in PASSING
         ]
         if failed:
-            return Outcome("unknown", f"needs {', '.join(failed)}", needs=failed, attempts=0)
-        for name in job.shares:
-            if self.outcomes[name].status != "pass":
-                return Outcome(self.outcomes[name].status, self.outcomes[name].finding, attempts=0)
+            return ProbeResult("unknown", f"needs {', '.join(failed)}", needs=failed, attempts=0)
+        for name in run.shares:
+            if self.results[name].status != "pass":
+                return ProbeResult(
+                    self.results[name].status, self.results[name].finding, attempts=0
+                )
         return None
 
-    def _settle(self, job: Job, outcome: Outcome) -> None:
-        self.outcomes[job.id] = outcome
-        if outcome.shared is not None:
-            self.shared[job.id] = outcome.shared
-        self.report(job.id, outcome)
+    def _settle(self, run: ProbeRun, result: ProbeResult) -> None:
+        self.results[run.id] = result
+        if result.shared is not None:
+            self.shared[run.id] = result.shared
+        self.report(run.id, result)
 
-    def _start(self, ready: deque[Job]) -> None:
-        """Hand ready jobs to idle workers, and fork some while there may be more."""
+    def _start(self, ready: deque[ProbeRun]) -> None:
+        """Hand ready runs to idle workers, and fork more workers where that is allowed."""
         while ready:
             worker = self._idle(ready[0]) or self._fork()
             if worker is None:
                 return
-            job = ready.popleft()
+            run = ready.popleft()
             try:
-                params = self.variables.fill(job.params)
-                expect = [self.variables.fill(expectation) for expectation in job.expect]
+                params = self.variables.fill(run.params)
+                expect = [self.variables.fill(expectation) for expectation in run.expect]
             except UnsetVariable as exc:
-                self._settle(job, Outcome("unknown", str(exc), attempts=0))
+                self._settle(run, ProbeResult("unknown", str(exc), attempts=0))
                 continue
             except Exception as exc:  # noqa: BLE001 -- a calendar or a library that is not there
                 finding = f"{type(exc).__name__}: {one_line(exc)}"
-                self._settle(job, Outcome("unknown", finding, attempts=0))
+                self._settle(run, ProbeResult("unknown", finding, attempts=0))
                 continue
-            shared = {name: self.shared[f"shared.{name}"] for name in self._names(job)}
-            worker.job, worker.started, worker.used_for = job, time.monotonic(), job.probe
+            shared = {n.removeprefix(SHARED_PREFIX): self.shared[n] for n in run.shares}
+            worker.run, worker.started, worker.used_for = run, time.monotonic(), run.probe
             try:
-                worker.pipe.send((job.probe, params, expect, job.timeout, shared))
+                worker.pipe.send((run.probe, params, expect, run.timeout, shared))
             except OSError:
                 self._kill(worker)
-                ready.appendleft(job)
+                ready.appendleft(run)
 
-    @staticmethod
-    def _names(job: Job) -> list[str]:
-        return [name.removeprefix("shared.") for name in job.shares]
-
-    def _idle(self, job: Job) -> _Worker | None:
-        """Return an idle worker, rather one that has the connection open already."""
-        idle = [worker for worker in self._pool if worker.job is None]
+    def _idle(self, run: ProbeRun) -> Worker | None:
+        """Return an idle worker, preferably one that has the connection open already."""
+        idle = [worker for worker in self._pool if worker.run is None]
         return next(
-            (worker for worker in idle if worker.used_for == job.probe), idle[0] if idle else None
+            (worker for worker in idle if worker.used_for == run.probe), idle[0] if idle else None
         )
 
-    def _fork(self) -> _Worker | None:
-        """Start a worker unless enough of them are busy, stuck ones not counted."""
+    def _fork(self) -> Worker | None:
+        """Start a worker unless enough of them are busy; stuck ones do not count."""
         now = time.monotonic()
         busy = [worker for worker in self._pool if now - worker.started < STUCK_SECONDS]
-        if len(busy) >= self.workers or len(self._pool) >= self.workers * MOST_WORKERS_FACTOR:
+        if len(busy) >= self.workers or len(self._pool) >= self.workers * MAX_WORKERS_FACTOR:
             return None
         ours, theirs = self._context.Pipe()
         inherited = [ours, *(worker.pipe for worker in self._pool)]
         process = self._context.Process(
-            target=_work, args=(theirs, self.settings, inherited, os.getpid()), daemon=True
+            target=work, args=(theirs, self.settings, inherited, os.getpid()), daemon=True
         )
         process.start()
         theirs.close()
-        worker = _Worker(pid=process.pid, pipe=ours, process=process)
+        worker = Worker(pipe=ours, process=process)
         self._pool.append(worker)
         return worker
 
     def _collect(
-        self, later: list[tuple[float, Job]], ready: deque[Job]
-    ) -> list[tuple[float, Job]]:
-        """Wait for the next event; settle what is answered or over; return what to try again."""
-        busy = [worker for worker in self._pool if worker.job]
+        self, later: list[tuple[float, ProbeRun]], ready: deque[ProbeRun]
+    ) -> list[tuple[float, ProbeRun]]:
+        """Wait for the next event; settle answered and overdue runs; return those to retry."""
+        busy = [(worker, worker.run) for worker in self._pool if worker.run]
         moments = [self.deadline, *(at for at, _ in later)]
-        moments += [worker.started + worker.job.timeout + GRACE_SECONDS for worker in busy]
+        moments += [worker.started + run.timeout + GRACE_SECONDS for worker, run in busy]
         if ready:  # a worker that turns out to be stuck makes room for another
-            moments += [worker.started + STUCK_SECONDS for worker in busy]
+            moments += [worker.started + STUCK_SECONDS for worker, _ in busy]
         now = time.monotonic()
         patience = max(min((at for at in moments if at > now), default=now) - now, 0.001)
-        answered = wait([worker.pipe for worker in busy], timeout=patience)
+        answered = wait([worker.pipe for worker, _ in busy], timeout=patience)
         again = []
-        for worker in busy:
-            job = worker.job
+        for worker, run in busy:
             elapsed = time.monotonic() - worker.started
             if worker.pipe in answered:
-                outcome = self._receive(worker)
-            elif elapsed > job.timeout + GRACE_SECONDS:
+                result = self._receive(worker)
+            elif elapsed > run.timeout + GRACE_SECONDS:
                 self._kill(worker)
-                outcome = Outcome("fail", OVERDUE.format(job.timeout))
+                result = ProbeResult("fail", OVERDUE.format(run.timeout))
             else:
                 continue
-            worker.job = None
-            outcome.seconds = round(elapsed, 3)
-            again += self._settle_or_retry(job, outcome)
+            worker.run = None
+            result.seconds = round(elapsed, 3)
+            again += self._settle_or_retry(run, result)
         return again
 
-    def _settle_or_retry(self, job: Job, outcome: Outcome) -> list[tuple[float, Job]]:
-        outcome.attempts = self._attempts[job.id] = self._attempts.get(job.id, 0) + 1
-        if outcome.status != "pass" and outcome.attempts <= job.retries:
-            return [(time.monotonic() + job.retry_delay, job)]
-        self._settle(job, outcome)
+    def _settle_or_retry(self, run: ProbeRun, result: ProbeResult) -> list[tuple[float, ProbeRun]]:
+        result.attempts = self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
+        if result.status != "pass" and result.attempts <= run.retries:
+            return [(time.monotonic() + run.retry_delay, run)]
+        self._settle(run, result)
         return []
 
-    def _receive(self, worker: _Worker) -> Outcome:
+    def _receive(self, worker: Worker) -> ProbeResult:
         try:
-            return Outcome(**worker.pipe.recv())
+            result: ProbeResult = worker.pipe.recv()
         except (EOFError, OSError):
             self._kill(worker)
-            return Outcome("unknown", "the probe's process died without an answer")
+            return ProbeResult("unknown", "the probe's process died without an answer")
+        return result
 
-    def _give_up(self, jobs: list[Job]) -> None:
-        """Settle what is unfinished when the time of the whole is over."""
-        running = [worker.job for worker in self._pool if worker.job]
+    def _give_up(self, runs: list[ProbeRun]) -> None:
+        """Settle the unfinished runs as unknown: the deadline of the whole gate has passed."""
+        running = [worker.run for worker in self._pool if worker.run]
         text = f"the gate's deadline of {self.deadline_seconds:g} s passed first"
-        for job in [*running, *jobs]:
-            self._settle(job, Outcome("unknown", text, attempts=self._attempts.get(job.id, 0)))
+        for run in [*running, *runs]:
+            self._settle(run, ProbeResult("unknown", text, attempts=self._attempts.get(run.id, 0)))
 
-    def _kill(self, worker: _Worker) -> None:
-        """End a worker with everything it started in its group, and what escaped from it."""
-        for end in (os.killpg, os.kill):
-            with suppress(OSError):
-                end(worker.pid, signal.SIGKILL)
-        worker.process.join(5)
-        worker.pipe.close()
+    def _kill(self, worker: Worker) -> None:
+        """End a worker, everything in its process group, and processes that left the group."""
+        worker.end()
         self._pool.remove(worker)
         self._kill_orphans()
 
     def _end(self) -> None:
-        """End every worker: the idle ones by closing their pipes, the others by force."""
+        """End every worker, busy or idle."""
         for worker in list(self._pool):
             self._kill(worker)
 
@@ -299,7 +260,7 @@ class Engine:
         """End processes that left their worker's group: as our children they are found."""
         ours = {worker.pid for worker in self._pool}
         for _ in range(20):
-            orphans = _children() - ours - self._others
+            orphans = children() - ours - self._others
             if not orphans:
                 return
             for pid in orphans:
@@ -308,129 +269,10 @@ class Engine:
                     os.waitpid(pid, 0)
 
 
-def _children() -> set[int]:
-    found: set[int] = set()
-    for path in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):
-            found |= {int(pid) for pid in path.read_text().split()}
-    return found
-
-
-def _subreaper(*, on: bool) -> None:
-    """Have orphans of our workers become our own children, where the system can do that."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
-
-
-def _shared_jobs(jobs: list[Job]) -> list[Job]:
-    """Return the jobs that fetch what several checks share."""
-    wanted = sorted({name for job in jobs for name in job.shares})
-    longest = {name: max(job.timeout for job in jobs if name in job.shares) for name in wanted}
-    return [Job(id=name, probe=name, timeout=longest[name]) for name in wanted]
-
-
-def shares_of(probe: str, params: dict[str, Any]) -> tuple[str, ...]:
-    """Return the ids of the shared jobs that a check waits for."""
-    found = []
-    if probe == "http" and params.get("auth") == "token":
-        found.append("shared.token")
-    if probe == "http" and isinstance(params.get("url"), list):
-        found.append("shared.routes")
-    return tuple(found)
-
-
-def _import_libraries(jobs: list[Job]) -> None:
-    """Import once, before the workers fork, what the jobs need."""
-    for probe in {job.probe for job in jobs} - {"attest"}:
-        with suppress(ImportError):  # the worker says which one is missing
-            if not probe.startswith("shared."):
-                probes.function(probe)
-            if probe in ("http", "dagster", "grafana", "shared.token", "shared.routes"):
-                import requests  # noqa: F401
-            elif probe in ("sql", "drill", "journal"):
-                from ansible.module_utils.pmsops.postgresql import connection as database  # noqa: F401
-            elif probe == "redis":
-                import redis  # noqa: F401
-            elif probe == "container":
-                import docker  # noqa: F401
-
-
-def _work(pipe: Connection, settings: Settings, inherited: list[Connection], parent: int) -> None:
-    """Answer questions until the pipe closes; this is the worker's whole life."""
-    os.setsid()
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_DFL)
-    for other in inherited:
-        other.close()
-    # A probe's library must not write into the module's own output.
-    void = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(void, descriptor)
-    context = Context(settings)
-    clock = expectations.Clock(settings.now)
-    while True:
-        try:
-            probe, params, expect, timeout, shared = pipe.recv()
-        except (EOFError, OSError):
-            os._exit(0)
-        context.shared = shared
-        try:
-            pipe.send(answer(probe, params, expect, Deadline.after(timeout), context, clock))
-        except OSError:
-            os._exit(0)
-
-
-def answer(
-    probe: str,
-    params: dict[str, Any],
-    expect: list[dict[str, Any]],
-    deadline: Deadline,
-    context: Context,
-    clock: expectations.Clock,
-) -> dict[str, Any]:
-    """Ask one probe and hold its answer against the expectations; return an Outcome's fields."""
-    try:
-        if probe.startswith("shared."):
-            return {"status": "pass", "finding": "", "shared": _shared(probe, context, deadline)}
-        found = probes.function(probe)(params, context, deadline)
-    except Failed as exc:
-        return {"status": "fail", "finding": one_line(exc)}
-    except Unanswerable as exc:
-        return {"status": "unknown", "finding": one_line(exc)}
-    except ImportError as exc:
-        return {"status": "unknown", "finding": f"this host's Python lacks {exc.name}"}
-    except Exception as exc:  # noqa: BLE001 -- whatever a probe did not foresee is no pass
-        return {"status": "unknown", "finding": f"{type(exc).__name__}: {one_line(exc)}"}
-    unasked = probe == "http" and all(entry.get("path") != "status" for entry in expect)
-    if unasked and not 200 <= found["status"] < 300:
-        return {"status": "fail", "finding": f"HTTP status is {found['status']}"}
-    return judge(found, expect, clock)
-
-
-def judge(found: Any, expect: list[dict[str, Any]], clock: expectations.Clock) -> dict[str, Any]:
-    """Return an Outcome's fields for an answer and its expectations."""
-    try:
-        results = [expectations.judge(found, expectation, clock) for expectation in expect]
-    except Exception as exc:  # noqa: BLE001 -- a value nobody foresaw is no pass
-        return {"status": "unknown", "finding": f"{type(exc).__name__}: {one_line(exc)}"}
-    unmet = [result for result in results if not result.met]
-    observed = [
-        {"label": result.label, "value": result.value, "met": result.met} for result in results
-    ]
-    if unmet:
-        finding = "; ".join(result.problem for result in unmet)
-        return {"status": "fail", "finding": finding[:600], "observed": observed}
-    finding = "; ".join(f"{result.label} is {result.value}" for result in results)
-    if not finding and isinstance(found, dict):
-        finding = str(found.get("finding") or "")
-    return {"status": "pass", "finding": finding[:600], "observed": observed}
-
-
-def _shared(name: str, context: Context, deadline: Deadline) -> Any:
-    from ansible.module_utils.pmsops.checks.probes import http
-
-    return {"shared.token": http.token, "shared.routes": http.routes}[name](context, deadline)
+def _shared_runs(runs: list[ProbeRun]) -> list[ProbeRun]:
+    """Return the runs that fetch what several checks share."""
+    timeouts: dict[str, float] = {}
+    for run in runs:
+        for name in run.shares:
+            timeouts[name] = max(run.timeout, timeouts.get(name, 0.0))
+    return [ProbeRun(name, name, timeout=timeouts[name]) for name in sorted(timeouts)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
 _NAME = re.compile(r"\$\{([^}]*)\}")
 _DUE = re.compile(r"due-(\d{2})(\d{2})")
@@ -18,7 +18,7 @@ class UnsetVariable(Exception):
 
 
 class Variables:
-    """The values of a run: those that were given, and the calendar's."""
+    """The values of a run: the given ones, and the calendar's."""
 
     def __init__(self, given: dict[str, Any], clock: Clock) -> None:
         self.given = given

@@ -11,8 +11,9 @@ import re
 import jsonschema
 import pytest
 import yaml
-from ansible.module_utils.pmsops.checks import checklist, expectations, probes
+from ansible.module_utils.pmsops.checks import checklist, expectations, probes, validation
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS
 
 from tests.conftest import PROJECT
@@ -60,8 +61,8 @@ def test_what_a_check_asks_is_what_its_probe_is_run_with():
         "expect": [{"path": "x", "matches": "^a|b", "label": "word"}, {"path": "y.z", "gt": 1}],
     }
     assert asks(check) == (
-        "Asks the database `SELECT 1 WHERE %(a)s` with `a` = `2`; wants word to be something like"
-        " `^a|b`, y z to be more than 1."
+        "Asks the database `SELECT 1 WHERE %(a)s` with `a` = `2`; expects `word` matching `^a|b`,"
+        " `y z` > 1."
     )
 
 
@@ -82,8 +83,8 @@ def test_every_check_can_fail(check):
     with pytest.raises(OpsError, match="cannot fail"):
         checklist.load(DOCUMENT | {"checks": [broken | {"needs": []}]})
     for expectation in check["expect"]:
-        assert expectations.problem_of(expectation) is None
-    clock = expectations.Clock(_now())
+        assert validation.expectation_problem(expectation) is None
+    clock = Clock(_now())
     for answer in ({}, {"rows": [], "count": 0}, {"rows": [{}], "json": {}}, None, []):
         outcomes = [_judged(each, answer, clock) for each in _filled(check["expect"])]
         assert not all(outcomes), f"{check['id']} holds for {answer}"
@@ -137,5 +138,5 @@ def _filled(expect: list[dict]) -> list[dict]:
     ]
 
 
-def _judged(expectation: dict, answer: object, clock: expectations.Clock) -> bool:
+def _judged(expectation: dict, answer: object, clock: Clock) -> bool:
     return expectations.judge(answer, expectation, clock).met

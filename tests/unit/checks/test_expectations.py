@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops.checks import expectations
-from ansible.module_utils.pmsops.checks.expectations import Clock, judge, problem_of
+from ansible.module_utils.pmsops.checks.comparison import COMPARISONS
+from ansible.module_utils.pmsops.checks.expectations import judge
+from ansible.module_utils.pmsops.checks.path import select
+from ansible.module_utils.pmsops.checks.validation import expectation_problem
 from ansible.module_utils.pmsops.checks.variables import UnsetVariable, Variables
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +37,7 @@ PLAIN = st.recursive(
 
 
 def met(**expectation: object) -> bool:
-    assert problem_of(expectation) is None, problem_of(expectation)
+    assert expectation_problem(expectation) is None, expectation_problem(expectation)
     return judge(ANSWER, expectation, CLOCK).met
 
 
@@ -81,21 +84,21 @@ def test_it_holds(expectation):
     ("expectation", "says"),
     [
         ({"path": "valeu", "eq": 12}, "has no valeu (it has value, text"),
-        ({"path": "value", "eq": 13}, "value is 12, wanted 13"),
-        ({"path": "value", "eq": "12"}, "wanted 12"),
-        ({"path": "flag", "eq": 1}, "wanted 1"),
-        ({"path": "value", "eq": True}, "wanted yes"),
+        ({"path": "value", "eq": 13}, "value is 12, expected 13"),
+        ({"path": "value", "eq": "12"}, "expected 12"),
+        ({"path": "flag", "eq": 1}, "expected 1"),
+        ({"path": "value", "eq": True}, "expected yes"),
         ({"path": "none", "eq": 1}, "none (null)"),
         ({"path": "none", "ne": 1}, "none (null)"),
         ({"path": "none", "not_in": [1]}, "none (null)"),
-        ({"path": "none", "not_empty": True}, "wanted something"),
+        ({"path": "none", "not_empty": True}, "expected something"),
         ({"path": "none", "not_matches": "x"}, "none (null)"),
         ({"path": "none", "max_age": "2d"}, "none (null)"),
         ({"path": "text", "gt": 1}, "cannot be compared"),
         ({"path": "value", "matches": "1"}, "is no text"),
-        ({"path": "rows[*].n", "eq": 1}, "is 3, wanted 1"),
+        ({"path": "rows[*].n", "eq": 1}, "is 3, expected 1"),
         ({"path": "rows[7].n", "eq": 1}, "only 2 entries"),
-        ({"path": "schedules[*].name", "contains_all": ["eod", "x"]}, "wanted all of eod, x"),
+        ({"path": "schedules[*].name", "contains_all": ["eod", "x"]}, "expected all of eod, x"),
         ({"path": "empty[0]", "eq": 1}, "empty has no entry"),
         ({"path": "empty[*]", "eq": 1}, "there is none"),
         ({"path": "empty[*]", "ne": 1}, "there is none"),
@@ -106,21 +109,21 @@ def test_it_holds(expectation):
         ({"path": "schedules[name=pre].status", "eq": "RUNNING"}, "STOPPED"),
         ({"path": "stamp", "max_age": "1h"}, "at most 1h old"),
         ({"path": "text", "max_age": "1h"}, "is no date or time"),
-        ({"path": "rows[1].day", "max_age": {"business_days": 0}}, "wanted today's"),
+        ({"path": "rows[1].day", "max_age": {"business_days": 0}}, "expected today's"),
     ],
     ids=str,
 )
 def test_it_does_not_hold_and_says_why(expectation, says):
-    assert problem_of(expectation) is None
-    outcome = judge(ANSWER, expectation, CLOCK)
-    assert not outcome.met
-    assert says in outcome.problem
+    assert expectation_problem(expectation) is None
+    result = judge(ANSWER, expectation, CLOCK)
+    assert not result.met
+    assert says in result.problem
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-24", "2026-11-23T13:00:00Z"])
 def test_what_lies_in_the_future_is_not_fresh(stamp):
-    outcome = judge({"at": stamp}, {"path": "at", "max_age": "9d"}, CLOCK)
-    assert "future" in outcome.problem
+    result = judge({"at": stamp}, {"path": "at", "max_age": "9d"}, CLOCK)
+    assert "future" in result.problem
 
 
 def test_a_time_zone_decides_which_day_a_moment_belongs_to():
@@ -131,9 +134,9 @@ def test_a_time_zone_decides_which_day_a_moment_belongs_to():
 
 def test_a_variable_of_a_container_is_compared_and_never_shown():
     for comparison in ({"eq": "hunter2"}, {"eq": "other"}, {"ge": 5}, {"max_age": "2d"}):
-        outcome = judge(ANSWER, {"path": "env.DEBUG", **comparison}, CLOCK)
-        assert "hunter2" not in outcome.problem + outcome.value
-        assert outcome.met == (comparison == {"eq": "hunter2"})
+        result = judge(ANSWER, {"path": "env.DEBUG", **comparison}, CLOCK)
+        assert "hunter2" not in result.problem + result.value
+        assert result.met == (comparison == {"eq": "hunter2"})
 
 
 @pytest.mark.parametrize(
@@ -169,21 +172,21 @@ def test_a_variable_of_a_container_is_compared_and_never_shown():
     ids=str,
 )
 def test_what_cannot_fail_or_cannot_hold_is_no_expectation(expectation):
-    assert problem_of(expectation)
+    assert expectation_problem(expectation)
 
 
 @given(answer=PLAIN, path=st.sampled_from(["a", "rows[0].n", "rows[*].n", "x[name=y].z"]))
 def test_an_answer_without_the_place_never_passes(answer, path):
     for comparison in ({"eq": 5}, {"ne": 5}, {"not_in": [5]}, {"not_matches": "zz"}):
         if judge(answer, {"path": path, **comparison}, CLOCK).met:
-            values, _ = expectations.select(answer, path)
+            values, _ = select(answer, path)
             assert values and all(value is not None for value in values)
 
 
 @given(answer=PLAIN)
 def test_judging_never_raises(answer):
-    for comparison in expectations.COMPARISONS:
-        wanted = {
+    for comparison in COMPARISONS:
+        expected = {
             "between": [1, 2],
             "in": [1],
             "not_in": [1],
@@ -192,7 +195,7 @@ def test_judging_never_raises(answer):
             "not_matches": "a",
             "max_age": "2h",
         }.get(comparison, 1)
-        judge(answer, {"path": "", comparison: wanted}, CLOCK)
+        judge(answer, {"path": "", comparison: expected}, CLOCK)
 
 
 def test_variables_keep_their_type_and_the_calendar_is_the_exchange_s():

@@ -189,7 +189,7 @@ def test_a_checklist_file_that_cannot_be_read_is_refused(tmp_path, name, content
 def test_a_checklist_is_taken_in_as_text_too():
     text = yaml.safe_dump(document(item("a")))
     assert checklist.load(text) == checklist.load(document(item("a")))
-    with pytest.raises(OpsError, match="the text that was given is no valid YAML"):
+    with pytest.raises(OpsError, match="the text given is no valid YAML"):
         checklist.load("a: [\n")
 
 
@@ -284,7 +284,7 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
 
 
 def test_while_it_runs_a_file_says_how_many_checks_are_done(tmp_path, monkeypatch):
-    """The last state before the end: both are done, one is not right; then the file is gone."""
+    """The last state before the end: both are done, one did not pass; then the file is gone."""
     monkeypatch.setattr("ansible.module_utils.pmsops.common.progress.INTERVAL_SECONDS", 0.0)
     path, states = tmp_path / "progress", []
     update = gate.Progress.update
@@ -298,7 +298,7 @@ def test_while_it_runs_a_file_says_how_many_checks_are_done(tmp_path, monkeypatc
     gate.run(checks, Settings(now=NOW), gate.Options(workers=1), progress=path)
     assert [state.rpartition(",")[0] for state in states] == [
         "checks, 1 of 2 done",
-        "checks, 2 of 2 done, 1 not right",
+        "checks, 2 of 2 done, 1 not passed",
     ]
     assert not path.exists()
 

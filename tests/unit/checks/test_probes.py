@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from ansible.module_utils.pmsops.checks import checklist, probes
-from ansible.module_utils.pmsops.checks import runner as engine
-from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.checks import probes, worker
 from ansible.module_utils.pmsops.checks.probes import (
     Deadline,
     Failed,
@@ -31,6 +29,7 @@ from ansible.module_utils.pmsops.checks.probes.container import describe
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 from ansible.module_utils.pmsops.checks.probes.sql import _plain as plain_value
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import manifest, sets
 
@@ -45,8 +44,7 @@ def ask(kind: str, params: dict[str, Any], shared: Any = None, **settings: Any) 
 
 def judged(kind: str, params: dict[str, Any], *expect: dict[str, Any], **settings: Any) -> Any:
     context = Context(Settings(now=NOW, **settings))
-    found = engine.answer(kind, params, list(expect), Deadline.after(3), context, Clock(NOW))
-    return engine.Outcome(**found)
+    return worker.answer(kind, params, list(expect), Deadline.after(3), context, Clock(NOW))
 
 
 class Service(BaseHTTPRequestHandler):
@@ -144,7 +142,7 @@ def test_http_judges_the_body_and_not_the_status(url):
     found = judged("http", {"url": "/health"}, expect, api={"url": url})
     assert (found.status, found.finding) == (
         "fail",
-        "json database is disconnected, wanted connected",
+        "json database is disconnected, expected connected",
     )
     expect = {"path": "json.database", "eq": "disconnected"}
     assert judged("http", {"url": "/health"}, expect, api={"url": url}).status == "pass"
@@ -199,7 +197,7 @@ def test_http_gets_a_token_for_the_given_user_and_nobody_else(url):
         http.token(Context(Settings(now=NOW, api={"url": url})), Deadline.after(3))
 
 
-def test_the_engine_gets_one_token_for_all_and_names_why_there_is_none(url):
+def test_the_runner_gets_one_token_for_all_and_names_why_there_is_none(url):
     from ansible.module_utils.pmsops.checks import gate
 
     from tests.support.gates import document, item
@@ -404,7 +402,7 @@ GRAPHQL = {
         ("locations", {"path": "locations[*].status", "eq": "LOADED"}, "ERROR"),
         ("schedules", {"path": "schedules[name=eod].status", "eq": "RUNNING"}, "STOPPED"),
         ("schedules", {"path": "schedules[name=pre].status", "eq": "RUNNING"}, "has no pre"),
-        ("daemons", {"path": "daemons[*].healthy", "eq": True}, "is no, wanted yes"),
+        ("daemons", {"path": "daemons[*].healthy", "eq": True}, "is no, expected yes"),
         ("runs", {"path": "runs[0].status", "eq": "SUCCESS"}, "FAILURE"),
         ("runs", {"path": "runs[0].ended_at", "max_age": "1d"}, "none (null)"),
         ("nonsense", {"path": "x", "eq": 1}, "not one of"),
@@ -656,4 +654,3 @@ def test_every_kind_of_probe_has_code_and_every_parameter_a_kind():
         assert callable(probes.function(kind))
     with pytest.raises(KeyError):
         probes.function("telepathy")
-    assert checklist.SEVERITIES == ("blocker", "warning", "info")

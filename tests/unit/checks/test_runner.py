@@ -1,4 +1,4 @@
-"""The engine: what hangs is ended, nothing else waits for it, and no outcome is lost."""
+"""The runner: what hangs is ended, nothing else waits for it, and no result is lost."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops.checks import probes
-from ansible.module_utils.pmsops.checks import runner as engine
-from ansible.module_utils.pmsops.checks.expectations import Clock
+from ansible.module_utils.pmsops.checks import probes, worker
 from ansible.module_utils.pmsops.checks.probes.context import Settings
-from ansible.module_utils.pmsops.checks.runner import Engine, Job, Outcome
+from ansible.module_utils.pmsops.checks.runner import Runner
 from ansible.module_utils.pmsops.checks.variables import Variables
+from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 OK = ({"path": "rc", "eq": 0},)
 
 
-def run(jobs: list[Job], **options: object) -> dict[str, Outcome]:
+def run(runs: list[ProbeRun], **options: object) -> dict[str, ProbeResult]:
     variables = Variables(options.pop("variables", {}), Clock(NOW))
-    return Engine(Settings(now=NOW, **options.pop("settings", {})), variables, **options).run(jobs)
+    return Runner(Settings(now=NOW, **options.pop("settings", {})), variables, **options).run(runs)
 
 
-def shell(name: str, script: str, **fields: object) -> Job:
+def shell(name: str, script: str, **fields: object) -> ProbeRun:
     fields.setdefault("expect", OK)
-    return Job(id=name, probe="command", params={"argv": ["sh", "-c", script]}, **fields)
+    return ProbeRun(id=name, probe="command", params={"argv": ["sh", "-c", script]}, **fields)
 
 
 def processes() -> list[str]:
@@ -52,21 +52,21 @@ def test_a_process_that_ignores_sigterm_is_ended_with_what_it_started():
     seconds = str(7000 + os.getpid() % 1000)
     script = f"trap '' TERM; setsid sleep {seconds} & (trap '' TERM; sleep {seconds}) & wait"
     started = time.monotonic()
-    outcome = run([shell("hung", script, timeout=0.6)])["hung"]
-    assert outcome.status == "fail"
-    assert "does not end in time" in outcome.finding
+    result = run([shell("hung", script, timeout=0.6)])["hung"]
+    assert result.status == "fail"
+    assert "does not end in time" in result.finding
     assert time.monotonic() - started < 20
     assert not [line for line in processes() if line.startswith(f"sleep {seconds}")]
 
 
 def test_a_tcp_connection_that_hangs_costs_its_own_time_out_only(silent_port):
-    jobs = [
-        Job("hung", "http", {"url": f"http://127.0.0.1:{silent_port}/"}, timeout=4.0),
+    runs = [
+        ProbeRun("hung", "http", {"url": f"http://127.0.0.1:{silent_port}/"}, timeout=4.0),
         *(shell(f"quick{number}", "true") for number in range(20)),
     ]
     seen: dict[str, float] = {}
     started = time.monotonic()
-    found = run(jobs, report=lambda name, _: seen.update({name: time.monotonic() - started}))
+    found = run(runs, report=lambda name, _: seen.update({name: time.monotonic() - started}))
     assert found["hung"].status == "fail"
     assert "does not answer in time" in found["hung"].finding
     hung = seen.pop("hung")
@@ -93,7 +93,7 @@ def test_an_answer_that_drips_for_ever_is_ended():
     thread.start()
     started = time.monotonic()
     url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-    found = run([Job("drip", "http", {"url": url}, timeout=0.7)])["drip"]
+    found = run([ProbeRun("drip", "http", {"url": url}, timeout=0.7)])["drip"]
     server.close()
     assert (found.status, time.monotonic() - started < 20) == ("fail", True)
 
@@ -106,7 +106,7 @@ def stuck(params: object, context: object, deadline: object) -> None:
 def test_a_library_that_never_comes_back_is_ended_from_outside(monkeypatch):
     monkeypatch.setattr(probes, "function", lambda kind: stuck)
     started = time.monotonic()
-    found = run([Job("stuck", "disk", {"path": "/"}, timeout=0.3)])["stuck"]
+    found = run([ProbeRun("stuck", "disk", {"path": "/"}, timeout=0.3)])["stuck"]
     assert found.status == "fail"
     assert found.finding.startswith("no answer within 0.3 s, so the check gave up. Look first at")
     assert time.monotonic() - started < 20
@@ -114,10 +114,10 @@ def test_a_library_that_never_comes_back_is_ended_from_outside(monkeypatch):
 
 def test_more_hung_probes_than_workers_do_not_hold_up_the_others(silent_port):
     url = f"http://127.0.0.1:{silent_port}/"
-    jobs = [Job(f"hung{number}", "http", {"url": url}, timeout=2.5) for number in range(12)]
-    jobs += [shell(f"quick{number}", "true") for number in range(10)]
+    runs = [ProbeRun(f"hung{number}", "http", {"url": url}, timeout=2.5) for number in range(12)]
+    runs += [shell(f"quick{number}", "true") for number in range(10)]
     started = time.monotonic()
-    found = run(jobs, workers=4)
+    found = run(runs, workers=4)
     assert time.monotonic() - started < 7.4  # one after the other: 7.5
     assert {found[f"quick{number}"].status for number in range(10)} == {"pass"}
 
@@ -129,7 +129,7 @@ def died(params: object, context: object, deadline: object) -> None:
 def test_a_probe_whose_process_dies_is_unknown_and_the_others_go_on(monkeypatch):
     real = probes.function
     monkeypatch.setattr(probes, "function", lambda kind: died if kind == "disk" else real(kind))
-    found = run([Job("dies", "disk", {"path": "/"}), shell("lives", "true")], workers=1)
+    found = run([ProbeRun("dies", "disk", {"path": "/"}), shell("lives", "true")], workers=1)
     assert found["dies"].status == "unknown"
     assert "died" in found["dies"].finding
     assert found["lives"].status == "pass"
@@ -141,7 +141,7 @@ def crashed(params: object, context: object, deadline: object) -> None:
 
 def test_a_mistake_in_a_probe_is_unknown_and_never_a_pass(monkeypatch):
     monkeypatch.setattr(probes, "function", lambda kind: crashed)
-    found = run([Job("wrong", "disk", {"path": "/"})])["wrong"]
+    found = run([ProbeRun("wrong", "disk", {"path": "/"})])["wrong"]
     assert (found.status, found.finding) == (
         "unknown",
         "ZeroDivisionError: a mistake of ours",
@@ -157,7 +157,7 @@ def test_one_fails_and_what_needs_it_is_unknown_down_to_the_last():
             shell("other", "true"),
         ]
     )
-    assert {name: outcome.status for name, outcome in found.items()} == {
+    assert {name: result.status for name, result in found.items()} == {
         "root": "fail",
         "middle": "unknown",
         "leaf": "unknown",
@@ -175,8 +175,8 @@ def test_a_need_that_was_never_to_be_run_is_missing_and_not_waited_for():
 
 
 def test_what_is_attested_is_good_enough_to_be_needed():
-    runner = Engine(Settings(now=NOW), Variables({}, Clock(NOW)))
-    known = {"yes": Outcome("attested", ""), "no": Outcome("unknown", "")}
+    runner = Runner(Settings(now=NOW), Variables({}, Clock(NOW)))
+    known = {"yes": ProbeResult("attested", ""), "no": ProbeResult("unknown", "")}
     found = runner.run(
         [shell("a", "true", needs=("yes",)), shell("b", "true", needs=("no",))], known
     )
@@ -201,16 +201,16 @@ def test_retries_end():
 
 def test_the_deadline_of_the_whole_leaves_nothing_running_and_nothing_out():
     seconds = str(8000 + os.getpid() % 1000)
-    jobs = [
+    runs = [
         shell("long", f"sleep {seconds}", timeout=30),
         shell("waiting", "true", needs=("long",)),
         shell("again", "false", retries=9, retry_delay=10),
         shell("quick", "true"),
     ]
     started = time.monotonic()
-    found = run(jobs, deadline_seconds=0.8)
+    found = run(runs, deadline_seconds=0.8)
     assert time.monotonic() - started < 20
-    assert {name: outcome.status for name, outcome in found.items()} == {
+    assert {name: result.status for name, result in found.items()} == {
         "long": "unknown",
         "waiting": "unknown",
         "again": "unknown",
@@ -221,26 +221,29 @@ def test_the_deadline_of_the_whole_leaves_nothing_running_and_nothing_out():
 
 
 def test_a_variable_that_is_not_set_makes_its_check_unknown():
-    found = run([Job("v", "file", {"path": "${nowhere}"}, ({"path": "exists", "eq": True},))])["v"]
+    found = run([ProbeRun("v", "file", {"path": "${nowhere}"}, ({"path": "exists", "eq": True},))])[
+        "v"
+    ]
     assert (found.status, found.finding) == ("unknown", "variable nowhere is not set")
 
 
 def test_a_variable_in_an_expectation_is_filled_too():
-    job = shell("v", "exit 3", expect=({"path": "rc", "eq": "${code}"},))
-    assert run([job], variables={"code": 3})["v"].status == "pass"
+    asked = shell("v", "exit 3", expect=({"path": "rc", "eq": "${code}"},))
+    assert run([asked], variables={"code": 3})["v"].status == "pass"
 
 
 def test_no_process_of_ours_is_left():
-    before = engine._children()
+    before = worker.children()
     run([shell(f"c{number}", "true") for number in range(20)])
-    assert engine._children() <= before
+    assert worker.children() <= before
 
 
 @pytest.mark.parametrize("workers", [1, 8])
-def test_every_job_gets_an_outcome_whatever_the_number_of_workers(workers):
-    jobs = [
-        Job(f"d{n}", "disk", {"path": "/"}, ({"path": "total_bytes", "gt": 0},)) for n in range(90)
+def test_every_run_gets_a_result_whatever_the_number_of_workers(workers):
+    runs = [
+        ProbeRun(f"d{n}", "disk", {"path": "/"}, ({"path": "total_bytes", "gt": 0},))
+        for n in range(90)
     ]
-    found = run(jobs, workers=workers)
+    found = run(runs, workers=workers)
     assert len(found) == 90
-    assert {outcome.status for outcome in found.values()} == {"pass"}
+    assert {result.status for result in found.values()} == {"pass"}

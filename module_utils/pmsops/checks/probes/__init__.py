@@ -1,9 +1,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The kinds of probes: what each takes, and where its code is.
+"""The kinds of probes: what each takes, shares and needs, and where its code is.
 
 A probe is a function ``ask(params, context, deadline)`` that returns an answer as plain data; the
-checklist's expectations judge it. It raises Failed where the target itself says no, and
+checklist's expectations judge it. It raises Failed where the target itself refuses, and
 Unanswerable where the question could not be put.
+
+Each kind has a loader of its own, and each loader an import statement: AnsiballZ ships only the
+files whose import it sees in the text, so a name built at run time would be missing on the host.
+A probe and its libraries are imported when a check asks for its kind, since a host needs only the
+libraries of the checks that run on it.
 """
 
 from __future__ import annotations
@@ -13,9 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+Probe = Callable[..., Any]
+
 
 class Failed(Exception):
-    """The target is not as it has to be; the text says how it is."""
+    """The target is not as expected; the text says how it is."""
 
 
 class Unanswerable(Exception):
@@ -38,79 +45,204 @@ class Deadline:
         return max(self.at - time.monotonic(), 0.01)
 
 
+def _sql() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import sql
+
+    return sql.ask
+
+
+def _http() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import http
+
+    return http.ask
+
+
+def _redis() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import redis
+
+    return redis.ask
+
+
+def _container() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import container
+
+    return container.ask
+
+
+def _dagster() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import dagster
+
+    return dagster.ask
+
+
+def _grafana() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import grafana
+
+    return grafana.ask
+
+
+def _file() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import file
+
+    return file.ask
+
+
+def _command() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import command
+
+    return command.ask
+
+
+def _backup() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import evidence
+
+    return evidence.backup
+
+
+def _drill() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import evidence
+
+    return evidence.drill
+
+
+def _ledger() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import evidence
+
+    return evidence.chain
+
+
+def _disk() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import disk
+
+    return disk.ask
+
+
+def _integrity() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import integrity
+
+    return integrity.ask
+
+
+def _backup_set() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import backup_set
+
+    return backup_set.ask
+
+
+def _journal() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import journal
+
+    return journal.ask
+
+
+def _book() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import book
+
+    return book.ask
+
+
+def _smoke() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import smoke
+
+    return smoke.ask
+
+
+def _token() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import http
+
+    return http.token
+
+
+def _routes() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import http
+
+    return http.routes
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A kind of probe, for the checklist's schema and for the engine."""
+    """A kind of probe. *libraries* are imported once, before the workers fork."""
 
+    load: Callable[[], Probe] | None
     params: tuple[str, ...]
     one_of: tuple[tuple[str, ...], ...] = ()
     judges_itself: bool = False
+    libraries: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
-    "sql": Kind(("query", "args", "database"), one_of=(("query",),)),
+    "sql": Kind(_sql, ("query", "args", "database"), one_of=(("query",),), libraries=("psycopg2",)),
     "http": Kind(
+        _http,
         (
             *("url", "base", "method", "json", "headers", "follow"),
             *("auth", "secret", "subject", "role"),
         ),
         one_of=(("url",),),
+        libraries=("requests",),
     ),
-    "redis": Kind(("command", "auth"), one_of=(("command",),)),
-    "container": Kind(("name", "service", "project", "env"), one_of=(("name", "service"),)),
+    "redis": Kind(_redis, ("command", "auth"), one_of=(("command",),), libraries=("redis",)),
+    "container": Kind(
+        _container,
+        ("name", "service", "project", "env"),
+        one_of=(("name", "service"),),
+        libraries=("docker",),
+    ),
     "dagster": Kind(
-        ("about", "query", "variables", "job", "minutes"), one_of=(("about", "query"),)
+        _dagster,
+        ("about", "query", "variables", "job", "minutes"),
+        one_of=(("about", "query"),),
+        libraries=("requests",),
     ),
-    "grafana": Kind(("about", "dashboard"), one_of=(("about", "dashboard"),)),
-    "file": Kind(("path", "glob", "read"), one_of=(("path", "glob"),)),
-    "command": Kind(("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
-    "backup": Kind(("root",)),
-    "drill": Kind(("any_set",)),
-    "disk": Kind(("path", "nearest"), one_of=(("path",),)),
-    "whole": Kind(("about", "tables", "asked"), one_of=(("about",),)),
-    "sets": Kind(("about", "keys"), one_of=(("about",),)),
-    "journal": Kind(()),
-    "book": Kind(("persists",)),
-    "ledger": Kind(("head",)),
-    "attest": Kind((), judges_itself=True),
-    "smoke": Kind(("step",), one_of=(("step",),), judges_itself=True),
+    "grafana": Kind(
+        _grafana, ("about", "dashboard"), one_of=(("about", "dashboard"),), libraries=("requests",)
+    ),
+    "file": Kind(_file, ("path", "glob", "read"), one_of=(("path", "glob"),)),
+    "command": Kind(_command, ("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
+    "backup": Kind(_backup, ("root",)),
+    "drill": Kind(_drill, ("any_set",), libraries=("psycopg2",)),
+    "disk": Kind(_disk, ("path", "nearest"), one_of=(("path",),)),
+    "whole": Kind(_integrity, ("about", "tables", "asked"), one_of=(("about",),)),
+    "sets": Kind(_backup_set, ("about", "keys"), one_of=(("about",),)),
+    "journal": Kind(_journal, (), libraries=("psycopg2",)),
+    "book": Kind(_book, ("persists",)),
+    "ledger": Kind(_ledger, ("head",)),
+    "attest": Kind(None, (), judges_itself=True),
+    "smoke": Kind(_smoke, ("step",), one_of=(("step",),), judges_itself=True),
+}
+# What several checks wait for, fetched once: ``fetch(context, deadline)``.
+SHARED: dict[str, Kind] = {
+    "token": Kind(_token, (), libraries=("requests",)),
+    "routes": Kind(_routes, (), libraries=("requests",)),
 }
 
 
-def function(kind: str) -> Callable[..., Any]:
-    """Return the code of a probe, imported when it is first needed."""
-    if kind == "sql":
-        from ansible.module_utils.pmsops.checks.probes import sql as found
-    elif kind == "http":
-        from ansible.module_utils.pmsops.checks.probes import http as found
-    elif kind == "redis":
-        from ansible.module_utils.pmsops.checks.probes import redis as found
-    elif kind == "container":
-        from ansible.module_utils.pmsops.checks.probes import container as found
-    elif kind == "dagster":
-        from ansible.module_utils.pmsops.checks.probes import dagster as found
-    elif kind == "grafana":
-        from ansible.module_utils.pmsops.checks.probes import grafana as found
-    elif kind == "file":
-        from ansible.module_utils.pmsops.checks.probes import file as found
-    elif kind == "command":
-        from ansible.module_utils.pmsops.checks.probes import command as found
-    elif kind in ("backup", "drill", "ledger"):
-        from ansible.module_utils.pmsops.checks.probes import evidence as found
+def function(kind: str) -> Probe:
+    """Return the code of a probe, imported when it is first needed.
 
-        return {"backup": found.backup, "drill": found.drill, "ledger": found.chain}[kind]
-    elif kind == "disk":
-        from ansible.module_utils.pmsops.checks.probes import disk as found
-    elif kind == "whole":
-        from ansible.module_utils.pmsops.checks.probes import integrity as found
-    elif kind == "sets":
-        from ansible.module_utils.pmsops.checks.probes import backup_set as found
-    elif kind == "journal":
-        from ansible.module_utils.pmsops.checks.probes import journal as found
-    elif kind == "book":
-        from ansible.module_utils.pmsops.checks.probes import book as found
-    elif kind == "smoke":
-        from ansible.module_utils.pmsops.checks.probes import smoke as found
-    else:
-        raise KeyError(kind)
-    return found.ask
+    :raises KeyError: for a kind without code.
+    """
+    return _code(KINDS, kind)
+
+
+def fetch(name: str) -> Probe:
+    """Return the code that fetches something shared.
+
+    :raises KeyError: for a name that is not in SHARED.
+    """
+    return _code(SHARED, name)
+
+
+def _code(table: dict[str, Kind], name: str) -> Probe:
+    load = table[name].load
+    if load is None:
+        raise KeyError(name)
+    return load()
+
+
+def shares(kind: str, params: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names in SHARED that a probe with these parameters waits for."""
+    if kind != "http":
+        return ()
+    token = ("token",) if params.get("auth") == "token" else ()
+    return (*token, "routes") if isinstance(params.get("url"), list) else token

@@ -110,6 +110,8 @@ class Context:
         :raises Unanswerable: when no server was given.
         """
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         settings = self.settings.redis
         if not settings.get("host"):
@@ -127,7 +129,7 @@ class Context:
                 socket_connect_timeout=deadline.left(),
                 decode_responses=True,
                 protocol=2,  # so that a refusal is the server's answer to the command itself
-                retry=None,
+                retry=Retry(NoBackoff(), 0),
                 single_connection_client=False,
             )
         return self._opened[key]
@@ -141,7 +143,9 @@ class Context:
             import docker
 
             try:
-                self._opened["docker"] = docker.DockerClient.from_env(timeout=deadline.left())
+                self._opened["docker"] = docker.DockerClient.from_env(
+                    timeout=max(int(deadline.left()), 1)
+                )
             except docker.errors.DockerException as exc:
                 raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
         client = self._opened["docker"]

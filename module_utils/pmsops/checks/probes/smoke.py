@@ -22,4 +22,4 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         raise Failed(finding)
     if step.get("status") != "pass":
         raise Unanswerable(finding)
-    return step
+    return dict(step)
