@@ -74,7 +74,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import pms as api_care
@@ -113,9 +113,7 @@ def run(module: AnsibleModule) -> dict:
         actions = api_care.plan(pms)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        actions = api_care.recover(
-            pms, folder, noting=lambda text: incidents.noted(folder, "recover", text)
-        )
+        actions = api_care.recover(pms, folder, record=action_recorder(folder, "recover"))
     return {"changed": bool(actions), "actions": actions}
 
 

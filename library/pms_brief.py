@@ -98,7 +98,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.briefs import brief as briefs
+from ansible.module_utils.pmsops.briefs import brief
 from ansible.module_utils.pmsops.briefs.reading import Source
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -131,22 +131,22 @@ def run(module: AnsibleModule) -> dict:
     )
     evidence = Path(params["evidence_root"])
     block = params["block"]
-    made = briefs.compose(
+    made = brief.compose(
         block,
-        briefs.read(block.get("readings", []), source),
+        brief.read(block.get("readings", []), source),
         params["checks"],
-        briefs.open_tasks(block.get("tasks", []), evidence, now),
+        brief.open_tasks(block.get("tasks", []), evidence, now),
         now,
     )
     pages = {"markdown": None, "html": None}
     if not module.check_mode:
-        pages = briefs.keep(made, evidence, now)
+        pages = brief.keep(made, evidence, now)
     return {
         "changed": False,
         "verdict": made["verdict"],
         "attention": made["attention"],
         "open_tasks": [task["id"] for task in made["tasks"] if not task["done_by"]],
-        "lines": briefs.terminal(made),
+        "lines": brief.terminal(made),
     } | pages
 
 

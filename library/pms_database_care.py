@@ -86,12 +86,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
-from ansible.module_utils.pmsops.pms import health as pms_probe
+from ansible.module_utils.pmsops.incidents.record import action_recorder
+from ansible.module_utils.pmsops.pms import health
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import database_server as database_care
-from ansible.module_utils.pmsops.recovery import database_settings as database_mend
-from ansible.module_utils.pmsops.recovery import pms_reload as application_care
+from ansible.module_utils.pmsops.recovery import database_server, database_settings, pms_reload
 from ansible.module_utils.pmsops.services.manager import Services
 
 STATES = ["answers", "settings", "application", "pages"]
@@ -120,42 +118,40 @@ def run(module: AnsibleModule) -> dict:
         damage = pg_amcheck.damaged(database)
         return {"changed": False, "actions": [], "sessions": False, "damage": damage}
 
-    def noting(text):
-        return incidents.noted(folder, "recover", text)
-
+    record = action_recorder(folder, "recover")
     if module.check_mode:
         actions = plan(params["state"], database, url)
     elif params["state"] == "answers":
-        server = database_care.Server(
+        server = database_server.Server(
             database, services, params["unit"], params["recovery_seconds"]
         )
-        actions = database_care.bring_back(server, noting=noting)
-        actions += database_care.free_slots(database, noting=noting)
+        actions = database_server.bring_back(server, record=record)
+        actions += database_server.free_slots(database, record=record)
     elif params["state"] == "settings":
-        actions, sessions = database_mend.mend(database, noting=noting)
+        actions, sessions = database_settings.fix(database, record=record)
     else:
-        actions = application_care.renew(
+        actions = pms_reload.reload(
             database,
             services,
             url,
             redis=params["redis"],
             sessions=params["sessions"],
-            noting=noting,
+            record=record,
         )
     return {"changed": bool(actions), "actions": actions, "sessions": sessions, "damage": []}
 
 
 def plan(state: str, database: Database, url: str | None) -> list[str]:
     """Return what would be begun with; each further step depends on how that goes."""
-    seen = database_care.look(database)
+    seen = database_server.look(database)
     if state == "answers":
         steps = "Wait for the server; start it; free idle connections; restart it"
         return [] if seen.works else [f"{steps}, until it answers ({seen.said})"]
-    if seen.kind != database_care.ANSWERS:
+    if seen.kind != database_server.ANSWERS:
         return []  # not before the database answers
     if state == "settings":
-        return [each.text for each in database_mend.needed(database)]
-    return [f"Restart the PMS: {text}" for text in pms_probe.problems(database, url)[:1]]
+        return [each.text for each in database_settings.needed(database)]
+    return [f"Restart the PMS: {text}" for text in health.problems(database, url)[:1]]
 
 
 def main() -> None:

@@ -126,9 +126,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import disk as disk_care
+from ansible.module_utils.pmsops.recovery import disk
 from ansible.module_utils.pmsops.repository import retention, sets
 from ansible.module_utils.pmsops.restore import former_retention as former
 from ansible.module_utils.pmsops.restore import run as aside
@@ -156,7 +156,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     root = Path(params["backup_root"])
     places = {name: Path(path) for name, path in params["places"].items()}
-    found = disk_care.file_systems(places)
+    found = disk.file_systems(places)
     short = [each for each in found if each.free_percent < params["free_percent"]]
     actions, may_go = [], []
     if short and root.is_dir():
@@ -169,14 +169,14 @@ def run(module: AnsibleModule) -> dict:
                 gone, may = on(module, each, root)
                 actions += gone
                 may_go += may
-    found = disk_care.file_systems(places)
-    disk_care.add_growth(found, root)
+    found = disk.file_systems(places)
+    disk.add_growth(found, root)
     database = Database.from_options(params["database"])
     enough = all(each.free_percent >= params["free_percent"] for each in found)
     growing = []
     if params["state"] == "looked" or not enough:
-        logs = places.get(disk_care.DATABASE, Path("/var/lib/docker")) / LOGS
-        growing = disk_care.growing(database, logs)
+        logs = places.get(disk.DATABASE, Path("/var/lib/docker")) / LOGS
+        growing = disk.growing(database, logs)
     return {
         "changed": bool(actions),
         "enough": enough,
@@ -187,12 +187,10 @@ def run(module: AnsibleModule) -> dict:
     }
 
 
-def on(
-    module: AnsibleModule, system: disk_care.FileSystem, root: Path
-) -> tuple[list[str], list[str]]:
+def on(module: AnsibleModule, system: disk.FileSystem, root: Path) -> tuple[list[str], list[str]]:
     """Free one file system as far as is wanted; return what went, and what may go."""
     params = module.params
-    found = disk_care.freeable(
+    found = disk.freeable(
         Database.from_options(params["database"]),
         root,
         retention.Policy(
@@ -213,12 +211,12 @@ def on(
     if params["state"] == "looked" or module.check_mode:
         return [], may_go
     folder = Path(params["incident"]) if params["incident"] else None
-    gone = disk_care.free(
+    gone = disk.free(
         next(iter(system.places.values())),
         wanted,
         found,
         confirmed=params["confirmed"],
-        noting=lambda text: incidents.noted(folder, "recover", text),
+        record=action_recorder(folder, "recover"),
     )
     return gone, may_go
 

@@ -166,11 +166,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.incidents import page as incident_page
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import lifecycle
+from ansible.module_utils.pmsops.incidents.record import OUTCOMES
 
 SPEC = {
     "evidence_root": {"type": "path", "required": True},
@@ -182,7 +181,7 @@ SPEC = {
     "signs": {"type": "list", "elements": "dict", "default": []},
     "began_at": {"type": "float"},
     "verified_at": {"type": "float"},
-    "outcome": {"type": "str", "choices": list(incidents.OUTCOMES), "default": "recovered"},
+    "outcome": {"type": "str", "choices": list(OUTCOMES), "default": "recovered"},
     "checks": {"type": "list", "elements": "dict", "default": []},
     "facts": {"type": "dict", "default": {}},
     "action": {"type": "str", "default": ""},
@@ -192,96 +191,15 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Find, open or close the incident, and say which it is."""
-    params = module.params
-    root = Path(params["evidence_root"])
-    known = incidents.open_one(root, params["scenario"], params["subject"])
-    if params["state"] == "found" or module.check_mode:
-        return {"changed": False} | describe(known, resumed=known is not None)
-    if params["state"] == "open":
-        incident, resumed = incidents.begin(
-            root,
-            params["scenario"],
-            title=params["title"],
-            signs=params["signs"],
-            began_at=moment(params["began_at"]),
-            subject=params["subject"],
-            system=params["system"],
-        )
-        return {"changed": True} | describe(incident, resumed=resumed)
-    if known is None and params["state"] == "noted":
-        return {"changed": False} | describe(None, resumed=False)  # its disk has no room for it
-    if known is None:
-        raise OpsError(
-            f"There is no open incident of scenario {params['scenario']} to close.",
-            "Open it first (state: open); a closed one stays as it is.",
-            code="incident.none",
-        )
-    if params["state"] == "noted":
-        incident = incidents.note(
-            known.folder,
-            params["movement"],
-            params["action"],
-            finished=params["finished"],
-            facts=params["facts"],
-        )
-        return {"changed": True} | describe(incident, resumed=True)
-    return {"changed": True} | describe(close(root, known, params), resumed=True)
-
-
-def close(root: Path, known: incidents.Incident, params: dict) -> incidents.Incident:
-    """Write the end of an incident: to its file, to the ledger, and as a page."""
-    incident = incidents.end(
-        known.folder,
-        params["outcome"],
-        facts=params["facts"],
-        checks=[
-            {name: check.get(name) for name in ("id", "title", "status", "finding")}
-            for check in params["checks"]
-        ],
-        verified_at=moment(params["verified_at"]),
-        now=datetime.now(UTC),
-    )
-    files.replace(incident.folder / incident_page.NAME, incident_page.page(incident).encode())
-    document = incident.document
-    ledger.append(
+    """Find, open, note or close the incident, and return which one it is."""
+    root = Path(module.params["evidence_root"])
+    transition = lifecycle.change(
         root,
-        "incident",
-        {
-            "incident": incident.id,
-            "incident_sha256": files.sha256(incident.folder / incidents.NAME),
-            "scenario": document["scenario"],
-            "subject": document["subject"],
-            "signs": [sign.get("id") for sign in document["signs"]],
-            "actions": [action["action"] for action in document["actions"]],
-            "outcome": params["outcome"],
-            "recovery_seconds": document["recovery_seconds"],
-            "data_loss": document["facts"].get("data_loss"),
-        },
-        now=datetime.now(UTC),
+        module.params,
+        append=lambda content: ledger.append(root, "incident", content, now=datetime.now(UTC)),
+        check_mode=module.check_mode,
     )
-    return incident
-
-
-def moment(seconds: float | None) -> datetime:
-    """Return the moment that was given, or this one."""
-    return datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def describe(incident: incidents.Incident | None, *, resumed: bool) -> dict:
-    """Return the result's keys."""
-    document = incident.document if incident else {}
-    page = incident.folder / incident_page.NAME if incident else None
-    return {
-        "id": incident.id if incident else None,
-        "folder": str(incident.folder) if incident else None,
-        "resumed": resumed,
-        "began_at": document.get("began_at"),
-        "actions": document.get("actions", []),
-        "page": str(page) if page and page.exists() else None,
-        "recovery_seconds": document.get("recovery_seconds"),
-        "data_loss": (document.get("facts") or {}).get("data_loss"),
-    }
+    return transition.describe()
 
 
 def main() -> None:

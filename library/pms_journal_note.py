@@ -70,7 +70,7 @@ code:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import decision_journal as journal_note
+from ansible.module_utils.pmsops.pms import decision_journal
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -88,8 +88,8 @@ def run(module: AnsibleModule) -> dict:
     """Write the entry and say where it is."""
     params = module.params
     api = params["api"] or {}
-    written = journal_note.write(
-        journal_note.Note(
+    written = decision_journal.write(
+        decision_journal.Note(
             params["mark"], params["entry_type"], params["text"], params["position_id"]
         ),
         Database.from_options(params["database"]),

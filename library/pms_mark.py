@@ -102,9 +102,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.corrections import marks as marking
-from ansible.module_utils.pmsops.incidents import record as incidents
-from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.corrections import marks
+from ansible.module_utils.pmsops.incidents.record import action_recorder
+from ansible.module_utils.pmsops.pms import positions
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -124,27 +124,27 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Correct the marks, or say what that would take."""
     params = module.params
-    asked = marking.read(params["prices"], params["fx_rate"], params["source"])
-    limits = marking.Limits(params["price_percent"], params["force"])
-    place = marking.Place(
+    asked = marks.read(params["prices"], params["fx_rate"], params["source"])
+    limits = marks.Limits(params["price_percent"], params["force"])
+    place = marks.Context(
         PmsApi.from_options(params["api"]),
         Database.from_options(params["database"]),
         Path(params["evidence_root"]),
         datetime.now(UTC).astimezone(BUSINESS_ZONE).date(),
     )
     if module.check_mode:
-        now = marking.plan(asked, place, limits)
+        now = marks.plan(asked, place, limits)
         steps = list(now.steps)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        now, steps = marking.correct(
-            asked, place, limits, noting=lambda text: incidents.noted(folder, "recover", text)
-        )
-    prices = ", ".join(f"{name} {book.number(price)}" for name, price in now.asked.prices.items())
+        now, steps = marks.correct(asked, place, limits, record=action_recorder(folder, "recover"))
+    prices = ", ".join(
+        f"{name} {positions.number(price)}" for name, price in now.asked.prices.items()
+    )
     moved = [each for each in now.changes if each.instrument in now.asked.prices]
     return {
         "changed": bool(steps),
-        "actions": [marking.words(step, now) for step in steps],
+        "actions": [marks.describe_step(step, now) for step in steps],
         "changes": [asdict(each) for each in now.changes],
         "fx_rate": now.fx_rate,
         "summary": now.summary(),

@@ -91,10 +91,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pipeline as pipeline_care
+from ansible.module_utils.pmsops.recovery import pipeline
 from ansible.module_utils.pmsops.recovery.dagster import Dagster
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -118,10 +118,10 @@ def run(module: AnsibleModule) -> dict:
     """Bring the pipeline back and say what that took."""
     params = module.params
     clock = Clock(datetime.now(UTC))
-    signs = pipeline_care.Signs(
+    signs = pipeline.Symptoms(
         frozenset(params["signs"]), pack_day=clock.today, data_day=clock.business_day(1)
     )
-    place = pipeline_care.Place(
+    place = pipeline.Pipeline(
         dagster=Dagster(params["dagster_url"]),
         services=Services.from_options(params["services"]),
         api=PmsApi.from_options(params["api"]),
@@ -133,12 +133,10 @@ def run(module: AnsibleModule) -> dict:
         },
     )
     if module.check_mode:
-        actions = pipeline_care.plan(place)
+        actions = pipeline.plan(place)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        actions = pipeline_care.recover(
-            signs, place, noting=lambda text: incidents.noted(folder, "recover", text)
-        )
+        actions = pipeline.recover(signs, place, record=action_recorder(folder, "recover"))
     return {"changed": bool(actions), "actions": actions}
 
 

@@ -118,9 +118,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.corrections import position as correction
-from ansible.module_utils.pmsops.corrections import position_request as correction_request
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.corrections import position, position_request
+from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -140,26 +139,26 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Correct the position, or say what that would take."""
     params = module.params
-    asked = correction_request.read({name: params[name] for name in RAW})
-    limits = correction_request.Limits(
+    asked = position_request.read({name: params[name] for name in RAW})
+    limits = position_request.Limits(
         params["price_percent"], params["most_notional_brl"], params["force"]
     )
-    place = correction.Place(
+    place = position.Context(
         PmsApi.from_options(params["api"]),
         Database.from_options(params["database"]),
         Path(params["evidence_root"]),
     )
     if module.check_mode:
-        now = correction.plan(asked, place, limits)
+        now = position.plan(asked, place, limits)
         steps = list(now.steps)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        now, steps = correction.correct(
-            asked, place, limits, noting=lambda text: incidents.noted(folder, "recover", text)
+        now, steps = position.correct(
+            asked, place, limits, record=action_recorder(folder, "recover")
         )
     return {
         "changed": bool(steps),
-        "actions": [correction.words(step, now) for step in steps],
+        "actions": [position.describe_step(step, now) for step in steps],
         "right_id": now.right["id"] if now.right else None,
         "exit_cost_brl": 0.0 if now.nothing_to_correct else now.exit_cost,
         "summary": now.summary(),

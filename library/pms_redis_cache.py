@@ -61,9 +61,9 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.pms.client import PmsApi
-from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
+from ansible.module_utils.pmsops.recovery import redis_cache
 
 SPEC = {
     "redis": argument_specs.redis(),
@@ -82,21 +82,21 @@ def run(module: AnsibleModule) -> dict:
     folder = Path(params["incident"]) if params["incident"] else None
     options = params["redis"]
     if params["state"] == "saved":
-        with incidents.noted(folder, "contain", "Save the morning packs of Redis") as action:
-            count = redis_care.save(options, folder)
+        with record.action(folder, "contain", "Save the morning packs of Redis") as action:
+            count = redis_cache.save(options, folder)
             action.result = f"{count} saved"
         return {"changed": count > 0, "count": count, "names": []}
     if params["state"] == "restored":
-        with incidents.noted(folder, "recover", "Put lost morning packs back") as action:
-            count = redis_care.put_back(options, folder)
+        with record.action(folder, "recover", "Put lost morning packs back") as action:
+            count = redis_cache.put_back(options, folder)
             action.result = f"{count} put back"
         return {"changed": count > 0, "count": count, "names": []}
-    with incidents.noted(folder, "recover", "Have the PMS fill its cache") as action:
+    with record.action(folder, "recover", "Have the PMS fill its cache") as action:
         api = params["api"] or {}
         if not api.get("url"):
             action.result = "no pms_api_url: left to the first user"
             return {"changed": False, "count": 0, "names": []}
-        names = redis_care.warm(options, PmsApi(api["url"], api["username"], api["password"]))
+        names = redis_cache.warm(options, PmsApi(api["url"], api["username"], api["password"]))
         action.result = ", ".join(names)
     return {"changed": False, "count": 0, "names": names}
 

@@ -82,7 +82,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.recovery import services as service_care
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -102,7 +102,7 @@ def run(module: AnsibleModule) -> dict:
     """Bring the services up and say what that took."""
     params = module.params
     services = Services.from_options(params["services"])
-    wish = service_care.Wish(
+    wish = service_care.DesiredState(
         names=tuple(params["names"]),
         containers=tuple(name for name in params["containers"] if name),
         restart=params["restart"],
@@ -110,13 +110,13 @@ def run(module: AnsibleModule) -> dict:
         healthy_seconds=params["healthy_seconds"],
     )
     if module.check_mode:
-        actions = [step.text for step in service_care.plan(services, wish)]
+        actions = [step.text for step in service_care.planned_steps(services, wish)]
         return {"changed": bool(actions), "actions": actions}
     folder = Path(params["incident"]) if params["incident"] else None
     actions = service_care.bring_up(
         services,
         wish,
-        noting=lambda text: incidents.noted(folder, params["movement"], text),
+        record=action_recorder(folder, params["movement"]),
     )
     return {"changed": bool(actions), "actions": actions}
 

@@ -70,7 +70,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.repository import quarantine, sets
 from ansible.module_utils.pmsops.restore import run as aside
 
@@ -97,7 +97,7 @@ def run(module: AnsibleModule) -> dict:
         folder = Path(params["incident"]) if params["incident"] else None
         with process_lock.exclusive(sets.state_folder(root) / aside.LOCK, "setting aside"):
             for each, why in found:
-                with incidents.noted(folder, "contain", f"Set {each.name} aside: {why}") as action:
+                with record.action(folder, "contain", f"Set {each.name} aside: {why}") as action:
                     action.result = f"now {quarantine.set_aside(each, why, now=datetime.now(UTC))}"
     return {
         "changed": bool(found),

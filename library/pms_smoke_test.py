@@ -105,7 +105,7 @@ code:
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -124,13 +124,13 @@ def run(module: AnsibleModule) -> dict:
     """Trade, or say what would be traded."""
     params = module.params
     target = params["api"] or {}
-    smoke.refuse_unless(params["allowed"], target.get("url"))
+    smoke_test.refuse_unless(params["allowed"], target.get("url"))
     if module.check_mode:
-        return {"changed": True} | smoke.plan()
+        return {"changed": True} | smoke_test.plan()
     api = PmsApi(target["url"], target["username"], target["password"])
     database = Database.from_options(params["database"])
     with signals.raised():
-        result = smoke.run(api, database, deadline_seconds=params["deadline_seconds"])
+        result = smoke_test.run(api, database, deadline_seconds=params["deadline_seconds"])
     return {"changed": True} | result
 
 

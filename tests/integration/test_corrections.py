@@ -17,19 +17,16 @@ from typing import Any
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.corrections import marks as marking
-from ansible.module_utils.pmsops.corrections import position as correction
-from ansible.module_utils.pmsops.corrections import position_request as correction_request
-from ansible.module_utils.pmsops.incidents import record as incidents
-from ansible.module_utils.pmsops.incidents import request_log as intents
-from ansible.module_utils.pmsops.pms import journal_hash, pnl
-from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.corrections import position, position_request
+from ansible.module_utils.pmsops.incidents import record, request_log
+from ansible.module_utils.pmsops.pms import journal_hash, pnl, positions
 from ansible.module_utils.pmsops.pms.client import Answer, PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.support.pms_service import Api, Data, opened
 
 TODAY = date(2026, 11, 25)
-LIMITS = correction_request.Limits(price_percent=1000.0, notional_brl=1e9)
+LIMITS = position_request.Limits(price_percent=1000.0, notional_brl=1e9)
 WRITES = ("close", "open", "journal", "mtm")
 
 
@@ -50,8 +47,8 @@ class Hooked(PmsApi):
         return answer
 
 
-def quiet(_text: str) -> AbstractContextManager[incidents.Action]:
-    return nullcontext(incidents.Action())
+def quiet(_text: str) -> AbstractContextManager[record.Action]:
+    return nullcontext(record.Action())
 
 
 def database_of(data: Data) -> Database:
@@ -64,13 +61,13 @@ def database_of(data: Data) -> Database:
     )
 
 
-def place_of(api: Api, data: Data, root: Path) -> correction.Place:
+def place_of(api: Api, data: Data, root: Path) -> position.Context:
     session = Hooked(api.url, "manager", api.passwords["manager"])
-    return correction.Place(session, database_of(data), root, settle_seconds=1.0)
+    return position.Context(session, database_of(data), root, settle_seconds=1.0)
 
 
-def asked(position_id: Any, **changes: Any) -> correction_request.Asked:
-    return correction_request.read(
+def asked(position_id: Any, **changes: Any) -> position_request.Arguments:
+    return position_request.read(
         {
             "position_id": position_id,
             "instrument": "USDBRL",
@@ -143,20 +140,20 @@ def check_corrected(data: Data, wrong: dict[str, Any]) -> dict[str, Any]:
 def test_a_wrong_position_is_closed_and_the_right_one_stands_for_it(api, data, tmp_path):
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
-    planned = correction.plan(asked(wrong["id"]), place, LIMITS)
+    planned = position.plan(asked(wrong["id"]), place, LIMITS)
     assert planned.steps == ("close", "open", "note")
-    now, done = correction.correct(asked(wrong["id"]), place, LIMITS, noting=quiet)
+    now, done = position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     assert done == ["close", "open", "note"]
     assert now.exit_cost == pytest.approx(2000.0)
     assert now.only_in_memory == ()
     right = check_corrected(data, wrong)
     assert now.right["id"] == right["id"]
 
-    again, done = correction.correct(asked(wrong["id"]), place, LIMITS, noting=quiet)
+    again, done = position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     assert (done, again.right["id"]) == ([], right["id"])
     check_corrected(data, wrong)
     with pytest.raises(OpsError) as caught:
-        correction.correct(asked(wrong["id"], price=5.26), place, LIMITS, noting=quiet)
+        position.correct(asked(wrong["id"], price=5.26), place, LIMITS, record=quiet)
     assert caught.value.code == "position.corrected"
     assert f"position_id={right['id']}" in caught.value.remedy
 
@@ -168,10 +165,10 @@ def test_a_killed_correction_is_finished_and_nothing_is_done_twice(api, data, tm
     place = place_of(api, data, tmp_path)
     doomed = place_of(api, data, tmp_path)
     setattr(doomed.api, when, die(at))
-    assert killed(lambda: correction.correct(asked(wrong["id"]), doomed, LIMITS, noting=quiet))
-    correction.correct(asked(wrong["id"]), place, LIMITS, noting=quiet)
+    assert killed(lambda: position.correct(asked(wrong["id"]), doomed, LIMITS, record=quiet))
+    position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     check_corrected(data, wrong)
-    assert correction.plan(asked(wrong["id"]), place, LIMITS).steps == ()
+    assert position.plan(asked(wrong["id"]), place, LIMITS).steps == ()
 
 
 def test_an_open_that_arrives_late_is_waited_for_and_not_sent_again(api, data, tmp_path):
@@ -194,9 +191,9 @@ def test_an_open_that_arrives_late_is_waited_for_and_not_sent_again(api, data, t
 
     doomed.api.request = request
     with pytest.raises(Gone):
-        correction.correct(asked(wrong["id"]), doomed, LIMITS, noting=quiet)
+        position.correct(asked(wrong["id"]), doomed, LIMITS, record=quiet)
     place = replace(place, settle_seconds=15.0)
-    correction.correct(asked(wrong["id"]), place, LIMITS, noting=quiet)
+    position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     late[0].join()
     check_corrected(data, wrong)
 
@@ -215,11 +212,11 @@ def test_a_database_that_goes_away_in_between_costs_nothing_but_a_second_run(api
     cut.api.before = away
     try:
         with pytest.raises(OpsError) as caught:
-            correction.correct(asked(wrong["id"]), cut, LIMITS, noting=quiet)
+            position.correct(asked(wrong["id"]), cut, LIMITS, record=quiet)
     finally:
         data.server.psql(f'ALTER DATABASE "{data.name}" ALLOW_CONNECTIONS true')
     assert caught.value.code in ("pms.answer", "database.unreachable")
-    correction.correct(asked(wrong["id"]), place, LIMITS, noting=quiet)
+    position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     check_corrected(data, wrong)
 
 
@@ -227,12 +224,12 @@ def test_wrong_input_ends_before_any_change_in_words_that_say_what_is_allowed(ap
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
     before = api.ask("GET", "/api/v1/pms/book/positions").json()
-    limits = correction_request.Limits()
+    limits = position_request.Limits()
 
     def refused(code: str, *says: str, limits: Any = limits, **arguments: Any) -> None:
         with pytest.raises(OpsError) as caught:
             asking = asked(**({"position_id": wrong["id"], "price": 5.3} | arguments))
-            correction.correct(asking, place, limits, noting=quiet)
+            position.correct(asking, place, limits, record=quiet)
         text = f"{caught.value} {caught.value.remedy}"
         assert caught.value.code == code, text
         assert "Nothing was changed" in text
@@ -267,7 +264,7 @@ def test_wrong_input_ends_before_any_change_in_words_that_say_what_is_allowed(ap
 def test_a_position_that_is_right_is_left(api, data, tmp_path):
     right = opened(api)
     same = asked(right["id"], direction="long", notional_brl=1e7, price=5.2)
-    now, done = correction.correct(same, place_of(api, data, tmp_path), LIMITS, noting=quiet)
+    now, done = position.correct(same, place_of(api, data, tmp_path), LIMITS, record=quiet)
     assert (done, now.nothing_to_correct) == ([], True)
     assert "already what was asked for" in now.summary()
 
@@ -276,8 +273,8 @@ def test_the_class_follows_the_instrument_where_it_is_not_given(api, data, tmp_p
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
     asking = asked(wrong["id"], instrument="di1f29", price=75_000)
-    assert correction.plan(asking, place, LIMITS).request.right.asset_class == "RATES"
-    assert correction.plan(asking, place, LIMITS).request.right.instrument == "DI1F29"
+    assert position.plan(asking, place, LIMITS).request.right.asset_class == "RATES"
+    assert position.plan(asking, place, LIMITS).request.right.instrument == "DI1F29"
 
 
 def test_a_book_that_lags_behind_its_database_is_not_written_to(api, data, tmp_path):
@@ -286,7 +283,7 @@ def test_a_book_that_lags_behind_its_database_is_not_written_to(api, data, tmp_p
     data.rows(sql.format("false"), wrong["id"])
     try:
         with pytest.raises(OpsError) as caught:
-            correction.plan(asked(wrong["id"]), place_of(api, data, tmp_path), LIMITS)
+            position.plan(asked(wrong["id"]), place_of(api, data, tmp_path), LIMITS)
     finally:
         data.rows(sql.format("true"), wrong["id"])
     assert caught.value.code == "position.stale"
@@ -300,25 +297,25 @@ def test_on_a_pms_that_writes_nothing_it_is_said_what_is_only_in_memory(start, d
     for at in ("close", "open"):
         doomed = place_of(api, data, tmp_path)
         doomed.api.after = die(at)
-        assert killed(lambda: correction.correct(asking, doomed, LIMITS, noting=quiet))  # noqa: B023
+        assert killed(lambda: position.correct(asking, doomed, LIMITS, record=quiet))  # noqa: B023
     place = place_of(api, data, tmp_path)
-    now, done = correction.correct(asking, place, LIMITS, noting=quiet)
+    now, done = position.correct(asking, place, LIMITS, record=quiet)
     assert done == ["note"]
     assert now.only_in_memory == (
         f"the closing of position {wrong['id']}",
         f"position {now.right['id']}",
     )
     assert len(entries(data, "CORRECTION", wrong["id"])) == 1
-    assert correction.correct(asking, place, LIMITS, noting=quiet)[1] == []
+    assert position.correct(asking, place, LIMITS, record=quiet)[1] == []
     marks(api, data, tmp_path, "IBOV_FUT", 1.03)
 
 
 # --- marks ----------------------------------------------------------------------------------------
 
 
-def marking_place(api: Api, data: Data, root: Path) -> marking.Place:
+def marking_place(api: Api, data: Data, root: Path) -> marking.Context:
     session = Hooked(api.url, "manager", api.passwords["manager"])
-    return marking.Place(session, database_of(data), root, TODAY)
+    return marking.Context(session, database_of(data), root, TODAY)
 
 
 def mark_of(api: Api) -> dict[int, tuple[float, float]]:
@@ -326,8 +323,8 @@ def mark_of(api: Api) -> dict[int, tuple[float, float]]:
     return {row["id"]: (row["current_price"], row["unrealized_pnl_brl"]) for row in rows}
 
 
-def wanted(api: Api, data: Data, ticker: str, factor: float) -> marking.Asked:
-    quotes = book.quotes(database_of(data))
+def wanted(api: Api, data: Data, ticker: str, factor: float) -> marking.Arguments:
+    quotes = positions.quotes(database_of(data))
     prices = {ticker: round(quotes[ticker].close * factor, 4)}
     # Positions that tests have opened are marked at prices of their own.
     prices |= {"USDBRL": quotes["USDBRL"].close}
@@ -339,7 +336,7 @@ def marks(api: Api, data: Data, root: Path, ticker: str, factor: float) -> marki
     before = mark_of(api)
     asking = wanted(api, data, ticker, factor)
     place = marking_place(api, data, root)
-    now, done = marking.correct(asking, place, marking.Limits(), noting=quiet)
+    now, done = marking.correct(asking, place, marking.Limits(), record=quiet)
     assert done == ["mark", "note"]
     after = mark_of(api)
     ours = {each.position_id for each in now.changes if each.instrument in asking.prices}
@@ -350,7 +347,7 @@ def marks(api: Api, data: Data, root: Path, ticker: str, factor: float) -> marki
         else:
             assert after[number][0] == before[number][0]
             assert after[number][1] == pytest.approx(before[number][1], abs=0.01)
-    assert marking.correct(asking, place, marking.Limits(), noting=quiet)[1] == []
+    assert marking.correct(asking, place, marking.Limits(), record=quiet)[1] == []
     return now
 
 
@@ -382,14 +379,14 @@ def test_a_killed_marking_converges_and_is_noted_once(api, data, tmp_path, at, w
     }
     doomed = marking_place(api, data, tmp_path)
     setattr(doomed.api, when, die(at))
-    assert killed(lambda: marking.correct(asking, doomed, marking.Limits(), noting=quiet))
+    assert killed(lambda: marking.correct(asking, doomed, marking.Limits(), record=quiet))
     place = marking_place(api, data, tmp_path)
-    now, _done = marking.correct(asking, place, marking.Limits(), noting=quiet)
+    now, _done = marking.correct(asking, place, marking.Limits(), record=quiet)
     found = noted(data, now)
     assert len(found) == 1
     for price in former.values():  # the marks before are those before the first run
-        assert f"{book.number(price)} ->" in found[0]["manager_notes"]
-    assert marking.correct(asking, place, marking.Limits(), noting=quiet)[1] == []
+        assert f"{positions.number(price)} ->" in found[0]["manager_notes"]
+    assert marking.correct(asking, place, marking.Limits(), record=quiet)[1] == []
     assert len(noted(data, now)) == 1
 
 
@@ -403,14 +400,14 @@ def test_a_mark_that_becomes_wrong_again_is_corrected_and_noted_again(api, data,
 def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(api, data, tmp_path):
     place = marking_place(api, data, tmp_path)
     before = mark_of(api)
-    close = book.quotes(place.database)["CDS_BR_5Y"].close
+    close = positions.quotes(place.database)["CDS_BR_5Y"].close
 
     def refused(
         code: str, says: str, prices: Any, fx_rate: Any = None, *, force: bool = False
     ) -> None:
         with pytest.raises(OpsError) as caught:
             asking = marking.read(prices, fx_rate, None)
-            marking.correct(asking, place, marking.Limits(force=force), noting=quiet)
+            marking.correct(asking, place, marking.Limits(force=force), record=quiet)
         text = f"{caught.value} {caught.value.remedy}"
         assert caught.value.code == code, text
         assert "Nothing was changed" in text
@@ -432,22 +429,22 @@ def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(ap
 
 
 def test_the_market_marks_every_open_ticker_at_its_newest_close(api, data, tmp_path):
-    closes = {name: each.close for name, each in book.quotes(database_of(data)).items()}
+    closes = {name: each.close for name, each in positions.quotes(database_of(data)).items()}
     asking = marking.read("market", None, None)
     place = marking_place(api, data, tmp_path)
-    marking.correct(asking, place, marking.Limits(force=True), noting=quiet)
+    marking.correct(asking, place, marking.Limits(force=True), record=quiet)
     rows = api.ask("GET", "/api/v1/pms/book/positions").json()
     assert rows
     assert all(row["current_price"] == closes[row["instrument"]] for row in rows)
-    now, done = marking.correct(asking, place, marking.Limits(), noting=quiet)
+    now, done = marking.correct(asking, place, marking.Limits(), record=quiet)
     assert done == []
     assert "newest closes of market_data, 20" in now.asked.source
     # A close is compared with the mark: nothing else could speak against it.
     marks(api, data, tmp_path, "IBOV_FUT", 1.19)
     with pytest.raises(OpsError, match=r"IBOV_FUT at .* off its mark") as caught:
-        marking.correct(asking, place, marking.Limits(percent=10), noting=quiet)
+        marking.correct(asking, place, marking.Limits(percent=10), record=quiet)
     assert caught.value.code == "mtm.implausible"
-    marking.correct(asking, place, marking.Limits(), noting=quiet)
+    marking.correct(asking, place, marking.Limits(), record=quiet)
 
 
 def test_without_any_close_the_market_is_refused():
@@ -470,6 +467,6 @@ def test_positions_of_one_ticker_with_different_marks_need_a_price(api, data, tm
 
 
 def test_only_one_run_at_a_time_changes_the_book(api, data, tmp_path):
-    with intents.alone(tmp_path, "something else"), pytest.raises(OpsError) as caught:
+    with request_log.exclusive(tmp_path, "something else"), pytest.raises(OpsError) as caught:
         marks(api, data, tmp_path, "EURUSD", 1.01)
     assert caught.value.code == "lock.held"

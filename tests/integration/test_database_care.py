@@ -13,9 +13,7 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql import integrity
-from ansible.module_utils.pmsops.recovery import database_server as database_care
-from ansible.module_utils.pmsops.recovery import database_settings as database_mend
-from ansible.module_utils.pmsops.recovery import disk as disk_care
+from ansible.module_utils.pmsops.recovery import database_server, database_settings, disk
 from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.pmsops.restore import data_loss as loss
 from ansible.module_utils.pmsops.restore import former_retention as former
@@ -35,7 +33,7 @@ INSERT INTO portfolio_positions (name) SELECT 'p' || n FROM generate_series(1, 2
 
 
 @contextmanager
-def noting(_text):
+def record(_text):
     yield Action()
 
 
@@ -190,16 +188,16 @@ def test_what_there_was_no_time_to_read_is_not_damaged(filled):
 )
 def test_a_read_only_default_is_set_back(server, filled, setting):
     server.psql(setting.format(name=filled.name))
-    done, sessions = database_mend.mend(filled, noting=noting)
+    done, sessions = database_settings.fix(filled, record=record)
     assert sessions
     assert any("Make it writable" in text for text in done)
     execute(filled, "SET ROLE macro_user; INSERT INTO portfolio_positions (name) VALUES ('new')")
-    assert database_mend.mend(filled, noting=noting) == ([], False)
+    assert database_settings.fix(filled, record=record) == ([], False)
 
 
 def test_restoring_mode_is_ended(server, filled):
     superuser(server, filled, "SELECT timescaledb_pre_restore()")
-    done, _sessions = database_mend.mend(filled, noting=noting)
+    done, _sessions = database_settings.fix(filled, record=record)
     assert "End restoring mode" in done
     with filled.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*), current_setting('timescaledb.restoring') FROM md")
@@ -248,27 +246,27 @@ def alive(connections):
 
 def test_idle_sessions_make_room_and_those_at_work_stay(server, filled):
     with sessions(server, filled, 54, busy=10) as held:
-        (text,) = database_care.free_slots(filled, noting=noting)
+        (text,) = database_server.free_slots(filled, record=record)
         assert "idle sessions" in text
         assert alive(held[:10]) == 10
         left = alive(held[10:])
         assert 0 < left < 44, "no more than is needed"
-    assert database_care.free_slots(filled, noting=noting) == []
+    assert database_server.free_slots(filled, record=record) == []
 
 
 def test_slots_that_are_all_at_work_are_told_and_left(server, filled):
     with sessions(server, filled, 56, busy=56) as held:
         with pytest.raises(OpsError) as caught:
-            database_care.free_slots(filled, noting=noting)
+            database_server.free_slots(filled, record=record)
         assert caught.value.code == "care.slots"
         assert alive(held) == 56
 
 
 def test_all_slots_taken_are_seen_as_such(server, filled):
     with sessions(server, filled, 57):
-        assert database_care.look(filled).kind == "slots"
-    assert database_care.look(filled.named(f"none_{uuid.uuid4().hex[:6]}")).kind == "missing"
-    assert database_care.look(filled).works
+        assert database_server.look(filled).kind == "slots"
+    assert database_server.look(filled.named(f"none_{uuid.uuid4().hex[:6]}")).kind == "missing"
+    assert database_server.look(filled).works
 
 
 # --- loss, and what may go -----------------------------------------------------------------------
@@ -293,7 +291,7 @@ def test_of_the_databases_put_aside_all_but_the_newest_may_go_with_confirm(
             since = datetime.now(UTC) - timedelta(days=9 - day)
             mark = {"is": beside.FORMER, "of": filled.name, "since": since.isoformat()}
             beside.comment(filled, name, mark)
-        found = disk_care.freeable(
+        found = disk.freeable(
             filled, tmp_path, retention.Policy(), former.Policy(), places=["database"]
         )
         formers = [each for each in found if each.confirm]

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.pmsops.evidence import run_record as evidence
-from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
-from ansible.module_utils.pmsops.pms.smoke_test_steps import Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_steps import SmokeTest
 from ansible.module_utils.pmsops.pms.smoke_test_traces import INSTRUMENT, TAG_PREFIX
 
 from tests.support.altering import standing_in
@@ -259,7 +259,7 @@ def traded(
 
     with served(book) as url:
         api = PmsApi(url, "manager", password)
-        return Smoke(api, rows, tag=f"{TAG_PREFIX} test", today=date(2026, 11, 23)).run()
+        return SmokeTest(api, rows, tag=f"{TAG_PREFIX} test", today=date(2026, 11, 23)).run()
 
 
 # --- a target that is missing, empty or misspelt --------------------------------------------------
@@ -422,7 +422,7 @@ def test_a_pms_that_keeps_nothing_is_a_no_go_that_names_its_reasons(system):
     api = system.start(**WITHOUT_CACHE, PMS_MODE="faithful")
     login = ("manager", api.passwords["manager"])
     database = system.server.database(system.data.name)
-    done = smoke.run(PmsApi(api.url, *login), database, deadline_seconds=60)
+    done = smoke_test.run(PmsApi(api.url, *login), database, deadline_seconds=60)
     options = {"url": api.url, "username": login[0], "password": login[1]}
     found = system.gate(
         overrides=Overrides(

@@ -11,9 +11,9 @@ import docker
 import pytest
 import redis
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import decision_journal as journal_note
+from ansible.module_utils.pmsops.pms import decision_journal
 from ansible.module_utils.pmsops.pms.journal_hash import NUMBERS, TEXTS, content_hash
-from ansible.module_utils.pmsops.recovery import redis_cache as redis_care
+from ansible.module_utils.pmsops.recovery import redis_cache
 
 from tests.support.server import LABEL, execute, free_port
 
@@ -25,7 +25,7 @@ CREATE TABLE decision_journal (
     manager_notes text, system_notes text, market_snapshot jsonb, portfolio_snapshot jsonb,
     content_hash varchar(64) NOT NULL, is_locked bool NOT NULL, metadata_json jsonb)
 """
-NOTE = journal_note.Note("incident 2026-11-23_060000_redis_1a2b", "INCIDENT", "Rédis was down")
+NOTE = decision_journal.Note("incident 2026-11-23_060000_redis_1a2b", "INCIDENT", "Rédis was down")
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def rows(database):
 
 
 def test_a_row_is_written_once_locked_and_with_the_hash_of_the_pms(journal):
-    first = journal_note.write(NOTE, journal, None)
-    again = journal_note.write(NOTE, journal, None)
+    first = decision_journal.write(NOTE, journal, None)
+    again = decision_journal.write(NOTE, journal, None)
     assert (first.way, again.way) == ("sql", "found")
     assert again.entry_id == first.entry_id
     (row,) = rows(journal)
@@ -52,19 +52,21 @@ def test_a_row_is_written_once_locked_and_with_the_hash_of_the_pms(journal):
 
 
 def test_another_occasion_is_another_entry(journal):
-    journal_note.write(NOTE, journal, None)
-    journal_note.write(journal_note.Note("incident other", "INCIDENT", "more"), journal, None)
+    decision_journal.write(NOTE, journal, None)
+    decision_journal.write(
+        decision_journal.Note("incident other", "INCIDENT", "more"), journal, None
+    )
     assert len(rows(journal)) == 2
 
 
 def test_check_mode_writes_nothing(journal):
-    assert journal_note.write(NOTE, journal, None, check_mode=True).way == "planned"
+    assert decision_journal.write(NOTE, journal, None, check_mode=True).way == "planned"
     assert rows(journal) == []
 
 
 def test_a_database_without_a_journal_is_said(database):
     with pytest.raises(OpsError) as caught:
-        journal_note.write(NOTE, database, None)
+        decision_journal.write(NOTE, database, None)
     assert caught.value.code == "journal.missing"
 
 
@@ -102,20 +104,20 @@ def test_packs_are_saved_and_only_the_lost_ones_put_back(cache, tmp_path):
         client.set("pms:morning_pack:2026-11-20", json.dumps({"day": 20}), ex=300)
         client.set("pms:morning_pack:2026-11-23", json.dumps({"day": 23}))
         client.set("pms:book", "made anew by the PMS")
-        assert redis_care.save(cache, tmp_path) == 2
+        assert redis_cache.save(cache, tmp_path) == 2
         client.flushall()
         client.set("pms:morning_pack:2026-11-23", "newer than what was saved")
-        assert redis_care.put_back(cache, tmp_path) == 1
+        assert redis_cache.put_back(cache, tmp_path) == 1
         assert json.loads(client.get("pms:morning_pack:2026-11-20")) == {"day": 20}
         assert 0 < client.ttl("pms:morning_pack:2026-11-20") <= 300
         assert client.get("pms:morning_pack:2026-11-23") == "newer than what was saved"
         assert client.get("pms:book") is None
-    assert (tmp_path / redis_care.SAVED).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / redis_cache.SAVED).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_refusal_names_no_password(cache, tmp_path):
     wrong = cache | {"password": "not the password"}
     with pytest.raises(OpsError) as caught:
-        redis_care.save(wrong, tmp_path)
+        redis_cache.save(wrong, tmp_path)
     assert caught.value.code == "redis.unreachable"
     assert "not the password" not in str(caught.value) + caught.value.remedy

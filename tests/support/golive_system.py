@@ -32,7 +32,7 @@ from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import exchange_calendar, progress
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
@@ -388,7 +388,7 @@ def whole_system(server: Server, folder: Path) -> Iterator[System]:
             containers.put(service)
         password = secrets.token_urlsafe(16)
         port, admin = stack.enter_context(running_redis(password))
-        done = smoke.run(
+        done = smoke_test.run(
             PmsApi(api.url, "manager", api.passwords["manager"]), database, deadline_seconds=60
         )
         assert done["not_passed"] == [], done

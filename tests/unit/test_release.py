@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.pmsops.common import version
 from ansible.module_utils.pmsops.evidence import run_record
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 
 from pmsops_cli.__main__ import main
 from pmsops_cli.exits import DONE
@@ -73,8 +73,8 @@ def test_evidence_incident_and_report_name_it(tmp_path):
     written = run_record.write(mixed(), run_record.Options(tmp_path), now=NOW)
     footer = Path(written["report"]).read_text().rpartition("<footer>")[2]
     assert f"pms-ops {version.VERSION}" in footer
-    incident, _ = incidents.begin(
-        tmp_path, "redis", title="Redis", signs=[], began_at=datetime.now(UTC)
+    incident, _ = record.begin(
+        tmp_path, "redis", title="Redis", symptoms=[], began_at=datetime.now(UTC)
     )
     for document in (incident.document, json.loads(Path(written["record"]).read_bytes())):
         assert document["tool"] == {"name": "pms-ops", "version": version.VERSION}

@@ -23,7 +23,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.pms import export as application
+from ansible.module_utils.pmsops.pms import export
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, superuser_role
@@ -233,8 +233,8 @@ class _Run:
             }
         if self.settings.api_url:
             with self.progress.phase("application"):
-                content, missing = application.export(self.settings.api_url)
-                with set_file(partial, application.NAME, self.recipients) as stream:
+                content, missing = export.export(self.settings.api_url)
+                with set_file(partial, export.NAME, self.recipients) as stream:
                     stream.write(content)
             if missing:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))

@@ -9,8 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.briefs import book
-from ansible.module_utils.pmsops.briefs import operations as running
+from ansible.module_utils.pmsops.briefs import book, operations
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
@@ -20,9 +19,9 @@ from ansible.module_utils.pmsops.reports.html_style import STYLE
 
 FOLDER = "ops"
 READINGS: dict[str, Callable[[Source], Reading]] = {
-    "pipeline": running.pipeline,
-    "pack": running.pack,
-    "snapshot": running.snapshot,
+    "pipeline": operations.pipeline,
+    "pack": operations.pack,
+    "snapshot": operations.snapshot,
     "proposals": book.proposals,
     "alerts": book.alerts,
     "marks": book.marks,
@@ -30,10 +29,10 @@ READINGS: dict[str, Callable[[Source], Reading]] = {
     "theses": book.theses,
     "journal": book.journal,
     "attribution": book.attribution,
-    "backups": running.backups,
-    "disk": running.disk,
-    "chain": running.chain,
-    "access": running.access,
+    "backups": operations.backups,
+    "disk": operations.disk,
+    "chain": operations.chain,
+    "access": operations.access,
 }
 PERIODS: dict[str, Callable[[datetime], Any]] = {
     "day": lambda moment: moment.date(),
@@ -105,7 +104,7 @@ def compose(
         "block": block["id"],
         "title": block["title"],
         "time": block["time"],
-        "at": running.timestamp(now),
+        "at": operations.timestamp(now),
         "verdict": "attention" if attention else "well",
         "attention": attention,
         "readings": [reading.plain() for reading in readings],

@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 RUNS = """
@@ -174,7 +174,7 @@ def chain(source: Source) -> Reading:
     found = ledger.inspect(root)
     reading = Reading("Evidence", [f"{found.lines} lines, the last {found.sha256[:12]}."])
     reading.attention += [f"the ledger is damaged: {problem}" for problem in found.problems]
-    for incident in incidents.listed(root):
+    for incident in record.read_all(root):
         if incident.is_open:
             reading.attention.append(
                 f"incident {incident.id} is open since {incident.document['began_at']}"

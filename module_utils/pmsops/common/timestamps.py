@@ -16,6 +16,12 @@ def utc_stamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def utc_stamp_milliseconds(at: datetime) -> str:
+    """Return a moment in ISO 8601, UTC, to the millisecond: ``2026-11-29T06:00:00.000Z``."""
+    at = at.astimezone(UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
 def utc_stamp_microseconds(at: datetime) -> str:
     """Return a moment in ISO 8601, UTC, to the microsecond: ``2026-11-29T06:00:00.000000Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

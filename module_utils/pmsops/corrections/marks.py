@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,12 +18,13 @@ from statistics import median
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.corrections.position_request import DIGEST_LENGTH, far
-from ansible.module_utils.pmsops.incidents import request_log as intents
-from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.pms import decision_journal as journal_note
-from ansible.module_utils.pmsops.pms import pnl
-from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.corrections.position_request import (
+    DIGEST_LENGTH,
+    deviation_percent,
+)
+from ansible.module_utils.pmsops.incidents import request_log
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import decision_journal, pnl, positions
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.positions import Quote, Row, number
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -39,8 +39,6 @@ DEFAULT_FX = 5.0
 MARKET = "market"
 FX_TICKER = "USDBRL"
 
-Noting = Callable[[str], AbstractContextManager[Action]]
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -51,7 +49,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Place:
+class Context:
     """Where a mark is corrected, and on which day."""
 
     api: PmsApi
@@ -61,7 +59,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Arguments:
     """The prices asked for, the rate where one was given, and where they come from."""
 
     prices: Mapping[str, float]
@@ -91,7 +89,7 @@ class Change:
 class Plan:
     """What is left to do: the call with *overrides*, and the note."""
 
-    asked: Asked
+    asked: Arguments
     overrides: Mapping[str, float]
     fx_rate: float
     changes: tuple[Change, ...]
@@ -120,7 +118,7 @@ class Plan:
         return f"{'; '.join(lines)}. Source of the prices: {source}. USD at {number(self.fx_rate)}"
 
 
-def read(prices: Any, fx_rate: Any, source: Any) -> Asked:
+def read(prices: Any, fx_rate: Any, source: Any) -> Arguments:
     """Return the arguments as values.
 
     :raises OpsError: mtm.arguments, with everything that is wrong about them.
@@ -154,33 +152,33 @@ def read(prices: Any, fx_rate: Any, source: Any) -> Asked:
             " theirs. Numbers have a point and stand without quotes.",
             code="mtm.arguments",
         )
-    return Asked(found, rate, str(source or "").strip(), of_market)
+    return Arguments(found, rate, str(source or "").strip(), of_market)
 
 
-def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
+def plan(asked: Arguments, place: Context, limits: Limits) -> Plan:
     """Return what is left to do; everything that can be refused is refused here.
 
     :raises OpsError: mtm.*, pms.*, database.*.
     """
-    stored = book.stored(place.database)
-    quotes = book.quotes(place.database)
+    stored = positions.stored(place.database)
+    quotes = positions.quotes(place.database)
     place.api.login()
-    served = book.served(place.api)
+    served = positions.served(place.api)
     open_ones = sorted((row for row in served.values() if row["is_open"]), key=_by_id)
     asked = _at_market(asked, open_ones, quotes) if asked.of_market else _known(asked, open_ones)
     digest = asked.digest(place.today)
-    intent = intents.of(place.evidence_root, KIND, digest)
-    previous = {int(key): row for key, row in intent.document.get("previous", {}).items()}
-    begun = intent.sent("mark") is not None
+    entry = request_log.load(place.evidence_root, KIND, digest)
+    previous = {int(key): row for key, row in entry.document.get("previous", {}).items()}
+    begun = entry.state("mark") is not None
     fx_rate = asked.fx_rate or _implied_fx(open_ones, quotes)
     overrides = _overrides(asked, open_ones)
     changes = tuple(_change(row, overrides, previous.get(row["id"])) for row in open_ones)
-    must_mark = not _is_so(open_ones, asked, fx_rate)
+    must_mark = not _is_marked(open_ones, asked, fx_rate)
     if must_mark:
         _refuse_stale(served, stored)
         _refuse_doubtful(asked, open_ones, quotes, limits)
-    occasion = intent.document.get("occasion", 1)
-    noted = begun and journal_note.find(place.database, _note(digest, occasion, "")) is not None
+    occasion = entry.document.get("occasion", 1)
+    noted = begun and decision_journal.find(place.database, _note(digest, occasion, "")) is not None
     return Plan(
         asked,
         overrides,
@@ -195,30 +193,30 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
 
 
 def correct(
-    asked: Asked, place: Place, limits: Limits, *, noting: Noting
+    asked: Arguments, place: Context, limits: Limits, *, record: ActionRecorder
 ) -> tuple[Plan, list[str]]:
     """Do what is left, and return how it stands and which steps were done.
 
     :raises OpsError: mtm.*, pms.*, database.*, journal.*, lock.held, incident.unwritable.
     """
     done: list[str] = []
-    with intents.alone(place.evidence_root, "correction of a mark"):
+    with request_log.exclusive(place.evidence_root, "correction of a mark"):
         now = plan(asked, place, limits)
-        intent = intents.of(place.evidence_root, KIND, now.digest)
+        entry = request_log.load(place.evidence_root, KIND, now.digest)
         if now.must_mark:
             # On disk before anything is sent: afterwards nobody knows the marks before.
-            intent.remember(
+            entry.update(
                 previous=_previous(place.api),
-                occasion=_next_occasion(now, intent, place.database),
+                occasion=_next_occasion(now, entry, place.database),
             )
             now = plan(asked, place, limits)
-            with noting(words("mark", now)) as action, intent.sending("mark"):
+            with record(describe_step("mark", now)) as action, entry.sending("mark"):
                 action.result = _send(now, place)
             done.append("mark")
             now = plan(asked, place, limits)
         if now.must_note:
-            with noting(words("note", now)) as action:
-                written = journal_note.write(
+            with record(describe_step("note", now)) as action:
+                written = decision_journal.write(
                     _note(now.digest, now.occasion, now.summary()), place.database, place.api
                 )
                 action.result = f"entry {written.entry_id} ({written.way})"
@@ -235,7 +233,7 @@ def correct(
     return now, done
 
 
-def words(step: str, now: Plan) -> str:
+def describe_step(step: str, now: Plan) -> str:
     """Return a step as it is told."""
     if step == "note":
         return "Note previous and new marks in the decision journal"
@@ -244,21 +242,24 @@ def words(step: str, now: Plan) -> str:
     return f"Mark {named}; {kept} other tickers keep their marks"
 
 
-def _send(now: Plan, place: Place) -> str:
+def _send(now: Plan, place: Context) -> str:
     """Mark the whole book, and say how many positions that were."""
     answer = place.api.ask("mtm", {"price_overrides": dict(now.overrides), "fx_rate": now.fx_rate})
     count = answer.get("updated_count") if isinstance(answer, Mapping) else None
     return f"{count} positions marked, USD at {number(now.fx_rate)}"
 
 
-def _note(digest: str, occasion: int, text: str) -> journal_note.Note:
+def _note(digest: str, occasion: int, text: str) -> decision_journal.Note:
     mark = f"marks {digest} {occasion}"
-    return journal_note.Note(mark, "MTM_OVERRIDE", f"Marks corrected: {text}")
+    return decision_journal.Note(mark, "MTM_OVERRIDE", f"Marks corrected: {text}")
 
 
-def _next_occasion(now: Plan, intent: intents.Intent, database: Database) -> int:
+def _next_occasion(now: Plan, entry: request_log.SentRequest, database: Database) -> int:
     """Return the number of this marking: the next one, where the one before has its note."""
-    if not intent.known or journal_note.find(database, _note(now.digest, now.occasion, "")) is None:
+    if (
+        not entry.known
+        or decision_journal.find(database, _note(now.digest, now.occasion, "")) is None
+    ):
         return now.occasion
     return now.occasion + 1
 
@@ -267,7 +268,7 @@ def _previous(api: PmsApi) -> dict[str, Row]:
     names = ("instrument", "current_price", "unrealized_pnl_brl", "unrealized_pnl_usd")
     return {
         str(row["id"]): {name: row[name] for name in names}
-        for row in book.served(api).values()
+        for row in positions.served(api).values()
         if row["is_open"]
     }
 
@@ -298,7 +299,9 @@ def _problem(price: Any) -> str | None:
     return f"is {price}; nothing is marked at 0 or below" if found <= 0 else None
 
 
-def _at_market(asked: Asked, open_ones: Iterable[Row], quotes: Mapping[str, Quote]) -> Asked:
+def _at_market(
+    asked: Arguments, open_ones: Iterable[Row], quotes: Mapping[str, Quote]
+) -> Arguments:
     """Return the request with the newest close of each open ticker that has one.
 
     :raises OpsError: mtm.market.
@@ -318,10 +321,10 @@ def _at_market(asked: Asked, open_ones: Iterable[Row], quotes: Mapping[str, Quot
         or f"newest closes of market_data, {' to '.join(dict.fromkeys((days[0], days[-1])))}"
     )
     prices = {name: found[name].close for name in sorted(found)}
-    return Asked(prices, asked.fx_rate, source, of_market=True)
+    return Arguments(prices, asked.fx_rate, source, of_market=True)
 
 
-def _known(asked: Asked, open_ones: Iterable[Row]) -> Asked:
+def _known(asked: Arguments, open_ones: Iterable[Row]) -> Arguments:
     """Return the request with the book's own spelling of its tickers.
 
     :raises OpsError: mtm.unknown.
@@ -337,10 +340,10 @@ def _known(asked: Asked, open_ones: Iterable[Row]) -> Asked:
             code="mtm.unknown",
         )
     prices = {tickers[name.upper()]: price for name, price in asked.prices.items()}
-    return Asked(prices, asked.fx_rate, asked.source)
+    return Arguments(prices, asked.fx_rate, asked.source)
 
 
-def _overrides(asked: Asked, open_ones: Iterable[Row]) -> dict[str, float]:
+def _overrides(asked: Arguments, open_ones: Iterable[Row]) -> dict[str, float]:
     """Return a price for each open ticker.
 
     :raises OpsError: mtm.ambiguous where the mark to keep is not one.
@@ -390,7 +393,7 @@ def _change(row: Row, overrides: Mapping[str, float], previous: Row | None) -> C
     )
 
 
-def _is_so(open_ones: Iterable[Row], asked: Asked, fx_rate: float) -> bool:
+def _is_marked(open_ones: Iterable[Row], asked: Arguments, fx_rate: float) -> bool:
     """Tell whether the tickers asked for have these prices and the results that follow."""
     for row in open_ones:
         price = asked.prices.get(row["instrument"])
@@ -405,10 +408,10 @@ def _is_so(open_ones: Iterable[Row], asked: Asked, fx_rate: float) -> bool:
     return True
 
 
-def _differences(now: Plan, place: Place) -> list[str]:
+def _differences(now: Plan, place: Context) -> list[str]:
     """Return where the marked book is not what it has to be, in the tickers not asked for too."""
     found: list[str] = []
-    for row in book.served(place.api).values():
+    for row in positions.served(place.api).values():
         wanted = now.overrides.get(row["instrument"])
         if not row["is_open"] or wanted is None:
             continue
@@ -439,17 +442,17 @@ def _implied_fx(open_ones: Iterable[Row], quotes: Mapping[str, Quote]) -> float:
 
 def _refuse_stale(served: Mapping[int, Row], stored: Mapping[int, Row]) -> None:
     """Refuse to mark a book that lags behind its database."""
-    found = book.compare(served, stored)
+    found = positions.compare(served, stored)
     if found.stale:
         raise OpsError(
-            f"The PMS does not show what its database holds: {'; '.join(found.words())}.",
+            f"The PMS does not show what its database holds: {'; '.join(found.summary())}.",
             "Renew its book first: ansible-playbook playbooks/dr_api.yml; then run this again.",
             code="mtm.stale",
         )
 
 
 def _refuse_doubtful(
-    asked: Asked, open_ones: list[Row], quotes: Mapping[str, Quote], limits: Limits
+    asked: Arguments, open_ones: list[Row], quotes: Mapping[str, Quote], limits: Limits
 ) -> None:
     """Refuse prices that are far from the newest close; without one, from the mark.
 
@@ -461,13 +464,13 @@ def _refuse_doubtful(
     for ticker, price in asked.prices.items():
         quote = None if asked.of_market else quotes.get(ticker)
         close = quote.close if quote else None
-        off = far(price, close or marks[ticker], limits.percent)
+        off = deviation_percent(price, close or marks[ticker], limits.percent)
         if off is not None:
             against = f"newest close {number(close)} of {quote.day}" if close else "mark"
             doubts.append(f"{ticker} at {number(price)} is {off:+.1f} % off its {against}")
     rate = quotes.get(FX_TICKER)
     if asked.fx_rate and rate:
-        off = far(asked.fx_rate, rate.close, limits.percent)
+        off = deviation_percent(asked.fx_rate, rate.close, limits.percent)
         if off is not None:
             doubts.append(
                 f"fx_rate {number(asked.fx_rate)} is {off:+.1f} % off the newest {FX_TICKER}"

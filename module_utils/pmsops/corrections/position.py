@@ -12,25 +12,22 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.corrections.position_request import (
-    Asked,
+    Arguments,
     Limits,
     Request,
     is_the_same,
     resolve,
     unknown,
 )
-from ansible.module_utils.pmsops.incidents import request_log as intents
-from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.pms import decision_journal as journal_note
-from ansible.module_utils.pmsops.pms import pnl
-from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.incidents import request_log
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import decision_journal, pnl, positions
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.positions import Row
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
@@ -43,11 +40,9 @@ SETTLE_SECONDS = 20.0
 POLL_SECONDS = 0.5
 _MARK = re.compile(r"\[pms-ops: corrects position (\d+), ([0-9a-f]{12})\]")
 
-Noting = Callable[[str], AbstractContextManager[Action]]
-
 
 @dataclass(frozen=True)
-class Place:
+class Context:
     """Where a correction is made, and how it waits."""
 
     api: PmsApi
@@ -81,13 +76,14 @@ class Plan:
 
     def summary(self) -> str:
         """Return the correction in a sentence or two."""
-        wrong = f"Position {self.request.position_id} ({book.told(self.wrong)})"
+        wrong = f"Position {self.request.position_id} ({positions.describe(self.wrong)})"
         if self.nothing_to_correct:
             return f"{wrong} is already what was asked for"
         number = f"position {self.right['id']}" if self.right else "a new position"
         return (
-            f"{wrong} was wrong and is closed at {book.number(self.close_price)}; its exit cost of"
-            f" {self.exit_cost:,.2f} BRL remains. Right is {number} ({self.request.right.words()})"
+            f"{wrong} was wrong and is closed at {positions.number(self.close_price)}; its exit"
+            f" cost of {self.exit_cost:,.2f} BRL remains. Right is {number}"
+            f" ({self.request.right.describe()})"
         )
 
 
@@ -96,15 +92,15 @@ def mark(request: Request) -> str:
     return f"[pms-ops: corrects position {request.position_id}, {request.digest}]"
 
 
-def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
+def plan(asked: Arguments, place: Context, limits: Limits) -> Plan:
     """Return what is left to do; everything that can be refused is refused here.
 
     :raises OpsError: position.*, pms.*, database.*.
     """
-    stored = book.stored(place.database)
-    quotes = book.quotes(place.database)
+    stored = positions.stored(place.database)
+    quotes = positions.quotes(place.database)
     place.api.login()
-    served = book.served(place.api)
+    served = positions.served(place.api)
     if asked.position_id not in served:
         if asked.position_id in stored:
             raise _stale(f"position {asked.position_id} is in the database and not in the PMS")
@@ -117,10 +113,10 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
     close_price = _close_price(wrong, quotes, request)
     if is_the_same(wrong, request.right) and right is None and wrong["is_open"]:
         return Plan(request, wrong, None, (), close_price)
-    intent = intents.of(place.evidence_root, KIND, request.digest)
+    entry = request_log.load(place.evidence_root, KIND, request.digest)
     if not wrong["is_open"] and right is None:
-        _refuse_foreign_close(request, wrong, intent, place.database)
-    noted = journal_note.find(place.database, _note(request, wrong, right, close_price))
+        _refuse_foreign_close(request, wrong, entry, place.database)
+    noted = decision_journal.find(place.database, _note(request, wrong, right, close_price))
     done = {"close": not wrong["is_open"], "open": right is not None, "note": noted is not None}
     steps = tuple(step for step in STEPS if not done[step])
     return Plan(
@@ -135,24 +131,24 @@ def plan(asked: Asked, place: Place, limits: Limits) -> Plan:
 
 
 def correct(
-    asked: Asked, place: Place, limits: Limits, *, noting: Noting
+    asked: Arguments, place: Context, limits: Limits, *, record: ActionRecorder
 ) -> tuple[Plan, list[str]]:
     """Do what is left, and return how it stands and which steps were done.
 
     :raises OpsError: position.*, pms.*, database.*, journal.*, lock.held, incident.unwritable.
     """
     done: list[str] = []
-    with intents.alone(place.evidence_root, "correction of a position"):
+    with request_log.exclusive(place.evidence_root, "correction of a position"):
         now = plan(asked, place, limits)
-        intent = intents.of(place.evidence_root, KIND, now.request.digest)
+        entry = request_log.load(place.evidence_root, KIND, now.request.digest)
         for step in now.steps:
             # Read again before each step: what was true a step ago need not be any more.
             now = plan(asked, place, limits)
             if step not in now.steps:
                 continue
-            if not intent.known:
-                intent.remember(request=now.request.subject(), wrong=now.wrong)
-            _DOING[step](now, place, intent, noting)
+            if not entry.known:
+                entry.update(request=now.request.subject(), wrong=now.wrong)
+            _DOING[step](now, place, entry, record)
             done.append(step)
         now = plan(asked, place, limits)
     if now.steps or now.differences:
@@ -167,23 +163,26 @@ def correct(
     return now, done
 
 
-def words(step: str, now: Plan) -> str:
+def describe_step(step: str, now: Plan) -> str:
     """Return a step as it is told."""
     number = now.request.position_id
     if step == "close":
-        return f"Close position {number}, {book.told(now.wrong)}, at {book.number(now.close_price)}"
+        price = positions.number(now.close_price)
+        return f"Close position {number}, {positions.describe(now.wrong)}, at {price}"
     if step == "open":
-        return f"Open {now.request.right.words()}"
+        return f"Open {now.request.right.describe()}"
     return f"Note in the decision journal what stands for position {number}"
 
 
-def _close(now: Plan, place: Place, intent: intents.Intent, noting: Noting) -> None:
-    with noting(words("close", now)) as action, intent.sending("close"):
+def _close(
+    now: Plan, place: Context, entry: request_log.SentRequest, record: ActionRecorder
+) -> None:
+    with record(describe_step("close", now)) as action, entry.sending("close"):
         closed = place.api.ask(
             "close_position",
             {
                 "close_price": now.close_price,
-                "manager_notes": f"Entered wrongly; right is {now.request.right.words()}"
+                "manager_notes": f"Entered wrongly; right is {now.request.right.describe()}"
                 f" {mark(now.request)}",
             },
             id=now.request.position_id,
@@ -192,12 +191,14 @@ def _close(now: Plan, place: Place, intent: intents.Intent, noting: Noting) -> N
         action.result = "closed" if realized is None else f"{realized:,.2f} BRL realized"
 
 
-def _open(now: Plan, place: Place, intent: intents.Intent, noting: Noting) -> None:
-    sent = intent.sent("open")
+def _open(
+    now: Plan, place: Context, entry: request_log.SentRequest, record: ActionRecorder
+) -> None:
+    sent = entry.state("open")
     if sent and not sent["answered"] and _arrived(now.request, place, sent["sent_at"]):
         return
     right = now.request.right
-    with noting(words("open", now)) as action, intent.sending("open"):
+    with record(describe_step("open", now)) as action, entry.sending("open"):
         opened = place.api.ask(
             "open_position",
             {
@@ -214,10 +215,10 @@ def _open(now: Plan, place: Place, intent: intents.Intent, noting: Noting) -> No
         action.result = f"position {number}"
 
 
-def _arrived(request: Request, place: Place, sent_at: float) -> bool:
+def _arrived(request: Request, place: Context, sent_at: float) -> bool:
     """Wait for a request of an earlier run that may still be under way; tell whether it came."""
     while True:
-        if _marked(request, book.served(place.api)):
+        if _marked(request, positions.served(place.api)):
             return True
         left = sent_at + place.settle_seconds - time.time()
         if left <= 0:
@@ -225,22 +226,24 @@ def _arrived(request: Request, place: Place, sent_at: float) -> bool:
         place.sleep(min(left, POLL_SECONDS))
 
 
-def _write_note(now: Plan, place: Place, _intent: intents.Intent, noting: Noting) -> None:
-    with noting(words("note", now)) as action:
-        stored = book.stored(place.database)
+def _write_note(
+    now: Plan, place: Context, _entry: request_log.SentRequest, record: ActionRecorder
+) -> None:
+    with record(describe_step("note", now)) as action:
+        stored = positions.stored(place.database)
         note = _note(now.request, now.wrong, now.right, now.close_price)
         if now.request.position_id not in stored:  # a row that refers to none is refused
-            note = journal_note.Note(note.mark, note.entry_type, note.text)
-        written = journal_note.write(note, place.database, place.api)
+            note = decision_journal.Note(note.mark, note.entry_type, note.text)
+        written = decision_journal.write(note, place.database, place.api)
         action.result = f"entry {written.entry_id} ({written.way})"
 
 
 _DOING = {"close": _close, "open": _open, "note": _write_note}
 
 
-def _note(request: Request, wrong: Row, right: Row | None, price: float) -> journal_note.Note:
+def _note(request: Request, wrong: Row, right: Row | None, price: float) -> decision_journal.Note:
     text = Plan(request, wrong, right, ("note",), price).summary()
-    return journal_note.Note(
+    return decision_journal.Note(
         f"correction {request.digest}", "CORRECTION", text, request.position_id
     )
 
@@ -253,27 +256,27 @@ def _marked(request: Request, rows: Mapping[int, Row]) -> Row | None:
     found = [row for row in rows.values() if mark(request) in (row.get("notes") or "")]
     if len(found) > 1:
         raise OpsError(
-            f"Two positions carry the mark of one correction: {book.listed(found)}.",
+            f"Two positions carry the mark of one correction: {positions.summary(found)}.",
             "Close the later one at its entry price by hand; somebody copied the mark.",
             code="position.doubled",
         )
     return found[0] if found else None
 
 
-def _refuse_another(request: Request, place: Place, rows: Mapping[int, Row], wrong: Row) -> None:
+def _refuse_another(request: Request, place: Context, rows: Mapping[int, Row], wrong: Row) -> None:
     """Refuse a second, other correction of the same position."""
     for row in rows.values():
         for number, digest in _MARK.findall(row.get("notes") or ""):
             if int(number) == request.position_id and digest != request.digest:
                 raise OpsError(
                     f"Nothing was changed: position {number} was corrected already, position"
-                    f" {row['id']} ({book.told(row)}) stands for it.",
+                    f" {row['id']} ({positions.describe(row)}) stands for it.",
                     f"Where that one is wrong too, correct it: -e position_id={row['id']}.",
                     code="position.corrected",
                 )
     if wrong["is_open"]:
         return
-    for other in intents.others(place.evidence_root, KIND, request.digest):
+    for other in request_log.others(place.evidence_root, KIND, request.digest):
         about = other.get("request") or {}
         if about.get("position_id") == request.position_id and "close" in other.get("steps", {}):
             values = " ".join(f"-e {name}={value}" for name, value in about.items())
@@ -286,14 +289,15 @@ def _refuse_another(request: Request, place: Place, rows: Mapping[int, Row], wro
 
 
 def _refuse_foreign_close(
-    request: Request, wrong: Row, intent: intents.Intent, database: Database
+    request: Request, wrong: Row, entry: request_log.SentRequest, database: Database
 ) -> None:
     """Refuse a position that somebody else closed."""
-    if intent.sent("close") is not None or _close_is_ours(request, database):
+    if entry.state("close") is not None or _close_is_ours(request, database):
         return
     raise OpsError(
-        f"Nothing was changed: position {request.position_id} ({book.told(wrong)}) was closed"
-        f" already, at {book.number(wrong.get('close_price'))} on {wrong.get('closed_at')}, and not"
+        f"Nothing was changed: position {request.position_id} ({positions.describe(wrong)}) was"
+        f" closed already, at {positions.number(wrong.get('close_price'))} on"
+        f" {wrong.get('closed_at')}, and not"
         " by this correction.",
         "There is nothing to close any more. Where the right position is missing, open it in the"
         " PMS itself.",
@@ -337,7 +341,7 @@ def _stale(what: str) -> OpsError:
     )
 
 
-def _close_price(wrong: Row, quotes: Mapping[str, book.Quote], request: Request) -> float:
+def _close_price(wrong: Row, quotes: Mapping[str, positions.Quote], request: Request) -> float:
     """Return the entry price, or the next best one where the position has none."""
     quote = quotes.get(wrong["instrument"])
     own = (wrong["entry_price"], wrong["current_price"], quote.close if quote else None)

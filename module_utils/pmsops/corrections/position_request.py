@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms.positions import Quote, Row, listed, number
+from ansible.module_utils.pmsops.pms.positions import Quote, Row, number, summary
 
 DIRECTIONS = ("LONG", "SHORT")
 # Those that the PMS has limits for; the table of instruments may know more.
@@ -35,7 +35,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Trade:
+class PositionSpec:
     """The right position."""
 
     instrument: str
@@ -44,7 +44,7 @@ class Trade:
     notional_brl: float
     price: float
 
-    def words(self) -> str:
+    def describe(self) -> str:
         """Return it in a few words."""
         return (
             f"{self.direction} {self.instrument} {self.notional_brl:,.0f} BRL at"
@@ -57,7 +57,7 @@ class Request:
     """Which position is wrong, and what is right instead."""
 
     position_id: int
-    right: Trade
+    right: PositionSpec
 
     @property
     def digest(self) -> str:
@@ -71,7 +71,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Arguments:
     """The arguments, each for itself checked; the class may have been left out."""
 
     position_id: int
@@ -82,7 +82,7 @@ class Asked:
     asset_class: str | None
 
 
-def read(arguments: Mapping[str, Any]) -> Asked:
+def read(arguments: Mapping[str, Any]) -> Arguments:
     """Return the arguments as values.
 
     :raises OpsError: position.arguments, with everything that is wrong about them.
@@ -113,7 +113,7 @@ def read(arguments: Mapping[str, Any]) -> Asked:
             f"Give the right position: {USAGE}; asset_class where it is another one's too.",
             code="position.arguments",
         )
-    return Asked(
+    return Arguments(
         identity,
         given["instrument"],
         direction,
@@ -124,7 +124,7 @@ def read(arguments: Mapping[str, Any]) -> Asked:
 
 
 def resolve(
-    asked: Asked,
+    asked: Arguments,
     wrong: Row,
     quotes: Mapping[str, Quote],
     known: Iterable[Row],
@@ -150,7 +150,7 @@ def resolve(
             f"It takes {', '.join(classes)}.",
             code="position.arguments",
         )
-    trade = Trade(instrument, asset_class, asked.direction, asked.notional_brl, asked.price)
+    trade = PositionSpec(instrument, asset_class, asked.direction, asked.notional_brl, asked.price)
     doubts = list(_doubts(trade, quote, asked.instrument.upper() in tickers, tickers, limits))
     if doubts and not limits.force:
         raise OpsError(
@@ -161,7 +161,7 @@ def resolve(
     return Request(asked.position_id, trade)
 
 
-def is_the_same(wrong: Row, right: Trade) -> bool:
+def is_the_same(wrong: Row, right: PositionSpec) -> bool:
     """Tell whether a position is already what it is wanted to be."""
     return (
         wrong["instrument"] == right.instrument
@@ -177,7 +177,7 @@ def unknown(position_id: int, rows: Iterable[Row]) -> OpsError:
     open_ones = [row for row in rows if row["is_open"]]
     return OpsError(
         f"Nothing was changed: there is no position {position_id}.",
-        f"Open are {listed(open_ones)}.",
+        f"Open are {summary(open_ones)}.",
         code="position.unknown",
     )
 
@@ -191,7 +191,7 @@ def positive(value: Any) -> float | None:
     return found if math.isfinite(found) and found > 0 and "_" not in str(value) else None
 
 
-def far(price: float, reference: float | None, percent: float) -> float | None:
+def deviation_percent(price: float, reference: float | None, percent: float) -> float | None:
     """Return by how many percent a price is off, None where that is within the limit."""
     if not reference or reference <= 0:
         return None
@@ -211,7 +211,7 @@ def _class_of(instrument: str, wrong: Row, quote: Quote | None) -> str:
 
 
 def _doubts(
-    trade: Trade,
+    trade: PositionSpec,
     quote: Quote | None,
     is_known: bool,
     tickers: Mapping[str, str],
@@ -227,7 +227,7 @@ def _doubts(
                 f"asset_class is {trade.asset_class}, and {trade.instrument} is"
                 f" {quote.asset_class.upper()}"
             )
-        off = far(trade.price, quote.close, limits.price_percent)
+        off = deviation_percent(trade.price, quote.close, limits.price_percent)
         if off is not None:
             yield (
                 f"price {number(trade.price)} is {off:+.1f} % off the newest close of"

@@ -1,18 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An incident as a page of Markdown: for the meeting afterwards, and for the auditor."""
+"""The Markdown page of an incident, for the post-mortem and the auditor."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.incidents.record import Incident, parse
+from ansible.module_utils.pmsops.common.timestamps import moment
+from ansible.module_utils.pmsops.incidents.record import Incident
 
 NAME = "incident.md"
-NONE_LOST = "None that this run knows of."
+NONE_LOST = "None known to this run."
 
 
 def page(incident: Incident) -> str:
-    """Return the page: when, symptoms, cause, actions with their times, data loss, checks."""
+    """Return the page: times, symptoms, cause, actions, data loss, checks."""
     document = incident.document
     facts = document.get("facts") or {}
     lines = [
@@ -32,20 +33,27 @@ def page(incident: Incident) -> str:
     ]
     lines += _subject(document.get("subject") or {})
     lines += ["", "## Symptoms", ""]
-    lines += [f"- {sign['title']}: {sign['finding']}" for sign in document["signs"]] or ["- none"]
-    lines += ["", "## Cause", "", str(facts.get("cause") or "Not known to the playbook; add it.")]
+    lines += [f"- {symptom['title']}: {symptom['finding']}" for symptom in document["signs"]] or [
+        "- none"
+    ]
+    lines += [
+        "",
+        "## Cause",
+        "",
+        str(facts.get("cause") or "Unknown to the playbook; add it here."),
+    ]
     lines += ["", "## Actions", ""]
     lines += _actions(document["actions"])
     lines += ["", "## Data loss", "", str(facts.get("data_loss") or NONE_LOST)]
     if facts.get("why"):
-        lines += ["", "## Why it is not over", "", str(facts["why"])]
+        lines += ["", "## Why it is still open", "", str(facts["why"])]
     lines += ["", "## Checks afterwards", ""]
     rows = [
         (check["id"], check["status"], str(check.get("finding", "")))
         for check in document.get("checks") or []
     ]
-    lines += _table(("check", "result", "finding"), rows) if rows else ["None were made."]
-    lines += ["", "## Decision journal", "", str(facts.get("journal") or "Nothing was written.")]
+    lines += _table(("check", "result", "finding"), rows) if rows else ["No checks were run."]
+    lines += ["", "## Decision journal", "", str(facts.get("journal") or "No entry was written.")]
     return "\n".join(lines) + "\n"
 
 
@@ -59,34 +67,34 @@ def _seconds(document: dict[str, Any]) -> str:
 
 
 def _outcome(document: dict[str, Any]) -> str:
-    return str(document.get("outcome", "under way")).replace("_", " ")
+    return str(document.get("outcome", "in progress")).replace("_", " ")
 
 
 def _subject(subject: dict[str, Any]) -> list[str]:
     if not subject:
         return []
     rows = [(name, str(value)) for name, value in subject.items()]
-    return ["", "## What it is about", "", *_table(("", ""), rows)]
+    return ["", "## Subject", "", *_table(("", ""), rows)]
 
 
 def _actions(actions: list[dict[str, Any]]) -> list[str]:
-    """Return the actions, each with its moment, its duration and its end."""
+    """Return the table of actions with start, duration and result."""
     if not actions:
         return ["None were needed."]
     rows = []
     for action in actions:
         took = ""
-        result = "under way when the run was ended"
+        result = "in progress when the run was killed"
         if action.get("ended_at"):
-            seconds = (parse(action["ended_at"]) - parse(action["began_at"])).total_seconds()
+            seconds = (moment(action["ended_at"]) - moment(action["began_at"])).total_seconds()
             took = f"{seconds:.1f} s"
             result = str(action.get("result") or action["status"])
         rows.append((action["began_at"], action["movement"], action["action"], took, result))
-    return _table(("at", "movement", "action", "took", "result"), rows)
+    return _table(("at", "phase", "action", "took", "result"), rows)
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
-    """Return a Markdown table; a cell's own bars and line ends would break it."""
+    """Return a Markdown table; bars and line ends inside cells are escaped."""
 
     def line(cells: tuple[Any, ...]) -> str:
         texts = (" ".join(str(cell or "").split()).replace("|", "\\|") for cell in cells)

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Incidents on disk: what was seen, what was done about it and when, until it is over.
+"""Incidents on disk: symptoms, actions with their times, and how each incident ended.
 
-``evidence_root/incidents/<moment>_<scenario>/incident.json`` is written with every step, so that a
-run that was killed leaves an open incident, and the next run of the same scenario goes on with it.
+``evidence_root/incidents/<moment>_<scenario>/incident.json`` is written at every step. A killed run
+therefore leaves an open incident, and the next run of the same scenario resumes it.
 """
 
 from __future__ import annotations
@@ -12,45 +12,44 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import files, timestamps
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 
 FOLDER = "incidents"
 NAME = "incident.json"
 SCHEMA_VERSION = 1
-MOVEMENTS = ("detect", "contain", "recover", "verify", "record")
 OUTCOMES = ("recovered", "not_recovered")
 _SCENARIO = re.compile(r"[a-z][a-z_]*")
 
 
 @dataclass(frozen=True)
 class Incident:
-    """One incident: its folder, and what is written of it there."""
+    """One incident: its folder, and the content of its incident.json."""
 
     folder: Path
     document: dict[str, Any]
 
     @property
     def id(self) -> str:
-        """Return the name that ledger, journal and page give it."""
+        """Return the name used in the ledger, the journal and the page."""
         return self.folder.name
 
     @property
     def is_open(self) -> bool:
-        """Tell whether it is still to be recovered from, or to be recorded."""
+        """Tell whether the recovery or its record is still unfinished."""
         return self.document.get("closed_at") is None
 
 
-def listed(evidence_root: Path) -> list[Incident]:
-    """Return all incidents that can be read, the oldest first."""
+def read_all(evidence_root: Path) -> list[Incident]:
+    """Return all readable incidents, oldest first."""
     found = []
     for path in sorted((evidence_root / FOLDER).glob(f"*/{NAME}")):
         try:
@@ -62,14 +61,14 @@ def listed(evidence_root: Path) -> list[Incident]:
     return found
 
 
-def open_one(
+def find_open(
     evidence_root: Path, scenario: str, subject: dict[str, Any] | None = None
 ) -> Incident | None:
-    """Return the newest open incident of a scenario about the same subject, None without one."""
+    """Return the newest open incident of a scenario about *subject*, or None."""
     return next(
         (
             incident
-            for incident in reversed(listed(evidence_root))
+            for incident in reversed(read_all(evidence_root))
             if incident.is_open
             and incident.document.get("scenario") == scenario
             and incident.document.get("subject", {}) == (subject or {})
@@ -83,25 +82,25 @@ def begin(
     scenario: str,
     *,
     title: str,
-    signs: list[dict[str, Any]],
+    symptoms: list[dict[str, Any]],
     began_at: datetime,
     subject: dict[str, Any] | None = None,
     system: dict[str, Any] | None = None,
 ) -> tuple[Incident, bool]:
-    """Return the open incident of this kind, and whether an earlier run had opened it.
+    """Return the open incident of this scenario and subject, and whether an earlier run opened it.
 
-    *signs* are what the detection found: ``{"id", "title", "finding"}`` each.
+    *symptoms* are the findings of the detection, each ``{"id", "title", "finding"}``.
 
     :raises OpsError: incident.scenario, incident.unwritable.
     """
     if not _SCENARIO.fullmatch(scenario):
         raise OpsError(
-            f"{scenario!r} is no scenario's name.",
-            "Use a name of roles/incident/files/scenarios.yml.",
+            f"{scenario!r} is not the name of a scenario.",
+            "Use a name from roles/incident/files/scenarios.yml.",
             code="incident.scenario",
         )
-    if known := open_one(evidence_root, scenario, subject):
-        with edited(known.folder) as document:
+    if known := find_open(evidence_root, scenario, subject):
+        with editing(known.folder) as document:
             document["runs"].append(stamp(began_at))
         return read(known.folder), True
     name = f"{began_at.astimezone(UTC):%Y-%m-%d_%H%M%S}_{scenario}_{secrets.token_hex(2)}"
@@ -116,7 +115,7 @@ def begin(
         "subject": subject or {},
         "began_at": stamp(began_at),
         "runs": [stamp(began_at)],
-        "signs": signs,
+        "signs": symptoms,
         "actions": [],
         "closed_at": None,
     }
@@ -140,14 +139,14 @@ def read(folder: Path) -> Incident:
     except (OSError, ValueError) as exc:
         raise OpsError(
             f"{folder / NAME} cannot be read: {exc}.",
-            "It is written by pms_incident with state open; name the folder that this returned.",
+            "Name the folder that pms_incident returned with state=open.",
             code="incident.unreadable",
         ) from exc
 
 
 @contextmanager
-def edited(folder: Path) -> Iterator[dict[str, Any]]:
-    """Give what is written of an incident, alone, and write it back at the end.
+def editing(folder: Path) -> Iterator[dict[str, Any]]:
+    """Lock an incident, yield its document for editing, and write it back at the end.
 
     :raises OpsError: incident.unreadable, incident.unwritable.
     """
@@ -169,43 +168,52 @@ def edited(folder: Path) -> Iterator[dict[str, Any]]:
 
 @dataclass
 class Action:
-    """An action under way; *result* is what the page says of its end."""
+    """An action in progress; the page shows *result* as its outcome."""
 
     result: str = ""
 
 
-@contextmanager
-def noted(folder: Path | None, movement: str, text: str) -> Iterator[Action]:
-    """Write an action down before it begins and when it has ended; without a folder nowhere.
+# Opens an action of an incident by its text; the block is the action itself.
+ActionRecorder = Callable[[str], AbstractContextManager[Action]]
 
-    An action that was begun and has no end was under way when its run was killed.
+
+def action_recorder(folder: Path | None, movement: str) -> ActionRecorder:
+    """Return a recorder of actions of one phase; without a folder it records nothing."""
+    return lambda text: action(folder, movement, text)
+
+
+@contextmanager
+def action(folder: Path | None, movement: str, text: str) -> Iterator[Action]:
+    """Record an action before it begins and when it ends.
+
+    An action without an end was in progress when its run was killed.
     """
-    action = Action()
+    current = Action()
     if folder is None:
-        yield action
+        yield current
         return
-    with edited(folder) as document:
+    with editing(folder) as document:
         number = len(document["actions"])
         document["actions"].append(
             {"movement": movement, "action": text, "began_at": stamp(), "ended_at": None}
         )
     status = "failed"
     try:
-        yield action
+        yield current
         status = "done"
     except OpsError as exc:
-        action.result = action.result or str(exc)
+        current.result = current.result or str(exc)
         raise
     finally:
-        with edited(folder) as document:
+        with editing(folder) as document:
             document["actions"][number] |= {
                 "ended_at": stamp(),
                 "status": status,
-                "result": action.result,
+                "result": current.result,
             }
 
 
-def note(
+def record_action(
     folder: Path,
     movement: str,
     text: str,
@@ -213,13 +221,13 @@ def note(
     finished: bool,
     facts: dict[str, Any] | None = None,
 ) -> Incident:
-    """Write down an action that something else does, and facts that the next run has to know.
+    """Record an action that another role does, and facts for the next run.
 
-    One that was begun is ended by its own text.
+    An action in progress is found again by its text, and then ends if *finished*.
 
     :raises OpsError: incident.unreadable, incident.unwritable.
     """
-    with edited(folder) as document:
+    with editing(folder) as document:
         document["facts"] = _merged(document, facts or {})
         begun = [
             each
@@ -243,16 +251,16 @@ def end(
     verified_at: datetime,
     now: datetime,
 ) -> Incident:
-    """Write down how it ended. One that was not recovered from stays open for the next run.
+    """Record the outcome. An incident that is not recovered stays open for the next run.
 
-    *facts* are what the page says besides: cause, data_loss, journal, why.
+    *facts* are further entries of the page: cause, data_loss, journal, why.
 
     :raises OpsError: incident.unreadable, incident.unwritable.
     """
-    with edited(folder) as document:
-        began = parse(document["began_at"])
+    with editing(folder) as document:
+        began = timestamps.moment(document["began_at"])
         if outcome == "recovered":
-            (document.get("facts") or {}).pop("why", None)  # of a run before, which did not
+            (document.get("facts") or {}).pop("why", None)  # an earlier run failed for that reason
         document |= {
             "outcome": outcome,
             "facts": _merged(document, facts),
@@ -265,19 +273,13 @@ def end(
 
 
 def _merged(document: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts known before, and the new ones that say something."""
+    """Return the facts known before, updated by those of *facts* that are not empty."""
     return (document.get("facts") or {}) | {name: text for name, text in facts.items() if text}
 
 
 def stamp(moment: datetime | None = None) -> str:
-    """Return a moment, by default this one, as ISO 8601 in UTC, to the millisecond."""
-    moment = (moment or datetime.now(UTC)).astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def parse(text: str) -> datetime:
-    """Return the moment that ``stamp`` wrote."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """Return a moment, by default now, as ISO 8601 in UTC, to the millisecond."""
+    return timestamps.utc_stamp_milliseconds(moment or datetime.now(UTC))
 
 
 def _write(folder: Path, document: dict[str, Any]) -> None:
@@ -288,6 +290,6 @@ def _write(folder: Path, document: dict[str, Any]) -> None:
 def _unwritable(folder: Path, exc: OSError) -> OpsError:
     return OpsError(
         f"The incident in {folder} cannot be written: {exc.strerror or exc}.",
-        "Give the user that runs the playbook the right to write below evidence_root, and room.",
+        "Let the user that runs the playbook write below evidence_root, and check for free space.",
         code="incident.unwritable",
     )

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run is about to ask of the PMS, on disk before it is asked.
+"""A write-ahead log of requests to the PMS: on disk before a request is sent.
 
-A run that is killed between a request and its answer leaves this behind; the next one then knows
-that the request may have arrived, even where the PMS keeps no trace of who asked for it.
+If a run is killed between a request and its answer, the next run finds the entry. It then knows
+that the request may have arrived, even if the PMS does not record who sent it.
 """
 
 from __future__ import annotations
@@ -17,37 +17,38 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 
 FOLDER = "requests"
 
 
 @dataclass
-class Intent:
-    """One request: its file, and what is written there."""
+class SentRequest:
+    """One logged request: its file and its content."""
 
     path: Path
     document: dict[str, Any]
 
     @property
     def known(self) -> bool:
-        """Tell whether an earlier run has begun it."""
+        """Tell whether an earlier run, or this one, has written it."""
         return self.path.exists()
 
-    def sent(self, step: str) -> dict[str, Any] | None:
-        """Return what is known of a step that was sent, None where it never was."""
-        return self.document.get("steps", {}).get(step)
+    def state(self, step: str) -> dict[str, Any] | None:
+        """Return ``sent_at`` and ``answered`` of a step, or None if it was never sent."""
+        steps: dict[str, dict[str, Any]] = self.document.get("steps", {})
+        return steps.get(step)
 
-    def remember(self, **facts: Any) -> None:
-        """Write facts down that later runs need."""
+    def update(self, **facts: Any) -> None:
+        """Write facts that later runs need."""
         self.document |= facts
         self._write()
 
     @contextmanager
     def sending(self, step: str) -> Iterator[None]:
-        """Write down that a step is sent, and afterwards that it was answered.
+        """Log that a step is being sent, and afterwards that it was answered.
 
-        A request that certainly did not arrive is taken back.
+        An answer that refuses the request counts as an answer; a lost connection does not.
         """
         steps = self.document.setdefault("steps", {})
         steps[step] = {"sent_at": time.time(), "answered": False}
@@ -55,7 +56,7 @@ class Intent:
         try:
             yield
         except OpsError as exc:
-            if exc.code == "pms.answer":  # refused by the PMS itself: nothing is under way
+            if exc.code == "pms.answer":  # the PMS refused it: nothing is in progress
                 steps[step]["answered"] = True
                 self._write()
             raise
@@ -68,33 +69,33 @@ class Intent:
         files.replace(self.path, text.encode() + b"\n")
 
 
-def of(evidence_root: Path, kind: str, digest: str) -> Intent:
-    """Return the request of a kind with a digest, as an earlier run left it, or new."""
+def load(evidence_root: Path, kind: str, digest: str) -> SentRequest:
+    """Return the logged request of a kind with a digest, or a new one."""
     path = _folder(evidence_root) / f"{kind}_{digest}.json"
-    return Intent(path, _read(path) or {"kind": kind, "digest": digest})
+    return SentRequest(path, _read(path) or {"kind": kind, "digest": digest})
 
 
 def others(evidence_root: Path, kind: str, digest: str) -> list[dict[str, Any]]:
-    """Return all other requests of a kind that were begun."""
+    """Return all logged requests of a kind with another digest."""
     paths = sorted(_folder(evidence_root).glob(f"{kind}_*.json"))
     found = [_read(path) for path in paths]
     return [each for each in found if each and each.get("digest") != digest]
 
 
 @contextmanager
-def alone(evidence_root: Path, purpose: str) -> Iterator[None]:
-    """Keep all other runs that change the book out.
+def exclusive(evidence_root: Path, purpose: str) -> Iterator[None]:
+    """Hold the lock that lets one run at a time change the book.
 
     :raises OpsError: lock.held, incident.unwritable.
     """
-    folder = evidence_root / incidents.FOLDER
+    folder = evidence_root / record.FOLDER
     try:
         files.make_private_folder(evidence_root)
         files.make_private_folder(folder)
     except OSError as exc:
         raise OpsError(
-            f"The folder {folder} cannot be made: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write there, and room.",
+            f"The folder {folder} cannot be created: {exc.strerror or exc}.",
+            "Let the user that runs the playbook write there, and check for free space.",
             code="incident.unwritable",
         ) from exc
     with process_lock.exclusive(folder / "book.lock", purpose):
@@ -102,7 +103,7 @@ def alone(evidence_root: Path, purpose: str) -> Iterator[None]:
 
 
 def _folder(evidence_root: Path) -> Path:
-    return evidence_root / incidents.FOLDER / FOLDER
+    return evidence_root / record.FOLDER / FOLDER
 
 
 def _read(path: Path) -> dict[str, Any] | None:

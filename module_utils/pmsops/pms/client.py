@@ -260,7 +260,7 @@ class PmsApi:
             path = self.dialect.path(operation, **parameters)
             raise OpsError(
                 f"{OPERATIONS[operation].method} {path} answered {answer.status}"
-                f"{explained(answer.body)}.",
+                f"{describe_error(answer.body)}.",
                 "Read the log of the PMS at this moment; its answer is the whole of what it says.",
                 code="pms.answer",
             )
@@ -296,7 +296,7 @@ class PmsApi:
             return Answer(answer.status_code, None)
 
 
-def explained(body: Any) -> str:
+def describe_error(body: Any) -> str:
     """Return what an error body says, without the input that it may echo."""
     detail = body.get("detail") if isinstance(body, Mapping) else None
     if isinstance(detail, str):

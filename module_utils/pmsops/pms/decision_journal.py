@@ -46,7 +46,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenNote:
     """Where the entry is: its id, how it came there (api, sql, found or planned)."""
 
     entry_id: int | None
@@ -55,16 +55,16 @@ class Written:
 
 def write(
     note: Note, database: Database, api: PmsApi | None, *, check_mode: bool = False
-) -> Written:
+) -> WrittenNote:
     """Write the entry unless it is there, and return where it is.
 
     :raises OpsError: journal.missing, journal.refused, database.*, pms.*.
     """
     if (known := find(database, note)) is not None:
-        return Written(known, "found")
+        return WrittenNote(known, "found")
     if check_mode:
-        return Written(None, "planned")
-    if api is not None and _taken_by(api):
+        return WrittenNote(None, "planned")
+    if api is not None and _accepts_entries(api):
         api.login()
         body = api.ask(
             "create_journal_entry",
@@ -76,8 +76,8 @@ def write(
         )
         entry_id = body.get("id") if isinstance(body, dict) else None
         if find(database, note) is not None:
-            return Written(entry_id, "api")
-    return Written(_insert(database, note), "sql")
+            return WrittenNote(entry_id, "api")
+    return WrittenNote(_insert(database, note), "sql")
 
 
 def find(database: Database, note: Note) -> int | None:
@@ -103,7 +103,7 @@ def find(database: Database, note: Note) -> int | None:
         raise database.explained(exc) from exc
 
 
-def _taken_by(api: PmsApi) -> bool:
+def _accepts_entries(api: PmsApi) -> bool:
     """Tell whether this PMS takes entries over HTTP; one that does not answer takes none."""
     try:
         return "create_journal_entry" in api.dialect.paths

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import export as application
+from ansible.module_utils.pmsops.pms import export
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 POSITIONS = "/api/v1/pms/book/positions?is_open=true"
@@ -20,7 +20,7 @@ CACHE_PATTERN = "pms:*"
 def problems(
     database: Database,
     url: str | None,
-    get: Callable[[str, str], tuple[int, Any]] = application.fetch,
+    get: Callable[[str, str], tuple[int, Any]] = export.fetch,
 ) -> list[str]:
     """Return why the PMS does not work; an empty list where it does.
 

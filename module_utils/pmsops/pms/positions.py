@@ -68,7 +68,7 @@ class Differences:
         """Tell whether a restart of the PMS would lose something."""
         return bool(self.unstored or self.closed_unstored)
 
-    def words(self) -> list[str]:
+    def summary(self) -> list[str]:
         """Return what differs, a sentence for each kind."""
         kinds = (
             (self.missing, "open in the database and unknown to the PMS"),
@@ -77,7 +77,7 @@ class Differences:
             (self.unstored, "known to the PMS and in no database"),
             (self.closed_unstored, "closed in the PMS and open in the database"),
         )
-        return [f"position {_few(ids)}: {text}" for ids, text in kinds if ids]
+        return [f"position {_shorten(ids)}: {text}" for ids, text in kinds if ids]
 
 
 def served(api: PmsApi) -> dict[int, Row]:
@@ -103,7 +103,7 @@ def stored(database: Database) -> dict[int, Row]:
 
     :raises OpsError: database.*.
     """
-    return {row["id"]: row for (row,) in _fetched(database, STORED)}
+    return {row["id"]: row for (row,) in _fetch_rows(database, STORED)}
 
 
 def quotes(database: Database) -> dict[str, Quote]:
@@ -111,7 +111,7 @@ def quotes(database: Database) -> dict[str, Quote]:
 
     :raises OpsError: database.*.
     """
-    return {row[0]: Quote(*row) for row in _fetched(database, CLOSES)}
+    return {row[0]: Quote(*row) for row in _fetch_rows(database, CLOSES)}
 
 
 def compare(served_rows: Mapping[int, Row], stored_rows: Mapping[int, Row]) -> Differences:
@@ -125,11 +125,11 @@ def compare(served_rows: Mapping[int, Row], stored_rows: Mapping[int, Row]) -> D
         unstored=tuple(sorted(set(served_rows) - set(stored_rows))),
         closed_unstored=tuple(n for n, s, d in pairs if d["is_open"] and not s["is_open"]),
         reopened=tuple(n for n, s, d in pairs if s["is_open"] and not d["is_open"]),
-        differing=tuple(n for n, s, d in pairs if any(_other(s, d, name) for name in COMPARED)),
+        differing=tuple(n for n, s, d in pairs if any(_differs(s, d, name) for name in COMPARED)),
     )
 
 
-def told(row: Mapping[str, Any]) -> str:
+def describe(row: Mapping[str, Any]) -> str:
     """Return a position in a few words."""
     return (
         f"{row['direction']} {row['instrument']} {row['notional_brl']:,.0f} BRL"
@@ -137,9 +137,9 @@ def told(row: Mapping[str, Any]) -> str:
     )
 
 
-def listed(rows: Iterable[Mapping[str, Any]]) -> str:
+def summary(rows: Iterable[Mapping[str, Any]]) -> str:
     """Return positions as one line, each with its id."""
-    return "; ".join(f"{row['id']}: {told(row)}" for row in rows) or "none"
+    return "; ".join(f"{row['id']}: {describe(row)}" for row in rows) or "none"
 
 
 def number(value: float | None) -> str:
@@ -147,16 +147,16 @@ def number(value: float | None) -> str:
     return "no price" if value is None else f"{value:.10g}"
 
 
-def _other(ours: Row, theirs: Row, name: str) -> bool:
+def _differs(ours: Row, theirs: Row, name: str) -> bool:
     return name in ours and name in theirs and ours[name] != theirs[name]
 
 
-def _few(ids: tuple[int, ...], most: int = 8) -> str:
+def _shorten(ids: tuple[int, ...], most: int = 8) -> str:
     shown = ", ".join(map(str, ids[:most]))
     return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
 
 
-def _fetched(database: Database, sql: str) -> list[tuple]:
+def _fetch_rows(database: Database, sql: str) -> list[tuple]:
     try:
         with database.session(read_only=True) as cursor:
             cursor.execute("SET LOCAL statement_timeout = '15s'")

@@ -19,7 +19,7 @@ import psycopg2.extras
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.client import PmsApi
-from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, SmokeTest
 from ansible.module_utils.pmsops.pms.smoke_test_traces import TAG_PREFIX
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -65,7 +65,7 @@ def run(api: PmsApi, database: Database, *, deadline_seconds: float) -> dict[str
     tag = f"{TAG_PREFIX} {now:%Y%m%dT%H%M%SZ} {secrets.token_hex(3)}"
     began = time.monotonic()
     with _Reader(database) as reader:
-        steps = Smoke(
+        steps = SmokeTest(
             api,
             reader.rows,
             tag=tag,

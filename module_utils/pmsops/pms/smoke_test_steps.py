@@ -12,11 +12,11 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import journal_hash, pnl
-from ansible.module_utils.pmsops.pms.client import PmsApi, explained
+from ansible.module_utils.pmsops.pms.client import PmsApi, describe_error
 from ansible.module_utils.pmsops.pms.smoke_test_traces import (
     ENTRY,
     INSTRUMENT,
-    Refuted,
+    Mismatch,
     Rows,
     Traces,
 )
@@ -78,7 +78,7 @@ STEPS = (
 
 
 @dataclass
-class Made:
+class CreatedRows:
     """What the test has made so far."""
 
     position: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Made:
     fx_rate: float = DEFAULT_FX
 
 
-class Smoke:
+class SmokeTest:
     """One run against one PMS.
 
     *rows* runs one SELECT and returns its rows as dicts; it may raise OpsError.
@@ -113,7 +113,7 @@ class Smoke:
         self._today = today
         self._clock = clock
         self._ends = clock() + deadline_seconds
-        self._made = Made()
+        self._made = CreatedRows()
         self._results: list[dict[str, Any]] = []
 
     def run(self) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ class Smoke:
         else:
             try:
                 status, finding = "pass", getattr(self, f"_step_{step.id}")()
-            except Refuted as exc:
+            except Mismatch as exc:
                 status, finding = "fail", str(exc)
             except OpsError as exc:
                 if exc.code == "run.interrupted":
@@ -163,7 +163,7 @@ class Smoke:
     def _step_api(self) -> str:
         missing = [name for name in NEEDED if name not in self._api.dialect.paths]
         if missing:
-            raise Refuted(f"the PMS does not offer {_list(missing)}")
+            raise Mismatch(f"the PMS does not offer {_list(missing)}")
         if not self._api.login():
             return "all routes are there; no user name is set, so no token was asked for"
         return "all routes are there; a token was given"
@@ -176,7 +176,7 @@ class Smoke:
         for proposal in pending:
             self._traces.reject(proposal, "left by an interrupted smoke test")
         if still := self._traces.open_and_ours():
-            raise Refuted(f"still open: positions {_ids(still)}")
+            raise Mismatch(f"still open: positions {_ids(still)}")
         if not left and not pending:
             return "none"
         return f"closed {len(left)} positions and rejected {len(pending)} proposals"
@@ -194,7 +194,7 @@ class Smoke:
             },
         )
         if answer.status != 201 or not isinstance(answer.body, dict):
-            raise Refuted(f"HTTP {answer.status} and not 201{explained(answer.body)}")
+            raise Mismatch(f"HTTP {answer.status} and not 201{describe_error(answer.body)}")
         self._made.position = answer.body
         _expect(
             answer.body,
@@ -206,20 +206,20 @@ class Smoke:
             transaction_cost_brl=pnl.one_way_cost(INSTRUMENT, NOTIONAL),
         )
         if answer.body["id"] not in {each["id"] for each in self._traces.open_and_ours()}:
-            raise Refuted(f"position {answer.body['id']} was opened but is not in the book")
+            raise Mismatch(f"position {answer.body['id']} was opened but is not in the book")
         return f"position {answer.body['id']}"
 
     def _step_open_stored(self) -> str:
         row = self._traces.position_row(self._made.position)
         _expect(row, direction="LONG", notional_brl=NOTIONAL, entry_price=ENTRY, is_open=True)
         if self._tag not in (row["notes"] or ""):
-            raise Refuted(f"row {row['id']} of portfolio_positions has another position's notes")
+            raise Mismatch(f"row {row['id']} of portfolio_positions has another position's notes")
         return f"row {row['id']} of portfolio_positions"
 
     def _step_journal(self) -> str:
         entries = self._traces.journal_of("OPEN", position=self._made.position)
         if len(entries) != 1:
-            raise Refuted(
+            raise Mismatch(
                 f"{len(entries)} OPEN entries for position {self._made.position['id']}, not 1"
             )
         return f"entry {entries[0]['id']}"
@@ -231,7 +231,7 @@ class Smoke:
         prices[INSTRUMENT] = MARK
         answer = self._api.ask("mtm", {"price_overrides": prices, "fx_rate": self._made.fx_rate})
         if answer["status"] != "ok" or answer["updated_count"] < 1:
-            raise Refuted(f"status {answer['status']}, {answer['updated_count']} updated")
+            raise Mismatch(f"status {answer['status']}, {answer['updated_count']} updated")
         after = {each["id"]: each for each in self._traces.positions()}
         self._made.position = after[self._made.position["id"]]
         _expect(self._made.position, current_price=MARK)
@@ -243,7 +243,7 @@ class Smoke:
             and not _same(_price(each), _price(after[each["id"]]))
         ]
         if moved:
-            raise Refuted(f"the prices of other positions changed: {_list(moved)}")
+            raise Mismatch(f"the prices of other positions changed: {_list(moved)}")
         return f"{answer['updated_count']} positions marked, only the test's own moved"
 
     def _step_pnl(self) -> str:
@@ -272,7 +272,7 @@ class Smoke:
             },
         )
         if not marks:
-            raise Refuted("no row of today in position_pnl_history")
+            raise Mismatch("no row of today in position_pnl_history")
         _expect(
             marks[0],
             mark_price=MARK,
@@ -288,9 +288,9 @@ class Smoke:
         _expect(pack, briefing_date=day)
         _expect(again, briefing_date=day, id=pack["id"])
         if not pack.get("macro_narrative"):
-            raise Refuted("the pack has no narrative, not even the template's")
+            raise Mismatch("the pack has no narrative, not even the template's")
         if len(pack.get("agent_views") or []) != 5:
-            raise Refuted(f"{len(pack.get('agent_views') or [])} agent views, not 5")
+            raise Mismatch(f"{len(pack.get('agent_views') or [])} agent views, not 5")
         return f"the pack of {day}, with a narrative and 5 agent views"
 
     def _step_morning_pack_stored(self) -> str:
@@ -300,9 +300,9 @@ class Smoke:
             {"day": self._today},
         )
         if not stored:
-            raise Refuted(f"no row for {self._today} in daily_briefings")
+            raise Mismatch(f"no row for {self._today} in daily_briefings")
         if stored[0]["macro_narrative"] != self._made.pack["macro_narrative"]:
-            raise Refuted(f"row {stored[0]['id']} of daily_briefings holds another pack")
+            raise Mismatch(f"row {stored[0]['id']} of daily_briefings holds another pack")
         return f"row {stored[0]['id']} of daily_briefings"
 
     def _step_proposals(self) -> str:
@@ -325,14 +325,14 @@ class Smoke:
         )
         ours = {each["conviction"]: each for each in generated if each["instrument"] == INSTRUMENT}
         if sorted(ours) != [0.65, 0.75]:
-            raise Refuted(
+            raise Mismatch(
                 f"convictions 0.75, 0.65 and 0.30 gave proposals with {_list(sorted(ours))}"
             )
         self._made.to_approve, self._made.to_reject = ours[0.75], ours[0.65]
         pending = {each["id"] for each in self._traces.pending_and_ours()}
         unseen = {each["id"] for each in ours.values()} - pending
         if unseen:
-            raise Refuted(f"generated, but not among the pending ones: {_list(sorted(unseen))}")
+            raise Mismatch(f"generated, but not among the pending ones: {_list(sorted(unseen))}")
         return f"proposals {_ids(list(ours.values()))}; the one with conviction 0.30 was left out"
 
     def _step_proposals_stored(self) -> str:
@@ -355,12 +355,12 @@ class Smoke:
         book = {each["id"]: each for each in self._traces.positions()}
         position = book.get(approved["position_id"])
         if position is None or position["instrument"] != INSTRUMENT:
-            raise Refuted(
+            raise Mismatch(
                 f"approved as position {approved['position_id']}, which is not in the book"
             )
         if position["direction"] != "SHORT":
             # Stores of their own number their positions alike: this is the other one of the test.
-            raise Refuted(
+            raise Mismatch(
                 f"approved as position {position['id']}, which is another position in the book"
             )
         _expect(position, notional_brl=NOTIONAL, entry_price=ENTRY)
@@ -380,12 +380,12 @@ class Smoke:
         for body in ({}, {"manager_notes": "   "}):
             answer = self._api.call("reject", body, id=proposal["id"])
             if answer.status not in (400, 422):
-                raise Refuted(
+                raise Mismatch(
                     f"HTTP {answer.status} to a rejection with"
                     f" {'blank' if body else 'no'} notes, not 400 or 422"
                 )
         if proposal["id"] not in {each["id"] for each in self._traces.pending_and_ours()}:
-            raise Refuted(f"refused, but proposal {proposal['id']} is not pending any more")
+            raise Mismatch(f"refused, but proposal {proposal['id']} is not pending any more")
         return "no notes and blank notes are refused, the proposal stays pending"
 
     def _step_reject(self) -> str:
@@ -442,7 +442,7 @@ class Smoke:
             realized_pnl_brl=self._made.closed["realized_pnl_brl"],
         )
         if row["closed_at"] is None:
-            raise Refuted(f"row {row['id']} of portfolio_positions has no closed_at")
+            raise Mismatch(f"row {row['id']} of portfolio_positions has no closed_at")
         return f"row {row['id']} of portfolio_positions"
 
     def _step_audit_trail(self) -> str:
@@ -462,9 +462,9 @@ class Smoke:
             entries = self._traces.journal_of(kind, **about)
             what, value = next(iter(about.items()))
             if len(entries) != 1:
-                raise Refuted(f"{len(entries)} {kind} entries for {what} {value['id']}, not 1")
+                raise Mismatch(f"{len(entries)} {kind} entries for {what} {value['id']}, not 1")
             if not entries[0]["is_locked"]:
-                raise Refuted(f"entry {entries[0]['id']} of the journal is not locked")
+                raise Mismatch(f"entry {entries[0]['id']} of the journal is not locked")
             seen.append(entries[0]["id"])
         stored = self._rows(
             """SELECT id, entry_type, instrument, direction, notional_brl, entry_price,
@@ -474,10 +474,10 @@ class Smoke:
         )
         lost = set(seen) - {row["id"] for row in stored if row["instrument"] == INSTRUMENT}
         if lost:
-            raise Refuted(f"entries not in decision_journal: {_list(sorted(lost))}")
+            raise Mismatch(f"entries not in decision_journal: {_list(sorted(lost))}")
         wrong = [row["id"] for row in stored if _hash(row) != row["content_hash"]]
         if wrong:
-            raise Refuted(f"entries whose hash does not recompute: {_list(sorted(wrong))}")
+            raise Mismatch(f"entries whose hash does not recompute: {_list(sorted(wrong))}")
         return f"{len(seen)} entries, all stored and locked, hashes recomputed"
 
     def _step_compensated(self) -> str:
@@ -489,7 +489,7 @@ class Smoke:
             self._traces.reject(proposal, "compensation")
         still, waiting = self._traces.open_and_ours(), self._traces.pending_and_ours()
         if still or waiting:
-            raise Refuted(
+            raise Mismatch(
                 f"still open: positions {_ids(still) or 'none'},"
                 f" proposals {_ids(waiting) or 'none'}"
             )
@@ -512,7 +512,7 @@ def _expect(seen: Mapping[str, Any], **wanted: Any) -> None:
     """Raise Refuted naming the first value of *seen* that is not the wanted one."""
     for name, value in wanted.items():
         if not _same(seen[name], value):
-            raise Refuted(f"{name} is {seen[name]}, not {value}")
+            raise Mismatch(f"{name} is {seen[name]}, not {value}")
 
 
 def _price(position: Mapping[str, Any]) -> float:

@@ -17,7 +17,7 @@ JOURNAL_LIMIT = 200
 Rows = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 
 
-class Refuted(Exception):
+class Mismatch(Exception):
     """What was seen is not what should be."""
 
 
@@ -95,7 +95,7 @@ class Traces:
             {"id": position["id"], "instrument": INSTRUMENT},
         )
         if not found:
-            raise Refuted(f"position {position['id']} is not in portfolio_positions")
+            raise Mismatch(f"position {position['id']} is not in portfolio_positions")
         return found[0]
 
     def proposal_row(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,5 +106,5 @@ class Traces:
             {"id": proposal["id"], "instrument": INSTRUMENT},
         )
         if not found:
-            raise Refuted(f"proposal {proposal['id']} is not in trade_proposals")
+            raise Mismatch(f"proposal {proposal['id']} is not in trade_proposals")
         return found[0]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -21,7 +22,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.recovery import services as service_care
-from ansible.module_utils.pmsops.recovery.services import Noting, Wish
+from ansible.module_utils.pmsops.recovery.services import DesiredState
 from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -32,14 +33,14 @@ WORKING = frozenset({ANSWERS, MISSING, CLOSED})
 CONNECT_SECONDS = 4
 POLL_SECONDS = 0.5
 # A container that ends again each time is not started for ever.
-MOST_STARTS = 3
+MAX_STARTS = 3
 # A server that was just started, or whose slots are all taken, gets this long by itself.
-PATIENCE_SECONDS = 6
+GRACE_SECONDS = 6
 # Slots in use after sessions were ended, in percent: the PMS's own pools have to fit in too.
 SLOTS_PERCENT = 60
 # A transaction that nobody has touched for this long is left over.
 IDLE_TRANSACTION_SECONDS = 300
-_SIGNS = (
+_REFUSALS = (
     (SLOTS, r"too many clients|remaining connection slots|too many connections for"),
     (STARTING, r"starting up|not yet accepting|in recovery mode|recovery state"),
     (STOPPING, r"shutting down"),
@@ -48,7 +49,7 @@ _SIGNS = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class ServerState:
     """What a server said to an attempt to connect: its kind, and its words."""
 
     kind: str
@@ -71,13 +72,13 @@ class Server:
     recovery_seconds: int = 600
 
 
-def look(database: Database) -> Seen:
+def look(database: Database) -> ServerState:
     """Return how the server answers whoever wants to connect to the database."""
     try:
         database.connect(seconds=CONNECT_SECONDS).close()
     except OpsError as exc:
-        return Seen(judge(exc.code, str(exc)), str(exc))
-    return Seen(ANSWERS, "it answers")
+        return ServerState(judge(exc.code, str(exc)), str(exc))
+    return ServerState(ANSWERS, "it answers")
 
 
 def judge(code: str, said: str) -> str:
@@ -86,14 +87,14 @@ def judge(code: str, said: str) -> str:
         return REFUSED
     if code == "database.missing":
         return MISSING
-    return next((kind for kind, words in _SIGNS if re.search(words, said)), AWAY)
+    return next((kind for kind, words in _REFUSALS if re.search(words, said)), AWAY)
 
 
 def bring_back(
     server: Server,
     *,
-    noting: Noting,
-    look: Callable[[Database], Seen] = look,
+    record: ActionRecorder,
+    look: Callable[[Database], ServerState] = look,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[str]:
@@ -107,9 +108,9 @@ def bring_back(
     restarted = False
     pools: list[str] | None = None
     # Before anything is asked: one that is paused only costs the time of an answer.
-    if started := _start(server, noting):
+    if started := _start(server, record):
         done += started
-        patience = now() + PATIENCE_SECONDS
+        patience = now() + GRACE_SECONDS
     starts = 1
     try:
         while not (seen := look(server.database)).works:
@@ -120,7 +121,7 @@ def bring_back(
                 continue
             if seen.kind == STARTING:
                 raise _starting(server, seen)
-            if starts < MOST_STARTS and (started := _start(server, noting)):
+            if starts < MAX_STARTS and (started := _start(server, record)):
                 done += started
                 starts += 1
             elif now() < patience:
@@ -128,21 +129,21 @@ def bring_back(
                 continue
             elif seen.kind == SLOTS and pools is None:
                 pools = server.services.running()
-                done += _without_pools(server, pools, noting)
+                done += _without_pools(server, pools, record)
             elif not restarted:
-                done += _restart(server, noting)
+                done += _restart(server, record)
                 restarted = True
             else:
                 raise _away(server, seen)
-            patience = now() + PATIENCE_SECONDS
+            patience = now() + GRACE_SECONDS
     finally:
         # Also where it fails: that the PMS is down as well would help nobody.
         if pools:
-            _start_again(server, pools, noting)
+            _start_again(server, pools, record)
     return done
 
 
-def free_slots(database: Database, *, noting: Noting) -> list[str]:
+def free_slots(database: Database, *, record: ActionRecorder) -> list[str]:
     """End idle sessions until two of five slots are free; return what was done.
 
     Whoever holds the most of them goes first: that is where they leak. A session at work, and a
@@ -160,14 +161,14 @@ def free_slots(database: Database, *, noting: Noting) -> list[str]:
             return []
         idle = fetch_all(cursor, _IDLE, (IDLE_TRANSACTION_SECONDS,))[:excess]
         text = f"End {len(idle)} idle sessions; {used} of {limit} connections were in use"
-        with noting(text) as action:
+        with record(text) as action:
             for pid, _who in idle:
                 cursor.execute("SELECT pg_terminate_backend(%s)", (pid,))
             counts: dict[str, int] = {}
             for _pid, who in idle:
                 counts[who] = counts.get(who, 0) + 1
             action.result = ", ".join(f"{count} of {who}" for who, count in counts.items())
-            deadline = time.monotonic() + PATIENCE_SECONDS
+            deadline = time.monotonic() + GRACE_SECONDS
             while (left := _used(cursor)) > used - len(idle) and time.monotonic() < deadline:
                 time.sleep(0.1)
         if left >= limit - 5:
@@ -190,9 +191,9 @@ def _used(cursor: Any) -> int:
     )
 
 
-def _wish(server: Server, *, restart: bool) -> Wish:
+def _wish(server: Server, *, restart: bool) -> DesiredState:
     container = server.database.container if server.database.access == "container" else None
-    return Wish(
+    return DesiredState(
         names=() if container or not server.unit else (server.unit,),
         containers=(container,) if container else (),
         restart=restart,
@@ -203,16 +204,16 @@ def _wish(server: Server, *, restart: bool) -> Wish:
     )
 
 
-def _start(server: Server, noting: Noting) -> list[str]:
+def _start(server: Server, record: ActionRecorder) -> list[str]:
     """Let the container go on or start it, where that is what it needs."""
     return service_care.bring_up(
-        _manager(server), _wish(server, restart=False), noting=noting, wait_healthy=False
+        _manager(server), _wish(server, restart=False), record=record, wait_healthy=False
     )
 
 
-def _restart(server: Server, noting: Noting) -> list[str]:
+def _restart(server: Server, record: ActionRecorder) -> list[str]:
     return service_care.bring_up(
-        _manager(server), _wish(server, restart=True), noting=noting, wait_healthy=False
+        _manager(server), _wish(server, restart=True), record=record, wait_healthy=False
     )
 
 
@@ -220,33 +221,33 @@ def _manager(server: Server) -> Services:
     return Services("systemd", (), None) if server.unit else server.services
 
 
-def _without_pools(server: Server, pools: list[str], noting: Noting) -> list[str]:
+def _without_pools(server: Server, pools: list[str], record: ActionRecorder) -> list[str]:
     """Stop the PMS's services, so that their pools' slots are free, and end idle sessions.
 
     Nobody can connect otherwise: the slots that are kept back are for a superuser.
     """
     text = f"Stop {', '.join(pools) or 'no service'} for a moment; their pools hold connections"
-    with noting(text):
+    with record(text):
         server.services.stop(pools)
     try:
-        return [text, *free_slots(server.database, noting=noting)]
+        return [text, *free_slots(server.database, record=record)]
     except OpsError as exc:
         if exc.code not in ("database.unreachable", "care.slots"):
             raise
         return [text]  # somebody else holds them all: only a restart takes them away
 
 
-def _start_again(server: Server, pools: list[str], noting: Noting) -> None:
+def _start_again(server: Server, pools: list[str], record: ActionRecorder) -> None:
     """Start what was stopped; whether it works is seen when the database does."""
     service_care.bring_up(
         server.services,
-        Wish(names=tuple(pools), unhealthy=False),
-        noting=noting,
+        DesiredState(names=tuple(pools), unhealthy=False),
+        record=record,
         wait_healthy=False,
     )
 
 
-def _password(database: Database, seen: Seen) -> OpsError:
+def _password(database: Database, seen: ServerState) -> OpsError:
     return OpsError(
         f"The server answers and refuses the toolkit: {seen.said}",
         f"Set pms_db_password to what role {database.user} has, or give the role its password again"
@@ -255,7 +256,7 @@ def _password(database: Database, seen: Seen) -> OpsError:
     )
 
 
-def _starting(server: Server, seen: Seen) -> OpsError:
+def _starting(server: Server, seen: ServerState) -> OpsError:
     return OpsError(
         f"The server is still replaying its log after {server.recovery_seconds} s"
         f" ({seen.said}){_log(server)}",
@@ -265,7 +266,7 @@ def _starting(server: Server, seen: Seen) -> OpsError:
     )
 
 
-def _away(server: Server, seen: Seen) -> OpsError:
+def _away(server: Server, seen: ServerState) -> OpsError:
     return OpsError(
         f"The server does not answer, though it was started: {seen.said}{_log(server)}",
         "Where its log names the disk, run playbooks/dr_disk.yml. Where it names damaged files of"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -16,11 +17,10 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     superuser_role,
 )
-from ansible.module_utils.pmsops.recovery.services import Noting
 
 
 @dataclass(frozen=True)
-class Mend:
+class SettingFix:
     """A setting that is wrong: what is said about it, and what sets it back."""
 
     text: str
@@ -29,7 +29,7 @@ class Mend:
     sessions: bool = False
 
 
-def needed(database: Database) -> list[Mend]:
+def needed(database: Database) -> list[SettingFix]:
     """Return what has to be set back; nothing is changed.
 
     :raises OpsError: care.standby, care.read-only, database.*.
@@ -44,33 +44,33 @@ def needed(database: Database) -> list[Mend]:
             )
         found = _read_only(database, cursor)
         if _restoring(cursor):
-            found.append(Mend("End restoring mode", lambda: _end_restoring(database), True))
+            found.append(SettingFix("End restoring mode", lambda: _end_restoring(database), True))
     if timescaledb_workers.has_timescaledb(database) and not timescaledb_workers.scheduler_seen(
         database
     ):
         found.append(
-            Mend(
+            SettingFix(
                 "Start TimescaleDB's scheduler", lambda: timescaledb_workers.start_workers(database)
             )
         )
     return found
 
 
-def mend(database: Database, *, noting: Noting) -> tuple[list[str], bool]:
+def fix(database: Database, *, record: ActionRecorder) -> tuple[list[str], bool]:
     """Set back what is needed; return what was done, and whether open sessions must be renewed.
 
     :raises OpsError: those of needed, restore.no-scheduler.
     """
     done, sessions = [], False
     for each in needed(database):
-        with noting(each.text):
+        with record(each.text):
             each.work()
         done.append(each.text)
         sessions = sessions or each.sessions
     return done, sessions
 
 
-def _read_only(database: Database, cursor: Any) -> list[Mend]:
+def _read_only(database: Database, cursor: Any) -> list[SettingFix]:
     """Return the settings by which new sessions of the PMS begin read-only."""
     found = []
     owner = fetch_value(
@@ -86,7 +86,9 @@ def _read_only(database: Database, cursor: Any) -> list[Mend]:
         else:
             target = f"ROLE {quote_ident(role)}"
         statement = f"ALTER {target} RESET default_transaction_read_only"
-        found.append(Mend(f"Make it writable: {statement}", _statement(database, statement), True))
+        found.append(
+            SettingFix(f"Make it writable: {statement}", _statement(database, statement), True)
+        )
     source = (
         fetch_all(
             cursor,
@@ -106,7 +108,9 @@ def _read_only(database: Database, cursor: Any) -> list[Mend]:
     if source:
         statement = "ALTER SYSTEM RESET default_transaction_read_only"
         found.append(
-            Mend(f"Make it writable: {statement}", _statement(database, statement, "reload"), True)
+            SettingFix(
+                f"Make it writable: {statement}", _statement(database, statement, "reload"), True
+            )
         )
     return found
 

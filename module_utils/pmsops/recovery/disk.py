@@ -21,9 +21,8 @@ from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.incidents.record import Action, ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery.services import Noting
 from ansible.module_utils.pmsops.repository import deduplication, manifest, retention, sets
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 from ansible.module_utils.pmsops.restore import former_retention as former
@@ -198,7 +197,7 @@ def free(
     found: list[Freeable],
     *,
     confirmed: bool,
-    noting: Noting,
+    record: ActionRecorder,
     room: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
 ) -> list[str]:
     """Remove what may go until *wanted_bytes* are free at *place*, no more; return what went."""
@@ -209,7 +208,7 @@ def free(
             break
         if each.confirm and not confirmed:
             continue
-        with _noted(noting, f"Remove {each.text}") as action:
+        with _noted(record, f"Remove {each.text}") as action:
             each.remove()
             action.result = f"{human(max(room(place) - before, 0))} freed"
         gone.append(each.text)
@@ -217,11 +216,11 @@ def free(
 
 
 @contextmanager
-def _noted(noting: Noting, text: str) -> Iterator[Action]:
+def _noted(record: ActionRecorder, text: str) -> Iterator[Action]:
     """Write an action down, unless there is no room for that: it is here to make some."""
     with ExitStack() as stack:
         try:
-            action = stack.enter_context(noting(text))
+            action = stack.enter_context(record(text))
         except OpsError as exc:
             if exc.code != "incident.unwritable":
                 raise

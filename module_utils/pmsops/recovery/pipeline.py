@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -17,8 +16,8 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import request_log as intents
-from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.incidents import request_log
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.recovery import services as service_care
@@ -30,18 +29,16 @@ WEBSERVER, DAEMON = SERVICES
 AGENTS = ("inflation_agent", "monetary_agent", "fiscal_agent", "fx_agent", "cross_asset_agent")
 POLL_SECONDS = 0.5
 # What ends up in Dagster being given up, for the day.
-HOPELESS = frozenset(
+FALLBACK_CODES = frozenset(
     {
         *("dagster.refused", "pipeline.code", "pipeline.scheduler"),
         *("services.missing", "services.unhealthy", "services.refused"),
     }
 )
 
-Noting = Callable[[str], AbstractContextManager[Action]]
-
 
 @dataclass(frozen=True)
-class Signs:
+class Symptoms:
     """What was seen: ids of signs, and the jobs and days behind them."""
 
     seen: frozenset[str]
@@ -50,7 +47,7 @@ class Signs:
 
 
 @dataclass(frozen=True)
-class Place:
+class Pipeline:
     """One pipeline: Dagster, the PMS behind it, and what manages them."""
 
     dagster: Dagster
@@ -65,37 +62,37 @@ class Place:
     stuck_minutes: int = 60
 
 
-def recover(signs: Signs, place: Place, *, noting: Noting) -> list[str]:
+def recover(signs: Symptoms, place: Pipeline, *, record: ActionRecorder) -> list[str]:
     """Bring Dagster and the work of the day back; return the steps in words.
 
     :raises OpsError: pipeline.by_hand where only the work could be saved; pipeline.*, pms.*.
     """
     done: list[str] = []
     try:
-        _bring_up(place, done, noting)
-        _load(place, done, noting)
-        _revive(place, done, noting)
-        _switch_on(place, done, noting)
+        _bring_up(place, done, record)
+        _load(place, done, record)
+        _revive(place, done, record)
+        _switch_on(place, done, record)
     except OpsError as exc:
-        if exc.code not in HOPELESS:
+        if exc.code not in FALLBACK_CODES:
             raise
-        _by_hand(signs, place, done, noting)
+        _by_hand(signs, place, done, record)
         raise OpsError(
             f"Dagster is still down: {exc} The work of the day was done by the PMS itself:"
             f" {'; '.join(done) or 'it had been done already'}.",
             f"{exc.remedy} Then run this playbook again; until then no schedule fires.",
             code="pipeline.by_hand",
         ) from exc
-    _run_again(signs, place, done, noting)
+    _run_again(signs, place, done, record)
     return done
 
 
-def plan(place: Place) -> list[str]:
+def plan(place: Pipeline) -> list[str]:
     """Return in words what a recovery would begin with.
 
     :raises OpsError: services.*, clients.engine.
     """
-    steps = [step.text for step in service_care.plan(place.services, _both())]
+    steps = [step.text for step in service_care.planned_steps(place.services, _both())]
     if steps or not place.dagster.answers():
         return steps or [f"Restart {WEBSERVER}, which does not answer"]
     entries = place.dagster.ask("locations")["locations"]
@@ -108,33 +105,33 @@ def plan(place: Place) -> list[str]:
     return steps + [f"Run {job} again" for job in trouble["failed_jobs"]]
 
 
-def _both(**more: Any) -> service_care.Wish:
-    return service_care.Wish(names=SERVICES, **more)
+def _both(**more: Any) -> service_care.DesiredState:
+    return service_care.DesiredState(names=SERVICES, **more)
 
 
-def _one(place: Place, name: str) -> service_care.Wish:
-    return service_care.Wish(
+def _one(place: Pipeline, name: str) -> service_care.DesiredState:
+    return service_care.DesiredState(
         names=(name,), restart=True, stop_seconds=5, healthy_seconds=int(place.healthy_seconds)
     )
 
 
-def _bring_up(place: Place, done: list[str], noting: Noting) -> None:
+def _bring_up(place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """Start what is stopped, and the web server anew where it does not answer.
 
     :raises OpsError: services.*, dagster.refused.
     """
     wish = _both(stop_seconds=5, healthy_seconds=int(place.healthy_seconds))
     if place.services.manager != "none":
-        done += service_care.bring_up(place.services, wish, noting=noting)
+        done += service_care.bring_up(place.services, wish, record=record)
     if _soon(place.dagster.answers, 10.0 if done else 2.0):
         return
     if place.services.manager != "none":
-        done += service_care.bring_up(place.services, _one(place, WEBSERVER), noting=noting)
+        done += service_care.bring_up(place.services, _one(place, WEBSERVER), record=record)
     if not _soon(place.dagster.answers, place.healthy_seconds):
         place.dagster.graphql("{ version }")  # its refusal is the error
 
 
-def _load(place: Place, done: list[str], noting: Noting) -> None:
+def _load(place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """Load the code that is in error anew.
 
     :raises OpsError: pipeline.code with what the code says.
@@ -143,7 +140,7 @@ def _load(place: Place, done: list[str], noting: Noting) -> None:
         if entry["status"] == "LOADED":
             continue
         text = f"Load {entry['name']} anew, which said {entry['error'] or entry['status']}"
-        with noting(text) as action:
+        with record(text) as action:
             problem = place.dagster.reload(entry["name"])
             action.result = problem or "it loads"
         if problem:
@@ -155,7 +152,7 @@ def _load(place: Place, done: list[str], noting: Noting) -> None:
         done.append(text)
 
 
-def _revive(place: Place, done: list[str], noting: Noting) -> None:
+def _revive(place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """Restart the daemon where it does not beat.
 
     :raises OpsError: pipeline.scheduler.
@@ -163,7 +160,7 @@ def _revive(place: Place, done: list[str], noting: Noting) -> None:
     if _soon(lambda: _beats(place), 20.0 if done else 3.0):
         return
     if place.services.manager != "none":
-        done += service_care.bring_up(place.services, _one(place, DAEMON), noting=noting)
+        done += service_care.bring_up(place.services, _one(place, DAEMON), record=record)
     if not _soon(lambda: _beats(place), place.healthy_seconds):
         raise OpsError(
             "Dagster's scheduler does not beat, though its daemon was started anew.",
@@ -172,7 +169,9 @@ def _revive(place: Place, done: list[str], noting: Noting) -> None:
         )
 
 
-def renew(services: Services, database: Database, *, noting: Noting) -> list[str]:
+def restart_outdated(
+    services: Services, database: Database, *, record: ActionRecorder
+) -> list[str]:
     """Restart what of Dagster has run since before its database server began.
 
     While the database was away the daemon may have loaded its code anew, kept the error, and fails
@@ -189,24 +188,26 @@ def renew(services: Services, database: Database, *, noting: Noting) -> list[str
     if not names:
         return []
     return service_care.bring_up(
-        services, service_care.Wish(names=names, restart=True, stop_seconds=5), noting=noting
+        services,
+        service_care.DesiredState(names=names, restart=True, stop_seconds=5),
+        record=record,
     )
 
 
-def _beats(place: Place) -> bool:
+def _beats(place: Pipeline) -> bool:
     daemons = place.dagster.ask("daemons")["daemons"]
     return any(each["type"] == "SCHEDULER" and each["healthy"] for each in daemons)
 
 
-def _switch_on(place: Place, done: list[str], noting: Noting) -> None:
+def _switch_on(place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     for selector in place.dagster.stopped_schedules():
         text = f"Switch {selector['scheduleName']} on"
-        with noting(text):
+        with record(text):
             place.dagster.start_schedule(selector)
         done.append(text)
 
 
-def _run_again(signs: Signs, place: Place, done: list[str], noting: Noting) -> None:
+def _run_again(signs: Symptoms, place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """End what is stuck, and run what failed or is missing, each job once.
 
     :raises OpsError: pipeline.job.
@@ -215,7 +216,7 @@ def _run_again(signs: Signs, place: Place, done: list[str], noting: Noting) -> N
     jobs = list(trouble["failed_jobs"])
     for run in trouble["stuck_runs"]:
         text = f"End run {run['id']} of {run['job']}, which is {run['status']} since {run['since']}"
-        with noting(text) as action:
+        with record(text) as action:
             action.result = place.dagster.end_run(run["id"], seconds=10.0)
         done.append(text)
         jobs.append(run["job"])
@@ -224,10 +225,10 @@ def _run_again(signs: Signs, place: Place, done: list[str], noting: Noting) -> N
     if "pipeline.pack" in signs.seen:
         jobs.append(place.pack_job)
     if jobs:
-        done += renew(place.services, place.database, noting=noting)
+        done += restart_outdated(place.services, place.database, record=record)
     for job in dict.fromkeys(jobs):
         text = f"Run {job} again"
-        with noting(text) as action:
+        with record(text) as action:
             ended = place.dagster.run_job(job, seconds=place.job_seconds)
             action.result = f"run {ended['id']}: {ended['status']} after {ended['seconds']} s"
             if ended["status"] != "SUCCESS":
@@ -239,26 +240,26 @@ def _run_again(signs: Signs, place: Place, done: list[str], noting: Noting) -> N
         done.append(text)
 
 
-def _by_hand(signs: Signs, place: Place, done: list[str], noting: Noting) -> None:
+def _by_hand(signs: Symptoms, place: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """Have the PMS do what the jobs would have done, once a day.
 
     :raises OpsError: pms.*, database.*, pipeline.step.
     """
-    intent = intents.of(place.evidence_root, "pipeline", signs.pack_day.isoformat())
+    entry = request_log.load(place.evidence_root, "pipeline", signs.pack_day.isoformat())
     place.api.login()
     for agent in _missing_agents(signs.data_day, place.database):
         text = f"Have {agent} report on {signs.data_day}"
-        with noting(text):
+        with record(text):
             _agent(place.api, agent, signs.data_day)
         done.append(text)
-    sent = intent.sent("steps")
+    sent = entry.state("steps")
     if sent is None or not sent["answered"]:
-        with noting("Have the PMS do the steps of its pipeline") as action, intent.sending("steps"):
+        with record("Have the PMS do the steps of its pipeline") as action, entry.sending("steps"):
             answer = place.api.ask("pipeline_trigger", {})
             told = _steps(answer)
             action.result = "; ".join(told)
         done.append(f"pipeline: {'; '.join(told)}")
-    with noting("Have the PMS make the morning pack") as action:
+    with record("Have the PMS make the morning pack") as action:
         pack = place.api.ask("generate_morning_pack", {})
         day = pack.get("briefing_date") if isinstance(pack, Mapping) else None
         if not day or not pack.get("macro_narrative"):

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.pms import export as application
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import export, positions
 from ansible.module_utils.pmsops.pms import health as pms_probe
-from ansible.module_utils.pmsops.pms import positions as book
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import services as service_care
@@ -30,8 +28,6 @@ from ansible.module_utils.pmsops.services.manager import Services
 PATIENCE_SECONDS = (2.0, 3.0)
 POLL_SECONDS = 0.3
 WAKE_SECONDS = 3.0
-
-Noting = Callable[[str], AbstractContextManager[Action]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Pms:
     stop_seconds: int = 10
 
 
-def recover(pms: Pms, folder: Path | None, *, noting: Noting) -> list[str]:
+def recover(pms: Pms, folder: Path | None, *, record: ActionRecorder) -> list[str]:
     """Do the least that brings the PMS back, and return the steps in words.
 
     :raises OpsError: api.would_lose, api.unwell, services.*, clients.engine, database.*.
@@ -61,20 +57,20 @@ def recover(pms: Pms, folder: Path | None, *, noting: Noting) -> list[str]:
             " and run this again.",
             code="api.unmanaged",
         )
-    done = _start(pms, noting)
-    done += _start_others(pms, noting)
-    if not answers(pms.url) and (woken := _wake(pms, noting)):
+    done = _start(pms, record)
+    done += _start_others(pms, record)
+    if not answers(pms.url) and (woken := _wake(pms, record)):
         done.append(woken)
     if answers(pms.url):
-        _save(pms, folder, noting)
+        _save(pms, folder, record)
         if done:
-            _forget(pms, noting)
+            _forget(pms, record)
         if not wrong(pms):
             return done
         refuse_loss(pms)
     elif not pms.persists and not pms.confirmed:
         raise _would_lose(pms, "it does not answer, so what its memory alone holds is unknown")
-    return [*done, _restart(pms, noting)]
+    return [*done, _restart(pms, record)]
 
 
 def plan(pms: Pms) -> list[str]:
@@ -102,9 +98,9 @@ def wrong(pms: Pms) -> list[str]:
     """Return why the PMS is not well; an empty list where it is."""
     if problem := _healthy(pms):
         return [problem]
-    found = book.compare(book.served(PmsApi(pms.url)), book.stored(pms.database))
+    found = positions.compare(positions.served(PmsApi(pms.url)), positions.stored(pms.database))
     if found.stale or (pms.persists and found.in_memory_only):
-        return found.words()
+        return found.summary()
     return []
 
 
@@ -123,10 +119,10 @@ def refuse_loss(pms: Pms) -> None:
     """
     if pms.confirmed:
         return
-    served = book.served(PmsApi(pms.url))
-    found = book.compare(served, book.stored(pms.database))
+    served = positions.served(PmsApi(pms.url))
+    found = positions.compare(served, positions.stored(pms.database))
     if found.unstored:
-        raise _would_lose(pms, book.listed(served[number] for number in found.unstored))
+        raise _would_lose(pms, positions.summary(served[number] for number in found.unstored))
     if found.closed_unstored:
         ids = ", ".join(map(str, found.closed_unstored))
         raise _would_lose(pms, f"that position {ids} is closed")
@@ -141,8 +137,8 @@ def _would_lose(pms: Pms, what: str) -> OpsError:
     )
 
 
-def _own(pms: Pms, **wishes: Any) -> service_care.Wish:
-    return service_care.Wish(
+def _own(pms: Pms, **wishes: Any) -> service_care.DesiredState:
+    return service_care.DesiredState(
         names=(pms.service,),
         stop_seconds=pms.stop_seconds,
         healthy_seconds=int(pms.healthy_seconds),
@@ -154,39 +150,39 @@ def _startable(pms: Pms) -> list[service_care.Step]:
     """Return what is stopped or paused; what hangs is looked at closer first."""
     if pms.services.manager != "compose":
         return []
-    steps = service_care.plan(pms.services, _own(pms))
+    steps = service_care.planned_steps(pms.services, _own(pms))
     return [step for step in steps if step.verb in ("start", "unpause")]
 
 
-def _start(pms: Pms, noting: Noting) -> list[str]:
+def _start(pms: Pms, record: ActionRecorder) -> list[str]:
     if pms.services.manager == "systemd":
-        return service_care.bring_up(pms.services, _own(pms), noting=noting)
+        return service_care.bring_up(pms.services, _own(pms), record=record)
     if not _startable(pms):
         return []
-    return service_care.bring_up(pms.services, _own(pms), noting=noting)
+    return service_care.bring_up(pms.services, _own(pms), record=record)
 
 
-def _start_others(pms: Pms, noting: Noting) -> list[str]:
+def _start_others(pms: Pms, record: ActionRecorder) -> list[str]:
     """Start the other services that are stopped; nobody waits for them here."""
     if pms.services.manager != "compose":
         return []
     others = tuple(name for name in pms.services.names if name != pms.service)
     done = []
-    for step in service_care.plan(pms.services, service_care.Wish(names=others)):
+    for step in service_care.planned_steps(pms.services, service_care.DesiredState(names=others)):
         if step.verb == "start":
-            with noting(step.text) as action:
+            with record(step.text) as action:
                 step.container.start()
                 action.result = "started; not waited for"
             done.append(step.text)
     return done
 
 
-def _wake(pms: Pms, noting: Noting) -> str | None:
+def _wake(pms: Pms, record: ActionRecorder) -> str | None:
     """Let a process go on that somebody stopped; what it holds in memory is then not lost."""
     if pms.services.manager != "compose":
         return None
     text = f"Let the process of {pms.service} go on, in case it was stopped"
-    with noting(text) as action:
+    with record(text) as action:
         own = Services("compose", (pms.service,), pms.services.project)
         for _name, container in own.containers():
             if container.status == "running":
@@ -201,32 +197,32 @@ def _wake(pms: Pms, noting: Noting) -> str | None:
     return None
 
 
-def _save(pms: Pms, folder: Path | None, noting: Noting) -> None:
+def _save(pms: Pms, folder: Path | None, record: ActionRecorder) -> None:
     """Write what the PMS holds into the incident's folder, once: the first is the fullest."""
-    if folder is None or (folder / application.NAME).exists():
+    if folder is None or (folder / export.NAME).exists():
         return
-    with noting("Save what the PMS holds over HTTP") as action:
-        content, missing = application.export(pms.url)
-        files.replace(folder / application.NAME, content)
+    with record("Save what the PMS holds over HTTP") as action:
+        content, missing = export.export(pms.url)
+        files.replace(folder / export.NAME, content)
         held = json.loads(content)["holds"]
         action.result = f"{sum(len(each or []) for each in held.values())} things in " + (
-            application.NAME + (f"; not to be had: {', '.join(missing)}" if missing else "")
+            export.NAME + (f"; not to be had: {', '.join(missing)}" if missing else "")
         )
 
 
-def _forget(pms: Pms, noting: Noting) -> None:
+def _forget(pms: Pms, record: ActionRecorder) -> None:
     if pms.redis and pms.redis.get("host"):
-        with noting("Delete what Redis holds of the former book"):
+        with record("Delete what Redis holds of the former book"):
             pms_probe.forget_cache(pms.redis)
 
 
-def _restart(pms: Pms, noting: Noting) -> str:
+def _restart(pms: Pms, record: ActionRecorder) -> str:
     """Restart the PMS and wait until its book is that of the database.
 
     :raises OpsError: api.unwell, services.*.
     """
-    done = service_care.bring_up(pms.services, _own(pms, restart=True), noting=noting)
-    _forget(pms, noting)
+    done = service_care.bring_up(pms.services, _own(pms, restart=True), record=record)
+    _forget(pms, record)
     deadline = time.monotonic() + pms.healthy_seconds
     while True:
         problems = pms_probe.problems(pms.database, pms.url)

@@ -8,27 +8,28 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import health as pms_probe
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import health
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pipeline as pipeline_care
+from ansible.module_utils.pmsops.recovery import pipeline
 from ansible.module_utils.pmsops.recovery import services as service_care
-from ansible.module_utils.pmsops.recovery.services import Noting, Wish
+from ansible.module_utils.pmsops.recovery.services import DesiredState
 from ansible.module_utils.pmsops.services.manager import Services
 
 # A PMS that reconnects by itself does so within this.
-PATIENCE_SECONDS = 4
+GRACE_SECONDS = 4
 WORKS_SECONDS = 60
 POLL_SECONDS = 0.3
 
 
-def renew(
+def reload(
     database: Database,
     services: Services,
     url: str | None,
     *,
     redis: dict[str, Any] | None = None,
     sessions: bool = False,
-    noting: Noting,
+    record: ActionRecorder,
 ) -> list[str]:
     """Start what is down, restart the PMS where it does not work or *sessions* must be new.
 
@@ -36,18 +37,20 @@ def renew(
 
     :raises OpsError: care.application, services.*.
     """
-    wish = Wish(names=services.names, unhealthy=False)
-    done = service_care.bring_up(services, wish, noting=noting) if services.names else []
-    done += pipeline_care.renew(services, database, noting=noting)
-    problems = _problems(database, url, PATIENCE_SECONDS)
+    wish = DesiredState(names=services.names, unhealthy=False)
+    done = service_care.bring_up(services, wish, record=record) if services.names else []
+    done += pipeline.restart_outdated(services, database, record=record)
+    problems = _problems(database, url, GRACE_SECONDS)
     if problems or sessions:
         names = serving(services, url)
         if not names:
             if problems:
                 raise _does_not_work(problems)
             return done
-        pms_probe.forget_cache(redis)
-        done += service_care.bring_up(services, Wish(names=names, restart=True), noting=noting)
+        health.forget_cache(redis)
+        done += service_care.bring_up(
+            services, DesiredState(names=names, restart=True), record=record
+        )
         problems = _problems(database, url, WORKS_SECONDS)
     if problems:
         raise _does_not_work(problems)
@@ -74,7 +77,7 @@ def serving(services: Services, url: str | None) -> tuple[str, ...]:
 def _problems(database: Database, url: str | None, seconds: float) -> list[str]:
     """Return what is wrong for that long; an empty list as soon as nothing is."""
     deadline = time.monotonic() + seconds
-    while problems := pms_probe.problems(database, url):
+    while problems := health.problems(database, url):
         if time.monotonic() > deadline:
             return problems
         time.sleep(POLL_SECONDS)

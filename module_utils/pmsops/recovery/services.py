@@ -6,13 +6,11 @@ from __future__ import annotations
 import math
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.services import docker_engine as containers
 from ansible.module_utils.pmsops.services.manager import Services, started_at
@@ -21,11 +19,9 @@ POLL_SECONDS = 0.2
 LOG_LINES = 5
 LINE_LENGTH = 200
 
-Noting = Callable[[str], AbstractContextManager[Action]]
-
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredState:
     """What is wanted of the services *names* of a project, and of *containers* by name."""
 
     names: tuple[str, ...] = ()
@@ -72,7 +68,7 @@ def needed(
     return None
 
 
-def plan(services: Services, wish: Wish) -> list[Step]:
+def planned_steps(services: Services, wish: DesiredState) -> list[Step]:
     """Return the steps that the wish needs now.
 
     :raises OpsError: services.missing, clients.engine.
@@ -85,7 +81,7 @@ def plan(services: Services, wish: Wish) -> list[Step]:
 
 
 def bring_up(
-    services: Services, wish: Wish, *, noting: Noting, wait_healthy: bool = True
+    services: Services, wish: DesiredState, *, record: ActionRecorder, wait_healthy: bool = True
 ) -> list[str]:
     """Do what the wish needs, wait until all are healthy, and return the steps in words.
 
@@ -94,10 +90,10 @@ def bring_up(
     :raises OpsError: services.missing, services.unhealthy, services.refused, clients.engine.
     """
     if services.manager == "systemd":
-        return _systemd(services, wish, noting)
+        return _systemd(services, wish, record)
     done = []
-    for step in plan(services, wish):
-        with noting(step.text) as action:
+    for step in planned_steps(services, wish):
+        with record(step.text) as action:
             _do(step, wish.stop_seconds)
             if wait_healthy:
                 action.result = _wait(wish, step)
@@ -119,7 +115,7 @@ def older_than_server(services: Services, name: str, database: Database) -> bool
         )
         since = float(shown.stdout.strip().removeprefix("@") or "inf")
     elif services.manager == "compose":
-        state = _containers(services, Wish(names=(name,)))[0][1].attrs["State"]
+        state = _containers(services, DesiredState(names=(name,)))[0][1].attrs["State"]
         started = started_at(state)
         since = started.timestamp() if started and state["Status"] == "running" else math.inf
     else:
@@ -129,7 +125,7 @@ def older_than_server(services: Services, name: str, database: Database) -> bool
     return since < began
 
 
-def _containers(services: Services, wish: Wish) -> list[tuple[str, Any]]:
+def _containers(services: Services, wish: DesiredState) -> list[tuple[str, Any]]:
     import docker.errors
 
     found = []
@@ -168,7 +164,7 @@ def _do(step: Step, stop_seconds: int) -> None:
         ) from exc
 
 
-def _wait(wish: Wish, step: Step) -> str:
+def _wait(wish: DesiredState, step: Step) -> str:
     """Wait until a container is well, and say how long that took.
 
     :raises OpsError: services.unhealthy with the end of its log.
@@ -196,14 +192,14 @@ def log_end(container: Any) -> str:
     return " / ".join(line[:LINE_LENGTH] for line in lines if line.strip()) or "(empty)"
 
 
-def _systemd(services: Services, wish: Wish, noting: Noting) -> list[str]:
+def _systemd(services: Services, wish: DesiredState, record: ActionRecorder) -> list[str]:
     done = []
     for name in wish.names:
         active = name in Services("systemd", (name,)).running()
         if active and not wish.restart:
             continue
         text = f"{'Restart' if active else 'Start'} {name}"
-        with noting(text):
+        with record(text):
             Services("systemd", (name,)).restart([name])
         done.append(text)
     return done

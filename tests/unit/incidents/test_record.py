@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import page as incident_page
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.testing import patch_module_args
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ SIGN = {"id": "redis.answers", "title": "Redis answers", "finding": "nobody answ
 
 
 def begun(root, scenario="redis", **more):
-    return incidents.begin(root, scenario, title="Redis", signs=[SIGN], began_at=NOW, **more)
+    return record.begin(root, scenario, title="Redis", symptoms=[SIGN], began_at=NOW, **more)
 
 
 def called(capsys, **args):
@@ -43,31 +43,31 @@ def test_another_scenario_or_subject_is_another_incident(tmp_path):
     other, _ = begun(tmp_path, "position", subject={"position_id": 2})
     third, _ = begun(tmp_path, "redis")
     assert len({first.folder, other.folder, third.folder}) == 3
-    assert incidents.open_one(tmp_path, "position", {"position_id": 1}).folder == first.folder
-    assert incidents.open_one(tmp_path, "position", {"position_id": 9}) is None
+    assert record.find_open(tmp_path, "position", {"position_id": 1}).folder == first.folder
+    assert record.find_open(tmp_path, "position", {"position_id": 9}) is None
 
 
 def test_a_closed_incident_is_not_taken_up_again(tmp_path):
     first, _ = begun(tmp_path)
-    incidents.end(first.folder, "recovered", facts={}, checks=[], verified_at=NOW, now=NOW)
-    assert incidents.open_one(tmp_path, "redis") is None
+    record.end(first.folder, "recovered", facts={}, checks=[], verified_at=NOW, now=NOW)
+    assert record.find_open(tmp_path, "redis") is None
     again, resumed = begun(tmp_path)
     assert not resumed and again.folder != first.folder
 
 
 def test_what_was_not_recovered_stays_open(tmp_path):
     first, _ = begun(tmp_path)
-    incidents.end(first.folder, "not_recovered", facts={}, checks=[], verified_at=NOW, now=NOW)
-    assert incidents.open_one(tmp_path, "redis").folder == first.folder
+    record.end(first.folder, "not_recovered", facts={}, checks=[], verified_at=NOW, now=NOW)
+    assert record.find_open(tmp_path, "redis").folder == first.folder
 
 
 def test_an_action_is_on_the_disk_before_it_begins(tmp_path):
     first, _ = begun(tmp_path)
-    with incidents.noted(first.folder, "recover", "Start it") as action:
-        under_way = incidents.read(first.folder).document["actions"]
+    with record.action(first.folder, "recover", "Start it") as action:
+        under_way = record.read(first.folder).document["actions"]
         assert under_way[0]["action"] == "Start it" and under_way[0]["ended_at"] is None
         action.result = "well after 1 s"
-    done = incidents.read(first.folder).document["actions"][0]
+    done = record.read(first.folder).document["actions"][0]
     assert done["status"] == "done" and done["result"] == "well after 1 s" and done["ended_at"]
 
 
@@ -75,15 +75,15 @@ def test_an_action_that_failed_says_why(tmp_path):
     first, _ = begun(tmp_path)
     with (
         pytest.raises(OpsError),
-        incidents.noted(first.folder, "recover", "Start it"),
+        record.action(first.folder, "recover", "Start it"),
     ):
         raise OpsError("it does not start", "Look.", code="services.unhealthy")
-    action = incidents.read(first.folder).document["actions"][0]
+    action = record.read(first.folder).document["actions"][0]
     assert (action["status"], action["result"]) == ("failed", "it does not start")
 
 
 def test_an_action_without_an_incident_is_just_done():
-    with incidents.noted(None, "recover", "Start it") as action:
+    with record.action(None, "recover", "Start it") as action:
         action.result = "well"
 
 
@@ -93,10 +93,10 @@ def test_a_killed_writer_leaves_what_was_there(tmp_path, monkeypatch):
     def killed(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(incidents.files, "replace", killed)
-    with pytest.raises(KeyboardInterrupt), incidents.edited(first.folder) as document:
+    monkeypatch.setattr(record.files, "replace", killed)
+    with pytest.raises(KeyboardInterrupt), record.editing(first.folder) as document:
         document["actions"].append("half")
-    assert incidents.read(first.folder).document["actions"] == []
+    assert record.read(first.folder).document["actions"] == []
 
 
 @pytest.mark.parametrize("name", ["", "../up", "Redis", "a b"])
@@ -104,11 +104,11 @@ def test_a_scenario_that_would_be_a_path_is_refused(tmp_path, name):
     with pytest.raises(OpsError) as caught:
         begun(tmp_path, name)
     assert caught.value.code == "incident.scenario"
-    assert not (tmp_path / incidents.FOLDER).exists()
+    assert not (tmp_path / record.FOLDER).exists()
 
 
 def test_what_cannot_be_written_is_said(tmp_path):
-    (tmp_path / incidents.FOLDER).write_text("a file in the place of the folder")
+    (tmp_path / record.FOLDER).write_text("a file in the place of the folder")
     with pytest.raises(OpsError) as caught:
         begun(tmp_path)
     assert caught.value.code == "incident.unwritable" and caught.value.remedy
@@ -116,10 +116,10 @@ def test_what_cannot_be_written_is_said(tmp_path):
 
 def test_the_page_tells_symptoms_actions_times_loss_and_checks(tmp_path):
     first, _ = begun(tmp_path, subject={"position_id": 7})
-    with incidents.noted(first.folder, "recover", "Start a|b"):
+    with record.action(first.folder, "recover", "Start a|b"):
         pass
-    incidents.edited(first.folder)
-    ended = incidents.end(
+    record.editing(first.folder)
+    ended = record.end(
         first.folder,
         "recovered",
         facts={"cause": "it was stopped", "data_loss": "two minutes", "journal": "Entry 5."},
@@ -143,12 +143,12 @@ def test_the_page_tells_symptoms_actions_times_loss_and_checks(tmp_path):
 
 def test_an_action_under_way_when_the_run_was_killed_shows_as_that(tmp_path):
     first, _ = begun(tmp_path)
-    with incidents.edited(first.folder) as document:
+    with record.editing(first.folder) as document:
         document["actions"].append(
-            {"movement": "recover", "action": "Start", "began_at": incidents.stamp(NOW)}
+            {"movement": "recover", "action": "Start", "began_at": record.stamp(NOW)}
         )
-    page = incident_page.page(incidents.read(first.folder))
-    assert "under way when the run was ended" in page
+    page = incident_page.page(record.read(first.folder))
+    assert "in progress when the run was killed" in page
 
 
 def test_the_module_opens_once_closes_once_and_writes_the_ledger(tmp_path, capsys):
@@ -176,19 +176,19 @@ def test_the_module_refuses_to_close_what_is_not_open(tmp_path, capsys):
 
 def test_what_another_role_does_is_noted_when_it_begins_and_when_it_has_ended(tmp_path):
     first, _ = begun(tmp_path, "database")
-    incidents.note(
+    record.record_action(
         first.folder, "recover", "Restore", finished=False, facts={"data_loss": "an hour"}
     )
-    (action,) = incidents.read(first.folder).document["actions"]
+    (action,) = record.read(first.folder).document["actions"]
     assert action["ended_at"] is None
-    incidents.note(first.folder, "recover", "Restore", finished=True)
-    (action,) = incidents.read(first.folder).document["actions"]
+    record.record_action(first.folder, "recover", "Restore", finished=True)
+    (action,) = record.read(first.folder).document["actions"]
     assert (action["status"], bool(action["ended_at"])) == ("done", True)
 
 
 def test_what_was_lost_is_known_to_the_run_after_a_kill(tmp_path, capsys):
     first, _ = begun(tmp_path, "database")
-    incidents.note(first.folder, "recover", "", finished=True, facts={"data_loss": "an hour"})
+    record.record_action(first.folder, "recover", "", finished=True, facts={"data_loss": "an hour"})
     args = {"evidence_root": str(tmp_path), "scenario": "database"}
     assert called(capsys, **args)["data_loss"] == "an hour"
     closed = called(capsys, **args, state="closed", facts={"data_loss": "", "cause": "a kill"})
@@ -205,8 +205,8 @@ def test_without_an_incident_a_note_goes_nowhere(tmp_path, capsys):
 def test_why_a_run_did_not_recover_is_forgotten_when_the_next_one_did(tmp_path):
     first, _ = begun(tmp_path)
     options = {"checks": [], "verified_at": NOW, "now": NOW}
-    incidents.end(first.folder, "not_recovered", facts={"why": "no room"}, **options)
-    assert "no room" in incident_page.page(incidents.read(first.folder))
-    incidents.end(first.folder, "recovered", facts={"cause": "a full disk"}, **options)
-    page = incident_page.page(incidents.read(first.folder))
+    record.end(first.folder, "not_recovered", facts={"why": "no room"}, **options)
+    assert "no room" in incident_page.page(record.read(first.folder))
+    record.end(first.folder, "recovered", facts={"cause": "a full disk"}, **options)
+    page = incident_page.page(record.read(first.folder))
     assert "no room" not in page and "a full disk" in page

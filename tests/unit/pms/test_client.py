@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms.client import OPERATIONS, Dialect, PmsApi, explained
+from ansible.module_utils.pmsops.pms.client import OPERATIONS, Dialect, PmsApi, describe_error
 
 from tests.support.standin_pms import StandIn, served
 
@@ -92,9 +92,9 @@ def test_a_server_that_is_no_pms_is_told_from_one():
 
 def test_a_validation_error_is_told_without_the_input_it_echoes():
     body = {"detail": [{"loc": ["body", "password"], "msg": "too short", "input": "s3cret"}]}
-    assert explained(body) == ": body.password: too short"
-    assert explained({"detail": "Position 9 not found"}) == ": Position 9 not found"
-    assert explained("s3cret") == ""
+    assert describe_error(body) == ": body.password: too short"
+    assert describe_error({"detail": "Position 9 not found"}) == ": Position 9 not found"
+    assert describe_error("s3cret") == ""
 
 
 def test_the_token_is_sent_and_no_netrc_replaces_it(tmp_path, monkeypatch):

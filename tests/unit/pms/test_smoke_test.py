@@ -9,9 +9,9 @@ from datetime import date
 import pms_smoke_test
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms import smoke_test as smoke
+from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
-from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, Smoke
+from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, SmokeTest
 from ansible.module_utils.pmsops.pms.smoke_test_traces import INSTRUMENT, TAG_PREFIX
 from ansible.module_utils.testing import patch_module_args
 
@@ -42,7 +42,7 @@ def book():
 def run(book: StandIn, *, rows=None, password=RIGHT, **options) -> dict[str, dict]:
     with served(book) as url:
         api = PmsApi(url, "manager", password)
-        steps = Smoke(
+        steps = SmokeTest(
             api, rows or book.rows, tag=f"{TAG_PREFIX} test", today=TODAY, **options
         ).run()
     return {step["id"]: step for step in steps}
@@ -159,7 +159,7 @@ def test_an_interrupted_test_cleans_up_and_says_that_it_was_interrupted(book):
         raise OpsError("Ended by SIGTERM.", "again", code="run.interrupted")
 
     with served(book) as url, pytest.raises(OpsError, match="SIGTERM"):
-        Smoke(PmsApi(url, "manager", "right"), rows, tag=TAG_PREFIX, today=TODAY).run()
+        SmokeTest(PmsApi(url, "manager", "right"), rows, tag=TAG_PREFIX, today=TODAY).run()
     assert left_open(book) == ["USDBRL"]
 
 
@@ -179,7 +179,7 @@ def test_a_wrong_password_is_one_failure_and_the_rest_unknown_and_not_shown(book
 
 def test_a_pms_that_is_not_there_is_one_failure():
     api = PmsApi("http://127.0.0.1:9", "manager", "right", timeouts=(1, 1))
-    steps = Smoke(api, lambda *_: [], tag=TAG_PREFIX, today=TODAY).run()
+    steps = SmokeTest(api, lambda *_: [], tag=TAG_PREFIX, today=TODAY).run()
     assert [step["status"] for step in steps].count("fail") == 1
     assert "did not answer" in steps[0]["finding"]
 
@@ -213,17 +213,19 @@ def test_check_mode_lists_the_steps_and_asks_nobody(capsys):
 
 def test_a_system_without_a_url_is_refused_by_name():
     with pytest.raises(OpsError, match="pms_api_url"):
-        smoke.refuse_unless(True, "")
+        smoke_test.refuse_unless(True, "")
 
 
 def test_the_result_of_a_broken_system_is_a_result_and_no_failed_task(book, monkeypatch):
     """Ansible takes a true value named ``failed`` for the task's own failure."""
     book.faults.add("wrong_pnl")
-    monkeypatch.setattr(smoke._Reader, "__enter__", lambda self: self)
-    monkeypatch.setattr(smoke._Reader, "rows", lambda self, sql, params: book.rows(sql, params))
+    monkeypatch.setattr(smoke_test._Reader, "__enter__", lambda self: self)
+    monkeypatch.setattr(
+        smoke_test._Reader, "rows", lambda self, sql, params: book.rows(sql, params)
+    )
     with served(book) as url:
         api = PmsApi(url, "manager", RIGHT)
-        result = smoke.run(api, database=None, deadline_seconds=60)
+        result = smoke_test.run(api, database=None, deadline_seconds=60)
     assert result["verdict"] == "fail"
     assert result["not_passed"][0] == "pnl"
     assert not {"failed", "changed", "msg", "skipped"} & set(result)

@@ -9,8 +9,8 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import database_server as database_care
-from ansible.module_utils.pmsops.recovery.database_server import Seen, judge
+from ansible.module_utils.pmsops.recovery import database_server
+from ansible.module_utils.pmsops.recovery.database_server import ServerState, judge
 from ansible.module_utils.pmsops.services.manager import Services
 
 DATABASE = Database("127.0.0.1", 5432, "fund", "pms_ops", access="host")
@@ -40,7 +40,7 @@ def test_a_missing_database_and_a_wrong_password_are_known_by_their_codes():
 
 
 @contextmanager
-def noting(_text):
+def record(_text):
     yield Action()
 
 
@@ -52,10 +52,10 @@ class World:
         self.starts = list(starts)
         self.done = []
         self.time = 0.0
-        monkeypatch.setattr(database_care, "_start", self._start)
-        monkeypatch.setattr(database_care, "_restart", self._act("restart"))
-        monkeypatch.setattr(database_care, "_without_pools", self._act("free"))
-        monkeypatch.setattr(database_care, "_start_again", self._act("start pools"))
+        monkeypatch.setattr(database_server, "_start", self._start)
+        monkeypatch.setattr(database_server, "_restart", self._act("restart"))
+        monkeypatch.setattr(database_server, "_without_pools", self._act("free"))
+        monkeypatch.setattr(database_server, "_start_again", self._act("start pools"))
 
     def _start(self, _server, _noting):
         return self._act("start")() if self.starts and self.starts.pop(0) else []
@@ -70,7 +70,7 @@ class World:
     def bring_back(self, **options):
         def look(_database):
             kind = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            return Seen(kind, f"said {kind}")
+            return ServerState(kind, f"said {kind}")
 
         def sleep(seconds):
             self.time += seconds
@@ -79,9 +79,9 @@ class World:
             def running(self):
                 return ["api"]
 
-        server = database_care.Server(DATABASE, Pools("none", ()), **options)
-        return database_care.bring_back(
-            server, noting=noting, look=look, now=lambda: self.time, sleep=sleep
+        server = database_server.Server(DATABASE, Pools("none", ()), **options)
+        return database_server.bring_back(
+            server, record=record, look=look, now=lambda: self.time, sleep=sleep
         )
 
 
@@ -141,7 +141,7 @@ def test_a_container_that_ends_again_and_again_is_not_started_for_ever(monkeypat
     with pytest.raises(OpsError) as caught:
         world.bring_back()
     assert caught.value.code == "care.away"
-    assert world.done.count("start") == database_care.MOST_STARTS
+    assert world.done.count("start") == database_server.MAX_STARTS
 
 
 def test_a_refused_password_ends_it_at_once(monkeypatch):

@@ -20,7 +20,7 @@ DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
 
 
 @contextmanager
-def noting(_text):
+def record(_text):
     yield Action()
 
 
@@ -37,7 +37,7 @@ class Disk:
         return Freeable(name, size, remove, confirm)
 
     def freed(self, wanted, things, **options):
-        options = {"confirmed": False, "noting": noting} | options
+        options = {"confirmed": False, "record": record} | options
         return disk_care.free("place", wanted, things, room=lambda _path: self.free, **options)
 
 
@@ -66,7 +66,7 @@ def test_what_cannot_be_noted_for_want_of_room_goes_all_the_same():
         yield
 
     disk = Disk(0)
-    assert disk.freed(60, [disk.thing("litter", 99)], noting=full) == ["litter"]
+    assert disk.freed(60, [disk.thing("litter", 99)], record=full) == ["litter"]
 
 
 def test_another_error_of_the_notes_is_no_reason_to_go_on():
@@ -77,7 +77,7 @@ def test_another_error_of_the_notes_is_no_reason_to_go_on():
 
     disk = Disk(0)
     with pytest.raises(OpsError):
-        disk.freed(60, [disk.thing("litter", 99)], noting=broken)
+        disk.freed(60, [disk.thing("litter", 99)], record=broken)
     assert disk.free == 0
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.pmsops.checks.probes import Deadline, dagster
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
-from ansible.module_utils.pmsops.recovery import pipeline as pipeline_care
+from ansible.module_utils.pmsops.incidents import record
+from ansible.module_utils.pmsops.recovery import pipeline
 from ansible.module_utils.pmsops.services.manager import Services
 
 DAY = date(2026, 11, 25)
@@ -88,11 +88,11 @@ class Api:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline_care, "_missing_agents", lambda *_: ["fx_agent"])
-    monkeypatch.setattr(pipeline_care, "_soon", lambda holds, _seconds: holds())
-    return pipeline_care.Place(
+    monkeypatch.setattr(pipeline, "_missing_agents", lambda *_: ["fx_agent"])
+    monkeypatch.setattr(pipeline, "_soon", lambda holds, _seconds: holds())
+    return pipeline.Pipeline(
         dagster=Dagster(),
-        services=Services("none", pipeline_care.SERVICES),
+        services=Services("none", pipeline.SERVICES),
         api=Api(),
         database=None,
         evidence_root=tmp_path,
@@ -102,9 +102,9 @@ def place(tmp_path, monkeypatch):
     )
 
 
-def recover(place: pipeline_care.Place, seen: Any = ()) -> list[str]:
-    signs = pipeline_care.Signs(frozenset(seen), DAY, DAY)
-    return pipeline_care.recover(signs, place, noting=lambda _: nullcontext(incidents.Action()))
+def recover(place: pipeline.Pipeline, seen: Any = ()) -> list[str]:
+    signs = pipeline.Symptoms(frozenset(seen), DAY, DAY)
+    return pipeline.recover(signs, place, record=lambda _: nullcontext(record.Action()))
 
 
 def test_what_is_well_is_left(place):
@@ -138,11 +138,11 @@ def test_a_dagster_older_than_its_server_is_restarted_before_a_job_runs_again(
         place.dagster.did.append(f"restart {wish.names}")
         return ["Restart Dagster"]
 
-    monkeypatch.setattr(pipeline_care.service_care, "older_than_server", lambda *_: older)
-    monkeypatch.setattr(pipeline_care.service_care, "bring_up", restart)
+    monkeypatch.setattr(pipeline.service_care, "older_than_server", lambda *_: older)
+    monkeypatch.setattr(pipeline.service_care, "bring_up", restart)
     place.dagster.failed = ["pack"]
     recover(place)
-    assert place.dagster.did == [f"restart {pipeline_care.SERVICES}"] * older + ["run pack"]
+    assert place.dagster.did == [f"restart {pipeline.SERVICES}"] * older + ["run pack"]
 
 
 def test_a_job_that_fails_again_is_an_error(place):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record as incidents
+from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.pms import positions as book
 from ansible.module_utils.pmsops.recovery import pms as api_care
 
@@ -45,21 +45,21 @@ def test_each_difference_is_named_and_no_other(kind):
     assert {name for name in CASES if getattr(found, name)} == {kind}
     assert found.stale == (kind in ("missing", "reopened", "differing"))
     assert found.in_memory_only == (kind in ("unstored", "closed_unstored"))
-    assert len(found.words()) == 1
+    assert len(found.summary()) == 1
 
 
 def test_equal_books_do_not_differ_and_prices_may_move():
     ours, theirs = rows(position(1, current_price=5.4), CLOSED), rows(position(1), CLOSED)
-    assert book.compare(ours, theirs).words() == []
+    assert book.compare(ours, theirs).summary() == []
 
 
 def test_a_position_that_is_closed_and_not_served_is_no_loss():
-    assert book.compare({}, rows(CLOSED)).words() == []
+    assert book.compare({}, rows(CLOSED)).summary() == []
 
 
 def test_many_ids_are_cut():
     many = rows(*(position(number) for number in range(20)))
-    assert "and 12 more" in book.compare(many, {}).words()[0]
+    assert "and 12 more" in book.compare(many, {}).summary()[0]
 
 
 # --- recovery of the PMS --------------------------------------------------------------------------
@@ -81,8 +81,8 @@ def world(monkeypatch):
     monkeypatch.setattr(api_care, "_save", lambda *_: state.done.append("save"))
     monkeypatch.setattr(api_care, "_restart", restart)
     monkeypatch.setattr(api_care, "_healthy", lambda _pms: None)
-    monkeypatch.setattr(api_care.book, "served", lambda _api: state.served)
-    monkeypatch.setattr(api_care.book, "stored", lambda _database: state.stored)
+    monkeypatch.setattr(api_care.positions, "served", lambda _api: state.served)
+    monkeypatch.setattr(api_care.positions, "stored", lambda _database: state.stored)
     return state
 
 
@@ -98,7 +98,7 @@ def pms(**changes: Any) -> api_care.Pms:
 
 
 def recover(**changes: Any) -> list[str]:
-    return api_care.recover(pms(**changes), None, noting=lambda _: nullcontext(incidents.Action()))
+    return api_care.recover(pms(**changes), None, record=lambda _: nullcontext(record.Action()))
 
 
 def test_a_pms_that_is_well_is_left(world):

@@ -78,12 +78,14 @@ def brought_up(monkeypatch, container, **wish):
     noted = []
 
     @contextmanager
-    def noting(text):
+    def record(text):
         noted.append(text)
         yield Action()
 
     done = service_care.bring_up(
-        Services("none", ()), service_care.Wish(containers=("redis",), **wish), noting=noting
+        Services("none", ()),
+        service_care.DesiredState(containers=("redis",), **wish),
+        record=record,
     )
     assert noted == done
     return done

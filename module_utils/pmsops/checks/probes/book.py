@@ -9,7 +9,7 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.http import request
 from ansible.module_utils.pmsops.checks.probes.sql import run
-from ansible.module_utils.pmsops.pms import positions as book
+from ansible.module_utils.pmsops.pms import positions
 
 PATHS = ("/api/v1/pms/book/positions", "/api/v1/pms/positions")
 
@@ -22,15 +22,15 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     served: dict[int, dict[str, Any]] = {}
     for is_open in ("false", "true"):
         served |= {row["id"]: row for row in _positions(context, deadline, is_open)}
-    rows = run(context, deadline, book.STORED)["rows"]
-    found = book.compare(served, {row["position"]["id"]: row["position"] for row in rows})
+    rows = run(context, deadline, positions.STORED)["rows"]
+    found = positions.compare(served, {row["position"]["id"]: row["position"] for row in rows})
     persists = params.get("persists", True)
     wrong = found.stale or (persists and found.in_memory_only)
     return {
         "open": sum(row["is_open"] for row in served.values()),
         "missing": list(found.missing),
         "unstored": list(found.unstored),
-        "differences": "; ".join(found.words()) if wrong else None,
+        "differences": "; ".join(found.summary()) if wrong else None,
     }
 
 
