@@ -124,7 +124,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.evidence import run_record
 from ansible.module_utils.pmsops.reports import terminal
 
 TARGETS = {"rto_seconds": {"type": "float"}, "rpo_seconds": {"type": "float"}}
@@ -148,13 +148,13 @@ def run(module: AnsibleModule) -> dict:
     if module.check_mode:
         written = dict.fromkeys(PLACES) | {"verdict": gate.get("verdict")}
     else:
-        options = evidence.Options(
+        options = run_record.Options(
             evidence_root=Path(params["evidence_root"]),
             backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
             system=params["system"],
             targets={key: value for key, value in params["targets"].items() if value is not None},
         )
-        written = evidence.write(gate, options, now=datetime.now(UTC))
+        written = run_record.write(gate, options, now=datetime.now(UTC))
     return {"changed": True, "table": terminal.table(gate, report=written["report"]), **written}
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.evidence import run_record
 from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.smoke_test_steps import SmokeTest
@@ -470,7 +470,7 @@ def test_no_secret_is_in_any_file_of_the_evidence(system, tmp_path):
     }
     for overrides in (None, Overrides(settings=refused)):
         found = system.gate(overrides=overrides)
-        written = evidence.write(found, evidence.Options(tmp_path), now=system.settings.now)
+        written = run_record.write(found, run_record.Options(tmp_path), now=system.settings.now)
     texts = {
         str(path.relative_to(tmp_path)): path.read_text()
         for path in tmp_path.rglob("*")

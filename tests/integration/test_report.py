@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.pmsops.evidence import history, ledger
-from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.evidence import run_record
 
 from tests.support.gates import NOW, mixed
 
@@ -135,8 +135,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "backups", lambda _: backups)
         for minutes in range(2):
-            where = evidence.Options(root, targets={"rto_seconds": 120.0})
-            written = evidence.write(mixed(), where, now=NOW + timedelta(minutes=minutes))
+            where = run_record.Options(root, targets={"rto_seconds": 120.0})
+            written = run_record.write(mixed(), where, now=NOW + timedelta(minutes=minutes))
     return Path(written["report"])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.evidence import run_record as evidence
+from ansible.module_utils.pmsops.evidence import run_record
 
 from tests.conftest import PROJECT
 from tests.support.gates import broken, item, run
@@ -28,7 +28,7 @@ def root(tmp_path):
 
 def gate(root: Path, *checks: dict) -> Path:
     """Leave the evidence of a gate; return its record."""
-    written = evidence.write(run(*checks), evidence.Options(root), now=datetime.now(UTC))
+    written = run_record.write(run(*checks), run_record.Options(root), now=datetime.now(UTC))
     return Path(written["record"])
 
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What came before a run: earlier runs, backups and drills, and what changed since the last one."""
+"""The history of a run: earlier runs, backups and drills, and the changes since the last run."""
 
 from __future__ import annotations
 
@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 RECORD = "record.json"
-SHOWN_BACKUPS = 30
-SHOWN_DRILLS = 30
-SHOWN_RUNS = 20
+MAX_BACKUPS = 30
+MAX_DRILLS = 30
+MAX_RUNS = 20
 RANK = {"pass": 2, "attested": 2, "waived": 1, "unknown": 0, "fail": 0}
 
 
 def previous(evidence_root: Path, *, whole: bool) -> dict[str, Any] | None:
-    """Return the record of the newest run, None where there is none that can be read.
+    """Return the record of the newest run that can be read, None without one.
 
-    With *whole* a run of some checks alone is none: it says nothing of the others.
+    With *whole*, partial runs are skipped: they say nothing about the other checks.
     """
     records = sorted(evidence_root.glob(f"[0-9]*/{RECORD}"), reverse=True)
     for path in records:
         try:
-            found = json.loads(path.read_bytes())
+            found: dict[str, Any] = json.loads(path.read_bytes())
             if whole and found["partial"]:
                 continue
             if found["run"] and isinstance(found["results"], list):
@@ -37,13 +36,14 @@ def previous(evidence_root: Path, *, whole: bool) -> dict[str, Any] | None:
     return None
 
 
-def compared(gate: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what got better, worse, new and gone since the run *before*."""
+def compare(gate: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return which checks got better or worse, came new or are gone since the run *before*."""
     if before is None:
         return None
     old = {result["id"]: result for result in before["results"]}
     new = {result["id"]: result for result in gate["results"]}
-    better, worse = [], []
+    better: list[dict[str, str]] = []
+    worse: list[dict[str, str]] = []
     for name in new:
         if name not in old:
             continue
@@ -70,8 +70,8 @@ def compared(gate: dict[str, Any], before: dict[str, Any] | None) -> dict[str, A
 
 def backups(backup_root: Path | None) -> list[dict[str, Any]]:
     """Return the newest sets, oldest first."""
-    found = []
-    for folder in sets.listed(backup_root)[-SHOWN_BACKUPS:] if backup_root else []:
+    found: list[dict[str, Any]] = []
+    for folder in sets.listed(backup_root)[-MAX_BACKUPS:] if backup_root else []:
         try:
             document = manifest.read(folder)
         except OpsError as exc:
@@ -108,7 +108,7 @@ def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         *("set", "proved", "rto_seconds", "rpo_seconds"),
         *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
     )
-    found = [entry for entry in entries if entry["kind"] == "drill"][-SHOWN_DRILLS:]
+    found = [entry for entry in entries if entry["kind"] == "drill"][-MAX_DRILLS:]
     return [
         {"at": entry["at"], **{name: entry["record"].get(name) for name in names}}
         for entry in found
@@ -117,13 +117,8 @@ def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def runs(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the newest gates of a ledger, oldest first."""
-    found = [entry for entry in entries if entry["kind"] == "gate"][-SHOWN_RUNS:]
+    found = [entry for entry in entries if entry["kind"] == "gate"][-MAX_RUNS:]
     return [
         {"run": entry["record"].get("run"), "verdict": entry["record"].get("verdict")}
         for entry in found
     ]
-
-
-def chain(evidence_root: Path) -> ledger.Chain:
-    """Return the ledger as it was before this run."""
-    return ledger.inspect(evidence_root)

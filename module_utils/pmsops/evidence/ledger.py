@@ -1,11 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The evidence ledger: one line for each thing done, chained by hashes.
+"""The evidence ledger: one line for each recorded event, chained by hashes.
 
 ``ledger.jsonl`` holds one JSON object a line: ``seq`` (from 1), ``at``, ``kind``, ``previous`` (the
 SHA-256 of the line before, without its line feed) and ``record``. ``ledger.head`` pins the number
-of lines and the hash of the last one, so that a shortened file shows; whoever distrusts this
-machine keeps a copy of the head elsewhere. scripts/verify_ledger.py checks both and shares no code
-with this file.
+of lines and the hash of the last one, so that a shortened file is detected. A copy of the
+head on another machine guards against somebody who can write both. scripts/verify_ledger.py checks
+both files and shares no code with this one.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ KINDS = (
 )
 GENESIS = "0" * 64
 FIELDS = {"seq", "at", "kind", "previous", "record"}
-# What a writer adds about the state that it found; see append.
+# Keys that a writer adds about damage that it found; see append.
 NOTES = {"recovered", "broken"}
 SHORT = 12
 
 
 @dataclass(frozen=True)
 class Chain:
-    """What was read: the good lines, the pin, and what is wrong; *notes* are no fault."""
+    """A ledger as read: its entries, the hash of its last line, problems, and harmless notes."""
 
     entries: tuple[dict[str, Any], ...] = ()
     sha256: str = GENESIS
@@ -63,10 +63,10 @@ def append(
 ) -> dict[str, Any]:
     """Add one line, on the disk when this returns; return ``{seq, at, kind, sha256}``.
 
-    A line that a killed writer left half written was never acknowledged: its bytes are set aside
-    and the new line says so under ``recovered``. Where the file is not what the head pinned, the
-    new line says so for ever under ``broken``: in a disaster nothing waits for a ledger, and
-    nothing is smoothed over either.
+    A line that a killed writer left half written was never acknowledged: its bytes move to a file
+    of their own, and the new line names it under ``recovered``. Where the ledger differs from its
+    head, the line is added all the same, since a recovery must not wait for a ledger; it records
+    the damage for ever under ``broken``.
 
     :raises OpsError: ledger.kind or ledger.unwritable.
     """
@@ -81,7 +81,7 @@ def append(
     except OSError as exc:
         raise OpsError(
             f"{evidence_root / NAME} cannot be written: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write there, and room.",
+            "Give the user of the playbook write access and free space there, then run it again.",
             code="ledger.unwritable",
         ) from exc
 
@@ -103,9 +103,9 @@ def _append(
     if (broken := _against_head(_hashes(lines), _read_head(root))) and broken[0]:
         entry["broken"] = broken[0]
     if torn:
-        aside = root / f"{NAME}.torn-{_sha256(torn)[:SHORT]}"
-        files.replace(aside, torn)
-        entry["recovered"] = {"bytes": len(torn), "sha256": _sha256(torn), "file": aside.name}
+        fragment = root / f"{NAME}.torn-{_sha256(torn)[:SHORT]}"
+        files.replace(fragment, torn)
+        entry["recovered"] = {"bytes": len(torn), "sha256": _sha256(torn), "file": fragment.name}
         stream.truncate(len(whole))
     line = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str).encode()
     stream.seek(0, os.SEEK_END)
@@ -123,10 +123,10 @@ def verify(evidence_root: Path, *, head: str | None = None) -> list[str]:
 
 
 def inspect(evidence_root: Path, *, head: str | None = None) -> Chain:
-    """Read the chain and hold every line against the one before, and the last against the head.
+    """Read the chain; compare each line with the one before, and the last line with the head.
 
-    *head* is a pin kept elsewhere: the SHA-256 (or its first 12 or more characters) of a line that
-    has to be in the chain.
+    *head* is a pin kept elsewhere: the SHA-256, or its first 12 or more characters, of a line that
+    must be in the chain.
     """
     try:
         content = (evidence_root / NAME).read_bytes()
@@ -144,8 +144,8 @@ def inspect(evidence_root: Path, *, head: str | None = None) -> Chain:
     reading.notes += [note] if note else []
     if torn:
         reading.notes.append(
-            f"after line {len(reading.hashes)} come {len(torn)} bytes of a writer that was killed;"
-            " the next one sets them aside"
+            f"after line {len(reading.hashes)} come {len(torn)} bytes of a killed writer;"
+            " the next writer moves them to a file of their own"
         )
     if head and not any(digest.startswith(head.lower()) for digest in reading.hashes):
         reading.problems.append(f"no line has the hash {head}, which was pinned elsewhere")
@@ -159,14 +159,14 @@ def inspect(evidence_root: Path, *, head: str | None = None) -> Chain:
 
 
 def records(evidence_root: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the entries, oldest first, as far as they can be read."""
+    """Return the readable entries, oldest first."""
     entries = inspect(evidence_root).entries
     return [entry for entry in entries if kind is None or entry["kind"] == kind]
 
 
 def _take(reading: _Reading, number: int, line: bytes) -> None:
-    """Hold one line against those before it."""
-    wanted = reading.hashes[-1] if reading.hashes else GENESIS
+    """Compare one line with those before it."""
+    expected = reading.hashes[-1] if reading.hashes else GENESIS
     reading.hashes.append(_sha256(line))
     try:
         entry = json.loads(line)
@@ -180,23 +180,23 @@ def _take(reading: _Reading, number: int, line: bytes) -> None:
         reading.problems.append(
             f"line {number} has the number {entry['seq']}: a line was removed, added or moved here"
         )
-    elif entry["previous"] != wanted:
+    elif entry["previous"] != expected:
         changed = f"line {number - 1} was changed after" if number > 1 else "a line came before"
         reading.problems.append(
             f"{changed} line {number} was written: it refers to {entry['previous'][:SHORT]},"
-            f" and finds {wanted[:SHORT]}"
+            f" and finds {expected[:SHORT]}"
         )
     if "broken" in entry:
         reading.problems.append(f"line {number} found the ledger damaged: {entry['broken']}")
     if "recovered" in entry:
         reading.notes.append(
-            f"line {number} set aside {entry['recovered'].get('bytes')} bytes of a killed writer"
+            f"line {number} moved {entry['recovered'].get('bytes')} bytes of a killed writer out"
         )
     reading.entries.append(entry)
 
 
 def _against_head(hashes: list[str], pinned: tuple[int, str] | None) -> tuple[str, str]:
-    """Return what is wrong with the end of the chain, and what is only worth a note."""
+    """Return the problem at the end of the chain, and a harmless note; each may be empty."""
     if pinned is None:
         return ("", "") if not hashes else (f"{HEAD} is missing or cannot be read", "")
     count, digest = pinned
@@ -219,7 +219,7 @@ def _against_head(hashes: list[str], pinned: tuple[int, str] | None) -> tuple[st
 
 @contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open the ledger for reading and appending, alone."""
+    """Open the ledger for reading and appending, under an exclusive lock."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The evidence of a gate's run: one record, and everything that is rendered from it."""
+"""The evidence of a gate: one record, and the files that are rendered from it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import history, ledger
-from ansible.module_utils.pmsops.reports import html as report
-from ansible.module_utils.pmsops.reports import junit
+from ansible.module_utils.pmsops.reports import html, junit
 
 SCHEMA_VERSION = 1
 LATEST = "latest"
@@ -27,7 +26,7 @@ PROMETHEUS = "golive.prom"
 PARTIAL = ".partial-"
 LOCK = ".evidence.lock"
 LOCK_SECONDS = 60
-# What of a gate's result belongs into its record; Ansible adds more to what it registers.
+# The keys of a gate's result that its record takes; Ansible registers others beside them.
 GATE = (
     *("title", "verdict", "exit_code", "partial", "started_at", "duration_seconds"),
     *("checklist_sha256", "counts", "blocking", "sections", "results"),
@@ -38,7 +37,7 @@ BOXES = {"pass": "x", "attested": "x", "waived": " ", "fail": " ", "unknown": " 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run's evidence is about and where it goes."""
+    """The system that the evidence is about, and the folder for it."""
 
     evidence_root: Path
     backup_root: Path | None = None
@@ -47,9 +46,9 @@ class Options:
 
 
 def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str, Any]:
-    """Write a run's evidence and its line in the ledger; return where it is.
+    """Write the evidence of a run and its line in the ledger; return the paths.
 
-    Two runs that end together are written one after the other.
+    Two runs that end at the same time are written one after the other.
 
     :raises OpsError: evidence.gate, evidence.unwritable, lock.held, or those of ledger.append.
     """
@@ -67,7 +66,7 @@ def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str,
     except OSError as exc:
         raise OpsError(
             f"The evidence cannot be written to {root}: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write there, and room.",
+            "Give the user of the playbook write access and free space there, then run it again.",
             code="evidence.unwritable",
         ) from exc
 
@@ -75,7 +74,7 @@ def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str,
 def _write(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, Any]:
     root = options.evidence_root
     record = _record(gate, options, now)
-    _remove_litter(root)
+    _remove_leftovers(root)
     record["run"] = _free_name(root, now)
     folder = root / record["run"]
     digest = _write_folder(folder, record)
@@ -110,7 +109,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
         "system": options.system,
         "written_at": utc_stamp(now),
         **{name: gate[name] for name in GATE},
-        "previous": history.compared(gate, history.previous(root, whole=not gate["partial"])),
+        "previous": history.compare(gate, history.previous(root, whole=not gate["partial"])),
         "history": {
             "runs": history.runs(entries),
             "backups": history.backups(options.backup_root),
@@ -126,7 +125,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
 
 
 def _write_folder(folder: Path, record: dict[str, Any]) -> str:
-    """Write all files of a run, seen only when all are there; return the record's SHA-256."""
+    """Write all files of a run, visible only when complete; return the record's SHA-256."""
     partial = folder.with_name(f"{PARTIAL}{folder.name}")
     partial.mkdir(mode=0o755)
     content = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
@@ -136,7 +135,7 @@ def _write_folder(folder: Path, record: dict[str, Any]) -> str:
         files.replace(partial / "junit.xml", junit.render(record), mode=0o644)
         files.replace(partial / "checklist.md", checklist(record, digest).encode(), mode=0o644)
         files.replace(partial / PROMETHEUS, prometheus(record).encode(), mode=0o644)
-        files.replace(partial / "report.html", report.page(record, digest).encode(), mode=0o644)
+        files.replace(partial / "report.html", html.page(record, digest).encode(), mode=0o644)
         partial.rename(folder)
         files.sync_folder(folder.parent)
     except BaseException:
@@ -146,7 +145,7 @@ def _write_folder(folder: Path, record: dict[str, Any]) -> str:
 
 
 def _remember(root: Path, record: dict[str, Any], digest: str, now: datetime) -> dict[str, Any]:
-    """Add the run to the ledger, and each waiver that it is the first to use."""
+    """Add the run to the ledger, and each waiver that no earlier run used."""
     known = {entry["record"].get("waiver_sha256") for entry in ledger.records(root, "waiver")}
     for result in record["results"]:
         if result["status"] == "waived":
@@ -177,13 +176,13 @@ def _free_name(root: Path, now: datetime) -> str:
     return next(name for name in names if not (root / name).exists())
 
 
-def _remove_litter(root: Path) -> None:
+def _remove_leftovers(root: Path) -> None:
     for path in root.glob(f"{PARTIAL}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _point(link: Path, target: str) -> None:
-    """Have *link* point at the run, at no moment at nothing."""
+    """Point *link* at the run; it exists at every moment."""
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
@@ -191,14 +190,14 @@ def _point(link: Path, target: str) -> None:
 
 
 def checklist(record: dict[str, Any], digest: str) -> str:
-    """Return the checklist with its boxes ticked by fact, and a table to sign."""
+    """Return the checklist with a box ticked for each check that passed, and a table to sign."""
     counts = record["counts"]
-    good = counts["pass"] + counts["attested"]
+    passed = counts["pass"] + counts["attested"]
     lines = [
         f"# {record['title']}: {record['verdict'].upper()}",
         "",
         f"Run `{record['run']}` of {record['started_at']} on {record['host']}:"
-        f" {good} of {len(record['results'])} checks are as they have to be.",
+        f" {passed} of {len(record['results'])} checks passed.",
         "",
     ]
     for section in record["sections"]:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Where the toolkit stands on a host, read from the folders of backups and evidence alone."""
+"""The state of backups, drills, gates and incidents, read from their folders alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRESS_FILES = {"a backup": "backup.progress", "a restore": "restore.progress"
 
 @dataclass(frozen=True)
 class Limits:
-    """How old each of these may be, in hours, before it is due again."""
+    """The age, in hours, at which each is due again."""
 
     backup_hours: float = 26
     drill_hours: float = 35 * 24
@@ -38,8 +38,8 @@ def collect(
 ) -> dict[str, Any]:
     """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
 
-    *head* is a pin of the ledger that was kept elsewhere. A folder that is not there has nothing in
-    it, and that is due; nothing is changed.
+    *head* is a pin of the ledger that was kept elsewhere. A missing folder counts as empty, so its
+    backup, drill and gate are due. Nothing is changed.
     """
     chain = ledger.inspect(evidence_root, head=head)
     found = {
@@ -89,7 +89,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
 
 
 def _running(backup_root: Path) -> str | None:
-    """Return what runs at this moment, as its progress file says."""
+    """Return the backup or restore that runs now, from its progress file; None without one."""
     for name, file in PROGRESS_FILES.items():
         try:
             state = json.loads((backup_root / sets.STATE / file).read_bytes())
@@ -120,9 +120,9 @@ def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
 
 
 def _open_incidents(evidence_root: Path) -> list[dict[str, Any]]:
-    """Return the incidents that nothing says the end of."""
+    """Return the incidents without a record of their end."""
     found = []
-    # Incidents begin with their day; requests/ beside them has what was asked of the PMS.
+    # Incidents begin with their day; requests/ beside them is the log of requests to the PMS.
     for folder in sorted((evidence_root / "incidents").glob("2*/")):
         state = _incident_state(folder)
         if state not in CLOSED:
@@ -145,7 +145,7 @@ def _incident_state(folder: Path) -> str:
 
 
 def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
-    """Return what has to be done, the most urgent first."""
+    """Return the overdue work, most urgent first."""
     problems = found["ledger"]["problems"]
     due = [
         *(
@@ -157,7 +157,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
-        what = "no drill was made yet" if drill is None else "the last drill proved nothing"
+        what = "no drill was run yet" if drill is None else "the last drill failed"
         due.append(_entry(what, "pms-ops drill"))
     elif _older(drill["age_seconds"], limits.drill_hours):
         due.append(_entry(f"the last drill is {age(drill['age_seconds'])} old", "pms-ops drill"))
@@ -182,7 +182,7 @@ def _due_backup(newest: dict[str, Any] | None, limits: Limits) -> list[dict[str,
     elif _older(newest["age_seconds"], limits.backup_hours):
         due.append(_entry(f"the newest set is {age(newest['age_seconds'])} old", "pms-ops backup"))
     if not newest["verified_at"]:
-        due.append(_entry(f"set {newest['id']} was never restored and proved", "pms-ops drill"))
+        due.append(_entry(f"set {newest['id']} is not verified by a drill", "pms-ops drill"))
     return due
 
 
@@ -205,30 +205,30 @@ def _age(stamp: str | None, now: datetime) -> float | None:
 
 
 def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
-    """Say the state in lines of a name and a text, for people."""
+    """Report the state to people, each line as a name and a text."""
     newest, drill, gate = found["newest_set"], found["drill"], found["gate"]
     if newest:
         size = progress.size(newest["size_bytes"]) if newest["size_bytes"] else "of unknown size"
-        proof = f"proved {newest['verified_at']}" if newest["verified_at"] else "never proved"
+        proof = f"verified {newest['verified_at']}" if newest["verified_at"] else "not verified"
         say("newest set", f"{newest['id']}, {age(newest['age_seconds'])} old, {size}, {proof}")
     say("sets", f"{found['sets']} in {found['backup_root']}")
     if found["running"]:
         say("running", found["running"])
     if drill:
         took = f"{drill['rto_seconds']:.0f} s" if drill["rto_seconds"] else "an unknown time"
-        verdict = f"proved set {drill['set']} in {took}" if drill["proved"] else "proved nothing"
+        verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()
         say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago")
     lines = found["ledger"]["lines"]
-    say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain whole'}")
+    say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain intact'}")
     say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")
 
 
 def age(seconds: float | None) -> str:
-    """Return an age for people."""
+    """Return an age for people: ``5 h``."""
     if seconds is None:
         return "unknown"
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):

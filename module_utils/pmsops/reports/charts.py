@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The report's charts, as SVG that takes its colours from the page."""
+"""The charts of the report, as SVG that takes its colours from the page."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import date
 from typing import Any
 
 WIDTH, HEIGHT = 560, 250
-MOST_LABELS = 5
+MAX_LABELS = 5
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "bytes"))
 TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
 def of_backups(backups: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return the charts of size and duration, none where there is nothing to see yet."""
+    """Return the charts of size and duration, none where there is no backup set."""
     found = [entry for entry in backups if entry.get("size_bytes") is not None]
     if not found:
         return []
@@ -33,9 +33,9 @@ def of_backups(backups: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[dict[str, str]]:
-    """Return the charts of the recovery time and the recovery point, each against its target."""
+    """Return the charts of recovery time and recovery point, each with its target."""
     charts = []
-    for key, title in (("rto", "Time to recover"), ("rpo", "Data at stake (recovery point)")):
+    for key, title in (("rto", "Time to recover"), ("rpo", "Data loss (recovery point)")):
         found = [entry for entry in drills if entry.get(f"{key}_seconds") is not None]
         if not found:
             continue
@@ -44,7 +44,7 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
         seconds = [entry[f"{key}_seconds"] for entry in found]
         factor, unit = _unit(max(seconds), TIMES)
         series = [(key.upper(), [value / factor for value in seconds])]
-        # A target far above everything measured would press the measurements flat.
+        # A target far above the measurements would flatten their curve.
         shown = all(goal is not None and goal <= 4 * max(seconds) for goal in goals)
         if shown:
             series.append(("target", [goal / factor for goal in goals]))
@@ -57,7 +57,7 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
 
 
 def duration(seconds: float | None) -> str:
-    """Return a duration as people say it."""
+    """Return a duration for people: ``83.4 seconds``."""
     if seconds is None:
         return "unknown"
     factor, unit = _unit(seconds, TIMES)
@@ -65,7 +65,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Return a size as people say it."""
+    """Return a size for people: ``44.8 MB``."""
     if count is None:
         return "unknown"
     factor, unit = _unit(count, UNITS)
@@ -133,7 +133,7 @@ def _chart(
     chart.uuid = name  # not random: equal data make an equal page
     chart.y_labels = ticks
     chart.x_labels = labels
-    step = -(-len(labels) // MOST_LABELS)
+    step = -(-len(labels) // MAX_LABELS)
     chart.x_labels_major_every = step
     for label, values in series:
         chart.add(label, values, show_dots=label != "target")
@@ -149,7 +149,7 @@ def _without_scripts(tree: Any) -> Any:
 
 
 def _ticks(highest: float) -> list[float]:
-    """Return round values from 0 to a little above the highest one, evenly apart."""
+    """Return evenly spaced round values from 0 to just above the highest one."""
     highest = highest * 1.05 or 1.0
     power = 10.0 ** math.floor(math.log10(highest))
     step = next(s * power for s in (0.2, 0.25, 0.5, 1.0, 2.0, 2.5) if s * power * 5 >= highest)

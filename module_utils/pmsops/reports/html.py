@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The report: one HTML page that needs nothing else, made of a run's record."""
+"""The report of a gate: one HTML page without any other file, rendered from the record."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
-from ansible.module_utils.pmsops.reports import charts, terminal
-from ansible.module_utils.pmsops.reports import root_causes as causes
+from ansible.module_utils.pmsops.reports import charts, root_causes, terminal
 from ansible.module_utils.pmsops.reports.html_template import TEMPLATE
 
 GOOD = frozenset({"pass", "attested"})
@@ -49,8 +48,8 @@ def page(record: dict[str, Any], digest: str) -> str:
         headline=terminal.headline(record),
         digest=digest,
         charts=drawn,
-        first=causes.what_first(record["results"]),
-        attention=[r for r in record["results"] if _attention(r)],
+        first=root_causes.blockers_by_impact(record["results"]),
+        attention=[r for r in record["results"] if _needs_attention(r)],
         waived=[r for r in record["results"] if r["status"] == "waived"],
         attested=[r for r in record["results"] if r["status"] == "attested"],
         good=sum(r["status"] in GOOD for r in record["results"]),
@@ -59,14 +58,14 @@ def page(record: dict[str, Any], digest: str) -> str:
     )
 
 
-def _attention(result: dict[str, Any]) -> bool:
-    """Tell whether a result stops nothing but deserves a look."""
+def _needs_attention(result: dict[str, Any]) -> bool:
+    """Tell whether a result does not block the go-live but needs attention."""
     wrong = result["status"] in ("fail", "unknown") and result["severity"] != "blocker"
     return (wrong and not result["needs"]) or result["flaky"]
 
 
 def local_time(stamp: str) -> str:
-    """Return a time stamp as the business reads it."""
+    """Return a time stamp in the fund's zone, for people."""
     moment = datetime.fromisoformat(stamp).astimezone(BUSINESS_ZONE)
     return moment.strftime("%d %B %Y, %H:%M").lstrip("0") + " (São Paulo)"
 
@@ -78,11 +77,11 @@ def _seconds(value: float) -> str:
 
 
 def _code(text: str) -> Any:
-    """Return a text in which what stands between back-ticks is set as code."""
+    """Return a text with the parts between back-ticks set as code."""
     from markupsafe import Markup, escape
 
     parts = text.split("`")
-    if len(parts) % 2 == 0:  # an odd one out is only a character
+    if len(parts) % 2 == 0:  # a back-tick without its partner is a plain character
         return escape(text)
     marked = [
         Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
@@ -92,5 +91,5 @@ def _code(text: str) -> Any:
 
 
 def _quiet(svg: str) -> str:
-    """Return a chart that assistive technology skips: the table beside it says the same."""
+    """Return a chart that assistive technology skips: the table beside it has the same data."""
     return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The report's HTML. It is Python because a module takes only Python to the managed host."""
+"""The HTML of the report, as Python: AnsiballZ ships nothing else to the managed host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BODY = """
 <span class="tag {{ 'bad' if result.severity == 'blocker' else 'warn' }}">\
 {{ words[result.status] }}, {{ result.severity }}</span>
 {% endif %}
-{% if result.flaky %}<span class="tag warn">flaky: try {{ result.attempts }}</span>{% endif %}
+{% if result.flaky %}<span class="tag warn">flaky: attempt {{ result.attempts }}</span>{% endif %}
 {% if result.finding %}<div class="finding">{{ result.finding | code }}</div>{% endif %}
 {% if result.status == "waived" %}
 <div class="small">{{ result.waiver.who }}: {{ result.waiver.why }}</div>
@@ -40,7 +40,7 @@ BODY = """
 <details>
 <summary>More<span class="hidden"> about {{ result.title }}</span></summary>
 <p><code>{{ result.id }}</code> · {{ result.severity }} · probe {{ result.probe }} · \
-{{ result.owner }} sees to it</p>
+owner: {{ result.owner }}</p>
 {% if result.status in ("pass", "attested", "waived") %}
 <p>If it fails: {{ result.remedy | code }}</p>
 {% endif %}
@@ -56,18 +56,16 @@ BODY = """
 {{ record.system.name }}{% endif %}</p>
 <h1>{{ headline }}</h1>
 {% if record.verdict == "go" %}
-<p>{% if not record.partial %}Nothing that was checked stands against going live: {% endif %}\
-{{ good }} of {{ record.results | length }} checks are as they have to be, \
-and no blocker is open.</p>
+<p>{{ good }} of {{ record.results | length }} checks passed, and no blocker is open.</p>
 {% else %}
 <p><strong>Do not go live.</strong> \
 {{ record.blocking | length }} blocker{{ "s are" if record.blocking | length != 1 else " is" }} \
-open{% if first | length < record.blocking | length %}, {{ first | length }} \
-cause{{ "s" if first | length != 1 }} behind them{% endif %}. \
-{{ good }} of {{ record.results | length }} checks are as they have to be.</p>
+open{% if first | length < record.blocking | length %}, with {{ first | length }} \
+root cause{{ "s" if first | length != 1 }}{% endif %}. \
+{{ good }} of {{ record.results | length }} checks passed.</p>
 {% endif %}
-{% if record.partial %}<p><strong>Only a part of the checklist was run, so nobody can go live by \
-this run.</strong></p>{% endif %}
+{% if record.partial %}<p><strong>Only part of the checklist was run, so this run gives no go-live \
+verdict.</strong></p>{% endif %}
 <p class="what">{{ record.started_at | local }} · {{ record.host }} · run {{ record.run }}</p>
 </div>
 </header>
@@ -79,11 +77,11 @@ this run.</strong></p>{% endif %}
 {% for result in first %}
 <li>
 <h3><a href="#{{ result.id }}">{{ result.title }}</a></h3>
-<p><span class="tag bad">{{ "Not known" if result.status == "unknown" else "Not so" }}</span> \
+<p><span class="tag bad">{{ "Unknown" if result.status == "unknown" else "Failed" }}</span> \
 {{ result.finding | code }}</p>
 <p class="todo">{{ result.remedy | code }}</p>
-<p class="small where">{{ result.owner }}{% if result.holds_up %} · {{ result.holds_up }} more \
-check{{ "s wait" if result.holds_up != 1 else " waits" }} for it{% endif %}</p>
+<p class="small where">Owner: {{ result.owner }}{% if result.blocks %} · blocks \
+{{ result.blocks }} other check{{ "s" if result.blocks != 1 }}{% endif %}</p>
 </li>
 {% endfor %}
 </ol>
@@ -95,7 +93,7 @@ check{{ "s wait" if result.holds_up != 1 else " waits" }} for it{% endif %}</p>
 {% if record.partial %}
 <p>Run the whole checklist: <code>ansible-playbook golive.yml</code>.</p>
 {% else %}
-<p>Read what is below, then let portfolio manager, administrator and risk officer sign this run, \
+<p>Read this report. Then portfolio manager, administrator and risk officer sign this run, \
 each with role and name: <code>ansible-playbook playbooks/signoff.yml -e run={{ record.run }} \
 -e 'role="risk officer"' -e 'name="…"'</code>.</p>
 {% endif %}
@@ -138,18 +136,18 @@ Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</stron
 {% endfor %}
 </ul>
 {% if attention %}
-<h3>Stops nothing, but deserves a look</h3>
+<h3>Not blocking, but needs attention</h3>
 <div class="notes"><ul>
 {% for result in attention %}
 <li><a href="#{{ result.id }}">{{ result.title }}</a>: \
-{% if result.flaky %}passed only at try {{ result.attempts }}{% else %}{{ result.finding | code }}\
-{% endif %}</li>
+{% if result.flaky %}passed only at attempt {{ result.attempts }}\
+{% else %}{{ result.finding | code }}{% endif %}</li>
 {% endfor %}
 </ul></div>
 {% endif %}
 </section>
 <section aria-labelledby="before">
-<h2 id="before">Since the run before</h2>
+<h2 id="before">Changes since the previous run</h2>
 {% if record.previous %}
 {% set change = record.previous %}
 <p>Run {{ change.run }} of {{ change.started_at | local }} ended in \
@@ -167,17 +165,17 @@ Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</stron
 {% endfor %}
 </div>
 {% else %}
-<p class="muted">Nothing became better or worse.</p>
+<p class="muted">No check got better or worse.</p>
 {% endif %}
 {% if change.removed %}
 <p class="small muted">No longer checked: {{ change.removed | join(", ") }}</p>
 {% endif %}
 {% else %}
-<p class="muted">This is the first run here.</p>
+<p class="muted">This is the first run.</p>
 {% endif %}
 {% if record.history.runs %}
 <p class="small muted" id="strip">The last {{ record.history.runs | length }} \
-run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:</p>
+previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <ul class="strip" aria-labelledby="strip">
 {% for run in record.history.runs %}
 <li class="{{ run.verdict }}" title="{{ run.run }}"><span aria-hidden="true">\
@@ -224,7 +222,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 <div class="scroll" tabindex="0" role="region" aria-labelledby="backups"><table>
 <thead><tr><th scope="col">Set</th><th scope="col" class="number">Size</th>\
 <th scope="col" class="number">Added</th><th scope="col" class="number">Took</th>\
-<th scope="col">Restored and compared</th></tr></thead>
+<th scope="col">Verified</th></tr></thead>
 <tbody>
 {% for entry in (record.history.backups | reverse | list)[:10] %}
 {% if entry.problem is defined %}
@@ -252,7 +250,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 <div class="scroll" tabindex="0" role="region" aria-labelledby="drills"><table>
 <thead><tr><th scope="col">Day</th><th scope="col">Set</th><th scope="col">Outcome</th>\
 <th scope="col" class="number">Time to recover</th>\
-<th scope="col" class="number">Data at stake</th>\
+<th scope="col" class="number">Data loss</th>\
 </tr></thead>
 <tbody>
 {% for entry in (record.history.drills | reverse | list)[:10] %}
@@ -294,7 +292,7 @@ run{{ "s" if record.history.runs | length != 1 }} before this one, oldest first:
 <p>Checklist <code>{{ record.checklist_sha256 }}</code> · \
 {{ record.results | length }} checks in {{ "%.1f" | format(record.duration_seconds) }} s · \
 ledger of {{ record.ledger.lines }} line{{ "s" if record.ledger.lines != 1 }} before this run, \
-{{ "damaged" if record.ledger.problems else "whole" }} · \
+{{ "damaged" if record.ledger.problems else "intact" }} · \
 {{ record.tool.name }} {{ record.tool.version }}</p>
 </footer>
 """

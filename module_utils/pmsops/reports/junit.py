@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gate's results as JUnit XML, which every CI server can show."""
+"""The results of a gate as JUnit XML, which every CI server can show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-# What XML 1.0 has no way to say
+# Characters that XML 1.0 cannot represent
 _FORBIDDEN = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 

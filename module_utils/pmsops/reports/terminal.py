@@ -1,12 +1,12 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The gate's results as a table for a terminal: sections first, failures last."""
+"""The results of a gate as a table for a terminal: sections first, failures last."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import Any
 
-from ansible.module_utils.pmsops.reports import root_causes as causes
+from ansible.module_utils.pmsops.reports import root_causes
 
 MARKS = {
     "pass": "ok",
@@ -18,10 +18,11 @@ MARKS = {
 ORDER = ("waived", "unknown", "fail")
 WIDTH = 100
 MARK_WIDTH = 8
+PARTIAL = "Partial run passed (no go-live verdict)"
 
 
 def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
-    """Return the lines: every section with its checks, then what is wrong, then the verdict."""
+    """Return the lines: every section with its checks, then the failures, then the verdict."""
     lines: list[str] = []
     results = gate["results"]
     for section in gate["sections"]:
@@ -29,18 +30,17 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
         good = sum(result["status"] in ("pass", "attested") for result in mine)
         lines += ["", f"{section['title']}  {good} of {len(mine)}"]
         lines += [_line(result) for result in mine]
-    wrong = [result for result in results if result["status"] in ORDER]
-    if wrong:
-        lines += ["", "What is not right"]
-        held = causes.held_up(results)
-        waiting = sum(bool(result["needs"]) for result in wrong)
-        if waiting:
-            text = "1 check waits" if waiting == 1 else f"{waiting} checks wait"
-            lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text} for what follows")
-        counted = [(result, len(held.get(result["id"], ()))) for result in wrong]
-        for result, holds_up in sorted(counted, key=_urgency):
+    missed = [result for result in results if result["status"] in ORDER]
+    if missed:
+        lines += ["", "Not passed"]
+        dependents = root_causes.dependents_of_root_causes(results)
+        if waiting := sum(bool(result["needs"]) for result in missed):
+            text = f"{waiting} check{'s' if waiting != 1 else ''} not run, blocked by those below"
+            lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text}")
+        counted = [(result, len(dependents.get(result["id"], ()))) for result in missed]
+        for result, blocks in sorted(counted, key=_severity):
             if not result["needs"] or result["status"] == "waived":
-                lines += _explained(result, holds_up)
+                lines += _describe(result, blocks)
     lines += ["", *verdict(gate)]
     if report:
         lines.append(f"Report: {report}")
@@ -48,7 +48,7 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
 
 
 def verdict(gate: dict[str, Any]) -> list[str]:
-    """Return the verdict with the numbers that it rests on."""
+    """Return the verdict with the number of checks by status."""
     counts = gate["counts"]
     numbers = ", ".join(
         f"{counts[status]} {name}"
@@ -62,7 +62,8 @@ def verdict(gate: dict[str, Any]) -> list[str]:
         if counts[status]
     )
     flaky = f" ({counts['flaky']} flaky)" if counts.get("flaky") else ""
-    partial = " Only a part of the checklist was run: no go-live." if gate.get("partial") else ""
+    is_no_go = gate["verdict"] != "go"
+    partial = " Partial run of the checklist." if is_no_go and gate.get("partial") else ""
     blocking = len(gate["blocking"])
     because = f" because of {blocking} blocker{'s' if blocking != 1 else ''}" if blocking else ""
     return [
@@ -71,9 +72,10 @@ def verdict(gate: dict[str, Any]) -> list[str]:
 
 
 def headline(gate: dict[str, Any]) -> str:
-    """Return the verdict in capitals; a part that is well must not be read as a go."""
-    well = gate["verdict"] == "go"
-    return "PART OF IT WELL" if well and gate.get("partial") else gate["verdict"].upper()
+    """Return the verdict in capitals; a partial run that passes must not be read as a go."""
+    if gate["verdict"] == "go" and gate.get("partial"):
+        return PARTIAL
+    return str(gate["verdict"]).upper()
 
 
 def _line(result: dict[str, Any]) -> str:
@@ -82,23 +84,23 @@ def _line(result: dict[str, Any]) -> str:
     if result["status"] in ("pass", "attested") and result["finding"]:
         text += f": {result['finding']}"
     if result["flaky"]:
-        text += f" (flaky: passed at try {result['attempts']})"
+        text += f" (flaky: passed at attempt {result['attempts']})"
     return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
-def _urgency(counted: tuple[dict[str, Any], int]) -> tuple[int, int, int]:
-    """Order by what stops the go-live: that comes last, and what holds most up at the very end."""
-    result, holds_up = counted
+def _severity(counted: tuple[dict[str, Any], int]) -> tuple[int, int, int]:
+    """Sort least severe first; the blocker with the most dependents last."""
+    result, blocks = counted
     severity = ("info", "warning", "blocker").index(result["severity"])
     rank = 0 if result["status"] == "waived" else 1 + severity
-    return (rank, ORDER.index(result["status"]), holds_up)
+    return (rank, ORDER.index(result["status"]), blocks)
 
 
-def _explained(result: dict[str, Any], holds_up: int) -> list[str]:
+def _describe(result: dict[str, Any], blocks: int) -> list[str]:
     mark = MARKS[result["status"]]
-    held = f", holds up {holds_up}" if holds_up else ""
+    others = f", blocks {blocks} other check{'s' if blocks != 1 else ''}" if blocks else ""
     lines = [
-        f"  {mark:<{MARK_WIDTH}} {result['title']}  [{result['severity']}, {result['id']}{held}]"
+        f"  {mark:<{MARK_WIDTH}} {result['title']}  [{result['severity']}, {result['id']}{others}]"
     ]
     if result["status"] == "waived":
         waiver = result["waiver"]

@@ -73,7 +73,7 @@ def test_a_waiver_of_what_passes_changes_nothing():
     assert statuses(run(item("a"), attestations={"waivers": [WAIVER]}))["a"] == "pass"
 
 
-def test_a_waived_check_still_holds_up_what_needs_it():
+def test_a_waived_check_still_blocks_what_needs_it():
     found = run(broken("a"), item("b", needs=["a"]), attestations={"waivers": [WAIVER]})
     assert statuses(found) == {"a": "waived", "b": "unknown"}
     assert found["verdict"] == "no-go"
@@ -135,8 +135,7 @@ def test_only_the_wanted_sections_run_with_what_they_need():
     found = run(*items, sections=["second"])
     assert set(statuses(found)) == {"b", "c"}
     assert found["partial"]
-    assert terminal.table(found)[-1].startswith("PART OF IT WELL: 2 passed")
-    assert "Only a part of the checklist was run" in terminal.table(found)[-1]
+    assert terminal.table(found)[-1].startswith(f"{terminal.PARTIAL}: 2 passed")
     with pytest.raises(OpsError, match="no section third"):
         run(*items, sections=["third"])
 
@@ -275,11 +274,11 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
     assert lines[-2].startswith(
         "NO-GO because of 2 blockers: 1 passed, 1 waived, 1 unknown, 2 failed"
     )
-    wrong = lines[lines.index("What is not right") :]
+    wrong = lines[lines.index("Not passed") :]
     order = [line.split("[")[1].rstrip("]").split(", ")[1] for line in wrong if "  [" in line]
     assert order == ["waived", "minor", "root"]
-    assert "  UNKNOWN  1 check waits for what follows" in wrong
-    assert any("root, holds up 1]" in line for line in wrong)
+    assert "  UNKNOWN  1 check not run, blocked by those below" in wrong
+    assert any("root, blocks 1 other check]" in line for line in wrong)
     assert "-> Mend root with `mend`." in " ".join(wrong[-6:])
 
 

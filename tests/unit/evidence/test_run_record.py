@@ -16,11 +16,8 @@ import pms_ledger
 import pytest
 import xmlschema
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import history, ledger, status
-from ansible.module_utils.pmsops.evidence import run_record as evidence
-from ansible.module_utils.pmsops.reports import charts
-from ansible.module_utils.pmsops.reports import html as report
-from ansible.module_utils.pmsops.reports import root_causes as causes
+from ansible.module_utils.pmsops.evidence import history, ledger, run_record, status
+from ansible.module_utils.pmsops.reports import charts, html, root_causes
 from ansible.module_utils.testing import patch_module_args
 
 from tests.conftest import PROJECT
@@ -33,8 +30,8 @@ JUNIT = xmlschema.XMLSchema(str(SCHEMAS / "junit.xsd"))
 
 def write(root: Path, gate: dict[str, Any] | None = None, minutes: int = 0, **options: Any) -> Any:
     gate = gate or mixed()
-    where = evidence.Options(root, **options)
-    return evidence.write(gate, where, now=NOW + timedelta(minutes=minutes))
+    where = run_record.Options(root, **options)
+    return run_record.write(gate, where, now=NOW + timedelta(minutes=minutes))
 
 
 def record_of(written: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +85,7 @@ def test_latest_points_at_the_newest_run(tmp_path):
     assert (tmp_path / "latest").resolve().name == second["run"]
     names = {path.name for path in (tmp_path / "latest").iterdir()}
     assert names == {"record.json", "report.html", "checklist.md", "junit.xml", "golive.prom"}
-    assert [path.name for path in tmp_path.glob(".*")] == [evidence.LOCK]
+    assert [path.name for path in tmp_path.glob(".*")] == [run_record.LOCK]
 
 
 def test_runs_that_end_together_each_leave_all_their_evidence(tmp_path):
@@ -123,7 +120,7 @@ def test_the_run_before_stands_beside_this_one(tmp_path):
 def test_a_run_of_single_checks_hides_no_whole_run(tmp_path):
     whole = write(tmp_path, run(broken("a"), item("b")))
     part = write(tmp_path, run(item("a"), item("b"), checks=["a"]), minutes=1)
-    assert "PART OF IT WELL" in Path(part["report"]).read_text()
+    assert "<h1>Partial run passed (no go-live verdict)</h1>" in Path(part["report"]).read_text()
     assert history.previous(tmp_path, whole=False)["run"] == part["run"]
     assert history.previous(tmp_path, whole=True)["run"] == whole["run"]
     now = NOW + timedelta(minutes=2)
@@ -230,16 +227,16 @@ def test_the_report_begins_with_the_verdict_and_what_to_do_first(tmp_path):
 
 
 def test_somebody_new_is_told_what_the_verdict_means_and_what_comes_next(tmp_path):
-    """A title says how it should be, so what was found says that it is not."""
+    """A title is the expected state, so each failure is marked as one."""
     no_go = page_of(tmp_path)
     assert "<strong>Do not go live.</strong>" in no_go
     first = no_go[no_go.index("What to do first") : no_go.index("Blockers that were waived")]
-    assert first.count("Not so</span>") == first.count("<h3>") > 0
+    assert first.count("Failed</span>") == first.count("<h3>") > 0
     go = Path(write(tmp_path / "go", run(item("a")))["report"]).read_text()
-    assert "Nothing that was checked stands against going live" in go
+    assert "1 of 1 checks passed, and no blocker is open" in go
     assert "playbooks/signoff.yml -e run=2026-11-23_1200" in go
     some = Path(write(tmp_path / "some", run(item("a"), sections=["first"]))["report"]).read_text()
-    assert "nobody can go live by this run" in some
+    assert "this run gives no go-live verdict" in some
     assert "Run the whole checklist" in some and "signoff.yml" not in some
 
 
@@ -263,7 +260,7 @@ def test_causes_come_before_consequences_and_the_widest_first():
         broken("base", severity="info"),
         item("z", needs=["base"]),
     )["results"]
-    first = [(result["id"], result["holds_up"]) for result in causes.what_first(results)]
+    first = [(each["id"], each["blocks"]) for each in root_causes.blockers_by_impact(results)]
     assert first == [("wide", 2), ("base", 1), ("small", 0)]
 
 
@@ -282,7 +279,7 @@ def test_charts_keep_to_round_values_and_units_people_know():
 
 def test_equal_records_make_equal_pages(tmp_path):
     record = record_of(write(tmp_path))
-    assert report.page(record, "x") == report.page(record, "x")
+    assert html.page(record, "x") == html.page(record, "x")
 
 
 def test_something_else_than_a_gate_s_result_is_refused(tmp_path):
@@ -300,10 +297,10 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path):
 
 
 def test_a_run_that_breaks_off_leaves_nothing_that_looks_like_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "page", lambda *_: 1 / 0)
+    monkeypatch.setattr(html, "page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [evidence.LOCK]
+    assert [path.name for path in tmp_path.iterdir()] == [run_record.LOCK]
 
 
 def test_backups_and_drills_come_out_of_their_own_records(tmp_path):
