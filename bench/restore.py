@@ -98,17 +98,16 @@ class Bare:
         return spent
 
     def _around(self, work: Callable[[], None]) -> None:
-        from ansible.module_utils.pmsops.postgresql.connection import as_superuser
         from ansible.module_utils.pmsops.restore import staging_database as side
 
         side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
-        with as_superuser(self.target, "pms_restore") as run:
-            run("CREATE EXTENSION timescaledb")
-            run("SELECT timescaledb_pre_restore()")
+        with self.target.session(superuser=True, autocommit=True) as cursor:
+            cursor.execute("CREATE EXTENSION timescaledb")
+            cursor.execute("SELECT timescaledb_pre_restore()")
         work()
-        with as_superuser(self.target, "pms_restore") as run:
-            run("SELECT timescaledb_post_restore()")
-            run("ANALYZE")
+        with self.target.session(superuser=True, autocommit=True) as cursor:
+            cursor.execute("SELECT timescaledb_post_restore()")
+            cursor.execute("ANALYZE")
 
     def _run(self, name: str, entries: list[str], *arguments: str) -> None:
         listing = self.folder / f"{name}.entries"

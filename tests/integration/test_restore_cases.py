@@ -17,7 +17,6 @@ from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
-from ansible.module_utils.pmsops.postgresql.connection import as_superuser
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import crash_recovery as recovery
 from ansible.module_utils.pmsops.restore import phases as restore
@@ -247,8 +246,8 @@ def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_
 
     def losing(self):
         real(self)
-        with as_superuser(self.target, self.superuser) as run:
-            run("DELETE FROM book WHERE id = 7")
+        with self.target.session(superuser=True, autocommit=True) as cursor:
+            cursor.execute("DELETE FROM book WHERE id = 7")
 
     monkeypatch.setattr(aside.restore.Restore, "end_restoring", losing)
     error = refused(filled, replace(request_, file=dump))
@@ -701,8 +700,8 @@ def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, 
 
     def changing(one, wish):
         real(one, wish)
-        with as_superuser(one.target, one.superuser) as run:
-            run("UPDATE book SET name = 'other' WHERE id = 1")
+        with one.target.session(superuser=True, autocommit=True) as cursor:
+            cursor.execute("UPDATE book SET name = 'other' WHERE id = 1")
 
     monkeypatch.setattr(tables, "_restore_tables", changing)
     with pytest.raises(OpsError) as caught:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible.module_utils.pmsops.postgresql.connection import Database, as_superuser, fetch_all
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 # As many tables are locked at once: a transaction of all could overrun the server's lock table.
 BATCH = 50
@@ -31,30 +31,26 @@ NO_EVENT_TRIGGERS = (
 )
 
 
-def hold(database: Database, role: str | None, *, timescaledb: bool) -> list[str]:
-    """Keep autovacuum off all tables of *database*, as superuser *role*; return these tables."""
+def hold(database: Database, *, timescaledb: bool) -> list[str]:
+    """Keep autovacuum off all tables of *database*; return these tables."""
     with database.session(read_only=True) as cursor:
         tables = [name for (name,) in fetch_all(cursor, TABLES)]
-    _alter(database, role, tables, "SET (autovacuum_enabled = off)", timescaledb)
+    _alter(database, tables, "SET (autovacuum_enabled = off)", timescaledb)
     return tables
 
 
-def release(
-    database: Database, role: str | None, tables: Sequence[str], *, timescaledb: bool
-) -> None:
+def release(database: Database, tables: Sequence[str], *, timescaledb: bool) -> None:
     """Let autovacuum in again: the *tables* are defined as they were before ``hold``."""
-    _alter(database, role, tables, "RESET (autovacuum_enabled)", timescaledb)
+    _alter(database, tables, "RESET (autovacuum_enabled)", timescaledb)
 
 
-def _alter(
-    database: Database, role: str | None, tables: Sequence[str], change: str, timescaledb: bool
-) -> None:
-    with as_superuser(database, role) as run:
+def _alter(database: Database, tables: Sequence[str], change: str, timescaledb: bool) -> None:
+    with database.session(superuser=True, autocommit=True) as cursor:
         # Neither the event triggers that the dump brought nor TimescaleDB has a say in this.
-        run("SET session_replication_role = replica")
-        run(NO_EVENT_TRIGGERS)
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(NO_EVENT_TRIGGERS)
         if timescaledb:
-            run("SET timescaledb.restoring = on")
+            cursor.execute("SET timescaledb.restoring = on")
         for first in range(0, len(tables), BATCH):
             some = tables[first : first + BATCH]
-            run("; ".join(f"ALTER TABLE {name} {change}" for name in some))
+            cursor.execute("; ".join(f"ALTER TABLE {name} {change}" for name in some))

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,11 +81,21 @@ class Database:
         return connection
 
     @contextmanager
-    def session(self, **options: Any) -> Iterator[psycopg2.extensions.cursor]:
-        """Give a cursor on a connection of its own; commit at the end, roll back on an error."""
-        connection = self.connect(**options)
+    def session(
+        self, *, superuser: bool = False, autocommit: bool = False, **options: Any
+    ) -> Iterator[psycopg2.extensions.cursor]:
+        """Give a cursor on a connection of its own; commit at the end, roll back on an error.
+
+        With *superuser* it acts as the role that ``superuser_role`` finds, where there is one.
+        With *autocommit* each statement is a transaction of its own: ``with connection`` would
+        open one around all of them, since psycopg2 2.9 on such a connection too.
+        """
+        connection = self.connect(autocommit=autocommit, **options)
+        transaction = nullcontext() if autocommit else connection
         try:
-            with connection, connection.cursor() as cursor:
+            with transaction, connection.cursor() as cursor:
+                if superuser:
+                    become_superuser(cursor)
                 yield cursor
         finally:
             connection.close()
@@ -167,19 +177,12 @@ def fetch_value(cursor: Any, sql: str, params: Any = None) -> Any:
     return row[0] if row else None
 
 
-@contextmanager
-def as_superuser(
-    database: Database, role: str | None, *, name: str | None = None
-) -> Iterator[Callable[..., None]]:
-    """Give a function that runs a statement, each in a transaction of its own, as *role*."""
-    connection = database.connect(name=name, autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
-            yield cursor.execute
-    finally:
-        connection.close()
+def become_superuser(cursor: Any) -> str | None:
+    """Act as a superuser from now on where the session's role may; return that role, else None."""
+    role = superuser_role(cursor)
+    if role:
+        cursor.execute(f"SET ROLE {quote_ident(role)}")
+    return role
 
 
 def superuser_role(cursor: Any) -> str | None:

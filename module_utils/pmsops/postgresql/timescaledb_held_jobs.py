@@ -18,8 +18,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
     fetch_value,
-    quote_ident,
-    superuser_role,
 )
 
 # The table moved with TimescaleDB 2.25. Ids below 1000 are the extension's own.
@@ -76,7 +74,5 @@ def _held(cursor: Any, table: str) -> list[int]:
 
 @contextmanager
 def _table(database: Database) -> Iterator[tuple[Any, str | None]]:
-    with database.session() as cursor:
-        if role := superuser_role(cursor):
-            cursor.execute(f"SET ROLE {quote_ident(role)}")
+    with database.session(superuser=True) as cursor:
         yield cursor, fetch_value(cursor, TABLE)

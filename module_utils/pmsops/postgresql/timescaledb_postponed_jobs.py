@@ -22,8 +22,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
     fetch_value,
-    quote_ident,
-    superuser_role,
 )
 
 LOCKING_PROCEDURES = (
@@ -74,10 +72,7 @@ class TimescaleJobs:
         return dict(rows)
 
     def move(self, job: int, start: datetime) -> None:  # noqa: D102
-        with self._database.session() as cursor:
-            role = superuser_role(cursor)
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
+        with self._database.session(superuser=True) as cursor:
             cursor.execute(
                 "SELECT alter_job(%s, next_start => %s, if_exists => true)", (job, start)
             )

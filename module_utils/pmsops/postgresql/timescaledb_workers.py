@@ -11,10 +11,10 @@ import psycopg2.errors
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
+    become_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
-    superuser_role,
 )
 
 SCHEDULER = "TimescaleDB Background Worker Scheduler"
@@ -28,18 +28,11 @@ def workers(database: Database, verb: str) -> bool:
 
     :raises OpsError: database.*
     """
-    connection = database.connect(autocommit=True)
-    try:
-        with connection.cursor() as cursor:
-            role = superuser_role(cursor)
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
-            for schema in WORKER_SCHEMAS:
-                name = f"{schema}.{verb}_background_workers()"
-                if fetch_value(cursor, "SELECT to_regprocedure(%s) IS NOT NULL", (name,)):
-                    return bool(fetch_value(cursor, f"SELECT {name}"))
-    finally:
-        connection.close()
+    with database.session(superuser=True, autocommit=True) as cursor:
+        for schema in WORKER_SCHEMAS:
+            name = f"{schema}.{verb}_background_workers()"
+            if fetch_value(cursor, "SELECT to_regprocedure(%s) IS NOT NULL", (name,)):
+                return bool(fetch_value(cursor, f"SELECT {name}"))
     return True  # a database without TimescaleDB has no workers
 
 
@@ -97,9 +90,7 @@ def insert_test(database: Database) -> list[str]:
     connection = database.connect()
     try:
         with connection.cursor() as cursor:
-            role = superuser_role(cursor)
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
+            become_superuser(cursor)
             for schema, name in _hypertables(cursor):
                 cursor.execute("SAVEPOINT probe")
                 try:

@@ -18,8 +18,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
     fetch_value,
-    quote_ident,
-    superuser_role,
 )
 from ansible.module_utils.pmsops.recovery import services as service_care
 from ansible.module_utils.pmsops.recovery.services import DesiredState
@@ -151,9 +149,9 @@ def free_slots(database: Database, *, record: ActionRecorder) -> list[str]:
 
     :raises OpsError: care.slots, database.*.
     """
-    with database.session(name=database.maintenance_name, autocommit=True) as cursor:
-        if role := superuser_role(cursor):
-            cursor.execute(f"SET ROLE {quote_ident(role)}")
+    with database.session(
+        name=database.maintenance_name, superuser=True, autocommit=True
+    ) as cursor:
         limit = int(fetch_value(cursor, "SELECT current_setting('max_connections')::int"))
         used = _used(cursor)
         excess = used - limit * SLOTS_PERCENT // 100

@@ -12,10 +12,10 @@ from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
+    become_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
-    superuser_role,
 )
 
 
@@ -116,11 +116,7 @@ def _read_only(database: Database, cursor: Any) -> list[SettingFix]:
 
 
 def _may_read_files(cursor: Any) -> bool:
-    """Become a superuser for this transaction, where the toolkit's role may."""
-    role = superuser_role(cursor)
-    if role:
-        cursor.execute(f"SET LOCAL ROLE {quote_ident(role)}")
-    return role is not None
+    return become_superuser(cursor) is not None
 
 
 def _restoring(cursor: Any) -> bool:
@@ -131,25 +127,19 @@ def _restoring(cursor: Any) -> bool:
 
 def _statement(database: Database, statement: str, after: str = "") -> Callable[[], None]:
     def work() -> None:
-        connection = database.connect(name=database.maintenance_name, autocommit=True)
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute("SET default_transaction_read_only = off")
-                if role := superuser_role(cursor):
-                    cursor.execute(f"SET ROLE {quote_ident(role)}")
-                cursor.execute(statement)
-                if after == "reload":
-                    cursor.execute("SELECT pg_reload_conf()")
-        finally:
-            connection.close()
+        with database.session(
+            name=database.maintenance_name, superuser=True, autocommit=True
+        ) as cursor:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(statement)
+            if after == "reload":
+                cursor.execute("SELECT pg_reload_conf()")
 
     return work
 
 
 def _end_restoring(database: Database) -> None:
-    with database.session() as cursor:
-        if role := superuser_role(cursor):
-            cursor.execute(f"SET LOCAL ROLE {quote_ident(role)}")
+    with database.session(superuser=True) as cursor:
         cursor.execute("SELECT timescaledb_post_restore()")
 
 

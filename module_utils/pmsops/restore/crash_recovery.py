@@ -13,8 +13,6 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
-    quote_ident,
-    superuser_role,
 )
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import journal as restore_journal
@@ -137,9 +135,7 @@ def _not_revived(problems: list[str]) -> OpsError:
 def _end_sessions(live: Database, names: list[str | None]) -> None:
     """End what a dead run's sessions still do to a copy, so that nothing of it appears later."""
     wanted = [name for name in names if name]
-    with live.session(name=live.maintenance_name) as cursor:
-        if role := superuser_role(cursor):
-            cursor.execute(f"SET ROLE {quote_ident(role)}")
+    with live.session(name=live.maintenance_name, superuser=True) as cursor:
         deadline = time.monotonic() + ENDED_SECONDS
         while time.monotonic() < deadline:
             alive: list[Any] = fetch_all(

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,7 +25,6 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import autovacuum, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
-    as_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
@@ -80,7 +80,7 @@ class Restore:
         catalogue = self.prepare()
         how = {"timescaledb": self.has_timescaledb}
         with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
-            kept_off = autovacuum.hold(self.target, self.superuser, **how)
+            kept_off = autovacuum.hold(self.target, **how)
             entries = self.contents.data_not_of(catalogue)
             watch = Watch(self.target, self.target.maintenance_name, SIZE, (self.target.name,))
             self.section("data", entries, jobs=self.jobs, watch=watch)
@@ -91,7 +91,7 @@ class Restore:
         self.end_restoring()
         self.analyze()
         with self.progress.phase("autovacuum"):
-            autovacuum.release(self.target, self.superuser, kept_off, **how)
+            autovacuum.release(self.target, kept_off, **how)
 
     def prepare(self) -> set[tuple[str, str]]:
         """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.
@@ -119,8 +119,8 @@ class Restore:
         if not self.has_timescaledb:
             return
         with self.progress.phase("post-restore"):
-            with as_superuser(self.target, self.superuser) as run:
-                run("SELECT timescaledb_post_restore()")
+            with self._superuser_session() as cursor:
+                cursor.execute("SELECT timescaledb_post_restore()")
             with self.target.session(read_only=True) as cursor:
                 still = fetch_value(cursor, "SELECT current_setting('timescaledb.restoring')")
             if still != "off":
@@ -130,21 +130,25 @@ class Restore:
                     code="restore.restoring",
                 )
 
+    def _superuser_session(self) -> AbstractContextManager[psycopg2.extensions.cursor]:
+        """Give a session of the target in which each statement is a transaction of its own."""
+        return self.target.session(superuser=True, autocommit=True)
+
     @property
     def has_timescaledb(self) -> bool:
         """Tell whether the dump is of a database with TimescaleDB."""
         return TIMESCALEDB in self.extensions
 
     def _create_extensions(self) -> None:
-        with as_superuser(self.target, self.superuser) as run:
+        with self._superuser_session() as cursor:
             for name, wanted in self.extensions.items():
                 if wanted["schema"] not in ("public", "pg_catalog"):
                     owner = wanted.get("owner")
-                    run(
+                    cursor.execute(
                         f"CREATE SCHEMA IF NOT EXISTS {quote_ident(wanted['schema'])}"
                         + (f" AUTHORIZATION {quote_ident(owner)}" if owner else "")
                     )
-                run(
+                cursor.execute(
                     f"CREATE EXTENSION IF NOT EXISTS {quote_ident(name)}"
                     f" SCHEMA {quote_ident(wanted['schema'])}"
                     + (f" VERSION {quote_literal(wanted['version'])}" if wanted["version"] else "")
@@ -152,8 +156,8 @@ class Restore:
                 )
         if self.has_timescaledb:
             # A new session: the library of that very version has to be the one that is loaded.
-            with as_superuser(self.target, self.superuser) as run:
-                run("SELECT timescaledb_pre_restore()")
+            with self._superuser_session() as cursor:
+                cursor.execute("SELECT timescaledb_pre_restore()")
 
     def _schemas(self) -> list[str]:
         """Return the schemas that were made for extensions: the dump must not make them again."""
@@ -237,13 +241,13 @@ class Restore:
             queue.put(name)
 
         def work(_number: int) -> None:
-            with as_superuser(self.target, self.superuser) as run:
-                run("SET synchronous_commit = off")
+            with self._superuser_session() as cursor:
+                cursor.execute("SET synchronous_commit = off")
                 if self.has_timescaledb:
-                    run("SET timescaledb.restoring = on")
+                    cursor.execute("SET timescaledb.restoring = on")
                 while True:
                     try:
-                        run(f"ANALYZE {queue.get_nowait()}")
+                        cursor.execute(f"ANALYZE {queue.get_nowait()}")
                     except Empty:
                         return
                     self.progress.update(len(names) - queue.qsize())

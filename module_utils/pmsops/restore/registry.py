@@ -21,7 +21,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     quote_ident,
     quote_literal,
-    superuser_role,
 )
 
 NAME_BYTES = 63
@@ -141,9 +140,7 @@ def to_bring_back(found: dict[str, Beside], live: str) -> Beside | None:
 
 def comment(live: Database, name: str, mark: dict[str, Any]) -> None:
     """Mark a database; nothing where there is none of that name."""
-    with live.session(name=live.maintenance_name) as cursor:
-        if role := superuser_role(cursor):
-            cursor.execute(f"SET ROLE {quote_ident(role)}")
+    with live.session(name=live.maintenance_name, superuser=True) as cursor:
         if fetch_value(cursor, "SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
             cursor.execute(
                 f"COMMENT ON DATABASE {quote_ident(name)} IS {quote_literal(mark_text(mark))}"

@@ -21,11 +21,11 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
+    become_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
     quote_literal,
-    superuser_role,
 )
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import journal as restore_journal
@@ -227,8 +227,7 @@ def _bring(run_: aside.Run, copy: Database, wish: Wish) -> dict[tuple[str, str],
     target = run_.database.connect()
     try:
         with source.cursor() as reading, target.cursor() as writing:
-            if role := superuser_role(writing):
-                writing.execute(f"SET ROLE {quote_ident(role)}")
+            become_superuser(writing)
             owner = fetch_value(
                 writing,
                 "SELECT pg_get_userbyid(datdba) FROM pg_database"

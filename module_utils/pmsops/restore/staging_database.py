@@ -12,7 +12,6 @@ import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
-    as_superuser,
     fetch_all,
     quote_ident,
     quote_literal,
@@ -163,7 +162,5 @@ def _grants(cursor: Any, name: str, recorded: list[str]) -> list[tuple[str, str]
 
 @contextmanager
 def _maintenance(live: Database) -> Iterator[Callable[..., None]]:
-    with live.session(name=live.maintenance_name, read_only=True) as cursor:
-        role = superuser_role(cursor)
-    with as_superuser(live, role, name=live.maintenance_name) as run:
-        yield run
+    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
+        yield cursor.execute

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     quote_ident,
     quote_literal,
-    superuser_role,
 )
 from ansible.module_utils.pmsops.restore import registry as beside
 from ansible.module_utils.pmsops.restore.journal import Journal
@@ -150,37 +149,33 @@ class Swap:
         for name in (self.live.name, incoming):
             with suppress(OpsError, psycopg2.Error):
                 timescaledb_workers.workers(self.live.named(name), "stop")
-        connection = self._maintenance()
-        try:
-            with connection.cursor() as cursor:
-                found = beside.listed(cursor)
-                if found[incoming].kind == beside.COPY:
-                    timescaledb_held_jobs.release(self.live.named(incoming))
-                statements = self._statements(cursor, found, incoming, outgoing, mark)
-                names = [each for each in (self.live.name, incoming) if each in found]
-                for name in names:
-                    cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
-                deadline = time.monotonic() + RENAME_SECONDS
-                while True:
-                    _end_sessions(cursor, names)
-                    try:
-                        cursor.execute("BEGIN")
-                        for statement in statements:
-                            cursor.execute(statement)
-                        cursor.execute("COMMIT")
-                        return
-                    except psycopg2.Error as exc:
-                        cursor.execute("ROLLBACK")
-                        if exc.pgcode != IN_USE or time.monotonic() > deadline:
-                            raise OpsError(
-                                f"{self.live.name} could not be renamed: {str(exc).strip()}",
-                                "The live database is as it was. End what holds it open, then run"
-                                " again: the proved copy is kept for that.",
-                                code="restore.not-swapped",
-                            ) from exc
-                    time.sleep(0.05)
-        finally:
-            connection.close()
+        with self._maintenance() as cursor:
+            found = beside.listed(cursor)
+            if found[incoming].kind == beside.COPY:
+                timescaledb_held_jobs.release(self.live.named(incoming))
+            statements = self._statements(cursor, found, incoming, outgoing, mark)
+            names = [each for each in (self.live.name, incoming) if each in found]
+            for name in names:
+                cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
+            deadline = time.monotonic() + RENAME_SECONDS
+            while True:
+                _end_sessions(cursor, names)
+                try:
+                    cursor.execute("BEGIN")
+                    for statement in statements:
+                        cursor.execute(statement)
+                    cursor.execute("COMMIT")
+                    return
+                except psycopg2.Error as exc:
+                    cursor.execute("ROLLBACK")
+                    if exc.pgcode != IN_USE or time.monotonic() > deadline:
+                        raise OpsError(
+                            f"{self.live.name} could not be renamed: {str(exc).strip()}",
+                            "The live database is as it was. End what holds it open, then run"
+                            " again: the proved copy is kept for that.",
+                            code="restore.not-swapped",
+                        ) from exc
+                time.sleep(0.05)
 
     def _statements(
         self,
@@ -228,17 +223,13 @@ class Swap:
 
     def open(self, names: list[str]) -> None:
         """Allow connections to those of *names* that exist."""
-        connection = self._maintenance()
-        try:
-            with connection.cursor() as cursor:
-                for (name,) in fetch_all(
-                    cursor,
-                    "SELECT datname FROM pg_database WHERE datname = ANY(%s) AND NOT datallowconn",
-                    (names,),
-                ):
-                    cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS true")
-        finally:
-            connection.close()
+        with self._maintenance() as cursor:
+            for (name,) in fetch_all(
+                cursor,
+                "SELECT datname FROM pg_database WHERE datname = ANY(%s) AND NOT datallowconn",
+                (names,),
+            ):
+                cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS true")
 
     def finish(self) -> None:
         """Forget the run, on disk and on the database that was put aside."""
@@ -256,13 +247,8 @@ class Swap:
             mark = {key: value for key, value in found[name].mark.items() if key != "state"}
             beside.comment(self.live, name, mark | facts)
 
-    def _maintenance(self) -> Any:
-        connection = self.live.connect(name=self.live.maintenance_name, autocommit=True)
-        with connection.cursor() as cursor:
-            role = superuser_role(cursor)
-            if role:
-                cursor.execute(f"SET ROLE {quote_ident(role)}")
-        return connection
+    def _maintenance(self) -> AbstractContextManager[psycopg2.extensions.cursor]:
+        return self.live.session(name=self.live.maintenance_name, superuser=True, autocommit=True)
 
 
 def _end_sessions(cursor: Any, names: list[str]) -> None:
