@@ -19,10 +19,11 @@ SCALES = (1, 3, 10)
 def our_backup(database: dict[str, Any], root: str) -> dict[str, Any]:
     """Make a set the way the module does; return what it returns."""
     from ansible.module_utils.pmsops.backup import run as backup
+    from ansible.module_utils.pmsops.backup.settings import Settings
     from ansible.module_utils.pmsops.common.progress import Progress
     from ansible.module_utils.pmsops.postgresql.connection import Database
 
-    settings = backup.Settings(
+    settings = Settings(
         root=Path(root) / "sets",
         keys=Path(root) / "keys",
         tables=("portfolio_positions", "trade_proposals", "decision_journal",

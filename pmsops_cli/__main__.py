@@ -1,8 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Turns a command line into an exit status."""
+"""The front door: one command line in, one exit status out."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pmsops_cli import arguments, completion
-from pmsops_cli.exits import COULD_NOT_RUN, DONE, INTERRUPTED, USAGE, Stop
+from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, INTERRUPTED, USAGE, Stop
 
 
 def main(argv: list[str], cwd: Path) -> int:
@@ -26,22 +27,22 @@ def main(argv: list[str], cwd: Path) -> int:
     try:
         return _run(given, cwd)
     except Stop as exc:
-        _say_stop(exc, given)
+        _print_stop(exc, given)
         return exc.status
     except KeyboardInterrupt:
         print("pms-ops: interrupted; nothing was run.", file=sys.stderr)
         return INTERRUPTED
 
 
-def _run(given, cwd: Path) -> int:
+def _run(given: argparse.Namespace, cwd: Path) -> int:
     if given.command == "completion":
         print(completion.SCRIPTS[given.shell], end="")
         return DONE
     if given.command == "init":
-        from pmsops_cli import initialize
+        from pmsops_cli import init
 
-        return initialize.command(given, cwd)
-    from pmsops_cli import commands, looking, project
+        return init.command(given, cwd)
+    from pmsops_cli import commands, inspect, project
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -54,16 +55,16 @@ def _run(given, cwd: Path) -> int:
         "rollback": commands.rollback,
         "dr": commands.dr,
         "ops": commands.ops,
-        "status": looking.status,
-        "report": looking.report,
-        "ledger": looking.ledger,
+        "status": inspect.status,
+        "report": inspect.report,
+        "ledger": inspect.ledger,
     }
     session = commands.Session(given, cwd)
     project.enter()
     return known[given.command](session)
 
 
-def _say_stop(stop: Stop, given) -> None:
+def _print_stop(stop: Stop, given: argparse.Namespace) -> None:
     if given.json:
         document = {
             "command": given.command,
@@ -83,10 +84,10 @@ def entry() -> None:
         status = main(sys.argv[1:], Path.cwd())
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read us has gone, head(1) say: nothing more can be said.
+        # The reader is gone, for example head(1): nothing more can be printed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = COULD_NOT_RUN
-    except Exception:  # noqa: BLE001  a fault of this program is no verdict on the system
+    except Exception:  # noqa: BLE001  a fault of this program is not a verdict on the system
         traceback.print_exc()
         status = COULD_NOT_RUN
     sys.exit(status)

@@ -1,20 +1,22 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The command line: every command, its arguments, and a help that one can learn from."""
+"""The command line: commands, arguments, help."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 ABOUT = """\
-Operate a PMS: go-live checklist, backups that are proved, disaster recovery.
+Operate a PMS: go-live checklist, proved backups, disaster recovery.
 
   before a release   pms-ops golive                 go or no-go, with evidence
   every night        pms-ops backup                 a signed set, verified
-  every week         pms-ops drill                  restore the newest set aside and prove it
-  on the worst day   pms-ops dr                     what happened? the scenarios
-                     pms-ops restore SET --check    the plan; without --check it asks, then restores
+  every week         pms-ops drill                  restore the newest set, prove it, drop it
+  on the worst day   pms-ops dr                     list the scenarios; `dr triage` picks one
+                     pms-ops restore SET --check    show the plan; without --check, restore
                      pms-ops rollback               undo the last restore
-  at any time        pms-ops status                 what is there, what is due; changes nothing
+  at any time        pms-ops status                 show what exists and what is due
 
 A system of your own, in three commands:
   pms-ops init /opt/macro_trading/docker-compose.yml --name prod --create-role
@@ -22,18 +24,22 @@ A system of your own, in three commands:
   pms-ops -i prod golive
 """
 CLOSING = """\
-The inventory: -i, or PMS_OPS_INVENTORY, or ANSIBLE_INVENTORY, or else the lab. A name alone is a
-folder of the project's inventory/. What follows -- goes to ansible-playbook as it is.
+The inventory comes from -i, PMS_OPS_INVENTORY or ANSIBLE_INVENTORY; without one it is the lab. A
+name without a slash is a folder of inventory/. Arguments after -- go to ansible-playbook.
 
-Exit status: 0 done; 1 not in the promised state; 2 wrong use, nothing was run; 3 could not run;
-130 interrupted. Logs: ~/.local/state/pms-ops/runs (the newest 50, private).
+Exit status: 0 done; 1 failed; 2 wrong use, nothing was run; 3 could not run; 130 interrupted.
+Logs: ~/.local/state/pms-ops/runs (the newest 50, private).
 """
 
 
-class _Version(argparse.Action):
-    """Prints the version; only this imports Ansible here, which takes a moment."""
+# Adds a command: name, one line about it, examples.
+AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 
-    def __call__(self, parser, *_args) -> None:
+
+class _Version(argparse.Action):
+    """Print the version. Only this imports Ansible here, which takes a moment."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_args: Any) -> None:
         from pmsops_cli import project
 
         project.enter()
@@ -49,10 +55,10 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _common(*, top: bool) -> argparse.ArgumentParser:
-    """Return the options of every command; given before it they count too."""
+    """Return the options of every command; they may also stand before the command."""
     none = argparse.SUPPRESS
     common = argparse.ArgumentParser(add_help=False)
-    group = common.add_argument_group("what every command takes")
+    group = common.add_argument_group("options of every command")
     add = group.add_argument
     add(
         "-i",
@@ -60,7 +66,7 @@ def _common(*, top: bool) -> argparse.ArgumentParser:
         action="append",
         default=[] if top else none,
         metavar="INVENTORY",
-        help="which system: a folder, a file, or a name in inventory/",
+        help="the system: a folder, a file, or a name in inventory/",
     )
     add(
         "-l",
@@ -87,21 +93,21 @@ def _common(*, top: bool) -> argparse.ArgumentParser:
         "--json",
         action="store_true",
         default=False if top else none,
-        help="one JSON document on standard output, and nothing else",
+        help="print one JSON document on standard output",
     )
     add(
         "-v",
         "--verbose",
         action="store_true",
         default=False if top else none,
-        help="without a terminal: show each line of progress too",
+        help="without a terminal: also print each line of progress",
     )
     add(
         "--vault-password-file",
         action="append",
         default=[] if top else none,
         metavar="FILE",
-        help="where the vault's password is (init's own is found without)",
+        help="file with the vault's password (not needed for a vault that init made)",
     )
     add(
         "--ask-vault-pass",
@@ -145,63 +151,71 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def _checklist(add) -> None:
+def _checklist(add: AddCommand) -> None:
     golive = add(
         "golive",
         "run the go-live checklist and give a verdict",
         "  pms-ops golive\n"
         "  pms-ops -i prod golive --sections monitoring,backups\n"
-        "  pms-ops -i prod golive --only infra.redis.ping       did it help?\n"
+        "  pms-ops -i prod golive --only infra.redis.ping       run one check again\n"
         "  pms-ops -i prod golive --attestations signed.yml --json",
     )
-    golive.add_argument("--sections", metavar="A,B", help="only these sections: no full go-live")
-    golive.add_argument("--only", metavar="ID,ID", help="only these checks, with what they need")
-    golive.add_argument("--attestations", metavar="FILE", help="what people vouch for, and waivers")
+    golive.add_argument(
+        "--sections", metavar="A,B", help="only these sections (a partial run, without a verdict)"
+    )
+    golive.add_argument(
+        "--only", metavar="ID,ID", help="only these checks and the checks that they need"
+    )
+    golive.add_argument("--attestations", metavar="FILE", help="attestations and waivers")
 
 
-def _backups(add) -> None:
+def _backups(add: AddCommand) -> None:
     add(
         "backup",
         "make a backup set: dump, exports, signed manifest",
-        "  pms-ops backup\n  pms-ops backup --check -- --diff      what retention would let go",
+        "  pms-ops backup\n  pms-ops backup --check -- --diff   what retention would delete",
     )
     drill = add(
         "drill",
-        "restore a set aside, prove it, measure, drop it",
+        "restore a set into a staging database, prove it, measure, drop it",
         "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600",
     )
-    drill.add_argument("file", nargs="?", metavar="SET", help="the set; without: the newest")
+    drill.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
     verify = add(
         "verify",
         "compare the live database with a set, table by table",
         "  pms-ops verify\n  pms-ops verify 2026-11-22_0600 --strict",
     )
-    verify.add_argument("file", nargs="?", metavar="SET", help="the set; without: the newest")
-    verify.add_argument("--strict", action="store_true", help="exit 1 where anything differs")
-    verify.add_argument("--amcheck", action="store_true", help="check pages and indexes too")
+    verify.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
+    verify.add_argument("--strict", action="store_true", help="exit 1 if anything differs")
+    verify.add_argument(
+        "--amcheck", action="store_true", help="also check pages and indexes with pg_amcheck"
+    )
     restore = add(
         "restore",
-        "put a set in the place of the live database, which is kept",
+        "replace the live database by a set; the former database is kept",
         "  pms-ops restore 2026-11-22_0600 --check   the plan\n"
-        "  pms-ops restore 2026-11-22_0600           the plan, then asks, then restores\n"
-        "  pms-ops restore latest --confirm macro_trading         the newest, without a terminal\n"
-        "  pms-ops restore old.pgdump --confirm macro_trading     what pg_dump -Fc made\n"
+        "  pms-ops restore 2026-11-22_0600           shows the plan, asks, restores\n"
+        "  pms-ops restore latest --confirm macro_trading         without a terminal\n"
+        "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday",
     )
     restore.add_argument(
         "file",
         metavar="SET",
-        help="a set's folder or name, latest, its dump, or a .pgdump of pg_dump -Fc",
+        help="a set's folder, name or dump; latest; or a .pgdump of pg_dump -Fc",
     )
-    restore.add_argument("--tables", metavar="A,B", help="only these, beside the live ones")
-    restore.add_argument("--into", metavar="SCHEMA", help="the schema that --tables come into")
+    restore.add_argument(
+        "--tables", metavar="A,B", help="restore only these tables, into the schema of --into"
+    )
+    restore.add_argument("--into", metavar="SCHEMA", help="the new schema for --tables")
     _confirm(restore)
     rollback = add(
         "rollback",
-        "bring the database back that the last restore put aside",
+        "bring back the former database of the last restore",
         "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading",
     )
-    rollback.add_argument("--to", metavar="DATABASE", help="one that was put aside earlier")
+    rollback.add_argument("--to", metavar="DATABASE", help="an earlier former database")
     _confirm(rollback)
 
 
@@ -209,41 +223,43 @@ def _confirm(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--confirm",
         metavar="DATABASE",
-        help="the database's name, in place of typing it; without a terminal it is required",
+        help="the database's name; required without a terminal, else asked for",
     )
 
 
-def _disasters(add) -> None:
+def _disasters(add: AddCommand) -> None:
     scenarios = add(
         "dr",
-        "recover from a disaster; without a scenario: list them",
+        "recover from a disaster; without a scenario, list them",
         "  pms-ops dr triage\n  pms-ops dr redis --check\n"
-        "  pms-ops dr database                            all that destroys nothing\n"
-        "  pms-ops dr database --confirm macro_trading    a restore too, if nothing less helps",
+        "  pms-ops dr database                            every step that destroys nothing\n"
+        "  pms-ops dr database --confirm macro_trading    also a restore, if nothing else helps",
     )
-    scenarios.add_argument("scenario", nargs="?", metavar="SCENARIO", help="what is broken")
+    scenarios.add_argument("scenario", nargs="?", metavar="SCENARIO", help="the scenario")
     _confirm(scenarios)
     blocks = add(
         "ops",
-        "do a block of the day's runbook; without one: list them",
+        "run a time block of the daily runbook; without one, list them",
         "  pms-ops ops\n  pms-ops ops premarket\n  pms-ops ops close --json",
     )
     blocks.add_argument("block", nargs="?", metavar="BLOCK", help="the time block")
 
 
-def _looking(add) -> None:
+def _looking(add: AddCommand) -> None:
     add(
         "status",
-        "tell what is there and what is due, from folders alone",
-        "  pms-ops status                exit 1 where something is due\n"
+        "show what exists and what is due, from the folders of sets and evidence",
+        "  pms-ops status                exit 1 if something is due\n"
         "  pms-ops -i prod status --json",
     )
     report = add(
         "report",
-        "print where the newest go-live report is",
+        "print the path of the newest go-live report",
         "  pms-ops report\n  BROWSER=firefox pms-ops report --open",
     )
-    report.add_argument("--run", metavar="RUN", default="latest", help="another run's")
+    report.add_argument(
+        "--run", metavar="RUN", default="latest", help="the run (default: the newest)"
+    )
     report.add_argument("--open", action="store_true", help="open it with $BROWSER")
     ledger = add(
         "ledger",
@@ -251,10 +267,12 @@ def _looking(add) -> None:
         "  pms-ops ledger verify\n  pms-ops ledger verify --head 5f3c1e0a9b77",
     )
     ledger.add_argument("action", choices=["verify"], help="check the chain of hashes")
-    ledger.add_argument("--head", metavar="HASH", help="a line's hash that was kept elsewhere")
+    ledger.add_argument(
+        "--head", metavar="HASH", help="the hash of a line, from a copy kept elsewhere"
+    )
 
 
-def _first_contact(add) -> None:
+def _first_contact(add: AddCommand) -> None:
     init = add(
         "init",
         "write an inventory from a Compose file and its .env",
@@ -263,44 +281,48 @@ def _first_contact(add) -> None:
         "  pms-ops init compose.yml --service database=pg --force",
     )
     init.add_argument("compose_file", metavar="COMPOSE_FILE", help="the PMS's Compose file")
-    init.add_argument("--env", metavar="FILE", help="its .env; without: the one beside it")
+    init.add_argument("--env", metavar="FILE", help="its .env (default: the one beside it)")
     init.add_argument("--name", default="prod", help="folder below inventory/ (prod)")
-    init.add_argument("--host", metavar="USER@HOST", help="where it runs; without: this machine")
     init.add_argument(
-        "--project", metavar="NAME", help="the Compose project, where it was started with -p"
+        "--host", metavar="USER@HOST", help="the machine it runs on (default: this one)"
+    )
+    init.add_argument(
+        "--project", metavar="NAME", help="the Compose project, if it was started with -p"
     )
     init.add_argument(
         "--service",
         action="append",
         default=[],
         metavar="ROLE=SERVICE",
-        help="which service is database, redis, api, dagster, daemon or grafana",
+        help="name a service: ROLE is database, redis, api, dagster, daemon or grafana",
     )
     init.add_argument(
-        "--root", metavar="FOLDER", help="where backups and evidence go there (/srv/pms-ops/NAME)"
+        "--root",
+        metavar="FOLDER",
+        help="folder for backups and evidence on that machine (/srv/pms-ops/NAME)",
     )
     init.add_argument(
         "--create-role",
         action="store_true",
-        help="make the maintenance role too (docs/database-rights.sql), by docker exec",
+        help="also create the maintenance role (docs/database-rights.sql) by docker exec",
     )
     init.add_argument(
         "--plain-secrets",
         action="store_true",
-        help="keep the secrets in a plain 0600 file in place of a vault",
+        help="keep the secrets in a plain 0600 file instead of a vault",
     )
-    init.add_argument("--force", action="store_true", help="write over what is there")
+    init.add_argument("--force", action="store_true", help="overwrite existing files")
     add(
         "doctor",
-        "say what is missing on this machine and on the hosts",
+        "name what is missing on this machine and on the hosts",
         "  pms-ops doctor\n  pms-ops -i prod doctor --json",
     )
     prepare = add(
         "prepare",
-        "make the Python environment on remote hosts that the modules need",
+        "create the Python environment of the modules on remote hosts",
         "  pms-ops -i prod prepare\n  pms-ops -i prod prepare --remove",
     )
-    prepare.add_argument("--remove", action="store_true", help="remove it again")
+    prepare.add_argument("--remove", action="store_true", help="remove it")
     completion = add(
         "completion",
         "print the completion script of a shell",
@@ -311,9 +333,9 @@ def _first_contact(add) -> None:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """Return the arguments; `passed` is what follows --, for ansible-playbook.
+    """Return the arguments; `passed` holds those after --, for ansible-playbook.
 
-    Options that every command takes may stand before the command or after it.
+    The options of every command may stand before it or after it.
     """
     mine, passed = argv, []
     if "--" in argv:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each command runs: its playbook, with the variables that its arguments mean."""
+"""The commands that run a playbook, with the variables that their arguments stand for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import confirm, inventory, playbooks, runner, screen, system
-from pmsops_cli.exits import COULD_NOT_RUN, INTERRUPTED, NOT_AS_PROMISED, Stop, of_playbook
+from pmsops_cli import confirm, console, hosts, inventory, playbooks, runner
+from pmsops_cli.exit_status import COULD_NOT_RUN, FAILED, INTERRUPTED, Stop, from_playbook
 from pmsops_cli.project import PROJECT
 
 PLAYBOOKS = {
@@ -25,7 +25,7 @@ LISTING_COLUMNS = 100
 
 
 class Session:
-    """One command: where it was typed, which system it means, and how it says what it found."""
+    """One command: its arguments, its folder, the systems that it is about."""
 
     def __init__(self, arguments: argparse.Namespace, cwd: Path) -> None:
         self.arguments = arguments
@@ -33,20 +33,20 @@ class Session:
         self.inventories = inventory.find(arguments.inventory, cwd, os.environ)
         self.extra = [_absolute_extra(each, cwd) for each in arguments.extra_vars]
         self.vault_files = [str(_from(each, cwd)) for each in arguments.vault_password_file]
-        self.vault_password = _asked_password() if arguments.ask_vault_pass else None
-        self._systems: list[system.System] | None = None
+        self.vault_password = _ask_password() if arguments.ask_vault_pass else None
+        self._systems: list[hosts.System] | None = None
 
     def again(self, words: str) -> str:
-        """Return a command of ours as it has to be typed to be about the same system."""
+        """Return a command of pms-ops with the -i options of this one."""
         given = "".join(f" -i {shlex.quote(each)}" for each in self.arguments.inventory)
         return words.replace("pms-ops", f"pms-ops{given}", 1) if given else words
 
     @property
-    def systems(self) -> list[system.System]:
-        """Return the hosts that the command is about, read at first use."""
+    def systems(self) -> list[hosts.System]:
+        """Return the hosts of the inventory, read at first use."""
         if self._systems is None:
-            self._systems = system.read(
-                system.Sources(
+            self._systems = hosts.read(
+                hosts.Sources(
                     inventories=self.inventories,
                     extra=self.extra,
                     limit=self.arguments.limit,
@@ -58,9 +58,9 @@ class Session:
 
     @property
     def database(self) -> str:
-        """Return the one name that a confirmation has to be.
+        """Return the database's name, which a confirmation repeats.
 
-        :raises Stop: where the hosts have several.
+        :raises Stop: if the hosts have several databases.
         """
         names = sorted({each.database for each in self.systems})
         if len(names) > 1:
@@ -73,7 +73,7 @@ class Session:
     def run(
         self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool | None = None
     ) -> int:
-        """Run a playbook, say what came of it, and return the exit status."""
+        """Run a playbook, print its result, return the exit status."""
         checking = self.arguments.check if check is None else check
         status, document, shown = self.quiet_run(name, playbook, variables, check=checking)
         shown.end(document)
@@ -81,10 +81,10 @@ class Session:
 
     def quiet_run(
         self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool
-    ) -> tuple[int, dict[str, Any], screen.Screen]:
-        """Run a playbook, and leave it to the caller to say what came of it."""
+    ) -> tuple[int, dict[str, Any], console.Display]:
+        """Run a playbook; return exit status, result, and a display that has not printed it."""
         given = self.arguments
-        shown = screen.Screen(name, as_json=given.json, verbose=given.verbose)
+        shown = console.Display(name, as_json=given.json, verbose=given.verbose)
         request = runner.Request(
             name=name,
             playbook=playbook,
@@ -100,13 +100,13 @@ class Session:
             vault_password=self.vault_password,
         )
         with shown.live():
-            outcome, log = runner.run(request, shown.show)
-        status = of_playbook(outcome.rc, hosts=len(outcome.stats))
-        if outcome.signalled:
+            summary, log = runner.run(request, shown.show)
+        status = from_playbook(summary.rc, hosts=len(summary.stats))
+        if summary.signalled:
             status = INTERRUPTED
-        elif status == COULD_NOT_RUN and not outcome.errors and not outcome.failed:
-            outcome.errors.append(_why_nothing_ran(outcome.rc, self.inventories))
-        document = screen.document(name, playbook, outcome, log, status=status, check=check)
+        elif status == COULD_NOT_RUN and not summary.errors and not summary.failed:
+            summary.errors.append(_reason_nothing_ran(summary.rc, self.inventories))
+        document = console.document(name, playbook, summary, log, status=status, check=check)
         return status, document, shown
 
 
@@ -131,7 +131,7 @@ def simple(session: Session) -> int:
 
 
 def drill(session: Session) -> int:
-    """Restore a set aside and prove it."""
+    """Restore a set into a staging database and prove it."""
     return session.run("drill", playbooks.FOLDER / "drill.yml", _file(session))
 
 
@@ -146,31 +146,29 @@ def verify(session: Session) -> int:
 
 
 def restore(session: Session) -> int:
-    """Show the plan, have it confirmed, and restore."""
+    """Show the plan, ask for confirmation, restore."""
     given = session.arguments
     variables = _file(session)
     if bool(given.tables) != bool(given.into):
-        raise Stop(
-            "--tables and --into go together.", "Name the tables, and a new schema for them."
-        )
+        raise Stop("--tables and --into go together.", "Give the tables and a new schema for them.")
     if given.tables:
-        # They come beside the live ones: nothing takes their place, so nothing is confirmed.
+        # They go into a schema of their own and replace nothing: no confirmation.
         variables |= {"tables": _words(given.tables), "into": given.into}
         return session.run("restore", PLAYBOOKS["restore"], variables)
     hosts = ", ".join(sorted(each.host for each in session.systems))
     what = (
-        f"This puts {Path(variables['file']).name} in the place of the live database"
-        f" {session.database} on {hosts}"
+        f"This replaces the live database {session.database} on {hosts}"
+        f" by {Path(variables['file']).name}"
     )
     return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 
 def rollback(session: Session) -> int:
-    """Show the plan, have it confirmed, and bring the former database back."""
+    """Show the plan, ask for confirmation, bring the former database back."""
     variables = {"rollback": True}
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
-    what = f"This puts the former database in the place of the live one, {session.database}"
+    what = f"This replaces the live database {session.database} by the former one"
     return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
 
 
@@ -178,21 +176,21 @@ def dr(session: Session) -> int:
     """Run a scenario, or list them."""
     given = session.arguments
     if not given.scenario:
-        return _listing(session, "dr")
+        return _list(session, "dr")
     playbook = playbooks.chosen("dr", given.scenario)
     name = f"dr_{playbook.name}"
     variables = {}
     if given.confirm is not None:
         variables["confirm"] = confirm.ask(session.database, given.confirm, what="")
-    # Not asked for beforehand: the playbook does first what destroys nothing, and says when only
-    # what does is left.
+    # Not asked for at the start: the playbook first takes the steps that destroy nothing, and says
+    # when only destructive ones are left.
     return session.run(name, playbook.path, variables)
 
 
 def ops(session: Session) -> int:
     """Run a time block, or list them."""
     if not session.arguments.block:
-        return _listing(session, "ops")
+        return _list(session, "ops")
     playbook = playbooks.chosen("ops", session.arguments.block)
     return session.run(f"ops_{playbook.name}", playbook.path, {})
 
@@ -204,7 +202,7 @@ def _destroying(
     variables: dict[str, Any],
     what: str,
 ) -> int:
-    """Run what needs a confirmation; at a terminal its plan is shown first."""
+    """Run a destructive playbook after its confirmation; at a terminal, show the plan first."""
     given = session.arguments
     if given.check:
         return session.run(name, playbook, variables)
@@ -219,7 +217,7 @@ def _destroying(
     return session.run(name, playbook, variables | {"confirm": typed})
 
 
-def _listing(session: Session, kind: str) -> int:
+def _list(session: Session, kind: str) -> int:
     import json
 
     found = playbooks.listed(kind)
@@ -241,15 +239,15 @@ def _listing(session: Session, kind: str) -> int:
             print(f"{margin}{session.again('pms-ops')} {kind} {each.name} {example}")
     asks = [each.name for each in found if each.confirms]
     if asks:
-        print(f"\nWant --confirm DATABASE before they destroy anything: {', '.join(asks)}.")
-    print(f"Run one: {session.again('pms-ops')} {kind} NAME; add --check for its plan.")
+        print(f"\nDestructive steps of {', '.join(asks)} need --confirm DATABASE.")
+    print(f"Run one: {session.again('pms-ops')} {kind} NAME (--check shows its plan).")
     return 0
 
 
 def _file(session: Session) -> dict[str, Any]:
-    """Return the variable that names a set: from the caller's folder, or by its name.
+    """Return the variable `file` of a set: a path from the caller's folder, or a set's name.
 
-    :raises Stop: where it is on this machine and does not exist.
+    :raises Stop: if the set should be on this machine and is not.
     """
     given = session.arguments.file
     if not given:
@@ -268,15 +266,15 @@ def _file(session: Session) -> dict[str, Any]:
             return {"file": str(by_name)}
     where = ", ".join(str(root) for root in sorted({e.backup_root for e in session.systems}))
     raise Stop(
-        f"{given} does not exist, seen from {session.cwd}, nor is there such a set in {where}.",
+        f"{given} is neither a path in {session.cwd} nor a set in {where}.",
         f"{session.again('pms-ops status')} names the newest set.",
     )
 
 
 def _latest(session: Session) -> Path:
-    """Return the newest set, by name: the plan that is shown and the run are about the same one.
+    """Return the newest set, once, so that the plan and the run are about the same one.
 
-    :raises Stop: where there is none, or the folder is not on this machine.
+    :raises Stop: if there is none, or the folder is not on this machine.
     """
     from ansible.module_utils.pmsops.common.errors import OpsError
     from ansible.module_utils.pmsops.repository import sets
@@ -284,13 +282,13 @@ def _latest(session: Session) -> Path:
     roots = {each.backup_root for each in session.systems}
     if len(roots) != 1 or not all(each.local for each in session.systems):
         raise Stop(
-            f"{LATEST} is known for one system on this machine only.",
-            "Name the set; pms-ops status says which is the newest of each system.",
+            f"{LATEST} works for one system, on this machine.",
+            "Give the set's name; pms-ops status names the newest set of each system.",
         )
     try:
         return sets.newest(roots.pop())
     except OpsError as exc:
-        raise Stop(str(exc), exc.remedy, status=NOT_AS_PROMISED) from exc
+        raise Stop(str(exc), exc.remedy, status=FAILED) from exc
 
 
 def _absolute_extra(given: str, cwd: Path) -> str:
@@ -304,7 +302,9 @@ def _from(given: str, cwd: Path) -> Path:
 def _existing(given: str, cwd: Path) -> Path:
     path = _from(given, cwd)
     if not path.is_file():
-        raise Stop(f"{path} is no file.", "Correct the path; it is seen from the current folder.")
+        raise Stop(
+            f"{path} is not a file.", "Correct the path; it is relative to the current folder."
+        )
     return path.resolve()
 
 
@@ -312,7 +312,7 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _asked_password() -> str:
+def _ask_password() -> str:
     import getpass
 
     if not sys.stdin.isatty():
@@ -320,7 +320,7 @@ def _asked_password() -> str:
     return getpass.getpass("Vault password: ", stream=sys.stderr)
 
 
-def _why_nothing_ran(rc: int | None, inventories: list[str]) -> str:
+def _reason_nothing_ran(rc: int | None, inventories: list[str]) -> str:
     if rc == 0:
-        return f"No host of {', '.join(inventories)} matched, so nothing was run."
+        return f"No host of {', '.join(inventories)} matched; nothing was run."
     return f"ansible-playbook ended with status {rc}; its log says why."

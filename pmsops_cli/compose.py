@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a Compose file says, as Compose itself reads it, and which of its services is which."""
+"""A Compose file as Compose itself reads it, and the roles of its services."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli.exits import COULD_NOT_RUN, Stop
+from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 from pmsops_cli.project import VENV_BIN
 
 SECONDS = 60
-# How each service is told: by a word of its image, by a word of its command, by a port inside.
-SIGNS: dict[str, dict[str, tuple]] = {
+# How a service is recognised: by a word of its image, a word of its command, a port inside.
+SIGNS: dict[str, dict[str, tuple[str | int, ...]]] = {
     "database": {"image": ("timescale", "postgres"), "ports": (5432,)},
     "redis": {"image": ("redis", "valkey"), "ports": (6379,)},
     "grafana": {"image": ("grafana",), "ports": (3000,)},
@@ -61,7 +61,8 @@ def read(file: Path, env: Path | None, project: str | None) -> dict[str, Any]:
             f"Compose cannot read {file}: {' '.join(done.stderr.split())}",
             "Correct the file; a variable that is missing belongs into its .env (--env FILE).",
         )
-    return _unescaped(json.loads(done.stdout))
+    document: dict[str, Any] = _unescaped(json.loads(done.stdout))
+    return document
 
 
 def _unescaped(value: Any) -> Any:
@@ -118,14 +119,14 @@ def _fitting(role: str, services: dict[str, dict[str, Any]]) -> list[str]:
     return [name for name in wanted.get(role, (role,)) if name in services][:1]
 
 
-def _has(sign: str, words: tuple, service: dict[str, Any]) -> bool:
+def _has(sign: str, words: tuple[str | int, ...], service: dict[str, Any]) -> bool:
     if sign == "ports":
         return any(each.get("target") in words for each in service.get("ports") or [])
     text = service.get("image") or ""
     if sign == "command":
         parts = [*(service.get("entrypoint") or []), *(service.get("command") or [])]
         text = " ".join(str(part) for part in parts)
-    return any(word in text for word in words)
+    return any(str(word) in text for word in words)
 
 
 def published(service: dict[str, Any], inside: int | None = None) -> tuple[str, int] | None:

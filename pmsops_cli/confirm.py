@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pmsops_cli.exits import Stop
+from pmsops_cli.exit_status import Stop
 
 
 def ask(database: str, given: str | None, *, what: str, stream: Any = None) -> str:

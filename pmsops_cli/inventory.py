@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pmsops_cli.exits import Stop
+from pmsops_cli.exit_status import Stop
 from pmsops_cli.project import PROJECT, config_folder
 
 VARIABLES = ("PMS_OPS_INVENTORY", "ANSIBLE_INVENTORY")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pmsops_cli.exits import Stop
+from pmsops_cli.exit_status import Stop
 from pmsops_cli.project import PROJECT
 
 FOLDER = PROJECT / "playbooks"

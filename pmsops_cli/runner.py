@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from pmsops_cli import inventory, project, runs
-from pmsops_cli.exits import COULD_NOT_RUN, Stop
-from pmsops_cli.outcome import Outcome
+from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 from pmsops_cli.project import PROJECT
+from pmsops_cli.run_summary import RunSummary
 
 # How often the action plugins say how far a backup or a restore is.
 PROGRESS_SECONDS = "1"
@@ -38,7 +38,7 @@ class Request:
     vault_password: str | None = field(default=None, repr=False)
 
 
-def run(request: Request, show: Callable[[Outcome], None]) -> tuple[Outcome, Path]:
+def run(request: Request, show: Callable[[RunSummary], None]) -> tuple[RunSummary, Path]:
     """Run the playbook to its end; return what it came to, and its log.
 
     SIGINT, SIGTERM and SIGHUP reach the playbook as an interrupt: its modules then unwind and clean
@@ -49,15 +49,15 @@ def run(request: Request, show: Callable[[Outcome], None]) -> tuple[Outcome, Pat
     import ansible_runner
     import pexpect
 
-    outcome = Outcome()
-    log = runs.new_log(request.name, outcome.began.astimezone())
+    summary = RunSummary()
+    log = runs.new_log(request.name, summary.began.astimezone())
     private = Path(tempfile.mkdtemp(prefix=".run-", dir=log.parent))
     try:
         (private / "env").mkdir(mode=0o700)
         extra = private / "env" / "extravars"
         extra.touch(mode=0o600)
         extra.write_text(json.dumps(request.variables), encoding="utf-8")
-        with log.open("w", encoding="utf-8") as stream, _signals(outcome):
+        with log.open("w", encoding="utf-8") as stream, _signals(summary):
             print(f"# {request.name}: {request.playbook}", file=stream)
             found = ansible_runner.run(
                 private_data_dir=str(private),
@@ -69,14 +69,14 @@ def run(request: Request, show: Callable[[Outcome], None]) -> tuple[Outcome, Pat
                 passwords=_passwords(request),
                 settings={"pexpect_timeout": 1},
                 quiet=True,
-                event_handler=lambda event: _event(event, outcome, stream, show),
+                event_handler=lambda event: _event(event, summary, stream, show),
                 # One of our own, so that ansible-runner installs no signal handlers: its own kill.
                 cancel_callback=lambda: False,
             )
-        outcome.rc = found.rc
+        summary.rc = found.rc
     except pexpect.TIMEOUT:
         # The playbook has ended, and a module that it started has not: it still unwinds.
-        if not outcome.signalled:
+        if not summary.signalled:
             raise
     except ansible_runner.AnsibleRunnerException as exc:
         raise Stop(
@@ -87,18 +87,18 @@ def run(request: Request, show: Callable[[Outcome], None]) -> tuple[Outcome, Pat
     finally:
         shutil.rmtree(private, ignore_errors=True)
         runs.prune()
-    return outcome, log
+    return summary, log
 
 
 def _event(
-    event: dict[str, Any], outcome: Outcome, stream: IO[str], show: Callable[[Outcome], None]
+    event: dict[str, Any], summary: RunSummary, stream: IO[str], show: Callable[[RunSummary], None]
 ) -> bool:
     """Take an event in; False, so that ansible-runner keeps no file of it."""
     text = _COLOUR.sub("", event.get("stdout") or "")
-    outcome.take(event | {"stdout": text})
+    summary.take(event | {"stdout": text})
     if text:
         print(text, file=stream, flush=True)
-    show(outcome)
+    show(summary)
     return False
 
 
@@ -131,12 +131,12 @@ def _joined(arguments: list[str]) -> str:
 
 
 @contextmanager
-def _signals(outcome: Outcome) -> Iterator[None]:
+def _signals(summary: RunSummary) -> Iterator[None]:
     """Hand what would end us to the playbook, while it runs."""
 
     def forward(_number: int, _frame: object) -> None:
-        again = outcome.signalled
-        outcome.signalled = True
+        again = summary.signalled
+        summary.signalled = True
         for child in children():
             # A second wish to end it is meant: the whole group of the playbook goes.
             if again:

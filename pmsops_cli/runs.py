@@ -7,7 +7,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from pmsops_cli.exits import COULD_NOT_RUN, Stop
+from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 from pmsops_cli.project import state_folder
 
 KEPT = 50

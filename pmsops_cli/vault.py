@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import inventory
-from pmsops_cli.exits import Stop
+from pmsops_cli.exit_status import Stop
 
 MARK = "$ANSIBLE_VAULT"
 PASSWORD_BYTES = 32
@@ -30,7 +30,8 @@ class Vault:
         """
         label = None if self._own else self.label
         plain = plain_text(values)
-        return self._lib().encrypt(plain.encode(), vault_id=label)
+        encrypted: bytes = self._lib().encrypt(plain.encode(), vault_id=label)
+        return encrypted
 
     def read(self, path: Path) -> dict[str, str]:
         """Return the secrets that a file holds, encrypted or not; none where it cannot be read."""

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Shows how far a backup is while the module runs."""
+"""Show the progress of a backup."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _OURS = str(Path(__file__).resolve().parents[2] / "module_utils")
 if _OURS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_OURS)
 
-from ansible.module_utils.pmsops.control.progress_action import WatchedAction  # noqa: E402
+from ansible.module_utils.pmsops.control.progress_action import ProgressAction  # noqa: E402
 
 
-class ActionModule(WatchedAction):
-    """Front of the module pms_backup."""
+class ActionModule(ProgressAction):
+    """The action of module pms_backup."""
 
     progress_name = ".pms-ops/backup.progress"

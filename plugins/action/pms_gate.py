@@ -12,11 +12,11 @@ _OURS = str(Path(__file__).resolve().parents[2] / "module_utils")
 if _OURS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_OURS)
 
-from ansible.module_utils.pmsops.control.progress_action import WatchedAction  # noqa: E402
+from ansible.module_utils.pmsops.control.progress_action import ProgressAction  # noqa: E402
 
 
-class ActionModule(WatchedAction):
-    """Front of the module pms_gate."""
+class ActionModule(ProgressAction):
+    """The action of module pms_gate."""
 
     root_option = "evidence_root"
     progress_name = ".gate.progress"

@@ -12,10 +12,10 @@ _OURS = str(Path(__file__).resolve().parents[2] / "module_utils")
 if _OURS not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_OURS)
 
-from ansible.module_utils.pmsops.control.progress_action import WatchedAction  # noqa: E402
+from ansible.module_utils.pmsops.control.progress_action import ProgressAction  # noqa: E402
 
 
-class ActionModule(WatchedAction):
-    """Front of the module pms_restore."""
+class ActionModule(ProgressAction):
+    """The action of module pms_restore."""
 
     progress_name = ".pms-ops/restore.progress"

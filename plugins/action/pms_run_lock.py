@@ -1,10 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Says which ansible-playbook process takes a lock: only the control node knows."""
+"""Give pms_run_lock its owner, the ansible-playbook process: only the control node knows it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 from ansible.plugins.action import ActionBase
@@ -17,12 +18,14 @@ if _OURS not in ansible.module_utils.__path__:
 from ansible.module_utils.pmsops.common.process_lock import process  # noqa: E402
 
 
-class ActionModule(ActionBase):
-    """Front of the module pms_run_lock."""
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """The action of module pms_run_lock."""
 
-    def run(self, tmp=None, task_vars=None):
-        """Run the module in the name of the process that runs the playbook."""
-        result = super().run(tmp, task_vars)
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run the module as the process that runs the playbook."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
         # A task runs in a worker process of its own; its parent is ansible-playbook.
         owner = process(os.getppid()).text()
         arguments = self._task.args | {"owner": owner}

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tells people when a playbook fails, and when it is well again."""
+"""Send a message when a playbook fails, and when it succeeds again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import ansible.context
 import ansible.module_utils
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
@@ -24,13 +24,13 @@ if _OURS not in ansible.module_utils.__path__:
 DOCUMENTATION = r"""
 name: pms_notify
 type: notification
-short_description: Tell people of failed playbooks
+short_description: Send messages about failed playbooks
 description:
-  - At the end of a playbook, sends what the variables of role C(notify) say. Where the inventory
-    has no C(notify_channels), nothing is sent.
-  - A host that was unreachable counts as a failure; a failure that was rescued does not.
-  - Within a scheduled job (E(PMS_OPS_JOB)) it sends nothing itself and only notes where the run
-    failed, for the message of the job's unit, which also comes when Ansible itself was killed.
+  - Sends a message at the end of a playbook, as the variables of role C(notify) say. Without
+    C(notify_channels) in the inventory nothing is sent.
+  - An unreachable host counts as a failure; a rescued failure does not.
+  - Within a scheduled job (E(PMS_OPS_JOB)) it sends nothing and only records where the run failed.
+    The message comes from the job's unit, which also reports a killed Ansible.
 author: Operations team (@ops)
 requirements:
   - enabled in ansible.cfg
@@ -46,45 +46,44 @@ NAMES = (
     "deadline_seconds",
     "state_dir",
 )
-# Messages of the playbooks that people wait for; the others are run by hand and looked at.
+# The playbooks whose result people wait for; somebody watches the others.
 PLAYBOOKS = ("backup", "drill", "golive", "verify", "dr_*", "ops_*")
 
 
-class CallbackModule(CallbackBase):
-    """Remembers the first failure of a playbook, and tells of it when the playbook has ended."""
+class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no types
+    """Records the failures of a playbook, and sends a message when it has ended."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
     CALLBACK_NAME = "pms_notify"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self):
-        """Remember nothing yet."""
+    def __init__(self) -> None:
         super().__init__()
         self._playbook = ""
-        self._play = None
+        self._play: Any = None
         self._failures: dict[str, dict[str, Any]] = {}
 
-    def v2_playbook_on_start(self, playbook):
-        """Remember which playbook it is."""
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """Record the playbook's name."""
         self._playbook = Path(playbook._file_name).stem
 
-    def v2_playbook_on_play_start(self, play):
-        """Remember the newest play: its variables say where messages go."""
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        """Record the newest play: its variables name the channels."""
         self._play = play
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
-        """Remember why a host failed."""
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        """Record the failure of a host."""
         if not ignore_errors:
-            self._remember(result)
+            self._record(result)
 
-    def v2_runner_on_unreachable(self, result):
-        """Remember that a host could not be reached."""
-        self._remember(result, code="ansible.unreachable")
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        """Record an unreachable host."""
+        self._record(result, code="ansible.unreachable")
 
-    def v2_playbook_on_stats(self, stats):
-        """Tell, or leave a note for who will."""
-        if context.CLIARGS.get("check") or self._play is None:
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Send the message, or record the failure for the job's unit."""
+        if ansible.context.CLIARGS.get("check") or self._play is None:
             return
         failed = [
             host
@@ -94,10 +93,10 @@ class CallbackModule(CallbackBase):
         try:
             self._end(failed)
         except Exception as exc:  # noqa: BLE001
-            # Whatever it was, the playbook's own result is what counts. Its text may hold a secret.
-            self._display.warning(f"pms_notify: nobody was told ({type(exc).__name__}).")
+            # The playbook's own result is what counts. The text of the error may hold a secret.
+            self._display.warning(f"pms_notify: no message was sent ({type(exc).__name__}).")
 
-    def _remember(self, result: Any, code: str = "") -> None:
+    def _record(self, result: Any, code: str = "") -> None:
         # A later failure of the host replaces one that was rescued.
         said = result.result
         path = result.task.get_path() or ""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 DOCUMENTATION = r"""
 name: pms_error_codes
@@ -32,7 +34,7 @@ _value:
 """
 
 
-def error_codes(folder: str) -> list[dict]:
+def error_codes(folder: str) -> list[dict[str, Any]]:
     """Return code, and what and remedy of each place that raises it, sorted."""
     found: dict[str, list[dict[str, str]]] = {}
     for path in sorted(Path(folder).rglob("*.py")):
@@ -53,7 +55,8 @@ def _raised(tree: ast.AST) -> list[tuple[str, str, str]]:
         given = {each.arg: each.value for each in node.keywords}
         code = given.get("code")
         if isinstance(code, ast.Constant) and len(node.args) == 2:
-            found.append((code.value, *(_text(each) for each in node.args)))
+            what, remedy = (_text(each) for each in node.args)
+            found.append((str(code.value), what, remedy))
     return found
 
 
@@ -95,13 +98,13 @@ def _name(node: ast.expr) -> str:
             ),
             None,
         )
-        return _name(inner) if inner is not None and inner is not node else "value"
+        return _name(inner) if inner is not None else "value"
     return "value"
 
 
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
         return {"pms_error_codes": error_codes}

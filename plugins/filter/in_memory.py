@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -42,6 +43,6 @@ def in_memory(result: dict[str, Any]) -> str:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
         return {"pms_in_memory": in_memory}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def roles(folder: str) -> list[str]:
 
 
 def _names(tasks: list[dict[str, Any]] | None) -> list[str]:
-    found = []
+    found: list[str] = []
     for task in tasks or []:
         inner = [*task.get("block", []), *task.get("rescue", []), *task.get("always", [])]
         found += _names(inner) if inner else [task["name"]]
@@ -83,6 +84,6 @@ def _names(tasks: list[dict[str, Any]] | None) -> list[str]:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
         return {"pms_playbooks": playbooks, "pms_movements": movements, "pms_roles": roles}

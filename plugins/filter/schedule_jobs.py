@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,6 @@ def schedule_jobs(jobs: list[dict[str, Any]], playbook_command: list[str]) -> li
 class FilterModule:
     """Gives the filter to Ansible."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filter by its name."""
         return {"pms_schedule_jobs": schedule_jobs}

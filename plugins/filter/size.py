@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 
@@ -46,6 +48,6 @@ def size(count: float) -> str:
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> dict:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return them by name."""
         return {"pms_size": size}

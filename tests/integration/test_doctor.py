@@ -17,7 +17,7 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.common.version import VERSION
 
-from pmsops_cli import initialize
+from pmsops_cli import init
 from tests.conftest import PROJECT
 
 OLD = PROJECT / "tests" / "fixtures" / "inventory_before_0.1.0"
@@ -69,8 +69,8 @@ def version(text: str) -> tuple[int, ...]:
 
 
 def test_the_data_names_every_variable_that_init_writes_and_the_oldest_inventory_lacks():
-    written = keys(initialize._variables({}))
-    before = keys((OLD / initialize.VARIABLES).read_text())
+    written = keys(init._variables({}))
+    before = keys((OLD / init.VARIABLES).read_text())
     assert {each["name"] for each in NEWER} == written - before
 
 
@@ -99,5 +99,5 @@ def test_what_the_inventory_names_is_not_told(tmp_path):
 
 def test_the_example_and_the_lab_lack_nothing():
     for folder in ("example", "lab"):
-        text = (PROJECT / "inventory" / folder / initialize.VARIABLES).read_text()
+        text = (PROJECT / "inventory" / folder / init.VARIABLES).read_text()
         assert {each["name"] for each in NEWER} <= keys(text), folder

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops.evidence import history, ledger
-from ansible.module_utils.pmsops.evidence import run_record
+from ansible.module_utils.pmsops.evidence import history, ledger, run_record
 
 from tests.support.gates import NOW, mixed
 

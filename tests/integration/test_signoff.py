@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.evidence import run_record
+from ansible.module_utils.pmsops.evidence import ledger, run_record
 
 from tests.conftest import PROJECT
 from tests.support.gates import broken, item, run

@@ -18,7 +18,7 @@ from ansible.module_utils.pmsops.evidence import run_record
 from ansible.module_utils.pmsops.incidents import record
 
 from pmsops_cli.__main__ import main
-from pmsops_cli.exits import DONE
+from pmsops_cli.exit_status import DONE
 from tests.conftest import PROJECT
 from tests.support.gates import NOW, mixed
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An action that runs a long module and shows meanwhile how far it is, on remote hosts too.
+"""An action that runs a long module and shows its progress, on remote hosts too.
 
 The module keeps a small progress file on the managed host. While it runs, a second connection
 reads that file every second; on the control node itself it is simply read.
@@ -13,11 +13,12 @@ import sys
 import threading
 import time
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ansible.module_utils.pmsops.control.progress_display import (
     LOG_SECONDS,
     TERMINAL_SECONDS,
-    Watcher,
+    ProgressDisplay,
 )
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
@@ -25,9 +26,9 @@ from ansible.utils.display import Display
 
 
 def on_terminal() -> bool:
-    """Tell whether what Ansible says goes to a terminal.
+    """Return whether Ansible's output goes to a terminal.
 
-    An action runs in a worker, whose own output leads nowhere: its parent's is what counts.
+    An action runs in a worker process without one; the output of its parent counts.
     """
     try:
         output = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
@@ -39,17 +40,19 @@ def on_terminal() -> bool:
         os.close(output)
 
 
-class WatchedAction(ActionBase):
-    """Front of a module that reports progress; a subclass says where its file is."""
+class ProgressAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """The action of a module that reports progress; a subclass names the progress file."""
 
     # The module's option that names a folder, and the progress file below it.
     root_option = "root"
     progress_name: str
     _supports_async = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Run the module; show its progress until it has ended."""
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
         # Nobody waits for a module in the background.
@@ -68,20 +71,20 @@ class WatchedAction(ActionBase):
     def _watch(self, ended: threading.Event) -> None:
         display = Display()
         path = str(PurePosixPath(self._task.args[self.root_option]) / self.progress_name)
-        # Who reads our output line by line, as scripts/pms-ops does, says how often it wants one.
-        wanted = os.environ.get("PMS_OPS_PROGRESS_SECONDS")
-        watcher = Watcher(
+        # A program that reads the output line by line, as pms-ops does, sets the interval.
+        interval = os.environ.get("PMS_OPS_PROGRESS_SECONDS")
+        progress = ProgressDisplay(
             lambda: self._read(path),
             lambda text, newline: display.display(text, newline=newline),
-            terminal=on_terminal() and not wanted,
+            terminal=on_terminal() and not interval,
             now=time.monotonic,
-            log_seconds=float(wanted) if wanted else LOG_SECONDS,
+            log_seconds=float(interval) if interval else LOG_SECONDS,
         )
-        look_at = time.monotonic() + TERMINAL_SECONDS
-        while not ended.wait(max(look_at - time.monotonic(), 0)):
-            look_at = time.monotonic() + TERMINAL_SECONDS  # a slow read is part of the interval
-            watcher.look()
-        watcher.close()
+        poll_at = time.monotonic() + TERMINAL_SECONDS
+        while not ended.wait(max(poll_at - time.monotonic(), 0)):
+            poll_at = time.monotonic() + TERMINAL_SECONDS  # a slow read is part of the interval
+            progress.poll()
+        progress.close()
 
     def _read(self, path: str) -> bytes:
         """Return the progress file's content, empty where there is none."""
@@ -94,7 +97,7 @@ class WatchedAction(ActionBase):
             # Not the task's own connection: that one is busy with the module.
             self._second = connection_loader.get(self._connection.ansible_name, self._play_context)
             self._second.set_options(direct=self._connection.get_options())
-        _status, output, _errors = self._second.exec_command(
+        output: bytes = self._second.exec_command(
             f"cat {shlex.quote(path)} 2>/dev/null", sudoable=False
-        )
+        )[1]
         return output

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a waiting terminal or log shows of a run's progress file."""
+"""The progress file of a running module as lines for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOG_SECONDS = 30.0
 ERASE_LINE = "\r\x1b[K"
 
 
-class Watcher:
+class ProgressDisplay:
     """Turns readings of a progress file into lines.
 
     A terminal gets one line that is redrawn; a log gets a line when the phase changes, and one
@@ -39,18 +39,18 @@ class Watcher:
         self._read_last: tuple[bytes, float] = (b"", now())
         self._drawn = False
 
-    def look(self) -> None:
-        """Read the file once and show what is worth showing."""
+    def poll(self) -> None:
+        """Read the file once; print a line where one is due."""
         content = self._read()
         if content != self._read_last[0]:
             self._read_last = (content, self._now())
         try:
             state = json.loads(content)
-            # A phase that cannot say how far it is still shows that time passes.
+            # A phase without a known total still shows that time passes.
             state["elapsed_seconds"] += self._now() - self._read_last[1]
             line = describe(state)
         except (ValueError, KeyError, TypeError):
-            return  # no file yet, or none any more
+            return  # the module has not begun, or has ended
         if self._terminal:
             self._show(f"{ERASE_LINE}  {line}", False)
             self._drawn = True

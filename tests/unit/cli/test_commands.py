@@ -19,15 +19,15 @@ from pmsops_cli import (
     commands,
     completion,
     confirm,
+    console,
     inventory,
     playbooks,
     project,
     runs,
-    screen,
 )
 from pmsops_cli.__main__ import main
-from pmsops_cli.exits import COULD_NOT_RUN, DONE, NOT_AS_PROMISED, USAGE, Stop, of_playbook
-from pmsops_cli.outcome import Outcome
+from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, USAGE, Stop, from_playbook
+from pmsops_cli.run_summary import RunSummary
 from tests.conftest import PROJECT
 
 
@@ -130,8 +130,8 @@ def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsy
     [
         (0, 1, DONE),
         (0, 0, COULD_NOT_RUN),  # no host matched: Ansible calls that a success
-        (2, 1, NOT_AS_PROMISED),
-        (8, 1, NOT_AS_PROMISED),
+        (2, 1, FAILED),
+        (8, 1, FAILED),
         (1, 0, COULD_NOT_RUN),
         (4, 1, COULD_NOT_RUN),
         (250, 0, COULD_NOT_RUN),
@@ -139,20 +139,20 @@ def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsy
     ],
 )
 def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, hosts, status):
-    assert of_playbook(rc, hosts=hosts) == status
+    assert from_playbook(rc, hosts=hosts) == status
 
 
 @pytest.fixture
 def shown(monkeypatch):
     """A screen without a terminal, and the lines that it has printed."""
-    one = screen.Screen("restore", as_json=False)
+    one = console.Display("restore", as_json=False)
     lines: list[str] = []
     monkeypatch.setattr(one.err, "print", lambda text, **_: lines.append(text[8:]))
     return one, lines
 
 
 def feed(one, *events):
-    outcome = Outcome()
+    outcome = RunSummary()
     with one.live():
         for kind, name in events:
             outcome.take({"event": kind, "event_data": {"name": name, "res": {}}})
@@ -173,9 +173,9 @@ def test_a_task_that_is_skipped_is_not_said_to_have_run(shown):
 
 
 def test_a_task_that_takes_long_is_shown_while_it_is_at_work(shown, monkeypatch):
-    monkeypatch.setattr(screen, "AT_WORK_SECONDS", 0.05)
+    monkeypatch.setattr(console, "AT_WORK_SECONDS", 0.05)
     one, lines = shown
-    outcome = Outcome()
+    outcome = RunSummary()
     with one.live():
         outcome.take({"event": "playbook_on_task_start", "event_data": {"name": "Wait"}})
         one.show(outcome)
@@ -215,8 +215,8 @@ def test_a_listing_names_what_to_type_first_and_every_argument(capsys, tmp_path)
     ],
 )
 def test_what_a_playbook_says_to_type_is_said_as_a_command_of_ours(said, typed, tmp_path):
-    outcome = Outcome(messages=[said])
-    told = screen.document("dr", tmp_path, outcome, tmp_path, status=DONE, check=False)
+    outcome = RunSummary(messages=[said])
+    told = console.document("dr", tmp_path, outcome, tmp_path, status=DONE, check=False)
     assert told["messages"] == [typed]
 
 
@@ -290,7 +290,7 @@ def stats(**counts):
 
 
 def test_a_failure_comes_with_its_remedy_and_a_rescued_one_is_none():
-    outcome = Outcome()
+    outcome = RunSummary()
     outcome.take(event("runner_on_failed", res={"msg": "rescued"}))
     outcome.take(event("runner_on_failed", res={"msg": "no room", "remedy": "Free 2 GB.",
                                                 "code": "disk.full"}))  # fmt: skip
@@ -298,14 +298,14 @@ def test_a_failure_comes_with_its_remedy_and_a_rescued_one_is_none():
     assert [(each["what"], each["remedy"], each["code"]) for each in outcome.failed] == [
         ("no room", "Free 2 GB.", "disk.full")
     ]
-    whole = Outcome()
+    whole = RunSummary()
     whole.take(event("runner_on_failed", res={"msg": "rescued"}))
     whole.take(stats(ok=3, rescued=1))
     assert whole.failed == []
 
 
 def test_the_items_of_a_loop_that_failed_are_named():
-    outcome = Outcome()
+    outcome = RunSummary()
     items = [{"msg": "good"}, {"msg": "the port is 0", "failed": True}]
     outcome.take(event("runner_on_failed", res={"msg": "One or more", "results": items}))
     outcome.take(stats(failures=1))
@@ -313,7 +313,7 @@ def test_the_items_of_a_loop_that_failed_are_named():
 
 
 def test_facts_and_messages_of_a_run_are_gathered():
-    outcome = Outcome()
+    outcome = RunSummary()
     outcome.take(event("runner_on_ok", task_action="pms_backup",
                        res={"changed": True, "set": "/b/1"}))  # fmt: skip
     outcome.take(event("runner_on_ok", task_action="ansible.builtin.debug", res={"msg": ["a\nb"]}))
@@ -390,13 +390,15 @@ def bare(tmp_path):
 
 
 def test_status_of_empty_folders_names_all_that_is_due_and_changes_nothing(bare, capsys):
-    assert main(["-i", "bare.yml", "status", "--json"], bare) == NOT_AS_PROMISED
+    assert main(["-i", "bare.yml", "status", "--json"], bare) == FAILED
     found = json.loads(capsys.readouterr().out)["hosts"]["here"]
     assert [each["next"] for each in found["due"]] == [
         "pms-ops -i bare.yml backup", "pms-ops -i bare.yml drill", "pms-ops -i bare.yml golive",
     ]  # fmt: skip
-    assert main(["-i", "bare.yml", "status"], bare) == NOT_AS_PROMISED
-    assert "Whether the PMS is well, pms-ops -i bare.yml dr triage says." in capsys.readouterr().out
+    assert main(["-i", "bare.yml", "status"], bare) == FAILED
+    assert (
+        "To check that the PMS is healthy: pms-ops -i bare.yml dr triage" in capsys.readouterr().out
+    )
     assert not (bare / "b").exists() and not (bare / "e").exists()
 
 
@@ -409,11 +411,11 @@ def test_status_sees_an_open_incident_and_a_damaged_ledger(bare, capsys):
     closed.mkdir()
     (closed / "incident.json").write_text('{"state": "closed"}')
     (bare / "e" / "ledger.jsonl").write_text('{"seq": 1}\n')
-    assert main(["-i", "bare.yml", "status", "--json"], bare) == NOT_AS_PROMISED
+    assert main(["-i", "bare.yml", "status", "--json"], bare) == FAILED
     found = json.loads(capsys.readouterr().out)["hosts"]["here"]
     assert [each["id"] for each in found["incidents"]] == ["2026-11-25_redis"]
     assert found["ledger"]["problems"]
-    assert main(["-i", "bare.yml", "ledger", "verify"], bare) == NOT_AS_PROMISED
+    assert main(["-i", "bare.yml", "ledger", "verify"], bare) == FAILED
     assert "DAMAGED" in capsys.readouterr().out
 
 
@@ -429,7 +431,7 @@ def test_a_restore_without_a_terminal_is_refused_before_anything_runs(bare, caps
 
 def test_latest_is_the_newest_set_of_the_system_by_name(bare, capsys, monkeypatch):
     argv = ["-i", "bare.yml", "restore", "latest", "--check"]
-    assert main(argv, bare) == NOT_AS_PROMISED
+    assert main(argv, bare) == FAILED
     assert "holds no backup set" in capsys.readouterr().err
     for name in ("2026-11-22_0600", "2026-11-23_0600"):
         (bare / "b" / name).mkdir(parents=True)
@@ -441,7 +443,7 @@ def test_latest_is_the_newest_set_of_the_system_by_name(bare, capsys, monkeypatc
 
 
 def test_a_report_is_named_and_one_that_is_missing_exits_1(bare, capsys):
-    assert main(["-i", "bare.yml", "report"], bare) == NOT_AS_PROMISED
+    assert main(["-i", "bare.yml", "report"], bare) == FAILED
     page = bare / "e" / "latest" / "report.html"
     page.parent.mkdir(parents=True)
     page.touch()

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from pmsops_cli import arguments, compose, initialize, vault
+from pmsops_cli import arguments, compose, init, vault
 from pmsops_cli.__main__ import main
-from pmsops_cli.description import describe
-from pmsops_cli.exits import DONE, USAGE, Stop
+from pmsops_cli.exit_status import DONE, USAGE, Stop
+from pmsops_cli.inventory_writer import describe
 from tests.conftest import PROJECT
 
 MACRO = PROJECT / "tests" / "fixtures" / "compose" / "macro.yml"
@@ -31,7 +31,7 @@ POSTGRES_HOST=timescaledb
 def place(tmp_path, monkeypatch):
     """A folder with the Compose file and its .env, and a project whose inventories are ours."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setattr(initialize, "PROJECT", tmp_path)
+    monkeypatch.setattr(init, "PROJECT", tmp_path)
     shutil.copy(MACRO, tmp_path / "docker-compose.yml")
     (tmp_path / ".env").write_text(ENV)
     here = Path.cwd()
@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
     os.chdir(here)
 
 
-def init(place: Path, *more: str) -> int:
+def run_init(place: Path, *more: str) -> int:
     return main(["init", "docker-compose.yml", *more], place)
 
 
@@ -54,7 +54,7 @@ def secrets(place: Path) -> dict:
 
 
 def test_a_production_s_compose_file_becomes_an_inventory(place, capsys):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     found = variables(place)
     assert {name: found[name] for name in ("pms_db_name", "pms_db_port", "pms_db_container")} == {
         "pms_db_name": "macro_trading",
@@ -78,7 +78,7 @@ def test_a_production_s_compose_file_becomes_an_inventory(place, capsys):
 
 
 def test_no_secret_is_readable_by_others_or_shown(place, capsys):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     shown = capsys.readouterr().out
     texts = [p.read_text() for p in (place / "inventory").rglob("*") if p.is_file()]
     for secret in secrets(place).values():
@@ -101,58 +101,58 @@ def test_a_database_that_only_the_api_names_is_found(place, capsys):
     moved = {name: base.pop(name) for name in ("POSTGRES_DB", "POSTGRES_USER") if name in base}
     assert moved
     file.write_text(yaml.safe_dump(document))
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     assert variables(place)["pms_db_name"] == "postgres"
     assert "set pms_db_name" in capsys.readouterr().out
     services["api"]["environment"] = {"POSTGRES_DB": "fund", "POSTGRES_USER": "fund_user"}
     file.write_text(yaml.safe_dump(document))
-    assert init(place, "--force") == DONE
+    assert run_init(place, "--force") == DONE
     assert variables(place)["pms_db_name"] == "fund"
     assert "with owner=fund_user" in capsys.readouterr().out
 
 
 def test_the_role_can_be_made_for_an_inventory_that_was_edited(place, capsys, monkeypatch):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     path = place / "inventory/prod/group_vars/pms/pms.yml"
     path.write_text(path.read_text().replace("pms_db_port: 5432", "pms_db_port: 6000"))
     made = []
-    monkeypatch.setattr(initialize, "_create_role", lambda *_: made.append(1) or (DONE, {}))
-    assert init(place, "--create-role") == DONE
+    monkeypatch.setattr(init, "_create_role", lambda *_: made.append(1) or (DONE, {}))
+    assert run_init(place, "--create-role") == DONE
     assert made and variables(place)["pms_db_port"] == 6000
     assert "stays as it is" in capsys.readouterr().err
 
 
 def test_the_same_again_writes_nothing_and_keeps_the_password_of_the_role(place, capsys):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     before = secrets(place)["vault_pms_db_password"]
     stamps = {p: p.stat().st_mtime_ns for p in (place / "inventory").rglob("*")}
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     assert "nothing was written" in capsys.readouterr().out
     assert stamps == {p: p.stat().st_mtime_ns for p in (place / "inventory").rglob("*")}
     assert secrets(place)["vault_pms_db_password"] == before
 
 
 def test_a_difference_is_shown_and_written_only_with_force(place, capsys):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     role = secrets(place)["vault_pms_db_password"]
     capsys.readouterr()
     (place / ".env").write_text(ENV.replace("manager secret", "other") + "DB_PORT=6543\n")
-    assert init(place) == USAGE
+    assert run_init(place) == USAGE
     shown = capsys.readouterr()
     assert "-pms_db_port: 5432" in shown.out and "+pms_db_port: 6543" in shown.out
     assert "other values for vault_pms_api_password" in shown.out
     assert "--force" in shown.err
     assert variables(place)["pms_db_port"] == 5432
-    assert init(place, "--check") == DONE
+    assert run_init(place, "--check") == DONE
     assert variables(place)["pms_db_port"] == 5432
-    assert init(place, "--force") == DONE
+    assert run_init(place, "--force") == DONE
     assert variables(place)["pms_db_port"] == 6543
     assert secrets(place)["vault_pms_api_password"] == "other"
     assert secrets(place)["vault_pms_db_password"] == role
 
 
 def test_a_host_over_ssh_gets_the_environment_that_prepare_makes(place):
-    assert init(place, "--host", "ops@pms.example.net:2222") == DONE
+    assert run_init(place, "--host", "ops@pms.example.net:2222") == DONE
     hosts = yaml.safe_load((place / "inventory/prod/hosts.yml").read_text())
     assert hosts["pms"]["hosts"]["prod"] == {
         "ansible_host": "pms.example.net",
@@ -164,7 +164,7 @@ def test_a_host_over_ssh_gets_the_environment_that_prepare_makes(place):
 
 def test_the_operator_s_own_vault_password_is_used(place):
     (place / "mine").write_text("my password\n")
-    assert init(place, "--vault-password-file", "mine") == DONE
+    assert run_init(place, "--vault-password-file", "mine") == DONE
     text = (place / "inventory/prod/group_vars/pms/vault.yml").read_bytes()
     found = VaultLib([("default", VaultSecret(b"my password"))]).decrypt(text)
     assert b"manager secret" in found
@@ -172,7 +172,7 @@ def test_the_operator_s_own_vault_password_is_used(place):
 
 
 def test_plain_secrets_are_an_explicit_choice_and_private(place):
-    assert init(place, "--plain-secrets") == DONE
+    assert run_init(place, "--plain-secrets") == DONE
     path = place / "inventory/prod/group_vars/pms/vault.yml"
     assert yaml.safe_load(path.read_text())["vault_pms_api_password"] == "manager secret"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -181,14 +181,14 @@ def test_plain_secrets_are_an_explicit_choice_and_private(place):
 
 def test_a_variable_that_compose_demands_is_named(place, capsys):
     (place / ".env").write_text("REDIS_PASSWORD=x\n")
-    assert init(place) == USAGE
+    assert run_init(place) == USAGE
     assert "POSTGRES_PASSWORD" in capsys.readouterr().err
     assert not (place / "inventory").exists()
 
 
 def test_this_shell_s_variables_do_not_count(place, monkeypatch):
     monkeypatch.setenv("POSTGRES_DB", "of_my_shell")
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     assert variables(place)["pms_db_name"] == "macro_trading"
 
 
@@ -196,7 +196,7 @@ def test_this_shell_s_variables_do_not_count(place, monkeypatch):
                                   ["--service", "queue=kafka"], ["--service", "api=nothing"],
                                   ["--env", "missing.env"]])  # fmt: skip
 def test_what_cannot_be_meant_is_refused(place, argv):
-    assert init(place, *argv) == USAGE
+    assert run_init(place, *argv) == USAGE
     assert not (place / "inventory").exists()
 
 
@@ -237,18 +237,18 @@ def test_odd_files_are_read_as_far_as_they_go(tmp_path):
 
 def test_every_value_survives_the_way_through_yaml():
     for value in ("127.0.0.1", "yes", "5432", "on", "a: b", "#x", "macro_trading", "", "~", 5432):
-        assert yaml.safe_load(f"x: {initialize._scalar(value)}")["x"] == value
+        assert yaml.safe_load(f"x: {init._scalar(value)}")["x"] == value
 
 
 def test_json_is_one_document_without_a_secret(place, capsys):
-    assert init(place, "--json") == DONE
+    assert run_init(place, "--json") == DONE
     text = capsys.readouterr().out
     assert json.loads(text)["roles"]["database"] == "timescaledb"
     assert "manager secret" not in text
 
 
 def test_what_no_compose_file_can_tell_is_left_to_the_operator(place):
-    assert init(place) == DONE
+    assert run_init(place) == DONE
     assert not {"notify_channels", "schedule_state_dir", "schedule_user"} & set(variables(place))
     text = (place / "inventory/prod/group_vars/pms/pms.yml").read_text()
     assert "# notify_channels:" in text and "# schedule_user: ops" in text

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from ansible.module_utils.pmsops.common.progress import Progress, describe
-from ansible.module_utils.pmsops.control.progress_display import Watcher
+from ansible.module_utils.pmsops.control.progress_display import ProgressDisplay
 
 from tests.conftest import PROJECT
 
@@ -42,47 +42,47 @@ def watched(tmp_path, *, terminal):
     def read():
         return path.read_bytes() if path.exists() else b""
 
-    watcher = Watcher(
+    display = ProgressDisplay(
         read, lambda text, newline: shown.append((text, newline)), terminal=terminal, now=clock
     )
-    return clock, shown, Progress(path, now=clock), watcher
+    return clock, shown, Progress(path, now=clock), display
 
 
 def test_a_log_gets_a_line_for_each_phase_and_one_every_thirty_seconds(tmp_path):
-    clock, shown, progress, watcher = watched(tmp_path, terminal=False)
-    watcher.look()
+    clock, shown, progress, display = watched(tmp_path, terminal=False)
+    display.poll()
     assert shown == []
     with progress.phase("dump", total=1000):
         for second in range(61):
             clock.now = 100.0 + second
             progress.update(10 * second)
-            watcher.look()
+            display.poll()
     assert [text.split(",")[0] for text, _ in shown] == ["  dump"] * 3
     assert "600 B of about 1.0 kB, 10 B/s, about 40 s left, 60 s so far" in shown[-1][0]
     with progress.phase("checksums", total=3, unit="files"):
-        watcher.look()
+        display.poll()
     assert shown[-1] == ("  checksums, 0 of 3 files, 60 s so far", True)
 
 
 def test_the_whole_is_told_where_it_is_known_how_long_it_takes(tmp_path):
-    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    clock, shown, progress, display = watched(tmp_path, terminal=True)
     progress.expect(60)
     with progress.phase("data", total=1000):
         clock.now += 20
         progress.update(500)
-        watcher.look()
+        display.poll()
         assert shown[-1][0].endswith("25 B/s, 20 s so far, about 40 s left until all is done")
         clock.now += 45
         progress.update(900)
-        watcher.look()
+        display.poll()
         assert shown[-1][0].endswith("65 s so far, more than the 60 s that it was expected to take")
 
 
 def test_a_phase_that_says_nothing_still_shows_that_time_passes(tmp_path):
-    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    clock, shown, progress, display = watched(tmp_path, terminal=True)
     with progress.phase("post-data"):
         for _ in range(3):
-            watcher.look()
+            display.poll()
             clock.now += 10
     assert [text.split(", ")[1] for text, _ in shown] == [
         "0 s so far", "10 s so far", "20 s so far",
@@ -107,12 +107,12 @@ def test_a_worker_sees_whether_ansible_has_a_terminal():
 
 
 def test_a_terminal_gets_one_line_redrawn_and_wiped(tmp_path):
-    clock, shown, progress, watcher = watched(tmp_path, terminal=True)
+    clock, shown, progress, display = watched(tmp_path, terminal=True)
     with progress.phase("dump", total=1000):
         for second in range(3):
             clock.now += second
-            watcher.look()
-    watcher.close()
+            display.poll()
+    display.close()
     assert len(shown) == 4
     assert all(text.startswith("\r\x1b[K") and not newline for text, newline in shown)
     assert shown[-1] == ("\r\x1b[K", False)

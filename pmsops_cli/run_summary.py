@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run has come to, gathered from the events that ansible-runner hands over."""
+"""The summary of a run, gathered from the events of ansible-runner."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-# What of a module's result is worth repeating at the end, by the module and the result's key.
+# The results that the end of a run repeats, by module and key.
 FACTS = {
     "pms_backup": {"set": "set"},
     "pms_restore": {"id": "set_id", "verified": "verified"},
@@ -19,14 +19,14 @@ FACTS = {
 
 
 @dataclass
-class Outcome:
-    """The events of a run, boiled down; a host's rescued failures are no failures of the run."""
+class RunSummary:
+    """The events of a run, summed up; a rescued failure is not a failure of the run."""
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     task: str = ""
     host: str = ""
     progress: str = ""
-    # Whether the task is known to do something; it may yet be skipped before.
+    # True once the task is known not to be skipped.
     at_work: bool = False
     skipped: bool = False
     changed: list[dict[str, str]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Outcome:
     _errors: list[str] = field(default_factory=list)
 
     def take(self, event: dict[str, Any]) -> None:
-        """Note what one event says."""
+        """Add one event."""
         kind, data = event.get("event", ""), event.get("event_data") or {}
         if kind == "playbook_on_task_start":
             self.task, self.progress = data.get("name", ""), ""
@@ -62,7 +62,7 @@ class Outcome:
 
     @property
     def failed(self) -> list[dict[str, str]]:
-        """Return what made hosts fail; what was rescued is not among it."""
+        """Return the failures that were not rescued."""
         bad = {
             host
             for host, counts in self.stats.items()
@@ -74,7 +74,7 @@ class Outcome:
 
     @property
     def errors(self) -> list[str]:
-        """Return what Ansible itself complained of."""
+        """Return the errors of Ansible itself."""
         return self._errors
 
     def _say(self, text: str) -> None:
@@ -102,7 +102,7 @@ class Outcome:
 
 
 def failures(data: dict[str, Any]) -> list[dict[str, str]]:
-    """Return what failed in one task's event: itself, or the items of its loop that did."""
+    """Return the failures in one task's event: the task, or the failed items of its loop."""
     result = data.get("res") or {}
     several = [each for each in result.get("results") or [] if each.get("failed")]
     return [
@@ -118,7 +118,7 @@ def failures(data: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _text(result: dict[str, Any]) -> str:
-    hidden = "its output is hidden, for a secret may be in it" if "censored" in result else ""
+    hidden = "its output is hidden: it may hold a secret" if "censored" in result else ""
     text = str(result.get("msg") or hidden or "it gave no message")
     stderr = str(result.get("stderr") or "").strip()
     return f"{text} {stderr}" if stderr and stderr not in text else text

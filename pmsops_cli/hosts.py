@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import inventory, project
-from pmsops_cli.exits import COULD_NOT_RUN, Stop
+from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 
 GROUP = "pms"
 NAMES = ("pms_db_name", "backup_root", "evidence_root")
@@ -41,10 +41,10 @@ class Sources:
 def read(sources: Sources) -> list[System]:
     """Return the hosts of the group pms.
 
-    :raises Stop: where the inventory cannot be read, has no such host, or a value is missing.
+    :raises Stop: if the inventory cannot be read, has no such host, or lacks a value.
     """
     project.enter()
-    # Ansible says its warnings on standard error, where nobody asked for them.
+    # Ansible prints its warnings on standard error, where they hide ours.
     os.environ.setdefault("ANSIBLE_INVENTORY_UNPARSED_WARNING", "False")
     from ansible.errors import AnsibleError
 
@@ -60,7 +60,7 @@ def read(sources: Sources) -> list[System]:
 
 
 def _read(sources: Sources) -> list[System]:
-    from ansible import context
+    import ansible.context
     from ansible.inventory.manager import InventoryManager
     from ansible.module_utils.common.collections import ImmutableDict
     from ansible.parsing.dataloader import DataLoader
@@ -69,15 +69,17 @@ def _read(sources: Sources) -> list[System]:
     from ansible.vars.manager import VariableManager
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it was called before, by an earlier reading
+        warnings.simplefilter("ignore")  # it was called before
         init_plugin_loader()
-    context.CLIARGS = ImmutableDict(extra_vars=tuple(sources.extra), tags={}, subset=sources.limit)
+    ansible.context.CLIARGS = ImmutableDict(
+        extra_vars=tuple(sources.extra), tags={}, subset=sources.limit
+    )
     loader = DataLoader()
     loader.set_vault_secrets(_secrets(loader, sources))
     hosts = InventoryManager(loader=loader, sources=sources.inventories)
     if sources.limit:
         hosts.subset(sources.limit)
-    # A group that is not there is an error of its own to Ansible, in words that help nobody.
+    # Ansible's own error for a missing group does not say what to do.
     found = hosts.list_hosts(GROUP) if GROUP in hosts.groups else []
     if not found:
         raise Stop(
@@ -113,15 +115,15 @@ def _system(host: str, connection: str, values: dict[str, str]) -> System:
 
 def _secrets(loader: Any, sources: Sources) -> list[tuple[str, Any]]:
     """Return the passwords of the vaults in Ansible's own order and form."""
-    from ansible import constants
+    import ansible.constants
     from ansible.cli import CLI
     from ansible.parsing.vault import VaultSecret, VaultSecretsContext
 
     generated = inventory.vault_arguments(sources.inventories, os.environ)
     ids = [each.removeprefix("--vault-id=") for each in generated]
-    secrets = CLI.setup_vault_secrets(
+    secrets: list[tuple[str, Any]] = CLI.setup_vault_secrets(
         loader,
-        vault_ids=[*constants.DEFAULT_VAULT_IDENTITY_LIST, *ids],
+        vault_ids=[*ansible.constants.DEFAULT_VAULT_IDENTITY_LIST, *ids],
         vault_password_files=list(sources.vault_files or []),
         ask_vault_pass=False,
         auto_prompt=False,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import compose, project, vault
-from pmsops_cli.description import Description, describe
-from pmsops_cli.exits import DONE, Stop
+from pmsops_cli.exit_status import DONE, Stop
+from pmsops_cli.inventory_writer import Description, describe
 from pmsops_cli.project import PROJECT
 
 # Whom to tell, and who runs what is scheduled: an example of it would fail, or tell nobody.
@@ -35,7 +35,7 @@ def command(given: Namespace, cwd: Path) -> int:
     project.enter()
     if not _NAME.fullmatch(given.name) or given.name in ("lab", "example"):
         raise Stop(f"{given.name!r} is no name for an inventory.", "Use letters and digits: prod.")
-    found = _found(given, cwd)
+    found = _collect(given, cwd)
     own = [cwd / Path(each).expanduser() for each in given.vault_password_file]
     box = vault.Vault(given.name, own[-1] if own else None)
     folder = PROJECT / "inventory" / given.name
@@ -79,7 +79,7 @@ def command(given: Namespace, cwd: Path) -> int:
     return status
 
 
-def _found(given: Namespace, cwd: Path) -> Description:
+def _collect(given: Namespace, cwd: Path) -> Description:
     file = cwd / Path(given.compose_file).expanduser()
     if not file.is_file():
         raise Stop(f"There is no Compose file {file}.", "Give its path.")

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run shows while it goes on, and when it has ended."""
+"""The display of a run: progress while it goes on, a summary at its end."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 
-from pmsops_cli.exits import COULD_NOT_RUN, DONE, INTERRUPTED, NOT_AS_PROMISED
-from pmsops_cli.outcome import Outcome
+from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, INTERRUPTED
+from pmsops_cli.run_summary import RunSummary
 
 SHOWN_CHANGES = 8
-# A task that is skipped is so within milliseconds; one that goes on for longer is at work.
+# Ansible skips a task within milliseconds; one that takes longer does something.
 AT_WORK_SECONDS = 0.5
 WORDS = {
     DONE: ("green", "done"),
-    NOT_AS_PROMISED: ("red", "not in the promised state"),
+    FAILED: ("red", "failed"),
     COULD_NOT_RUN: ("red", "could not run"),
     INTERRUPTED: ("yellow", "interrupted"),
 }
 
 
-# A command that a playbook tells a person to type; whoever uses us has it by another name.
+# A playbook in a message, which users of the front door start by another name.
 _PLAYBOOK = re.compile(
     r"ansible-playbook((?: -i \S+)*) (?:playbooks/(dr|ops)_(?!restore)(\w+)\.yml|golive\.yml(?! -))"
 )
 
 
-class Screen:
-    """Standard error shows how far it is, standard output what came of it."""
+class Display:
+    """Progress on standard error while a playbook runs, its result on standard output."""
 
     def __init__(self, name: str, *, as_json: bool, verbose: bool = False) -> None:
         from rich.console import Console
@@ -44,7 +44,7 @@ class Screen:
         self._json = as_json
         self._verbose = verbose
         self._live: Any = None
-        self._said = ("", "")
+        self._shown = ("", "")
         self._due = ""
         self._soon = threading.Timer(0, self._announce)
         self._lock = threading.Lock()
@@ -68,27 +68,27 @@ class Screen:
             yield
         self._live = None
 
-    def show(self, outcome: Outcome) -> None:
-        """Take in how far the run is."""
+    def show(self, summary: RunSummary) -> None:
+        """Show the progress of the run."""
         if self._json:
             return
-        before, self._said = self._said, (outcome.task, outcome.progress)
+        before, self._shown = self._shown, (summary.task, summary.progress)
         if self._live is None and not self.err.is_terminal:
-            self._show_plainly(outcome, before)
+            self._show_plainly(summary, before)
 
-    def _show_plainly(self, outcome: Outcome, before: tuple[str, str]) -> None:
-        """Print a line for each task that is not skipped, as soon as that can be told."""
-        if outcome.task != before[0]:
+    def _show_plainly(self, summary: RunSummary, before: tuple[str, str]) -> None:
+        """Print a line for each task that is not skipped, as soon as it is known not to be."""
+        if summary.task != before[0]:
             self._soon.cancel()
-            self._due = f"[{self._seconds()}] {outcome.task}"
+            self._due = f"[{self._seconds()}] {summary.task}"
             self._soon = threading.Timer(AT_WORK_SECONDS, self._announce)
             self._soon.start()
-        if outcome.at_work:
+        if summary.at_work:
             self._announce()
-        elif outcome.skipped:
+        elif summary.skipped:
             self._soon.cancel()
-        if self._verbose and outcome.progress and outcome.progress != before[1]:
-            self.err.print(f"       {outcome.progress}", markup=False)
+        if self._verbose and summary.progress and summary.progress != before[1]:
+            self.err.print(f"       {summary.progress}", markup=False)
 
     def _announce(self) -> None:
         with self._lock:
@@ -100,7 +100,7 @@ class Screen:
         from rich.spinner import Spinner
         from rich.text import Text
 
-        task, progress = self._said
+        task, progress = self._shown
         text = Text.assemble(
             (f"{self._name} ", "bold"), (f"{self._seconds()}  ", "dim"), task or "starting"
         )
@@ -115,7 +115,7 @@ class Screen:
         return time.strftime("%M:%S", time.gmtime(time.monotonic() - self._began))
 
     def end(self, document: dict[str, Any]) -> None:
-        """Say what came of it: one JSON document, or a summary for people."""
+        """Print the result: one JSON document, or a summary for people."""
         if self._json:
             print(json.dumps(document, indent=1, sort_keys=True, default=str))
             return
@@ -131,7 +131,7 @@ class Screen:
         seconds = document["seconds"]
         self.out.print(f"[{colour}]{self._name}: {words}[/]{check}, {seconds:.0f} s")
         for name in ("report", "set", "former_database"):
-            # In check mode there is no such database yet; the plan says its name.
+            # In check mode the database does not exist yet; the plan names it.
             if document["facts"].get(name) and not document["check"]:
                 shown = name.replace("_", " ")
                 self.out.print(f"  {shown:<8} {document['facts'][name]}", markup=False)
@@ -158,7 +158,7 @@ class Screen:
 
 
 def _ours(text: str) -> str:
-    """Return a text with the playbooks that it says to run as commands of ours."""
+    """Return the text with its ansible-playbook commands as commands of pms-ops."""
     text = _PLAYBOOK.sub(
         lambda m: f"pms-ops{m[1]} {m[2]} {m[3]}" if m[2] else f"pms-ops{m[1]} golive", text
     )
@@ -166,9 +166,9 @@ def _ours(text: str) -> str:
 
 
 def document(
-    name: str, playbook: Path, outcome: Outcome, log: Path, *, status: int, check: bool
+    name: str, playbook: Path, summary: RunSummary, log: Path, *, status: int, check: bool
 ) -> dict[str, Any]:
-    """Return all that came of a run as plain data."""
+    """Return the result of a run as plain data."""
     from datetime import UTC, datetime
 
     return {
@@ -177,16 +177,16 @@ def document(
         "check": check,
         "exit_code": status,
         "status": WORDS[status][1],
-        "started_at": utc_stamp(outcome.began),
-        "seconds": round((datetime.now(UTC) - outcome.began).total_seconds(), 1),
-        "hosts": outcome.stats,
-        "changed": outcome.changed,
+        "started_at": utc_stamp(summary.began),
+        "seconds": round((datetime.now(UTC) - summary.began).total_seconds(), 1),
+        "hosts": summary.stats,
+        "changed": summary.changed,
         "failed": [
             each | {name: _ours(each[name]) for name in ("what", "remedy")}
-            for each in outcome.failed
+            for each in summary.failed
         ],
-        "errors": outcome.errors,
-        "messages": [_ours(line) for line in outcome.messages],
-        "facts": outcome.facts,
+        "errors": summary.errors,
+        "messages": [_ours(line) for line in summary.messages],
+        "facts": summary.facts,
         "log": str(log),
     }
