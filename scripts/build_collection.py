@@ -147,8 +147,9 @@ def lay_out(folder: Path) -> Path:
         for path in (root / top).rglob("*.yml"):
             if "files" not in path.relative_to(root).parts:
                 rewritten(path, (names, roles))
-    with (root / "galaxy.yml").open("a") as galaxy:
-        galaxy.write(f"version: {version()}\n")
+    template = root / "galaxy.yml.in"
+    (root / "galaxy.yml").write_text(f"{template.read_text()}version: {version()}\n")
+    template.unlink()
     return root
 
 
