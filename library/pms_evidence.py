@@ -4,12 +4,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_evidence
-short_description: Write the evidence of a gate's run
+short_description: Write the evidence of a gate
 description:
   - Writes a folder for the run below O(evidence_root), with C(record.json), C(report.html),
     C(checklist.md), C(junit.xml) and C(golive.prom), points C(latest) at it, and adds the run to
     the evidence ledger.
-  - The folder appears when all its files are there.
+  - The folder appears when all its files are complete.
 author: Operations team (@ops)
 attributes:
   check_mode:
@@ -31,14 +31,14 @@ options:
     type: dict
     required: true
   backup_root:
-    description: Folder of the backup sets that the report draws.
+    description: Folder of the backup sets that the report shows.
     type: path
   system:
-    description: What the system is called and where it is, for the report. Never a secret.
+    description: Name and place of the system, for the report. Never a secret.
     type: dict
     default: {}
   targets:
-    description: The recovery targets to draw drills against.
+    description: The recovery targets that the report compares drills with.
     type: dict
     default: {}
     suboptions:
@@ -73,7 +73,7 @@ record:
   type: str
   sample: /var/lib/pms-ops/evidence/2026-11-23_090000/record.json
 report:
-  description: The page for people.
+  description: The HTML page for people.
   returned: success
   type: str
   sample: /var/lib/pms-ops/evidence/2026-11-23_090000/report.html
@@ -83,7 +83,7 @@ junit:
   type: str
   sample: /var/lib/pms-ops/evidence/2026-11-23_090000/junit.xml
 checklist:
-  description: The checklist with its boxes ticked by fact.
+  description: The checklist with a box ticked for each check that passed.
   returned: success
   type: str
   sample: /var/lib/pms-ops/evidence/2026-11-23_090000/checklist.md
@@ -104,7 +104,7 @@ ledger_sha256:
   type: str
   sample: 5f3c1e0a9b77d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08e
 previous:
-  description: The run before, and what got better or worse since; null at the first run.
+  description: The previous run, and the checks that got better or worse; null at the first run.
   returned: success
   type: dict
   sample: {run: 2026-11-22_090000, verdict: go, better: [], worse: [], added: [], removed: []}
@@ -142,7 +142,7 @@ PLACES = (
 
 
 def run(module: AnsibleModule) -> dict:
-    """Write the evidence and say where it is."""
+    """Write the evidence and return its paths."""
     params = module.params
     gate = params["gate"]
     if module.check_mode:

@@ -6,15 +6,15 @@ DOCUMENTATION = r"""
 module: pms_gate
 short_description: Run every check of a checklist at once and give a verdict
 description:
-  - Asks all probes of a checklist concurrently, each with a time-out that really ends it, and
-    judges their answers by the checklist's expectations.
-  - A blocker that fails, or that could not be evaluated, makes a no-go. So does nothing else.
-  - A no-go is a result and no error, so that evidence can be written of it; assert on RV(verdict).
+  - Runs all probes of a checklist at the same time, each with an enforced time-out, and compares
+    their answers with the checklist's expectations.
+  - A blocker that fails, or that could not be evaluated, makes a no-go. Nothing else does.
+  - A no-go is a result and no error, so that its evidence can be written. Assert on RV(verdict).
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api]
 attributes:
   check_mode:
-    description: The module only looks, so it does the same.
+    description: The module only reads, so it does the same.
     support: full
   diff_mode:
     description: Nothing changes.
@@ -26,7 +26,7 @@ options:
   checklist:
     description:
       - The checklist, the text of its YAML file, or the path of its YAML or JSON file on the
-        managed host. A long one is taken in quickest as text.
+        managed host. Text is fastest for a long one.
     type: raw
     required: true
   sections:
@@ -49,22 +49,22 @@ options:
     default: {}
   attestations:
     description:
-      - What people vouch for, with the lists C(attestations) and C(waivers), or the path of such a
-        YAML or JSON file on the managed host.
+      - The lists C(attestations) and C(waivers), or the path of a YAML or JSON file with them, on
+        the managed host.
       - An expired, future-dated or nameless entry, or one of an unknown check, is an error.
     type: raw
   dagster_url:
     description: Base URL of Dagster. Empty makes the checks that need it unknown.
     type: str
   grafana:
-    description: Where Grafana is and who asks it. Empty makes the checks that need it unknown.
+    description: Address and user of Grafana. Empty makes the checks that need it unknown.
     type: dict
     suboptions:
       url:
         description: Base URL.
         type: str
       username:
-        description: User; empty asks without one.
+        description: User name. Empty asks without a login.
         type: str
       password:
         description: The user's password.
@@ -85,15 +85,15 @@ options:
     type: path
   lock:
     description:
-      - Lock file of M(pms_run_lock). The gate takes no lock; where a run holds this one before the
-        probes or after them, it fails, since what it looked at was being changed.
+      - Lock file of M(pms_run_lock). The gate takes no lock. It fails if a run holds this one
+        before or after the probes, because the system was being changed.
     type: path
   workers:
-    description: Probes that run at the same time. One that hangs makes room for another.
+    description: Number of probes that run at the same time. A hanging one does not count.
     type: int
     default: 8
   deadline_seconds:
-    description: Seconds for the whole gate. What is unfinished then is unknown.
+    description: Seconds for the whole gate. Checks that are unfinished then are unknown.
     type: float
     default: 120.0
 """
@@ -141,7 +141,7 @@ sections:
   elements: dict
   sample: [{id: infrastructure, title: Infrastructure, counts: {pass: 17, fail: 0}}]
 table:
-  description: The results as lines for a terminal, what is wrong last.
+  description: The results as lines for a terminal, failures last.
   returned: success
   type: list
   elements: str
@@ -163,7 +163,7 @@ duration_seconds:
   type: float
   sample: 1.9
 checklist_sha256:
-  description: By what evidence names the checklist.
+  description: SHA-256 of the checklist, by which evidence names it.
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
@@ -210,7 +210,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Run the gate and say what it found."""
+    """Run the gate and return its results."""
     params = module.params
     places = ("dagster_url", "compose_project", "app_dir", "backup_root", "evidence_root")
     services = ("database", "redis", "api", "grafana", "facts")
@@ -228,17 +228,17 @@ def run(module: AnsibleModule) -> dict:
         deadline_seconds=params["deadline_seconds"],
         secrets=frozenset(module.no_log_values),
     )
-    # Check mode writes nothing, not even how far it is.
+    # Check mode writes nothing, no progress file either.
     shown = params["evidence_root"] and not module.check_mode
     path = Path(params["evidence_root"]) / PROGRESS if shown else None
-    _see_free(params)
+    _require_free(params)
     found = gate.run(params["checklist"], settings, options, progress=path)
-    _see_free(params)
+    _require_free(params)
     return {"changed": False, "table": terminal.table(found), **found}
 
 
-def _see_free(params: dict) -> None:
-    """Refuse while another run changes what the probes look at."""
+def _require_free(params: dict) -> None:
+    """Refuse while another run changes the system that the probes read."""
     if params["lock"]:
         purpose = f"verdict on {params['database']['name']}"
         playbook_lock.see_free(Path(params["lock"]), purpose, now=datetime.now(UTC))

@@ -9,7 +9,7 @@ description:
   - Appends one line to C(ledger.jsonl), under a lock and synced to the disk. Each line carries the
     SHA-256 of the line before, and C(ledger.head) pins the last one.
   - Without O(kind) it only checks the chain.
-  - C(scripts/verify_ledger.py) checks a chain anywhere, with nothing but Python.
+  - C(scripts/verify_ledger.py) checks a chain on any machine with Python.
 author: Operations team (@ops)
 attributes:
   check_mode:
@@ -27,33 +27,33 @@ options:
     type: path
     required: true
   kind:
-    description: What happened. Without it nothing is added.
+    description: The kind of event. Without it nothing is added.
     type: str
     choices:
       [gate, backup, restore, swap, rollback, drill, incident, waiver, signoff, attestation]
   record:
-    description: What is to be remembered of it. Never a secret.
+    description: The facts to record. Never a secret.
     type: dict
     default: {}
   head:
     description:
-      - Hash of a line, or its first 12 or more digits, that was pinned elsewhere and has to be in
-        the chain.
+      - Hash of a line, or its first 12 or more digits, as a pin that was kept elsewhere. The chain
+        must contain it.
     type: str
   strict:
-    description: Fail where the chain is broken.
+    description: Fail if the chain is broken.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Remember the drill
+- name: Record the drill
   pms_ledger:
     evidence_root: /var/lib/pms-ops/evidence
     kind: drill
     record: {set: 2026-11-22_0600, proved: true, rto_seconds: 41.2, rpo_seconds: 3600}
 
-- name: Stop where history was altered
+- name: Stop if the ledger was altered
   pms_ledger:
     evidence_root: /var/lib/pms-ops/evidence
     head: 5f3c1e0a9b77
@@ -73,13 +73,13 @@ sha256:
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 lines: {description: Lines of the ledger., returned: success, type: int, sample: 42}
 problems:
-  description: What is wrong with the chain, the first bad line first.
+  description: Problems of the chain, the first bad line first.
   returned: always
   type: list
   elements: str
   sample: []
 notes:
-  description: What is worth knowing and no fault, such as the trace of a killed writer.
+  description: Harmless findings, such as the trace of a killed writer.
   returned: success
   type: list
   elements: str
@@ -105,7 +105,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Add the line, if there is one to add, and say whether the chain is whole."""
+    """Add a line if a kind is given, and check the chain."""
     params = module.params
     root = Path(params["evidence_root"])
     added = None

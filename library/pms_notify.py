@@ -4,12 +4,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_notify
-short_description: Tell people of a failure, of its end, or how things are
+short_description: Report a failure, a recovery or a digest to people
 description:
-  - Sends one message to every channel at the same time, in bounded tries and time.
-  - A message that cannot be delivered is recorded and fails nothing, unless O(required=true).
+  - Sends one message through all channels at the same time, with bounded attempts and time.
+  - A failed delivery is recorded and is no error, unless O(required=true).
   - The same failure of the same source is sent once in O(repeat_minutes). The next message says how
-    many were held back. A recovery is sent only where a failure of its source was open.
+    many were suppressed. A recovery is sent only if a failure of its source was open.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.notify]
 attributes:
@@ -20,7 +20,7 @@ attributes:
     description: A message has no state before.
     support: none
   idempotent:
-    description: A failure that was told is held back; V(digest) and V(test) are always sent.
+    description: A repeated failure is suppressed; V(digest) and V(test) are always sent.
     support: partial
 options:
   kind:
@@ -29,11 +29,11 @@ options:
     choices: [failure, recovery, digest, test]
     required: true
   source:
-    description: What failed or is well again, the name of a job say.
+    description: What failed or recovered, for example the name of a job.
     type: str
     required: true
   summary:
-    description: One sentence. It goes out as it is, so it must hold no secret and no price.
+    description: One sentence. It is sent as it is, so it must contain no secret and no price.
     type: str
     required: true
   code:
@@ -45,18 +45,18 @@ options:
     type: dict
     default: {}
   text:
-    description: Lines that only go out with O(details=true), what an error said for instance.
+    description: Lines that are sent only with O(details=true), for example the text of an error.
     type: list
     elements: str
     default: []
   required:
-    description: Fail where a channel could not be reached.
+    description: Fail if a channel could not be reached.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Say that the reconciliation stopped
+- name: Report that the reconciliation failed
   pms_notify:
     channels: "{{ notify_channels }}"
     kind: failure
@@ -64,19 +64,19 @@ EXAMPLES = r"""
     code: reconciliation.difference
     summary: The custodian's positions differ from the book.
 
-- name: Try every channel
+- name: Test every channel
   pms_notify:
     channels: "{{ notify_channels }}"
     kind: test
     source: set-up
-    summary: Nothing happened. Somebody tries the notifications.
+    summary: Test message, no action needed.
     required: true
 """
 
 RETURN = r"""
 told: {description: Whether a message was sent., returned: success, type: bool, sample: true}
 suppressed:
-  description: How many of its kind were held back before this one, or with it.
+  description: Number of suppressed messages of its kind, before this one or with it.
   returned: success
   type: int
   sample: 0
@@ -110,7 +110,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Send the message and say what became of it."""
+    """Send the message and return the result of the delivery."""
     params = module.params
     notifier = Notifier.from_options(params, secrets=module.no_log_values)
     event = Event(
@@ -123,16 +123,16 @@ def run(module: AnsibleModule) -> dict:
         details=tuple(params["text"]),
     )
     if module.check_mode:
-        told = notifier.would_tell(event)
-        return {"changed": told, "told": told, "suppressed": 0, "undelivered": {}}
-    outcome = notifier.tell(event)
-    undelivered = {name: problem for name, problem in outcome.problems.items() if problem}
+        sent = notifier.would_send(event)
+        return {"changed": sent, "told": sent, "suppressed": 0, "undelivered": {}}
+    delivery = notifier.send(event)
+    undelivered = {name: problem for name, problem in delivery.problems.items() if problem}
     if params["required"]:
-        outcome.demand()
+        delivery.require()
     return {
-        "changed": outcome.told,
-        "told": outcome.told,
-        "suppressed": outcome.suppressed,
+        "changed": delivery.sent,
+        "told": delivery.sent,
+        "suppressed": delivery.suppressed,
         "undelivered": undelivered,
     }
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_run_lock
-short_description: Keep a second playbook out for the whole of a run
+short_description: Lock out other playbooks for the whole run
 description:
-  - Takes a lock on the managed host in the name of the ansible-playbook process, so that it
-    outlives the modules of the run; frees it at the end.
-  - Fails at once where another run holds it, and says which.
-  - The lock of a run that was killed is taken over. On the control node itself that is seen at
-    once; a run of another control node counts as alive until its O(lease_seconds) are over.
+  - Takes a lock on the managed host in the name of the ansible-playbook process, so that the lock
+    lasts longer than one module. Frees it at the end.
+  - Fails at once if another run holds the lock, and names that run.
+  - The lock of a killed run is taken over. This happens at once if that run was on the same control
+    node, and after its O(lease_seconds) if it was on another one.
 author: Operations team (@ops)
 attributes:
   check_mode:
-    description: Says whether the lock is free and takes nothing.
+    description: Reports whether the lock is free and takes nothing.
     support: full
   diff_mode:
     description: There is nothing to show a difference of.
@@ -25,16 +25,16 @@ options:
     type: path
     required: true
   purpose:
-    description: What the run is, for whoever finds the lock held.
+    description: The purpose of the run, shown to others while the lock is held.
     type: str
     required: true
   state:
-    description: Whether this run wants the lock, or is done with it.
+    description: V(held) takes the lock, V(free) releases it.
     type: str
     choices: [held, free]
     default: held
   lease_seconds:
-    description: How long a run may take at the longest.
+    description: The longest time that a run may take, in seconds.
     type: int
     default: 7200
   owner:
@@ -43,12 +43,12 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Keep a second go-live out
+- name: Lock out other go-live runs
   pms_run_lock:
     path: /var/lib/pms-ops/evidence/.golive.lock
     purpose: golive.yml
 
-- name: Let the next one in
+- name: Release the lock
   pms_run_lock:
     path: /var/lib/pms-ops/evidence/.golive.lock
     purpose: golive.yml
@@ -57,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 recovered:
-  description: The dead run whose lock was taken over; null where there was none.
+  description: The killed run whose lock was taken over; null if there was none.
   returned: success
   type: str
   sample: golive.yml, process 4711 on control1 since 2026-11-23T03:30:00Z
@@ -87,13 +87,13 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Take or free the lock and say whose it was."""
+    """Take or free the lock; return the killed run that held it before."""
     params, path = module.params, Path(module.params["path"])
     owner = ProcessId.parse(params["owner"] or "")
     if owner is None:
         raise OpsError(
-            "The lock has no owner: the action plugin pms_run_lock did not run.",
-            "Run the playbook with the project's ansible.cfg, which says where plugins are.",
+            "The lock has no owner, because the action plugin pms_run_lock did not run.",
+            "Run the playbook with the project's ansible.cfg, which names the folders of plugins.",
             code="lock.owner",
         )
     if params["state"] == "free":

@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: pms_schedule
 short_description: Keep the record and the metrics of scheduled jobs in line with their list
 description:
-  - Brings the record that the units of the schedule write in line with the list of jobs, so that a
-    job that never ran has a deadline too, and a job that left the list leaves no alert behind.
-  - What was recorded of a job that stays is kept.
+  - Brings the record of the scheduled jobs in line with their list. A job that never ran gets a
+    deadline, and a job that left the list leaves no alert behind.
+  - The record of a job that stays is kept.
 author: Operations team (@ops)
 attributes:
   check_mode:
@@ -18,7 +18,7 @@ attributes:
     description: Shows the jobs with their times before and after.
     support: full
   idempotent:
-    description: A list that is recorded already changes nothing.
+    description: A list that is already recorded changes nothing.
     support: full
 options:
   state:
@@ -70,8 +70,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
-from ansible.module_utils.pmsops.schedule import state as schedules
-from ansible.module_utils.pmsops.schedule.calendar import Job
+from ansible.module_utils.pmsops.schedule import state
+from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
 from ansible.module_utils.pmsops.schedule.state import Schedule
 
 SPEC = {
@@ -88,7 +88,7 @@ def present(module: AnsibleModule, schedule: Schedule) -> dict:
     before = schedule.records() if schedule.state.exists() else {}
     after = schedule.planned(now)["jobs"]
     shown = [_shown(before.values()), _shown(after)]
-    missing = not (schedule.metrics_folder / schedules.METRICS).exists()
+    missing = not (schedule.metrics_folder / state.METRICS).exists()
     changed = shown[0] != shown[1] or missing
     if changed and not module.check_mode:
         with schedule.locked():
@@ -98,11 +98,11 @@ def present(module: AnsibleModule, schedule: Schedule) -> dict:
 
 
 def absent(module: AnsibleModule, schedule: Schedule) -> dict:
-    """Remove what the units wrote, by name; the folders stay where others keep something there."""
+    """Remove the files that the units wrote; a folder stays where it holds other files."""
     ours = [
-        *(schedule.state / name for name in (schedules.STATUS, schedules.LOCK)),
+        *(schedule.state / name for name in (state.STATUS, state.LOCK)),
         *(schedule.state / name for name in (notify_state.STATE, notify_state.LOCK)),
-        *(schedule.metrics_folder / name for name in (schedules.METRICS, notify_state.METRICS)),
+        *(schedule.metrics_folder / name for name in (state.METRICS, notify_state.METRICS)),
     ]
     found = [path for path in ours if path.exists()]
     if schedule.metrics_folder.parent == schedule.state:
@@ -115,17 +115,17 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
     return {"changed": bool(found), "jobs": {}, "diff": {"before": before, "after": ""}}
 
 
-def _emptied(folder: Path, going: list[Path]) -> list[Path]:
-    """Return the folder where nothing but *going* is in it."""
+def _emptied(folder: Path, removed: list[Path]) -> list[Path]:
+    """Return the folder if it holds only *removed* files."""
     if not folder.is_dir() or folder.is_mount():
         return []
-    return [folder] if set(folder.iterdir()) <= set(going) else []
+    return [folder] if set(folder.iterdir()) <= set(removed) else []
 
 
 def _shown(records) -> str:
     return "".join(
         f"{record['name']}: {record.get('title')}, {record.get('when')},"
-        f" succeeds by {record.get('fresh_until')}\n"
+        f" must succeed by {record.get('fresh_until')}\n"
         for record in sorted(records, key=lambda record: record["name"])
     )
 
@@ -136,7 +136,9 @@ def main() -> None:
     params = module.params
     try:
         folders = Path(params["state_dir"]), Path(params["metrics_dir"])
-        schedule = Schedule([Job.from_options(options) for options in params["jobs"]], *folders)
+        schedule = Schedule(
+            [ScheduledJob.from_options(options) for options in params["jobs"]], *folders
+        )
         result = (present if params["state"] == "present" else absent)(module, schedule)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

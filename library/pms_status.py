@@ -4,10 +4,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_status
-short_description: Tell where the toolkit stands on a host
+short_description: Report the state of backups, drills, gates and incidents on a host
 description:
-  - Reads the folders of backups and evidence, and nothing else. Neither the database nor a service
-    is asked, so it answers on the worst day too.
+  - Reads only the folders of backups and evidence. It asks no database and no service, so it works
+    during an outage too.
 author: Operations team (@ops)
 attributes:
   check_mode:
@@ -46,7 +46,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: See what is due
+- name: Report what is due
   pms_status:
     backup_root: /srv/pms-ops/backups
     evidence_root: /srv/pms-ops/evidence
@@ -58,7 +58,7 @@ status:
   description: The newest set, drill and gate, open incidents, the ledger, and what is due.
   returned: success
   type: dict
-  sample: {sets: 14, incidents: [], due: [{what: no drill was made yet, next: pms-ops drill}]}
+  sample: {sets: 14, incidents: [], due: [{what: no drill was run yet, next: pms-ops drill}]}
 """
 
 from datetime import UTC, datetime
@@ -78,7 +78,7 @@ SPEC = {
 
 
 def main() -> None:
-    """Look, and say what was found."""
+    """Read the folders and report the state."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     params = module.params
     names = ("backup_hours", "drill_hours", "gate_hours")

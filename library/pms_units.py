@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_units
-short_description: Keep a set of unit files as it should be
+short_description: Keep a set of unit files in a folder
 description:
-  - Writes the unit files that differ, and removes those of an earlier run that are not wanted any
-    more. They are known by their names, C(pms-ops-*), and their first line. No other file is
-    touched, and one of the same name that somebody else wrote is an error.
+  - Writes the unit files that differ, and removes files of earlier runs that are no longer listed.
+    It recognizes its files by name, C(pms-ops-*), and by their first line. No other file is
+    touched. A file of the same name without that line is an error.
   - Does not talk to systemd.
 author: Operations team (@ops)
 attributes:
   check_mode:
-    description: Says what would be written and removed.
+    description: Returns the files that it would write and remove.
     support: full
   diff_mode:
     description: Shows each file before and after.
     support: full
   idempotent:
-    description: Files that are as they should be are left alone.
+    description: Files that are already as listed are left alone.
     support: full
 options:
   folder:
@@ -65,7 +65,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.schedule import unit_files as owned_files
+from ansible.module_utils.pmsops.schedule import unit_files
 
 SPEC = {
     "folder": {"type": "path", "required": True},
@@ -75,11 +75,11 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the files in line and say which were not."""
+    """Bring the files in line and return those that differed."""
     folder = Path(module.params["folder"])
-    todo = owned_files.plan(folder, module.params["mark"], module.params["files"])
+    changes = unit_files.plan(folder, module.params["mark"], module.params["files"])
     if not module.check_mode:
-        owned_files.carry_out(folder, todo)
+        unit_files.apply(folder, changes)
     diff = [
         {
             "before_header": str(folder / name),
@@ -88,14 +88,14 @@ def run(module: AnsibleModule) -> dict:
             "after": after,
         }
         for name, (before, after) in [
-            *todo.written.items(),
-            *((name, (before, "")) for name, before in todo.removed.items()),
+            *changes.written.items(),
+            *((name, (before, "")) for name, before in changes.removed.items()),
         ]
     ]
     return {
-        "changed": todo.changed,
-        "written": list(todo.written),
-        "removed": list(todo.removed),
+        "changed": changes.changed,
+        "written": list(changes.written),
+        "removed": list(changes.removed),
         "diff": diff,
     }
 

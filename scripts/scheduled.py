@@ -27,7 +27,7 @@ import ansible.module_utils  # noqa: E402
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
 from ansible.module_utils.pmsops.common.errors import OpsError  # noqa: E402
-from ansible.module_utils.pmsops.schedule import messages as schedule_messages  # noqa: E402
+from ansible.module_utils.pmsops.schedule import messages  # noqa: E402
 from ansible.module_utils.pmsops.schedule.state import Schedule, exit_number  # noqa: E402
 
 
@@ -36,7 +36,7 @@ def run(schedule: Schedule, name: str) -> int:
     now = datetime.now(UTC)
     job = schedule.job(name)
     try:
-        if not schedule.is_wanted(name, now):
+        if not schedule.is_due(name, now):
             schedule.skip(name, now)
             print(f"{name}: not due ({job.days}); nothing was run.")
             return 0
@@ -88,12 +88,12 @@ def main() -> int:
         if arguments.action == "end":
             return end(schedule, arguments.job)
         if arguments.action == "status":
-            return schedule_messages.show(schedule, datetime.now(UTC), print)
-        notifying = schedule_messages.Notifying.beside(path, schedule)
+            return messages.show(schedule, datetime.now(UTC), print)
+        notifier = messages.JobNotifier.from_config(path, schedule)
         if arguments.action == "notify":
-            notifying.after_run(arguments.job)
+            notifier.after_run(arguments.job)
         else:
-            notifying.digest()
+            notifier.digest()
     except OpsError as exc:
         print(f"{exc} {exc.remedy} [{exc.code}]", file=sys.stderr)
         return 1

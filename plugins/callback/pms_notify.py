@@ -122,7 +122,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         # Not before: reading them adds a tenth to a playbook that does nothing.
         from ansible.module_utils.pmsops.notify.message import Event
         from ansible.module_utils.pmsops.notify.notifier import Notifier
-        from ansible.module_utils.pmsops.schedule import messages as schedule_messages
+        from ansible.module_utils.pmsops.schedule import messages
 
         notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
         failure = self._failure(failed, notifier) if failed else {}
@@ -131,7 +131,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
             return
         now = datetime.now(UTC)
         if not failed:
-            event = Event("recovery", self._playbook, "A run of the playbook was good.", now)
+            event = Event("recovery", self._playbook, "The playbook succeeded.", now)
         else:
             facts = {key: failure[key] for key in ("code", "host", "task") if failure[key]}
             facts["error"] = facts.pop("code")
@@ -144,8 +144,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
                 facts=facts,
                 details=tuple(failure["details"]),
             )
-        outcome = notifier.tell(event)
-        for line in schedule_messages.lines(event.kind, event.source, outcome):
+        delivery = notifier.send(event)
+        for line in messages.lines(event.kind, event.source, delivery):
             self._display.display(f"pms_notify: {line}")
 
     def _failure(self, failed: list[str], notifier: Any) -> dict[str, Any]:

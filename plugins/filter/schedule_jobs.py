@@ -54,7 +54,7 @@ GRACE_MINUTES = 15
 def schedule_jobs(jobs: list[dict[str, Any]], playbook_command: list[str]) -> list[dict[str, Any]]:
     """Return the jobs with defaults, command, calendars and order."""
     from ansible.module_utils.pmsops.common.errors import OpsError
-    from ansible.module_utils.pmsops.schedule.calendar import Job, calendars
+    from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob, calendars
 
     found: list[dict[str, Any]] = []
     for given in jobs:
@@ -67,7 +67,7 @@ def schedule_jobs(jobs: list[dict[str, Any]], playbook_command: list[str]) -> li
         job.setdefault("window_minutes", takes + GRACE_MINUTES)
         job.setdefault("title", job.get("name"))
         try:
-            job["calendars"] = calendars(Job.from_options(job))
+            job["calendars"] = calendars(ScheduledJob.from_options(job))
         except OpsError as exc:
             raise AnsibleFilterError(f"{exc} {exc.remedy}") from exc
         if job["window_minutes"] < takes:

@@ -189,7 +189,7 @@ def drips(handler):
 def tell(tmp_path, *channels, event=FAILURE, **options):
     known = {"state_dir": str(tmp_path / "n"), "channels": channels, "system": "prod"}
     made = Notifier.from_options(known | options)
-    return replace(made, sleep=lambda _: None).tell(event)
+    return replace(made, sleep=lambda _: None).send(event)
 
 
 def web_channel(url, kind="webhook", **more):
@@ -211,8 +211,8 @@ def auth(**more):
 
 def test_a_mail_arrives_over_starttls_after_a_login(tmp_path, certificate):
     with mail_server(certificate, **auth()) as (mailbox, port):
-        outcome = tell(tmp_path, mail_channel(port, certificate))
-    assert outcome.problems == {"mail": None}
+        delivery = tell(tmp_path, mail_channel(port, certificate))
+    assert delivery.problems == {"mail": None}
     ((encrypted, envelope),) = mailbox.envelopes
     text = envelope.content.decode()
     assert encrypted and envelope.rcpt_tos == ["oncall@example.net"]
@@ -227,21 +227,21 @@ def test_a_mail_arrives_over_starttls_after_a_login(tmp_path, certificate):
         ({"ca_file": None}, auth(), "the server's certificate is not trusted"),
         ({"recipients": ["nobody@x"]}, auth(), "the server refused every recipient"),
         ({"recipients": ["a@x", "nobody@x"]}, auth(), "the server refused 1 of 2 recipients"),
-        ({}, {"tls_context": None}, "the server does not offer what is asked for"),
+        ({}, {"tls_context": None}, "the server lacks a feature that the message needs"),
         (
             {},
             {"tls_context": None, "authenticator": authenticated, "auth_require_tls": False},
-            "the server does not offer what is asked for",
+            "the server lacks a feature that the message needs",
         ),
-        ({"security": "tls"}, auth(), "it does not speak TLS as asked for"),
+        ({"security": "tls"}, auth(), "it does not support TLS as configured"),
     ],
 )
 def test_a_mail_server_that_is_not_as_configured_gets_no_password_in_clear(
     tmp_path, certificate, change, server, says
 ):
     with mail_server(certificate, **server) as (mailbox, port):
-        outcome = tell(tmp_path, mail_channel(port, certificate, **change))
-    assert outcome.problems == {"mail": says}
+        delivery = tell(tmp_path, mail_channel(port, certificate, **change))
+    assert delivery.problems == {"mail": says}
     assert [encrypted for encrypted, _ in mailbox.envelopes] in ([], [True])
 
 
@@ -249,8 +249,8 @@ def test_a_mail_server_that_says_nothing_is_left_after_the_time_out(tmp_path, ce
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         options = {"timeout_seconds": 1, "attempts": 2, "deadline_seconds": 30}
-        outcome = tell(tmp_path, mail_channel(port, certificate), **options)
-    assert outcome.problems == {"mail": "the server broke off or said nothing"}
+        delivery = tell(tmp_path, mail_channel(port, certificate), **options)
+    assert delivery.problems == {"mail": "the server closed the connection or sent no answer"}
 
 
 # ---------------------------------------------------------------- webhooks
@@ -262,8 +262,8 @@ def test_slack_gets_text_and_a_webhook_gets_json_and_its_token(tmp_path):
             web_channel(slack.url, "slack"),
             web_channel(hook.url, token="bearer-secret"),
         )
-        outcome = tell(tmp_path, *channels, details=True)
-    assert outcome.problems == {"slack": None, "webhook": None}
+        delivery = tell(tmp_path, *channels, details=True)
+    assert delivery.problems == {"slack": None, "webhook": None}
     assert list(slack.got[0][2]) == ["text"]
     assert "USDBRL at 5.43 &lt;b&gt;" in slack.got[0][2]["text"]
     path, headers, document = hook.got[0]
@@ -297,8 +297,8 @@ def test_https_with_a_certificate_of_its_own(tmp_path, certificate):
 )
 def test_what_a_web_server_answers_decides_about_another_try(tmp_path, statuses, problem, tries):
     with Web(answers(*statuses)) as web:
-        outcome = tell(tmp_path, web_channel(web.url))
-    assert outcome.problems == {"webhook": problem}
+        delivery = tell(tmp_path, web_channel(web.url))
+    assert delivery.problems == {"webhook": problem}
     assert [path for path, _, _ in web.got] == [f"/{SECRET}"] * tries
 
 
@@ -318,8 +318,8 @@ def test_a_token_is_not_replaced_by_one_of_netrc(tmp_path, monkeypatch):
 def test_nobody_at_the_address(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    outcome = tell(tmp_path, web_channel(f"http://127.0.0.1:{port}/{SECRET}"))
-    assert outcome.problems == {"webhook": "it could not be connected to"}
+    delivery = tell(tmp_path, web_channel(f"http://127.0.0.1:{port}/{SECRET}"))
+    assert delivery.problems == {"webhook": "it could not be connected to"}
 
 
 def test_servers_that_hang_or_drip_end_with_the_deadline_and_hold_up_nobody_else(tmp_path, caplog):
@@ -331,9 +331,9 @@ def test_servers_that_hang_or_drip_end_with_the_deadline_and_hold_up_nobody_else
             {"name": "good", "type": "webhook", "url": good.url},
         ]
         options = {"timeout_seconds": 1, "attempts": 2, "deadline_seconds": 6}
-        outcome = tell(tmp_path, *channels, **options)
+        delivery = tell(tmp_path, *channels, **options)
         hung.server.stop.set()
-    assert outcome.problems == {
+    assert delivery.problems == {
         "hung": "no answer within 1 s",
         "slow": "no end within 6 s",
         "good": None,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.pmsops.schedule.calendar import DAYS, Job, calendars
+from ansible.module_utils.pmsops.schedule.calendar import DAYS, ScheduledJob, calendars
 
 from tests.conftest import PROJECT
 from tests.integration.test_alerts import promtool, run  # noqa: F401 -- a fixture
@@ -164,7 +164,7 @@ def test_the_standard_jobs_are_the_day_of_the_runbook():
 @pytest.mark.parametrize("days", DAYS)
 def test_a_timer_fires_at_every_moment_that_a_job_is_due(analyze, days):
     options = {"name": "job", "command": ["true"], "at": ["06:00", "22:15"], "window_minutes": 1}
-    job = Job.from_options(options | {"days": days})
+    job = ScheduledJob.from_options(options | {"days": days})
     start = datetime(2026, 1, 31, 12, tzinfo=UTC)
     wanted, moment = [], start
     while (moment := job.next_due(moment)) < start + timedelta(days=100):

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The ways a message leaves: e-mail, a Slack-compatible webhook, any webhook.
+"""The channels of a message: e-mail, a Slack-compatible webhook, any webhook.
 
-An address of a webhook is a secret, and the exceptions of libraries have it in their text; so
-nothing of an exception or an answer goes into what is said here, only what kind it was.
+The address of a webhook is a secret, and exceptions of libraries have it in their text. So a
+problem names the kind of an exception or an answer, and quotes nothing of it.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 
 from ansible.module_utils.pmsops.notify.message import Message
 
-_TRY_AGAIN = (408, 425, 429)
+_RETRY_STATUSES = (408, 425, 429)
 
 
 class Undelivered(Exception):
-    """Why a message did not leave; *again* where another try could help."""
+    """Why a message was not delivered; *retry* where another attempt could help."""
 
-    def __init__(self, problem: str, *, again: bool) -> None:
+    def __init__(self, problem: str, *, retry: bool) -> None:
         super().__init__(problem)
-        self.again = again
+        self.retry = retry
 
 
 @dataclass(frozen=True)
@@ -45,29 +45,33 @@ class Email:
     def deliver(self, message: Message, seconds: float) -> None:
         """Hand the message to the server for every recipient.
 
-        :raises Undelivered: with what kept it
+        :raises Undelivered: when it cannot be delivered.
         """
         try:
             with self._connected(seconds) as server:
                 refused = server.send_message(self._mail(message))
         except smtplib.SMTPAuthenticationError as exc:
-            raise Undelivered("the server refused the login", again=False) from exc
+            raise Undelivered("the server refused the login", retry=False) from exc
         except smtplib.SMTPRecipientsRefused as exc:
-            raise Undelivered("the server refused every recipient", again=False) from exc
+            raise Undelivered("the server refused every recipient", retry=False) from exc
         except smtplib.SMTPNotSupportedError as exc:
-            raise Undelivered("the server does not offer what is asked for", again=False) from exc
+            raise Undelivered(
+                "the server lacks a feature that the message needs", retry=False
+            ) from exc
         except smtplib.SMTPResponseException as exc:
-            again = 400 <= exc.smtp_code < 500
-            raise Undelivered(f"the server answered {exc.smtp_code}", again=again) from exc
+            retry = 400 <= exc.smtp_code < 500
+            raise Undelivered(f"the server answered {exc.smtp_code}", retry=retry) from exc
         except smtplib.SMTPException as exc:
-            raise Undelivered("the server broke off or said nothing", again=True) from exc
+            raise Undelivered(
+                "the server closed the connection or sent no answer", retry=True
+            ) from exc
         except ssl.SSLCertVerificationError as exc:
-            raise Undelivered("the server's certificate is not trusted", again=False) from exc
+            raise Undelivered("the server's certificate is not trusted", retry=False) from exc
         except OSError as exc:
             raise _undelivered(exc) from exc
         if refused:
             count = f"{len(refused)} of {len(self.recipients)}"
-            raise Undelivered(f"the server refused {count} recipients", again=False)
+            raise Undelivered(f"the server refused {count} recipients", retry=False)
 
     def _connected(self, seconds: float) -> smtplib.SMTP:
         context = ssl.create_default_context(cafile=self.ca_file)
@@ -79,7 +83,7 @@ class Email:
             server = smtplib.SMTP(self.host, self.port, timeout=seconds)
         try:
             if self.security == "starttls":
-                # Raises where the server does not offer it: nothing goes out in the clear.
+                # Raises where the server does not offer it: nothing is sent in clear text.
                 server.starttls(context=context)
             if self.username:
                 server.login(self.username, self.password or "")
@@ -102,7 +106,7 @@ class Email:
 
 @dataclass(frozen=True)
 class Webhook:
-    """An address that takes JSON."""
+    """An address that accepts JSON."""
 
     name: str
     url: str = field(repr=False)
@@ -110,19 +114,19 @@ class Webhook:
     ca_file: str | None = None
 
     def body(self, message: Message) -> dict[str, Any]:
-        """Return what is posted."""
+        """Return the document to post."""
         return message.document()
 
     def deliver(self, message: Message, seconds: float) -> None:
-        """Post the message; only an answer of 2xx counts.
+        """Post the message; it is delivered if the answer is 2xx.
 
-        :raises Undelivered: with what kept it
+        :raises Undelivered: when it cannot be delivered.
         """
         import requests
 
         try:
-            # The answer's body is not read. A redirect is not followed: the message, and a token
-            # with it, go where the inventory says and nowhere else.
+            # The body of the answer is not read. A redirect is not followed: message and token go
+            # only to the address in the inventory.
             with requests.post(
                 self.url,
                 json=self.body(message),
@@ -134,23 +138,23 @@ class Webhook:
             ) as answer:
                 status = answer.status_code
         except requests.exceptions.SSLError as exc:
-            raise Undelivered("its TLS certificate is not trusted", again=False) from exc
+            raise Undelivered("its TLS certificate is not trusted", retry=False) from exc
         except requests.exceptions.Timeout as exc:
-            raise Undelivered(f"no answer within {seconds:g} s", again=True) from exc
+            raise Undelivered(f"no answer within {seconds:g} s", retry=True) from exc
         except requests.exceptions.ConnectionError as exc:
-            raise Undelivered("it could not be connected to", again=True) from exc
+            raise Undelivered("it could not be connected to", retry=True) from exc
         except (requests.exceptions.RequestException, ValueError) as exc:
-            raise Undelivered("its url cannot be used", again=False) from exc
+            raise Undelivered("its url cannot be used", retry=False) from exc
         except OSError as exc:
             raise _undelivered(exc) from exc
         if 300 <= status < 400:
-            raise Undelivered(f"it answered {status}, a redirect: give its new url", again=False)
+            raise Undelivered(f"it answered {status}, a redirect: give its new url", retry=False)
         if not 200 <= status < 300:
-            again = status >= 500 or status in _TRY_AGAIN
-            raise Undelivered(f"it answered {status}", again=again)
+            retry = status >= 500 or status in _RETRY_STATUSES
+            raise Undelivered(f"it answered {status}", retry=retry)
 
     def _authorize(self, request: Any) -> Any:
-        # Given as a function, because requests lets ~/.netrc overwrite a plain header.
+        # A function, because requests lets ~/.netrc overwrite a plain header.
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
         return request
@@ -158,10 +162,10 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Slack(Webhook):
-    """An incoming webhook of Slack, or of what speaks like it (Mattermost, Rocket.Chat)."""
+    """An incoming webhook of Slack, or one compatible with it (Mattermost, Rocket.Chat)."""
 
     def body(self, message: Message) -> dict[str, Any]:
-        """Return what is posted; the three signs that have a meaning there are escaped."""
+        """Return the document to post; Slack's three control characters are escaped."""
         text = message.text
         for sign, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
             text = text.replace(sign, escaped)
@@ -169,16 +173,20 @@ class Slack(Webhook):
 
 
 Channel = Email | Webhook
-KINDS: dict[str, type] = {"email": Email, "slack": Slack, "webhook": Webhook}
+KINDS: dict[str, type[Email] | type[Webhook]] = {
+    "email": Email,
+    "slack": Slack,
+    "webhook": Webhook,
+}
 
 
 def _undelivered(exc: OSError) -> Undelivered:
     if isinstance(exc, TimeoutError):
-        return Undelivered("no answer in time", again=True)
+        return Undelivered("no answer in time", retry=True)
     if isinstance(exc, socket.gaierror):
-        return Undelivered("its host name cannot be resolved", again=True)
+        return Undelivered("its host name cannot be resolved", retry=True)
     if isinstance(exc, ConnectionRefusedError):
-        return Undelivered("it refused the connection", again=True)
+        return Undelivered("it refused the connection", retry=True)
     if isinstance(exc, ssl.SSLError):
-        return Undelivered("it does not speak TLS as asked for", again=False)
-    return Undelivered("the connection broke", again=True)
+        return Undelivered("it does not support TLS as configured", retry=False)
+    return Undelivered("the connection broke", retry=True)

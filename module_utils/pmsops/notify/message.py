@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a message says. Without ``details`` it is made of names, codes, counts and times alone."""
+"""The text of a message. Without ``details`` it has names, codes, counts and times only."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ MOST_CHARACTERS = 6000
 
 @dataclass(frozen=True)
 class Event:
-    """Something that people should know.
+    """An event that people should know about.
 
-    *facts* are safe to tell anybody: names of jobs, error codes, counts. *details* may hold what
-    an error said, so they only go out where the configuration says so.
+    *facts* are safe for anybody: names of jobs, error codes, counts. *details* may hold the text of
+    an error, so they are sent only where the configuration allows it.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Message:
-    """An event as it leaves."""
+    """An event as it is sent."""
 
     event: Event
     system: str
@@ -49,11 +49,11 @@ class Message:
 
     @property
     def at(self) -> datetime:
-        """When the event was."""
+        """Return the time of the event."""
         return self.event.at
 
     def document(self) -> dict[str, Any]:
-        """Return the message for a machine."""
+        """Return the message as data."""
         return {
             "version": 1,
             "kind": self.event.kind,
@@ -78,7 +78,7 @@ def compose(
     lines = [head, "", f"{_local(event.at)}: {event.summary}"]
     lines += [f"{name}: {value}" for name, value in event.facts.items()]
     if suppressed:
-        lines.append(f"Held back since the last message: {suppressed}.")
+        lines.append(f"Messages suppressed since the last one: {suppressed}.")
     if details and event.details:
         lines += ["", *event.details]
     text = redacted("\n".join(lines), secrets)

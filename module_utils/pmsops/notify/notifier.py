@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Tell people: each channel at the same time, in bounded tries and time, and never in the way.
+"""Send messages: through all channels at the same time, with bounded attempts and time.
 
-What cannot be delivered is recorded and is no error of the run that it is about.
+A failed delivery is recorded. It is no error of the run that the message is about.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ FIRST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of an event: whether it was told, and each channel's problem or None."""
+class Delivery:
+    """The delivery of an event: whether it was sent, and each channel's problem or None."""
 
-    told: bool
+    sent: bool
     suppressed: int
     problems: Mapping[str, str | None]
-    # The memory could not be kept: the message went out all the same.
+    # Why the record could not be written; the message was sent all the same.
     unrecorded: str | None = None
 
-    def demand(self) -> None:
-        """Refuse an outcome where a channel was not reached, or there was none.
+    def require(self) -> None:
+        """Refuse a delivery that did not reach every channel, or had none.
 
         :raises OpsError: notify.undelivered
         """
@@ -54,7 +54,7 @@ class Outcome:
         if missed or not self.problems:
             reasons = "; ".join(missed) or "there is no channel"
             raise OpsError(
-                f"The message did not arrive everywhere: {reasons}.",
+                f"The message did not reach every channel: {reasons}.",
                 "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
                 code="notify.undelivered",
             )
@@ -62,7 +62,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Notifier:
-    """Where messages go, and how hard it is tried."""
+    """The channels for messages, and the limits of their delivery."""
 
     channels: tuple[Channel, ...]
     system: str
@@ -79,7 +79,7 @@ class Notifier:
     def from_options(
         cls, options: Mapping[str, Any], *, secrets: Iterable[str] = (), **given: Any
     ) -> Notifier:
-        """Return the notifier of a mapping of the options; *secrets* must not go out either.
+        """Return the notifier of a mapping of options; *secrets* are kept out of messages too.
 
         :raises OpsError: notify.channel
         """
@@ -87,7 +87,7 @@ class Notifier:
         channels = tuple(channel(entry) for entry in chosen["channels"])
         names = [each.name for each in channels]
         if len(set(names)) != len(names):
-            raise _refused("two have the same name", ", ".join(names))
+            raise _refused("two channels have the same name", ", ".join(names))
         own = {getattr(each, name, None) for each in channels for name in ("password", "token")}
         own |= {getattr(each, "url", None) for each in channels}
         metrics_dir = chosen["metrics_dir"]
@@ -111,25 +111,25 @@ class Notifier:
         """Return a text with every secret replaced by asterisks."""
         return redacted(text, self.secrets)
 
-    def would_tell(self, event: Event) -> bool:
-        """Tell whether the event would be sent now; nothing is remembered."""
-        wanted, _ = notify_state.decide(self.state.read(), event, self.repeat)
-        return wanted and bool(self.channels)
+    def would_send(self, event: Event) -> bool:
+        """Tell whether the event would be sent now; nothing is recorded."""
+        due, _ = notify_state.decide(self.state.read(), event, self.repeat)
+        return due and bool(self.channels)
 
-    def tell(self, event: Event) -> Outcome:
-        """Send the message about an event where it is due; remember what became of it."""
+    def send(self, event: Event) -> Delivery:
+        """Send the message about an event if it is due, and record the delivery."""
         if not self.channels:
-            return Outcome(told=False, suppressed=0, problems={})
+            return Delivery(sent=False, suppressed=0, problems={})
         unrecorded = None
         try:
             with self.state.changed() as document:
-                wanted, suppressed = notify_state.decide(document, event, self.repeat)
+                due, suppressed = notify_state.decide(document, event, self.repeat)
         except (OpsError, OSError) as exc:
-            # Better told once too often than not at all.
-            wanted, suppressed, unrecorded = True, 0, type(exc).__name__
-        if not wanted:
-            return Outcome(False, suppressed, {}, unrecorded)
-        problems = self._send(
+            # Sent once too often is better than not at all.
+            due, suppressed, unrecorded = True, 0, type(exc).__name__
+        if not due:
+            return Delivery(False, suppressed, {}, unrecorded)
+        problems = self._deliver(
             compose(
                 event,
                 self.system,
@@ -140,19 +140,19 @@ class Notifier:
         )
         try:
             with self.state.changed() as document:
-                notify_state.remember(document, event, problems, suppressed)
+                notify_state.record(document, event, problems, suppressed)
         except (OpsError, OSError) as exc:
             unrecorded = type(exc).__name__
-        return Outcome(True, suppressed, problems, unrecorded)
+        return Delivery(True, suppressed, problems, unrecorded)
 
-    def _send(self, message: Message) -> dict[str, str | None]:
-        """Return each channel's problem, None where the message arrived, within the deadline."""
+    def _deliver(self, message: Message) -> dict[str, str | None]:
+        """Return the problem of each channel, None where the message arrived by the deadline."""
         problems: dict[str, str | None] = {}
 
         def send(each: Channel) -> None:
-            problems[each.name] = self._tries(each, message)
+            problems[each.name] = self._attempt(each, message)
 
-        # Daemons: a server that gives one byte a second ends with this process, not before.
+        # Daemons: a server that sends one byte a second must not keep this process alive.
         threads = [
             threading.Thread(target=send, args=(each,), daemon=True) for each in self.channels
         ]
@@ -164,7 +164,7 @@ class Notifier:
         late = f"no end within {self.deadline_seconds:g} s"
         return {each.name: problems.get(each.name, late) for each in self.channels}
 
-    def _tries(self, each: Channel, message: Message) -> str | None:
+    def _attempt(self, each: Channel, message: Message) -> str | None:
         problem: str | None = None
         for attempt in range(self.attempts):
             if attempt:
@@ -173,10 +173,10 @@ class Notifier:
                 each.deliver(message, self.timeout_seconds)
             except Undelivered as exc:
                 problem = str(exc)
-                if not exc.again:
+                if not exc.retry:
                     break
-            except Exception as exc:  # noqa: BLE001 -- a notification is in nobody's way
-                # Its text may hold an address; its kind does not.
+            except Exception as exc:  # noqa: BLE001 -- a notification must not fail its run
+                # The exception's text may hold an address; its type does not.
                 return f"it failed unexpectedly ({type(exc).__name__})"
             else:
                 return None
@@ -184,7 +184,7 @@ class Notifier:
 
 
 def channel(options: Mapping[str, Any]) -> Channel:
-    """Return the channel of a mapping; no value of it is ever in an error.
+    """Return the channel of a mapping; its values never appear in an error.
 
     :raises OpsError: notify.channel
     """
@@ -192,7 +192,7 @@ def channel(options: Mapping[str, Any]) -> Channel:
     name = str(given.get("name", ""))
     if not name:
         raise _refused("it has no name", "one")
-    kind = KINDS.get(given.pop("type", ""))
+    kind = KINDS.get(str(given.pop("type", "")))
     if kind is None:
         raise _refused(f"its type is not one of {', '.join(KINDS)}", name)
     known = {each.name for each in fields(kind)}
@@ -220,7 +220,7 @@ def _email(given: dict[str, Any], name: str) -> Email:
     if made.security not in ("starttls", "tls", "none"):
         raise _refused("its security is not one of starttls, tls, none", name)
     if made.security == "none" and made.username and made.host not in LOOPBACK:
-        raise _refused("without security a password would go over the network in clear", name)
+        raise _refused("without security the password would be sent in clear text", name)
     if any(sign in text for text in (made.sender, *made.recipients) for sign in "\r\n"):
         raise _refused("an address has a line break", name)
     return made

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What was told and what could not be: so that a failure is told once, and its end too."""
+"""The record of messages: a failure is reported once, and so is its end."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ STATE = "notify.json"
 LOCK = ".notify.lock"
 METRICS = "pms_notify.prom"
 LOCK_SECONDS = 10.0
-KEPT_MESSAGES = 50
+MAX_MESSAGES = 50
 
 
 class State:
-    """The memory of the notifications, in a folder."""
+    """The record of the notifications, in a folder."""
 
     def __init__(self, folder: Path, metrics_folder: Path | None = None) -> None:
         self.folder = folder
         self.metrics_folder = metrics_folder
 
     def read(self) -> dict[str, Any]:
-        """Return what is remembered; an unreadable memory counts as none."""
+        """Return the record; an unreadable one counts as empty."""
         try:
             document = json.loads((self.folder / STATE).read_text(encoding="utf-8"))
             kept = {name: document[name] for name in ("open", "channels", "messages")}
@@ -41,7 +41,7 @@ class State:
 
     @contextmanager
     def changed(self) -> Iterator[dict[str, Any]]:
-        """Hold the memory, and keep what the ``with`` block made of it.
+        """Lock the record for a ``with`` block, then write it as the block left it.
 
         :raises OpsError: lock.held
         """
@@ -60,10 +60,10 @@ class State:
 
 
 def decide(document: dict[str, Any], event: Event, repeat: timedelta) -> tuple[bool, int]:
-    """Return whether an event is to be told, and how many of its kind were not; remember it.
+    """Return whether an event is to be sent, and how many like it were suppressed; record it.
 
-    The same failure of the same source is told once in *repeat*. A success is told where a
-    failure was open.
+    The same failure of the same source is sent once in *repeat*. A recovery is sent if a failure
+    was open.
     """
     if event.kind not in ("failure", "recovery"):
         return True, 0
@@ -74,9 +74,9 @@ def decide(document: dict[str, Any], event: Event, repeat: timedelta) -> tuple[b
     if found is None:
         found = {"since": stamp(event.at), "told_at": None, "suppressed": 0, "code": event.code}
         document["open"][event.source] = found
-    told = None if found["told_at"] is None else moment(found["told_at"])
-    # One that lies ahead was written before the clock was set back.
-    if found["code"] == event.code and told and told <= event.at < told + repeat:
+    sent = None if found["told_at"] is None else moment(found["told_at"])
+    # A time in the future was written before the clock was set back.
+    if found["code"] == event.code and sent and sent <= event.at < sent + repeat:
         found["suppressed"] += 1
         return False, found["suppressed"]
     suppressed = found["suppressed"]
@@ -84,12 +84,12 @@ def decide(document: dict[str, Any], event: Event, repeat: timedelta) -> tuple[b
     return True, suppressed
 
 
-def remember(
+def record(
     document: dict[str, Any], event: Event, problems: Mapping[str, str | None], suppressed: int
 ) -> None:
-    """Record how the delivery to each channel ended: a problem, or None where it arrived.
+    """Record the delivery to each channel: a problem, or None where the message arrived.
 
-    A failure that reached nobody counts as not told, so the next one is sent at once.
+    A failure that reached nobody counts as not sent, so the next one is sent at once.
     """
     at = stamp(event.at)
     for name, problem in problems.items():
@@ -102,9 +102,14 @@ def remember(
         else:
             channel |= {"undelivered": channel["undelivered"] + 1, "problem": problem}
             channel["failing_since"] = channel["failing_since"] or at
-    told = {"at": at, "kind": event.kind, "source": event.source, "code": event.code}
-    told["undelivered"] = {name: problem for name, problem in problems.items() if problem}
-    document["messages"] = [*document["messages"], told][-KEPT_MESSAGES:]
+    message = {
+        "at": at,
+        "kind": event.kind,
+        "source": event.source,
+        "code": event.code,
+        "undelivered": {name: problem for name, problem in problems.items() if problem},
+    }
+    document["messages"] = [*document["messages"], message][-MAX_MESSAGES:]
     reached = any(problem is None for problem in problems.values())
     if event.kind == "failure" and not reached and event.source in document["open"]:
         found = document["open"][event.source]

@@ -40,14 +40,16 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
         if not found:
             continue
         target = targets.get(f"{key}_seconds")
-        goals = [entry.get(f"{key}_target_seconds") or target for entry in found]
+        goals: list[float | None] = [
+            entry.get(f"{key}_target_seconds") or target for entry in found
+        ]
         seconds = [entry[f"{key}_seconds"] for entry in found]
         factor, unit = _unit(max(seconds), TIMES)
         series = [(key.upper(), [value / factor for value in seconds])]
         # A target far above the measurements would flatten their curve.
-        shown = all(goal is not None and goal <= 4 * max(seconds) for goal in goals)
-        if shown:
-            series.append(("target", [goal / factor for goal in goals]))
+        near = [goal for goal in goals if goal is not None and goal <= 4 * max(seconds)]
+        if len(near) == len(goals):
+            series.append(("target", [goal / factor for goal in near]))
         goal = goals[-1]
         text = f"{title}, {unit}" + (f" (target {duration(goal)})" if goal is not None else "")
         charts.append(

@@ -31,7 +31,8 @@ def render(record: dict[str, Any]) -> bytes:
         for result in results:
             _case(suite, section["id"], result)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
 
 
 def _case(suite: ElementTree.Element, section: str, result: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""When a scheduled job is due: times of day in São Paulo, on days that B3 knows and systemd not.
+"""When a scheduled job is due: times of day in São Paulo, on business days of B3.
 
-A timer of systemd fires on every day that could be one; the job itself then asks here.
+systemd does not know these days. Its timer fires on every possible day, and the job asks here
+whether it is due.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)
-# How far a due moment is looked for: a month that begins with a long weekend, and the one before.
-LOOK_DAYS = 45
-# No month's first business day is later than this.
+# How far the search for a due moment goes: past a month and its first business day.
+SEARCH_DAYS = 45
+# The first business day of a month is never later than this.
 LAST_MONTH_START = 10
-# A clock that is set back a little while a timer fires must not cost a day's run.
+# A clock that is set back while a timer fires must not cost the run of the day.
 CLOCK_SKEW = timedelta(seconds=60)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-# The names that other units of the schedule have.
-_TAKEN = ("notify",)
+# Names of other units of the schedule
+_RESERVED = ("notify",)
 
 
 @dataclass(frozen=True)
-class Job:
-    """One job: what it is called, what it runs, when it is due and how late it may succeed."""
+class ScheduledJob:
+    """A job: its name, its command, when it is due, and how late it may succeed."""
 
     name: str
     title: str
@@ -43,7 +44,7 @@ class Job:
     catch_up: bool
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> Job:
+    def from_options(cls, options: dict[str, Any]) -> ScheduledJob:
         """Return the job of a mapping.
 
         :raises OpsError: schedule.job, with the field that is wrong.
@@ -66,9 +67,9 @@ class Job:
         )
 
     def last_due(self, now: datetime) -> datetime | None:
-        """Return the newest due moment up to *now*, None where there is none to be found."""
+        """Return the newest due moment up to *now*, None without one in the last SEARCH_DAYS."""
         day = now.astimezone(BUSINESS_ZONE).date()
-        for back in range(LOOK_DAYS):
+        for back in range(SEARCH_DAYS):
             moments = [each for each in self._moments(day - timedelta(days=back)) if each <= now]
             if moments:
                 return moments[-1]
@@ -77,16 +78,16 @@ class Job:
     def next_due(self, after: datetime) -> datetime:
         """Return the first due moment after *after*."""
         day = after.astimezone(BUSINESS_ZONE).date()
-        for ahead in range(LOOK_DAYS):
+        for ahead in range(SEARCH_DAYS):
             for moment in self._moments(day + timedelta(days=ahead)):
                 if moment > after:
                     return moment
-        raise ValueError(f"{self.name} is due on no day within {LOOK_DAYS} days after {after}")
+        raise ValueError(f"{self.name} is due on no day within {SEARCH_DAYS} days after {after}")
 
-    def is_wanted(self, attempted: datetime, now: datetime) -> bool:
-        """Tell whether a run is due: one whose moment came after the last attempt.
+    def is_due(self, attempted: datetime, now: datetime) -> bool:
+        """Tell whether a due moment has come since the last attempt.
 
-        A job that is not caught up runs on its own day or not at all.
+        A job without ``catch_up`` runs on its own day or not at all.
         """
         due = self.last_due(now + CLOCK_SKEW)
         if due is None or attempted >= due - CLOCK_SKEW:
@@ -95,7 +96,7 @@ class Job:
         return self.catch_up or due.astimezone(BUSINESS_ZONE).date() == today
 
     def deadline(self, succeeded: datetime) -> datetime:
-        """Return until when another run must have succeeded after one that began at *succeeded*."""
+        """Return when a run must succeed next, after a good one that began at *succeeded*."""
         return self.next_due(succeeded + CLOCK_SKEW) + self.window
 
     def _moments(self, day: date) -> Iterator[datetime]:
@@ -104,8 +105,8 @@ class Job:
                 yield datetime.combine(day, at, BUSINESS_ZONE)
 
 
-def calendars(job: Job) -> list[str]:
-    """Return the calendar events of the job's timer: each day that could be one of its days.
+def calendars(job: ScheduledJob) -> list[str]:
+    """Return the calendar events of the job's timer, on each day that may be one of its days.
 
     Source: systemd.time(7), "Calendar Events".
     """
@@ -119,7 +120,7 @@ def calendars(job: Job) -> list[str]:
 
 
 def is_day(days: str, day: date) -> bool:
-    """Tell whether *day* is one of the days that *days* names."""
+    """Tell whether *days* includes *day*."""
     if days == "daily":
         return True
     if days in WEEKDAYS:
@@ -137,11 +138,11 @@ def is_day(days: str, day: date) -> bool:
 def _problem(name: str, options: dict[str, Any]) -> str | None:
     if not _NAME.fullmatch(name):
         return "its name must be lower-case letters, digits and underscores"
-    if name in _TAKEN:
-        return f"the name is one of {', '.join(_TAKEN)}"
+    if name in _RESERVED:
+        return f"the name is one of {', '.join(_RESERVED)}"
     command = options.get("command")
     if not command or not all(isinstance(part, str) and part for part in command):
-        return "it runs nothing: playbook or command must name something"
+        return "playbook or command must be given"
     if options.get("days") not in DAYS:
         return f"days is {options.get('days')!r}, not one of {', '.join(DAYS)}"
     at = options.get("at")

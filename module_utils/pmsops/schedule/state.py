@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the scheduled jobs did: one small file that status, the go-live gate and alerts read.
+"""The record of the scheduled jobs: one small file that status, the gate and alerts read.
 
-A job is begun by itself and ended by its service manager, so a run that is killed is recorded too.
+A job records its own start. systemd records each exit status, so killed and timed-out runs are
+reported.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import hand_over
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
 from ansible.module_utils.pmsops.common.timestamps import moment, stamp
-from ansible.module_utils.pmsops.schedule.calendar import Job
+from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
 
 STATUS = "status.json"
 LOCK = ".status.lock"
 METRICS = "pms_schedule.prom"
 LOCK_SECONDS = 10.0
-# What a job that never ran has to say.
+# The record of a job that never ran.
 NEVER = {
     "started_at": None,
     "ended_at": None,
@@ -41,9 +42,9 @@ NEVER = {
 
 
 class Schedule:
-    """The jobs of a schedule, and what is recorded of them in a folder."""
+    """The jobs of a schedule, and their record in a folder."""
 
-    def __init__(self, jobs: Iterable[Job], state: Path, metrics_folder: Path) -> None:
+    def __init__(self, jobs: Iterable[ScheduledJob], state: Path, metrics_folder: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
         self.state = state
         self.metrics_folder = metrics_folder
@@ -64,9 +65,9 @@ class Schedule:
                 "Run playbooks/schedule.yml, which writes it.",
                 code="schedule.config",
             ) from exc
-        return cls([Job.from_options(options) for options in jobs], *folders)
+        return cls([ScheduledJob.from_options(options) for options in jobs], *folders)
 
-    def job(self, name: str) -> Job:
+    def job(self, name: str) -> ScheduledJob:
         """Return a job by its name.
 
         :raises OpsError: schedule.unknown
@@ -80,7 +81,7 @@ class Schedule:
         return self.jobs[name]
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """Return what is recorded of each job, by name; nothing where nothing was recorded."""
+        """Return the record of each job, by name; empty before the first one."""
         try:
             document = json.loads((self.state / STATUS).read_text(encoding="utf-8"))
             return {record["name"]: NEVER | record for record in document["jobs"]}
@@ -94,7 +95,7 @@ class Schedule:
             ) from exc
 
     def planned(self, now: datetime) -> dict[str, Any]:
-        """Return the document after the list of jobs changed: new ones in, old ones out."""
+        """Return the record for the current list of jobs: new ones added, others removed."""
         known = self.records()
         kept = {
             name: known.get(name) or NEVER | {"name": name, "registered_at": stamp(now)}
@@ -102,15 +103,15 @@ class Schedule:
         }
         return self._document(kept)
 
-    def is_wanted(self, name: str, now: datetime) -> bool:
-        """Tell whether a job that its timer started has a run to make."""
+    def is_due(self, name: str, now: datetime) -> bool:
+        """Tell whether a job that its timer started is due."""
         job, record = self.job(name), self.records().get(name)
         if record is None:
             return True
-        return job.is_wanted(moment(record["started_at"] or record["registered_at"]), now)
+        return job.is_due(moment(record["started_at"] or record["registered_at"]), now)
 
     def skip(self, name: str, now: datetime) -> None:
-        """Record that the timer fired on a day that is none of the job's."""
+        """Record that the timer fired on a day that the job skips."""
         with self._change(name, now) as record:
             record["skipped_at"] = stamp(now)
 
@@ -128,14 +129,14 @@ class Schedule:
     def end(
         self, name: str, now: datetime, invocation: str, *, result: str, exit_status: int
     ) -> None:
-        """Record how a run ended; *result* is systemd's, ``success`` or what else it was.
+        """Record the end of a run; *result* is systemd's: ``success``, or a kind of failure.
 
-        One that failed before it could begin is recorded as begun now.
+        A run that failed before its start was recorded counts as started now.
         """
         with self._change(name, now) as record:
             if record["invocation"] != invocation:
                 if result == "success":
-                    return  # it was skipped, and began nothing
+                    return  # the run was skipped
                 record |= {"started_at": stamp(now), "invocation": invocation, "failure": None}
             record |= {"ended_at": stamp(now), "result": result, "exit_status": exit_status}
             if result == "success":
@@ -150,14 +151,14 @@ class Schedule:
         return [record for record in records if moment(record["fresh_until"]) < now]
 
     def write(self, document: dict[str, Any]) -> None:
-        """Write the status and the metrics of it."""
+        """Write the record and its metrics."""
         _put(self.state, STATUS, json.dumps(document, indent=2).encode() + b"\n", mode=0o644)
         textfile_metrics.write(self.metrics_folder, gauges(document["jobs"]), METRICS)
         hand_over(self.metrics_folder / METRICS)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the record for the length of a ``with`` block.
+        """Lock the record for a ``with`` block.
 
         :raises OpsError: lock.held
         """
@@ -181,13 +182,13 @@ class Schedule:
             job = self.jobs[name]
             since = moment(record["succeeded_start"] or record["registered_at"])
             times = ", ".join(f"{at:%H:%M}" for at in job.at)
-            said = {"title": job.title, "when": f"{job.days} {times}"}
-            jobs.append(record | said | {"fresh_until": stamp(job.deadline(since))})
+            about = {"title": job.title, "when": f"{job.days} {times}"}
+            jobs.append(record | about | {"fresh_until": stamp(job.deadline(since))})
         return {"version": 1, "jobs": jobs}
 
 
 def gauges(records: Iterable[dict[str, Any]]) -> list[Gauge]:
-    """Return the gauges of the records; a job that never ran has a deadline all the same."""
+    """Return the gauges of the records; a job that never ran has a deadline too."""
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
 
     def add(name: str, record: dict[str, Any], value: float | None) -> None:

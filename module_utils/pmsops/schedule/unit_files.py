@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files of ours in a folder of others: known by their first line, and nothing else is touched."""
+"""Unit files of pms-ops in a shared folder: recognized by their first line; others are kept."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What is to be done: names with their content before and after."""
+class Changes:
+    """Names of files with their content before and after."""
 
     written: dict[str, tuple[str, str]]
     removed: dict[str, str]
 
     @property
     def changed(self) -> bool:
-        """Tell whether there is anything to do."""
+        """Tell whether there is a change."""
         return bool(self.written or self.removed)
 
 
-def plan(folder: Path, mark: str, wanted: Mapping[str, str]) -> Plan:
-    """Return what brings the marked files of a folder in line with *wanted*, name to content.
+def plan(folder: Path, mark: str, expected: Mapping[str, str]) -> Changes:
+    """Return the changes that make the marked files of a folder equal to *expected*.
 
     :raises OpsError: schedule.folder, schedule.foreign
     """
-    if wanted and not (folder.is_dir() and os.access(folder, os.W_OK)):
+    if expected and not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise OpsError(
-            f"{folder} is not there, or may not be written by this user.",
+            f"{folder} does not exist or is not writable for this user.",
             "Run the playbook as root (sudo, or --become), or correct schedule_unit_dir.",
             code="schedule.folder",
         )
     written = {}
-    for name, content in wanted.items():
+    for name, content in expected.items():
         path = folder / name
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         if before and not _is_marked(before, mark):
             raise OpsError(
-                f"{path} is there and was not written by pms-ops.",
-                "Move it away, or give the job another name; nothing was changed.",
+                f"{path} exists and was not written by pms-ops.",
+                "Move it away, or give the job another name. Nothing was changed.",
                 code="schedule.foreign",
             )
         if before != content:
             written[name] = (before, content)
     marked = {path.name: text for path, text in _texts(folder) if _is_marked(text, mark)}
-    removed = {name: text for name, text in sorted(marked.items()) if name not in wanted}
-    return Plan(written, removed)
+    removed = {name: text for name, text in sorted(marked.items()) if name not in expected}
+    return Changes(written, removed)
 
 
-def carry_out(folder: Path, todo: Plan) -> None:
-    """Write and remove what a plan says."""
-    for name, (_, content) in todo.written.items():
+def apply(folder: Path, changes: Changes) -> None:
+    """Write and remove files."""
+    for name, (_, content) in changes.written.items():
         files.replace(folder / name, content.encode(), mode=0o644)
-    for name in todo.removed:
+    for name in changes.removed:
         (folder / name).unlink()
 
 

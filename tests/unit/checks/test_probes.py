@@ -613,7 +613,7 @@ def test_a_drill_of_another_set_or_system_or_without_proof_says_so(
 
 
 def test_without_a_drill_the_check_fails(tmp_path):
-    with pytest.raises(Failed, match="holds no drill"):
+    with pytest.raises(Failed, match="has no drill"):
         ask("drill", {}, evidence_root=str(tmp_path))
 
 

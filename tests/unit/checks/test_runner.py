@@ -54,7 +54,7 @@ def test_a_process_that_ignores_sigterm_is_ended_with_what_it_started():
     started = time.monotonic()
     result = run([shell("hung", script, timeout=0.6)])["hung"]
     assert result.status == "fail"
-    assert "does not end in time" in result.finding
+    assert "did not end in time" in result.finding
     assert time.monotonic() - started < 20
     assert not [line for line in processes() if line.startswith(f"sleep {seconds}")]
 

@@ -46,37 +46,37 @@ def recovery(minutes):
 def test_the_same_failure_is_told_once_in_an_hour_and_then_with_their_number(tmp_path):
     channel = Channel()
     made = notifier(tmp_path, channel)
-    told = [made.tell(failure(minutes)).told for minutes in (0, 10, 59, 60)]
-    assert told == [True, False, False, True]
+    sent = [made.send(failure(minutes)).sent for minutes in (0, 10, 59, 60)]
+    assert sent == [True, False, False, True]
     assert [message.suppressed for message in channel.messages] == [0, 2]
-    assert "Held back since the last message: 2." in channel.messages[1].text
+    assert "Messages suppressed since the last one: 2." in channel.messages[1].text
 
 
 def test_another_error_or_another_job_is_told_at_once(tmp_path):
     made = notifier(tmp_path, Channel())
     events = [failure(), failure(1, code="lock.held"), failure(2, source="drill")]
-    assert [made.tell(event).told for event in events] == [True, True, True]
+    assert [made.send(event).sent for event in events] == [True, True, True]
 
 
 def test_a_success_is_told_once_and_only_after_a_failure(tmp_path):
     channel = Channel()
     made = notifier(tmp_path, channel)
     events = [recovery(0), failure(1), failure(2), recovery(3), recovery(4), failure(5)]
-    assert [made.tell(event).told for event in events] == [False, True, False, True, False, True]
+    assert [made.send(event).sent for event in events] == [False, True, False, True, False, True]
     assert channel.messages[1].suppressed == 1
 
 
 def test_a_failure_that_reached_nobody_is_told_with_the_next_one(tmp_path):
-    dead = Undelivered("it refused the connection", again=False)
+    dead = Undelivered("it refused the connection", retry=False)
     channel = Channel("one", dead)
     made = notifier(tmp_path, channel)
-    assert made.tell(failure()).problems == {"one": "it refused the connection"}
-    assert made.tell(failure(1)).problems == {"one": None}
+    assert made.send(failure()).problems == {"one": "it refused the connection"}
+    assert made.send(failure(1)).problems == {"one": None}
     assert channel.messages[0].suppressed == 1
 
 
 def test_what_did_not_arrive_is_recorded_until_something_does(tmp_path):
-    channel = Channel("one", *[Undelivered("it answered 500", again=False)] * 2)
+    channel = Channel("one", *[Undelivered("it answered 500", retry=False)] * 2)
     made = notifier(tmp_path, channel, Channel("two"), metrics_dir=str(tmp_path / "m"))
 
     def kept():
@@ -86,23 +86,23 @@ def test_what_did_not_arrive_is_recorded_until_something_does(tmp_path):
         text = (tmp_path / "m" / "pms_notify.prom").read_text()
         return [line for line in text.splitlines() if line.startswith("pms_notify_undelivered")]
 
-    made.tell(failure())
-    made.tell(failure(70))
+    made.send(failure())
+    made.send(failure(70))
     assert (kept()["undelivered"], kept()["problem"]) == (2, "it answered 500")
     assert kept()["failing_since"] == "2026-11-24T12:00:00+00:00"
     assert figure()[0] == 'pms_notify_undelivered{channel="one"} 2'
-    made.tell(failure(140))
+    made.send(failure(140))
     assert (kept()["undelivered"], kept()["problem"]) == (0, None)
     assert figure()[0] == 'pms_notify_undelivered{channel="one"} 0'
 
 
 def test_tries_are_counted_and_what_cannot_help_is_not_tried_again(tmp_path):
     pauses = []
-    often = Channel("often", *[Undelivered("it answered 503", again=True)] * 5)
-    once = Channel("once", *[Undelivered("it answered 404", again=False)] * 5)
+    often = Channel("often", *[Undelivered("it answered 503", retry=True)] * 5)
+    once = Channel("once", *[Undelivered("it answered 404", retry=False)] * 5)
     odd = Channel("odd", RuntimeError("https://hooks.example/SECRET"))
     made = replace(notifier(tmp_path, often, once, odd), sleep=pauses.append)
-    found = made.tell(failure()).problems
+    found = made.send(failure()).problems
     assert (len(often.problems), len(once.problems)) == (2, 4)
     assert pauses == [1.0, 2.0]
     assert found["odd"] == "it failed unexpectedly (RuntimeError)"
@@ -111,8 +111,8 @@ def test_tries_are_counted_and_what_cannot_help_is_not_tried_again(tmp_path):
 def test_a_memory_that_cannot_be_kept_does_not_keep_a_message_back(tmp_path):
     (tmp_path / "n").write_text("a file where the folder should be")
     channel = Channel()
-    outcome = notifier(tmp_path, channel).tell(failure())
-    assert outcome.told and outcome.unrecorded and len(channel.messages) == 1
+    delivery = notifier(tmp_path, channel).send(failure())
+    assert delivery.sent and delivery.unrecorded and len(channel.messages) == 1
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"open": {}}', "null"])
@@ -120,21 +120,21 @@ def test_a_damaged_memory_counts_as_none(tmp_path, content):
     folder = tmp_path / "n"
     folder.mkdir()
     (folder / "notify.json").write_text(content)
-    assert notifier(tmp_path, Channel()).tell(failure()).told
+    assert notifier(tmp_path, Channel()).send(failure()).sent
     assert json.loads((folder / "notify.json").read_text())["open"]["backup"]
 
 
 def test_a_clock_that_was_set_back_silences_nobody(tmp_path):
     made = notifier(tmp_path, Channel())
-    assert made.tell(failure(600)).told
-    assert made.tell(failure(0)).told
+    assert made.send(failure(600)).sent
+    assert made.send(failure(0)).sent
 
 
 def test_what_is_remembered_of_messages_is_bounded(tmp_path):
     state = notify_state.State(tmp_path)
     for minute in range(60):
         with state.changed() as document:
-            notify_state.remember(document, failure(minute), {"one": None}, 0)
+            notify_state.record(document, failure(minute), {"one": None}, 0)
     kept = state.read()["messages"]
     assert len(kept) == 50 and kept[-1]["at"] == "2026-11-24T12:59:00+00:00"
 
@@ -183,7 +183,7 @@ MAIL = {
         (GOOD | {"recipients": ["x"]}, "has no recipients"),
         (MAIL | {"sender": None}, "sender is missing"),
         (MAIL | {"security": "maybe"}, "security"),
-        (MAIL | {"security": "none", "username": "u", "password": "SECRET"}, "in clear"),
+        (MAIL | {"security": "none", "username": "u", "password": "SECRET"}, "clear text"),
         (MAIL | {"recipients": ["c@d\r\nBcc: SECRET"]}, "line break"),
     ],
 )

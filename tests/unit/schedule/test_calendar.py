@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.schedule.calendar import Job, is_day
+from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob, is_day
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 
@@ -19,7 +19,7 @@ def job(**options):
         "at": ["22:15"],
         "window_minutes": 90,
     }
-    return Job.from_options(known | options)
+    return ScheduledJob.from_options(known | options)
 
 
 def at(text):
@@ -62,38 +62,38 @@ def test_the_hour_is_sao_paulos():
     assert job().next_due(at("2026-11-24 12:00")) == datetime(2026, 11, 25, 1, 15, tzinfo=UTC)
 
 
-def test_on_a_holiday_nothing_is_wanted_where_the_day_before_was_served():
+def test_on_a_holiday_nothing_is_due_where_the_day_before_was_served():
     thursday, friday = at("2026-11-19 22:15:03"), at("2026-11-20 22:15:01")
-    assert job().is_wanted(at("2026-11-18 22:15"), thursday)
-    assert not job().is_wanted(thursday, friday)
+    assert job().is_due(at("2026-11-18 22:15"), thursday)
+    assert not job().is_due(thursday, friday)
 
 
-def test_what_was_missed_is_wanted_when_the_machine_is_on_again_even_on_a_sunday():
-    assert job().is_wanted(at("2026-11-18 22:15"), at("2026-11-22 09:00"))
-    assert not job().is_wanted(at("2026-11-22 09:00"), at("2026-11-22 09:30"))
+def test_what_was_missed_is_due_when_the_machine_is_on_again_even_on_a_sunday():
+    assert job().is_due(at("2026-11-18 22:15"), at("2026-11-22 09:00"))
+    assert not job().is_due(at("2026-11-22 09:00"), at("2026-11-22 09:30"))
 
 
 def test_a_brief_is_of_use_on_its_own_day_alone():
     brief = job(at=["06:00"], catch_up=False)
-    assert brief.is_wanted(at("2026-11-18 06:00"), at("2026-11-19 09:00"))
-    assert not brief.is_wanted(at("2026-11-18 06:00"), at("2026-11-20 06:00"))
+    assert brief.is_due(at("2026-11-18 06:00"), at("2026-11-19 09:00"))
+    assert not brief.is_due(at("2026-11-18 06:00"), at("2026-11-20 06:00"))
 
 
 def test_a_run_that_is_delayed_past_midnight_is_still_that_of_its_day():
     late = job(at=["23:58"])
-    assert late.is_wanted(at("2026-11-18 23:58"), at("2026-11-20 00:03"))
+    assert late.is_due(at("2026-11-18 23:58"), at("2026-11-20 00:03"))
 
 
 def test_a_clock_set_back_as_the_timer_fires_costs_no_run():
-    assert job().is_wanted(at("2026-11-18 22:15"), at("2026-11-19 22:14:59"))
+    assert job().is_due(at("2026-11-18 22:15"), at("2026-11-19 22:14:59"))
     # and a run that began so early is not made twice
-    assert not job().is_wanted(at("2026-11-19 22:14:59"), at("2026-11-19 22:15:30"))
+    assert not job().is_due(at("2026-11-19 22:14:59"), at("2026-11-19 22:15:30"))
 
 
 def test_several_times_a_day_are_several_runs():
     brief = job(at=["14:00", "11:00"])
-    assert brief.is_wanted(at("2026-11-19 11:00"), at("2026-11-19 14:00"))
-    assert not brief.is_wanted(at("2026-11-19 11:00"), at("2026-11-19 13:00"))
+    assert brief.is_due(at("2026-11-19 11:00"), at("2026-11-19 14:00"))
+    assert not brief.is_due(at("2026-11-19 11:00"), at("2026-11-19 13:00"))
 
 
 def test_a_deadline_is_the_next_due_moment_and_the_window():
@@ -106,7 +106,7 @@ def test_a_deadline_is_the_next_due_moment_and_the_window():
     [
         ({"name": "Back up"}, "lower-case"),
         ({"name": "notify"}, "the name is one of"),
-        ({"command": []}, "runs nothing"),
+        ({"command": []}, "playbook or command must be given"),
         ({"days": "weekdays"}, "weekdays"),
         ({"days": True}, "True"),
         ({"at": ["24:00"]}, "24:00"),

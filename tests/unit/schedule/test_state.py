@@ -12,8 +12,8 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import moment
 from ansible.module_utils.pmsops.notify.notifier import Notifier
-from ansible.module_utils.pmsops.schedule.calendar import Job
-from ansible.module_utils.pmsops.schedule.messages import Notifying, show
+from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
+from ansible.module_utils.pmsops.schedule.messages import JobNotifier, show
 from ansible.module_utils.pmsops.schedule.state import Schedule, exit_number
 from ansible.module_utils.testing import patch_module_args
 
@@ -30,7 +30,7 @@ def options(name="backup", **more):
 
 def schedule(folder, *jobs):
     folder.mkdir(exist_ok=True)
-    return Schedule([Job.from_options(each) for each in jobs], folder, folder / "metrics")
+    return Schedule([ScheduledJob.from_options(each) for each in jobs], folder, folder / "metrics")
 
 
 def figures(made):
@@ -134,7 +134,7 @@ class Heard:
 def notifying(made, now, heard, tmp_path, **more):
     base = Notifier.from_options({"state_dir": str(tmp_path / "n")} | more)
     notifier = type(base)(**{**base.__dict__, "channels": (heard,)})
-    return Notifying(made, notifier, now=lambda: now, say=lambda _: None)
+    return JobNotifier(made, notifier, now=lambda: now, say=lambda _: None)
 
 
 def test_a_failure_and_the_recovery_are_told_and_a_second_success_is_not(tmp_path):
@@ -146,7 +146,7 @@ def test_a_failure_and_the_recovery_are_told_and_a_second_success_is_not(tmp_pat
         ran(made, "backup", NOW + day * DAY)
         notifying(made, NOW + day * DAY, heard, tmp_path).after_run("backup")
     assert [message.event.kind for message in heard.messages] == ["failure", "recovery"]
-    assert "took longer than it may" in heard.messages[0].text
+    assert "timed out" in heard.messages[0].text
     assert "error: database.unreachable" in heard.messages[0].text
 
 
@@ -168,7 +168,7 @@ def test_the_digest_names_every_job_and_what_is_wrong(tmp_path):
     notifying(made, NOW + DAY, heard, tmp_path).digest()
     (message,) = heard.messages
     assert "2 need attention" in message.subject
-    assert "backup: late" in message.text and "drill: good" in message.text
+    assert "backup: late" in message.text and "drill: succeeded" in message.text
     assert "open: was killed because memory ran out" in message.text
 
 
@@ -177,7 +177,7 @@ def test_the_status_is_one_where_something_is_wrong(tmp_path):
     ran(made, "backup", NOW)
     assert show(made, NOW, said.append) == 0
     assert show(made, NOW + 3 * DAY, said.append) == 1
-    assert said[0].startswith("ok") and said[1].startswith("WRONG")
+    assert said[0].startswith("ok") and said[1].startswith("FAILED")
 
 
 # ---------------------------------------------------------------- modules and the script
@@ -218,8 +218,8 @@ def units(folder, capsys, files, check=False):
 def test_units_are_written_removed_and_others_left_alone(tmp_path, capsys):
     (tmp_path / "pms-ops-theirs.service").write_text("[Service]\n")
     (tmp_path / "docker.service").write_text("# ours\n")
-    wanted = {"pms-ops-a.timer": "# ours\n[Timer]\n", "pms-ops-b.timer": "# ours\n[Timer]\n"}
-    for files in (wanted, {"pms-ops-a.timer": "# ours\n[Timer]\n#\n"}, {}):
+    expected = {"pms-ops-a.timer": "# ours\n[Timer]\n", "pms-ops-b.timer": "# ours\n[Timer]\n"}
+    for files in (expected, {"pms-ops-a.timer": "# ours\n[Timer]\n#\n"}, {}):
         runs = [units(tmp_path, capsys, files, check) for check in (True, False, True, False)]
         assert [run["changed"] for run in runs] == [True, True, False, False], files
     assert sorted(path.name for path in tmp_path.iterdir()) == [

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at the newest set's files, and at its last drill; without any set there is none to judge."""
+"""Check the files of the newest backup set, and its last drill. Without a set nothing is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
-from ansible.module_utils.pmsops.checks.probes.integrity import told
+from ansible.module_utils.pmsops.checks.probes.integrity import summary
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import quarantine, sets
@@ -36,7 +36,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
             return {"set": found[-1].name, "problems": one_line(exc), "percent": 100.0}
         return {
             "set": found[-1].name,
-            "problems": told([f"{found[-1].name}: {text}" for text in examined.problems]),
+            "problems": summary([f"{found[-1].name}: {text}" for text in examined.problems]),
             "percent": examined.percent,
         }
     if about == "drill":

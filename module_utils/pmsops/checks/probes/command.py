@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         out, err = process.communicate(timeout=deadline.left())
     except subprocess.TimeoutExpired as exc:
         os.killpg(process.pid, signal.SIGKILL)
-        raise Failed(f"{argv[0]} does not end in time; it was killed") from exc
+        raise Failed(f"{argv[0]} did not end in time and was killed") from exc
     answer = {"rc": process.returncode, "stdout": _text(out), "stderr": _text(err)}
     if params.get("parse", "none") == "json":
         try:
@@ -50,4 +50,4 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
 
 
 def _text(output: bytes) -> str:
-    return output.decode("utf-8", errors="replace")[-MOST_CHARACTERS:]
+    return output.decode("utf-8", errors="replace")[-MAX_CHARACTERS:]

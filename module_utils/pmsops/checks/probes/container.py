@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at a container: does it run, is it healthy, does it restart again and again."""
+"""Inspect a container: whether it runs, is healthy, and keeps restarting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTLED_SECONDS = 120
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the container's state, ports, log options, and the wanted variables."""
+    """Return the container's state, ports, log options, and the variables of ``env``."""
     import docker
     import requests
 
@@ -29,8 +29,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     return describe(found, context.settings.now, list(params.get("env") or []))
 
 
-def describe(found: dict[str, Any], now: datetime, wanted: list[str]) -> dict[str, Any]:
-    """Return what the engine's inspection says, as far as a check may need it."""
+def describe(found: dict[str, Any], now: datetime, names: list[str]) -> dict[str, Any]:
+    """Return the parts of Docker's inspection that checks need, and the variables *names*."""
     state, host = found["State"], found["HostConfig"]
     environment = dict(
         entry.partition("=")[::2] for entry in found["Config"].get("Env") or [] if "=" in entry
@@ -55,7 +55,7 @@ def describe(found: dict[str, Any], now: datetime, wanted: list[str]) -> dict[st
             "options": (host.get("LogConfig") or {}).get("Config") or {},
         },
         "env_names": sorted(environment),
-        "env": {name: environment[name] for name in wanted if name in environment},
+        "env": {name: environment[name] for name in names if name in environment},
     }
 
 

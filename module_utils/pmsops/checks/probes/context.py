@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the probes of one worker share: the settings, and connections that are opened once."""
+"""The context of a worker's probes: the settings, and connections that are opened once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Settings:
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def secrets(self) -> set[str]:
-        """Return every text that must not come out."""
+        """Return every text that must not be shown."""
         found = (
             settings.get("password")
             for settings in (self.database, self.redis, self.api, self.grafana)
@@ -62,7 +62,7 @@ class Context:
         return found
 
     def database(self) -> Database:
-        """Return how the database is reached.
+        """Return the address of the database.
 
         :raises Unanswerable: when none was given.
         """
@@ -73,14 +73,14 @@ class Context:
         return Database.from_options(self.settings.database)
 
     def drop_connection(self, name: str | None) -> None:
-        """Forget a connection that is of no more use."""
+        """Close a connection that can no longer be used."""
         found = self._opened.pop(("sql", name or self.database().name), None)
         if found is not None:
             with suppress(Exception):
                 found.close()
 
     def http(self) -> Any:
-        """Return the session that HTTP goes over."""
+        """Return the HTTP session."""
         if "http" not in self._opened:
             import requests
 
@@ -176,7 +176,7 @@ def _connect(database: Database, name: str, deadline: Deadline) -> Any:
 
 
 def one_line(exc: BaseException | str) -> str:
-    """Return what an error says, on one line and not too long."""
+    """Return the text of an error on one line, cut where it is long."""
     if isinstance(exc, OSError) and exc.filename and exc.strerror:
         exc = f"{exc.filename}: {exc.strerror}"
     text = " ".join(str(exc).split()) or type(exc).__name__

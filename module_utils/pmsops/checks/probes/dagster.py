@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask Dagster over GraphQL: code locations, schedules, daemons, runs."""
+"""Query Dagster over GraphQL: code locations, schedules, daemons, runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STATUS = """query($id: ID!) { runOrError(runId: $id) { __typename
 OVER = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 POLL_SECONDS = 0.25
 STUCK_MINUTES = 60
-# A job whose newest run failed longer ago than this has other runs since, or is of no more use.
+# A job whose newest run failed longer ago than this is no longer in use.
 TROUBLE_DAYS = 4
 TROUBLE = """{ runsOrError(limit: 200) { __typename
   ... on PythonError { message }
@@ -42,7 +42,7 @@ TROUBLE = """{ runsOrError(limit: 200) { __typename
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what Dagster says about one subject."""
+    """Return Dagster's answer about one subject."""
     if query := params.get("query"):
         return _graphql(context, deadline, query, params.get("variables"))
     about = params["about"]
@@ -63,7 +63,9 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     )
 
 
-def _graphql(context: Context, deadline: Deadline, query: str, variables: Any = None) -> Any:
+def _graphql(
+    context: Context, deadline: Deadline, query: str, variables: Any = None
+) -> dict[str, Any]:
     answer = request(
         context,
         deadline,
@@ -76,13 +78,14 @@ def _graphql(context: Context, deadline: Deadline, query: str, variables: Any = 
         raise Failed(f"Dagster answers HTTP {answer['status']} and no JSON")
     if found.get("errors"):
         raise Failed(f"Dagster refuses the query: {found['errors'][0].get('message', '')[:200]}")
-    if answer["status"] != 200 or not isinstance(found.get("data"), dict):
+    data = found.get("data")
+    if answer["status"] != 200 or not isinstance(data, dict):
         raise Failed(f"Dagster answers HTTP {answer['status']} without data")
-    return found["data"]
+    return data
 
 
-def _part(found: Any, name: str) -> dict[str, Any]:
-    part = found.get(name) or {}
+def _part(found: dict[str, Any], name: str) -> dict[str, Any]:
+    part: dict[str, Any] = found.get(name) or {}
     if part.get("__typename") == "PythonError":
         raise Failed(f"Dagster reports an error: {str(part.get('message'))[:200]}")
     return part
@@ -138,9 +141,9 @@ def _runs(context: Context, deadline: Deadline, job: str | None) -> list[dict[st
 
 
 def _trouble(context: Context, deadline: Deadline, minutes: float) -> dict[str, Any]:
-    """Return the jobs whose newest run failed, and the runs that do not come to an end.
+    """Return the jobs whose newest run failed, and the runs that do not end.
 
-    Both also as a text, None where there are none.
+    Both also as text, None without any.
     """
     now = context.settings.now.timestamp()
     results = _part(_graphql(context, deadline, TROUBLE), "runsOrError").get("results", [])

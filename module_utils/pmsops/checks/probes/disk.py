@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at the room on a file system of the managed host."""
+"""Measure the free space of a file system on the managed host."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ansible.module_utils.pmsops.common.files import usable_bytes
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the free and total room of the file system that holds the path."""
+    """Return free and total space of the file system that holds the path."""
     path = Path(params["path"]).expanduser()
-    if params.get("nearest"):  # the room that a folder will have once somebody makes it
+    if params.get("nearest"):  # for a folder that does not exist yet
         path = next((each for each in (path, *path.parents) if each.exists()), path)
     try:
         found = os.statvfs(path)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at what backups, drills and the ledger prove."""
+"""Read the newest backup set, the drills of the ledger, and the ledger itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what the newest set of the backup folder says of itself."""
+    """Return the facts of the newest backup set: age, size, growth, whether it is verified."""
     root = Path(params["root"]) if params.get("root") else context.folder("backup_root")
     try:
         folder = sets.newest(root)
@@ -50,7 +50,7 @@ def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict
 
 
 def _of_this_server(document: dict[str, Any], context: Context, deadline: Deadline) -> bool | None:
-    """Tell whether the set was made on the server that runs now, None where nobody can say."""
+    """Tell whether the set was made on the server that runs now, None where that is unknown."""
     recorded = document.get("server", {}).get("system_identifier")
     if recorded is None:
         return None
@@ -73,10 +73,10 @@ def _manifest_sha256(folder: Path) -> str:
 
 
 def drill(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the newest drill of the ledger that proved the newest set on this very system."""
+    """Return the newest drill of the newest set on this system, else the newest drill."""
     entries = ledger.records(context.folder("evidence_root"), "drill")
     if not entries:
-        raise Failed("the ledger holds no drill")
+        raise Failed("the ledger has no drill")
     system = query(context, deadline, SYSTEM).get("value")
     try:
         folder = sets.newest(context.folder("backup_root"))
@@ -91,7 +91,7 @@ def drill(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[
         fitting = [
             found for found in described if found["same_system"] and found["names_newest_set"]
         ]
-    # Where none fits, the newest one says in its own fields why it does not.
+    # Where none fits, the fields of the newest one say why.
     return (fitting or described)[-1]
 
 
@@ -113,7 +113,7 @@ def _drill(entry: dict[str, Any], newest: set[str], system: Any) -> dict[str, An
 
 
 def chain(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return whether the ledger's chain is whole."""
+    """Return the state of the ledger's chain."""
     found = ledger.inspect(context.folder("evidence_root"), head=params.get("head"))
     return {
         "lines": found.lines,

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look at a file or a folder on the managed host."""
+"""Inspect a file or a folder on the managed host."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what there is at the path, or at the newest match of the pattern."""
+    """Return the state of the path, or of the newest match of the pattern."""
     path = _path(params)
     try:
         status = path.stat()
@@ -60,9 +60,9 @@ def _content(path: Path, read: str) -> dict[str, Any]:
     if read not in ("text", "json"):
         raise Unanswerable(f"read: {read} is not one of none, text, json")
     with path.open("rb") as stream:
-        text = stream.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
-        raise Failed(f"{path} is longer than {MOST_BYTES >> 20} MB")
+        text = stream.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise Failed(f"{path} is longer than {MAX_BYTES >> 20} MB")
     if read == "text":
         return {"text": text.decode("utf-8", errors="replace")}
     try:

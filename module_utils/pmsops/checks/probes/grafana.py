@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask Grafana, and try the SQL of its panels on the real database."""
+"""Query Grafana, and run the SQL of its panels on the real database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABOUT = {
     "datasources": "/api/datasources",
     "rules": "/api/v1/provisioning/alert-rules",
 }
-# Grafana's macros, each as SQL that means the same on this server.
+# Grafana's macros, each with equivalent SQL.
 MACROS = (
     (
         r"\$__timeFilter\(([^()]*(?:\([^()]*\))?[^()]*)\)",
@@ -36,7 +36,7 @@ _VARIABLE = r"\$\{{{0}(?::\w+)?\}}|\${0}\b"
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what Grafana says about one subject, or how a dashboard's panels fare."""
+    """Return Grafana's answer about one subject, or the panels of a dashboard with their errors."""
     if uid := params.get("dashboard"):
         return _dashboard(context, deadline, str(uid))
     about = params["about"]

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask a service over HTTP; its body is judged, not only its status."""
+"""Ask a service over HTTP; expectations judge the body, not only the status."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
-MOST_BYTES = 8 << 20
+MAX_BYTES = 8 << 20
 TEXT_CHARACTERS = 4000
 TOKEN_PATH = "/api/v1/auth/token"  # noqa: S105 -- a path
 ROUTES_PATH = "/openapi.json"
@@ -125,9 +125,9 @@ def token(context: Context, deadline: Deadline) -> str:
 
 
 def routes(context: Context, deadline: Deadline) -> list[str]:
-    """Return the paths that the PMS says it has.
+    """Return the paths that the PMS lists in its own description.
 
-    :raises Failed: when its description cannot be had.
+    :raises Failed: when the description cannot be read.
     """
     answer = request(context, deadline, "GET", context.base_url("api") + ROUTES_PATH)
     found = answer.get("json")
@@ -137,7 +137,7 @@ def routes(context: Context, deadline: Deadline) -> list[str]:
 
 
 def forge(params: dict[str, Any]) -> str:
-    """Return a token that somebody who knows (or guesses) the signing key could make."""
+    """Return a token as somebody who knows (or guesses) the signing key could make it."""
     now = int(time.time())
     claims = {
         "sub": params.get("subject", "admin"),
@@ -157,19 +157,19 @@ def _segment(value: dict[str, Any]) -> bytes:
 
 
 def _url(params: dict[str, Any], context: Context) -> str:
-    """Return the whole URL; of several paths the first that the PMS has."""
-    wanted = params["url"]
-    if isinstance(wanted, list):
-        known = [re.compile(_pattern(path)) for path in context.shared["routes"]]
+    """Return the whole URL; of several paths the first one that the PMS serves."""
+    path = params["url"]
+    if isinstance(path, list):
+        known = [re.compile(_pattern(route)) for route in context.shared["routes"]]
         chosen = next(
-            (path for path in wanted if any(p.fullmatch(urlsplit(path).path) for p in known)), None
+            (each for each in path if any(p.fullmatch(urlsplit(each).path) for p in known)), None
         )
         if chosen is None:
-            raise Failed(f"the API has none of the routes {', '.join(map(str, wanted))}")
-        wanted = chosen
-    if re.match(r"https?://", str(wanted)):
-        return str(wanted)
-    return context.base_url(params.get("base", "api")) + "/" + str(wanted).lstrip("/")
+            raise Failed(f"the API has none of the routes {', '.join(map(str, path))}")
+        path = chosen
+    if re.match(r"https?://", str(path)):
+        return str(path)
+    return context.base_url(params.get("base", "api")) + "/" + str(path).lstrip("/")
 
 
 def _pattern(path: str) -> str:
@@ -180,8 +180,8 @@ def _read(response: Any, deadline: Deadline) -> bytes:
     content = b""
     for block in response.iter_content(65536):
         content += block
-        if len(content) > MOST_BYTES:
-            raise Failed(f"the answer is longer than {MOST_BYTES >> 20} MB")
+        if len(content) > MAX_BYTES:
+            raise Failed(f"the answer is longer than {MAX_BYTES >> 20} MB")
         if time.monotonic() > deadline.at:
             raise Failed("the answer does not end in time")
     return content
@@ -200,5 +200,5 @@ def _cause(exc: BaseException) -> str:
         if known in text:
             return known
     if "closed connection without response" in text or "RemoteDisconnected" in text:
-        return "it hung up without an answer"
+        return "it closed the connection without an answer"
     return type(exc).__name__

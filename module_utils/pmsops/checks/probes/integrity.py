@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Look whether the database is whole: against the newest verified set, in itself, page by page."""
+"""Check the database: against the newest verified set, in its catalogue, page by page."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     if about not in ("set", "catalogue", "pages", "amcheck"):
         raise Unanswerable(f"about: {about} is not one of set, catalogue, pages, amcheck")
     if about == "amcheck":
-        wanted = bool(params.get("asked"))
-        return _amcheck(context, deadline) if wanted else {"asked": False, "damaged": None}
+        if not params.get("asked"):
+            return {"asked": False, "damaged": None}
+        return _amcheck(context, deadline)
     connection = context.connection(None, deadline)
     try:
         if about == "pages":
@@ -38,17 +39,17 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
                 list(params.get("tables") or []),
                 deadline=time.monotonic() + deadline.left() - SPARE_SECONDS,
             )
-            return found | {"damaged": told(found["damaged"])}
+            return found | {"damaged": summary(found["damaged"])}
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %s, true)",
                 (f"{max(int(deadline.left() * 1000), 1)}ms",),
             )
             if about == "catalogue":
-                return {"contradictions": told(integrity.catalogue_contradictions(cursor))}
+                return {"contradictions": summary(integrity.catalogue_contradictions(cursor))}
             return _against_newest(context, cursor)
     except psycopg2.errors.QueryCanceled as exc:
-        raise Unanswerable("there was no time to read it") from exc
+        raise Unanswerable("the time was over before it was read") from exc
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
         context.drop_connection(None)
         raise Failed(f"the database broke the connection: {one_line(exc)}") from exc
@@ -70,34 +71,37 @@ def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
             continue
         if document["database_name"] == name:
             documents.append((sets.verification(folder) is not None, document))
-    proved = [document for verified, document in documents if verified]
-    chosen = next(iter(proved or [document for _, document in documents]), None)
+    verified_ones = [document for verified, document in documents if verified]
+    chosen = next(iter(verified_ones or [document for _, document in documents]), None)
     if chosen is None:
         return {"set": None, "missing_tables": None, "plain_tables": None, "fewer_chunks": None}
     found = integrity.missing_tables(cursor, chosen)
-    return {"set": chosen["id"], **{kind: told(names) for kind, names in found.items()}}
+    return {"set": chosen["id"], **{kind: summary(names) for kind, names in found.items()}}
 
 
 def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what pg_amcheck finds; where its time is over, nothing is known."""
+    """Return the damage that pg_amcheck finds.
+
+    :raises Unanswerable: when it fails or takes too long.
+    """
     found: Future[list[str]] = Future()
 
     def work() -> None:
         try:
             found.set_result(pg_amcheck.damaged(context.database()))
-        except BaseException as exc:  # noqa: BLE001 -- whoever waits raises it
+        except BaseException as exc:  # noqa: BLE001 -- the waiting thread raises it
             found.set_exception(exc)
 
     Thread(target=work, daemon=True).start()
     try:
-        return {"asked": True, "damaged": told(found.result(deadline.left() - SPARE_SECONDS))}
+        return {"asked": True, "damaged": summary(found.result(deadline.left() - SPARE_SECONDS))}
     except TimeoutError as exc:
-        raise Unanswerable("pg_amcheck takes longer than there was time for") from exc
+        raise Unanswerable("pg_amcheck did not end in time") from exc
     except OpsError as exc:
         raise Unanswerable(str(exc)) from exc
 
 
-def told(found: list[str]) -> str | None:
-    """Return what was found in a line, None for nothing."""
+def summary(found: list[str]) -> str | None:
+    """Return the first findings on one line, None without any."""
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return ", ".join(found[:SHOWN]) + more if found else None

@@ -15,7 +15,7 @@ TRIGGER = """SELECT count(*) FROM pg_trigger
  WHERE tgrelid = 'public.decision_journal'::regclass AND NOT tgisinternal
    AND tgname = 'trg_decision_journal_immutable' AND tgenabled IN ('O', 'A')"""
 COLUMNS = ("id", *journal_hash.TEXTS, *journal_hash.NUMBERS, "content_hash")
-MOST_NAMED = 20
+MAX_NAMED = 20
 BATCH_ROWS = 2000
 
 
@@ -23,11 +23,11 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     """Return ``{entries, wrong, trigger_enabled}``; *wrong* names the first ids that differ."""
     enabled = query(context, deadline, TRIGGER)["value"] == 1
     entries, wrong = _compare(context, deadline)
-    return {"entries": entries, "wrong": wrong[:MOST_NAMED], "trigger_enabled": enabled}
+    return {"entries": entries, "wrong": wrong[:MAX_NAMED], "trigger_enabled": enabled}
 
 
 def _compare(context: Context, deadline: Deadline) -> tuple[int, list[int]]:
-    """Return how many entries there are and which have another hash than their content."""
+    """Return the number of entries, and the ids of those whose hash does not fit their content."""
     import psycopg2
 
     connection = context.connection(None, deadline)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask Redis, with commands that only read."""
+"""Query Redis, with commands that only read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except redis.TimeoutError as exc:
         raise Failed(f"Redis at {where} does not answer in time") from exc
     except redis.AuthenticationError as exc:
-        # The library takes the server's code off; of the two, only this one speaks of a password.
+        # The library removes the code. Only the message of WRONGPASS has the word password.
         code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"
         return {"reply": None, "error": f"{code} {one_line(exc)}"}
     except redis.ResponseError as exc:

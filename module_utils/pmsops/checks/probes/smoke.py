@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Take a step's result from the smoke test that ran before the gate."""
+"""Return the result of a step of the smoke test, which ran before the gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Context
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the step as the smoke test reported it; it passes only where the test says pass."""
+    """Return the step as the smoke test reported it; it passes only with the status pass."""
     steps = (context.settings.facts.get("smoke") or {}).get("steps")
     if not steps:
         raise Unanswerable("no step was run before the gate")

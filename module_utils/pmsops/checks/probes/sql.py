@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ask the database, in a read-only transaction that the server ends in time."""
+"""Query the database, in a read-only transaction that the server ends in time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 
 
@@ -55,7 +55,7 @@ def run(
             if cursor.description is None:
                 raise Failed("the query returns no rows at all: it is no SELECT")
             names = [column.name for column in cursor.description]
-            rows = cursor.fetchmany(MOST_ROWS + 1)
+            rows = cursor.fetchmany(MAX_ROWS + 1)
         connection.rollback()
     except psycopg2.errors.QueryCanceled as exc:
         connection.rollback()
@@ -70,8 +70,8 @@ def run(
     except Failed:
         connection.rollback()
         raise
-    if len(rows) > MOST_ROWS:
-        raise Failed(f"the query returns more than {MOST_ROWS} rows; it has to count them itself")
+    if len(rows) > MAX_ROWS:
+        raise Failed(f"the query returns more than {MAX_ROWS} rows; let it count them itself")
     found = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
     answer: dict[str, Any] = {"rows": found, "count": len(found)}
     if rows:
