@@ -42,7 +42,7 @@ docs: setup ## Render docs/ and the README.md of each role
 bench: setup-dev ## Measure on a lab of its own; exits 1 where a bar is missed
 	@python -m bench
 
-collection: setup ## Build the collection pmsops.pms: dist/pmsops-pms-VERSION.tar.gz
+collection: setup-lint ## Build the collection pmsops.pms: dist/pmsops-pms-VERSION.tar.gz
 	@mkdir -p dist
 	@scripts/build_collection.py dist
 
