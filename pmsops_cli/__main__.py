@@ -42,7 +42,10 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         from pmsops_cli import init
 
         return init.command(given, cwd)
-    from pmsops_cli import commands, inspect, project
+    from pmsops_cli import project
+
+    project.enter()  # before the next import, which needs the project's own modules
+    from pmsops_cli import commands, inspect
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -59,9 +62,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "report": inspect.report,
         "ledger": inspect.ledger,
     }
-    session = commands.Session(given, cwd)
-    project.enter()
-    return known[given.command](session)
+    return known[given.command](commands.Session(given, cwd))
 
 
 def _print_stop(stop: Stop, given: argparse.Namespace) -> None:

@@ -69,6 +69,17 @@ def test_the_launcher_finds_its_project_through_a_link_from_another_folder(tmp_p
     assert done.stdout == f"{tmp_path}/project / -P -m pmsops_cli a b\n"
 
 
+def test_a_command_runs_without_anybody_else_s_search_path():
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pmsops_cli", "dr"],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, "redis" in done.stdout) == (0, True), done.stderr
+
+
 def test_the_inventory_is_the_given_one_then_the_environment_s_then_the_lab(tmp_path):
     (tmp_path / "mine").mkdir()
     environment = {"PMS_OPS_INVENTORY": "example", "ANSIBLE_INVENTORY": str(tmp_path)}
