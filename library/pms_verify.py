@@ -125,7 +125,7 @@ def run(module: AnsibleModule) -> dict:
         )
         result["amcheck"] = pg_amcheck.damaged(database) if params["amcheck"] else None
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc
     return {"changed": False} | result
 
 

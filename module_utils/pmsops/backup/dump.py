@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""pg_dump, and everything that is read beside it on the same snapshot."""
+"""pg_dump, and the readings on the same snapshot that a proof needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WAIT_SECONDS = 0.5  # between looks at the readers once pg_dump has ended
 
 @dataclass
 class Readings:
-    """What a proof compares a restored copy with, read under the dump's snapshot."""
+    """The facts and fingerprints of a proof, read under the dump's snapshot."""
 
     database: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Readings:
 
 
 class Dump:
-    """One run of pg_dump with its readers; the first of them that fails ends all."""
+    """One run of pg_dump with its readers; the first failure ends all of them."""
 
     def __init__(
         self,

@@ -145,7 +145,7 @@ class _Run:
             if isinstance(exc, OSError):
                 raise preflight.file_system_error(exc, self.settings.root) from exc
             if isinstance(exc, psycopg2.Error):
-                raise self.database.explained(exc) from exc
+                raise self.database.to_error(exc) from exc
             raise
         total = document["totals"]["bytes"]
         return {

@@ -78,7 +78,7 @@ class Source:
                 cursor.execute(sql, params)
                 return cursor.fetchall()
         except psycopg2.Error as exc:
-            raise self.database.explained(exc) from exc
+            raise self.database.to_error(exc) from exc
 
 
 def money(value: Any) -> str:

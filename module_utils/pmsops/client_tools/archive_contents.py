@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A bare dump without a manifest: read once from end to end, it says more than its list of entries.
+"""The contents of a plain dump without a manifest, from reading it once to its end.
 
-pg_restore turns it into the script that it would run, which goes through this module and nowhere
-else: that the archive is whole shows, and so do the rows of each table, the roles, the database's
-locale and the version of TimescaleDB. None of it proves that nobody changed the dump.
+pg_restore turns the archive into a script, and this module reads it. That shows whether the archive
+is complete, the rows of each table, the roles, the database's locale and the version of
+TimescaleDB. It does not prove that nobody changed the dump.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PROPERTY = re.compile(
 )
 _OPTION = re.compile(r"(\w+) = ('(?:[^']|'')*'|\S+)")
 _END = b"\\.\n"
-# Tables whose rows are read themselves, not only counted.
+# Tables whose rows are read, not only counted.
 _READ = frozenset({"metadata", "bgw_job"})
 _READ_BYTES = 1 << 20
 HEADER_LINES = 4
@@ -39,7 +39,7 @@ HEADER_LINES = 4
 
 @dataclass
 class Contents:
-    """What the script of a dump says."""
+    """The contents of a dump, as its script shows them."""
 
     rows: dict[tuple[str, str], int] = field(default_factory=dict)
     roles: set[str] = field(default_factory=set)
@@ -49,11 +49,11 @@ class Contents:
     timescaledb_version: str | None = None
     # Extensions and the schemas they are in.
     extensions: dict[str, str] = field(default_factory=dict)
-    # What the database itself has (settings, grants, limit): a statement's parts around its name.
+    # Settings, grants and limit of the database: the parts of a statement around its name.
     properties: list[tuple[str, str]] = field(default_factory=list)
 
     def described(self) -> dict[str, Any]:
-        """Return what the copy's database has to be, the way a manifest has it."""
+        """Return the database's properties in the form of a manifest."""
         options = self.options
         locale = options.get("LOCALE", "C")
         provider = options.get("LOCALE_PROVIDER", "libc")
@@ -74,7 +74,7 @@ def read(
 ) -> Contents:
     """Read a whole dump; return what it holds.
 
-    :raises OpsError: set.damaged where the archive is not whole.
+    :raises OpsError: set.damaged if the archive is incomplete.
     """
     client = tools.start(
         "pg_restore",
@@ -90,14 +90,14 @@ def read(
     if status:
         raise OpsError(
             f"{path} cannot be read to its end: {' / '.join(errors.splitlines()[-3:])}",
-            "It is cut off or damaged; take another dump.",
+            "It is truncated or damaged; take another dump.",
             code="set.damaged",
         )
     return contents
 
 
 def parse(blocks: Iterable[bytes]) -> Contents:
-    """Read a script that pg_restore wrote, block by block: no more of it is ever in memory."""
+    """Read a script of pg_restore block by block, with one block in memory at a time."""
     reader = _Reader()
     buffer = b""
     for block in blocks:
@@ -108,7 +108,7 @@ def parse(blocks: Iterable[bytes]) -> Contents:
 
 
 class _Reader:
-    """The state of reading: in the rows of a table, or between them."""
+    """The state of reading: inside the rows of a table, or between tables."""
 
     def __init__(self) -> None:
         self.contents = Contents()
@@ -134,7 +134,7 @@ class _Reader:
             start = end + 1
 
     def _rows(self, table: tuple[str, str], buffer: bytes, start: int) -> tuple[int, bool]:
-        """Count rows up to their end mark or the last whole line; tell whether they ended."""
+        """Count rows to the end mark or the last whole line; return position and whether ended."""
         if buffer.startswith(_END, start):
             mark = start
         else:

@@ -23,7 +23,7 @@ _SERVER = re.compile(r"^;\s+Dumped from database version: (\d+)")
 
 @dataclass(frozen=True)
 class Contents:
-    """The lines of the table of contents, and what its head says of the dump."""
+    """The lines of the table of contents, and the facts of its header."""
 
     lines: tuple[str, ...]
     database: str | None = None
@@ -36,13 +36,13 @@ class Contents:
 
     @property
     def indexes(self) -> int:
-        """Return how many indexes the dump makes, those of keys too."""
+        """Return the number of indexes that the dump creates, those of keys included."""
         return sum(bool(_INDEX.match(line)) for line in self.lines)
 
     def without(self, schemas: Iterable[str]) -> list[str]:
-        """Return all lines but comments on extensions, and the schemas that are there already.
+        """Return all lines except comments on extensions and the schemas that exist already.
 
-        Only an extension's owner may comment on it, and it brings its comment itself.
+        Only an extension's owner may comment on it, and CREATE EXTENSION sets the comment.
         """
         there = frozenset(schemas)
         return [
@@ -63,15 +63,15 @@ class Contents:
 
 
 def read(tools: ClientTools, path: Path) -> Contents:
-    """Return the table of contents of a dump; that it can be read proves nothing of the rest.
+    """Return the table of contents of a dump; this proves nothing about the data.
 
-    :raises OpsError: those of dump.explained.
+    :raises OpsError: those of pg_dump.to_error.
     """
     status, output, errors = tools.capture(
         "pg_restore", ["--list", str(path)], folders={path.parent: "ro"}
     )
     if status:
-        raise pg_dump.explained("pg_restore", status, errors)
+        raise pg_dump.to_error("pg_restore", status, errors)
     return parse(output.decode(errors="replace"))
 
 
@@ -89,6 +89,6 @@ def parse(text: str) -> Contents:
 
 
 def _named(kind: re.Pattern[str], line: str) -> str | None:
-    """Return what an entry of one kind is of: schema and name. Its last word is the owner."""
+    """Return schema and name of an entry; its last word is the owner."""
     match = kind.match(line)
     return line[match.end() :].rpartition(" ")[0] if match else None

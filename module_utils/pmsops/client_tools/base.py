@@ -34,7 +34,7 @@ class ToolProcess(ABC):
 
     @abstractmethod
     def errors(self) -> str:
-        """Return what the tool wrote to its standard error."""
+        """Return the tool's standard error."""
 
     @abstractmethod
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class ClientTools(ABC):
 
     @contextmanager
     def together(self, folders: dict[Path, str]) -> Iterator[ClientTools]:
-        """Give tools for several runs on the same *folders*; they share what can be shared.
+        """Give tools for several runs on the same *folders*, in one sidecar where there are any.
 
         :raises OpsError: clients.engine
         """
@@ -120,7 +120,7 @@ class ClientTools(ABC):
     def environment(
         self, database: str | None, host: str, port: int, settings: dict[str, str] | None = None
     ) -> dict[str, str]:
-        """Return libpq's variables: the whole connection, so argv names none of it."""
+        """Return libpq's variables for the connection, so that argv holds none of it."""
         variables = {
             "PGHOST": host,
             "PGPORT": str(port),
@@ -140,7 +140,7 @@ class ClientTools(ABC):
 
 
 def _escaped(value: str) -> str:
-    """Return a setting as PGOPTIONS takes it: a blank ends one unless it is escaped."""
+    """Return a setting as PGOPTIONS takes it: an unescaped blank would end it."""
     return re.sub(r"([\\\s])", r"\\\1", value)
 
 

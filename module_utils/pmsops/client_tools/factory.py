@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which client tools there are: the host's, or those of the database's own image."""
+"""The choice of client tools: those of the host, or those of the database's image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 
 
 def for_database(database: Database) -> ClientTools:
-    """Return the client tools for the way in which *database* is reached.
+    """Return the client tools for the access to *database*: container or host.
 
     :raises OpsError: clients.engine, clients.container.
     """

@@ -11,9 +11,9 @@ DENIED = "permission denied"
 
 
 def damaged(database: Database) -> list[str]:
-    """Check heaps and indexes page by page; return what is damaged, a line each.
+    """Check heaps and indexes page by page; return a line for each damage.
 
-    :raises OpsError: verify.amcheck where the extension is missing, verify.amcheck-rights.
+    :raises OpsError: verify.amcheck if the extension is missing, verify.amcheck-rights.
     """
     with database.session(read_only=True) as cursor:
         if not fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"):
@@ -28,7 +28,7 @@ def damaged(database: Database) -> list[str]:
         ["--heapallindexed", "--no-password", f"--database={database.name}"],
         settings={"role": role} if role else {},
     )
-    if DENIED in output:  # what was not looked at is neither sound nor damaged
+    if DENIED in output:  # a table that was not read is neither intact nor damaged
         raise OpsError(
             f"Role {database.user} may not check the pages of {database.name}.",
             "Grant it pms_restore as docs/database-rights.sql does.",

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""pg_dump, on an exported snapshot, and what its complaints mean."""
+"""pg_dump on an exported snapshot, and its messages as errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 # zstd level 1 is about five times as fast as pg_dump's default gzip at the same size.
 ZSTD = "zstd:1"
 GZIP = "gzip:1"
-ZSTD_SINCE = 16  # pg_dump 16 was the first to know it; a build may still lack it
+ZSTD_SINCE = 16  # since pg_dump 16; a build may still lack it
 KILLED = (-9, 137)
 NO_ZSTD = "this build does not support compression with"
 
-# TimescaleDB's catalogue tables refer to each other in circles; pg_dump says so for each of them
-# and it is of no account, since a restore loads that catalogue with its triggers off.
+# TimescaleDB's catalogue tables have circular foreign keys; pg_dump warns about each of them. The
+# warning is harmless: a restore loads that catalogue with its triggers off.
 _CIRCULAR = re.compile(
     r"pg_dump: warning: there are circular foreign-key constraints [^\n]*\n"
     r"(pg_dump: (detail|hint): [^\n]*\n?)+"
@@ -28,7 +28,7 @@ _CIRCULAR = re.compile(
 
 @dataclass(frozen=True)
 class DumpOptions:
-    """What to dump, how, and to where."""
+    """The options of a run of pg_dump."""
 
     target: Path
     snapshot: str
@@ -58,7 +58,7 @@ def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> ToolProc
 
 
 def compressions(tools: ClientTools, wanted: str | None = None) -> list[str]:
-    """Return what to try, in order: the first that the build of pg_dump supports serves."""
+    """Return the compressions to try, in order; the first that this build supports is used."""
     if wanted:
         return [wanted]
     return [ZSTD, GZIP] if tools.major("pg_dump") >= ZSTD_SINCE else ["1"]
@@ -73,9 +73,9 @@ def run(
 ) -> tuple[str, list[str]]:
     """Dump; return the compression used and the warnings.
 
-    *watch* is called with the running client and returns when it has ended, or raises to stop it.
+    *watch* is called with the running tool; it returns at the tool's end, or raises to stop it.
 
-    :raises OpsError: those of explained().
+    :raises OpsError: those of to_error().
     """
     errors = ""
     for compression in compressions(tools, wanted):
@@ -88,24 +88,24 @@ def run(
         if status == 0:
             return compression, warnings(errors)
         if NO_ZSTD not in errors:
-            raise explained("pg_dump", status, errors)
+            raise to_error("pg_dump", status, errors)
         if job.target.is_dir():
             job.target.rmdir()
-    raise explained("pg_dump", 1, errors)
+    raise to_error("pg_dump", 1, errors)
 
 
 def warnings(errors: str) -> list[str]:
-    """Return what pg_dump said apart from the known noise, a line each."""
+    """Return the lines of pg_dump's messages without the known harmless ones."""
     return [line for line in _CIRCULAR.sub("", errors).splitlines() if line.strip()]
 
 
-def explained(tool: str, status: int, errors: str) -> OpsError:
-    """Turn a failed run of a client tool into what an operator can do about it."""
+def to_error(tool: str, status: int, errors: str) -> OpsError:
+    """Return the OpsError for a failed run of a client tool."""
     lines = warnings(errors)
-    said = " / ".join(lines[-6:]) or "it said nothing"
+    said = " / ".join(lines[-6:]) or "it gave no message"
     code, remedy = next(
         ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, errors)),
-        ("clients.failed", "Mend what it names and run again; nothing was kept."),
+        ("clients.failed", "Correct what it names and run again; nothing was kept."),
     )
     if status in KILLED and code == "clients.failed":
         remedy = "It was killed: look for memory pressure (dmesg), then run again."

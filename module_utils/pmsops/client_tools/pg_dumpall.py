@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""globals.sql: what a dump of one database leaves out, without any password."""
+"""globals.sql: roles, tablespaces, settings: what a dump of one database lacks. No passwords."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def of_database(cursor: Any) -> list[str]:
 def read(tools: ClientTools, statements: list[str]) -> bytes:
     """Return roles, memberships, tablespaces and role settings, then the database's *statements*.
 
-    :raises OpsError: those of dump.explained.
+    :raises OpsError: those of pg_dump.to_error.
     """
     status, output, errors = tools.capture(
         "pg_dumpall",
@@ -58,7 +58,7 @@ def read(tools: ClientTools, statements: list[str]) -> bytes:
         ],
     )
     if status != 0:
-        raise pg_dump.explained("pg_dumpall", status, errors)
+        raise pg_dump.to_error("pg_dumpall", status, errors)
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
     return output + "\n".join(lines + statements).encode() + b"\n"
 

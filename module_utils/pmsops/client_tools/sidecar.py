@@ -52,7 +52,7 @@ class SidecarTools(ClientTools):
         stream: bool = False,
         settings: dict[str, str] | None = None,
     ) -> ToolProcess:
-        # Streamed output passes no log file.
+        # Streamed output needs no log file.
         log = NO_LOG if stream else {"type": "json-file", "config": {"max-size": "16m"}}
         container = self._create(
             tool,
@@ -67,15 +67,15 @@ class SidecarTools(ClientTools):
 
     @contextmanager
     def together(self, folders: dict[Path, str]) -> Iterator[ClientTools]:  # noqa: D102
-        # A container that ends takes its root file system along, and the engine unmounts that only
-        # when all of the disk's dirty pages are written: a second or two where a database was
-        # filled. Within one container a tool's end is seen at once.
+        # When a container ends, the engine unmounts its root file system, which waits for all dirty
+        # pages of the disk: a second or two after a load. Inside a running container, the end of a
+        # tool is noticed at once.
         container = self._create("tail", KEEPER, environment={}, folders=folders, log=NO_LOG)
         self._start("tail", container)
         try:
             yield SharedTools(self, container)
         finally:
-            # What comes next need not wait for the disk.
+            # The next step need not wait for the disk.
             removal = threading.Thread(target=_try_to_remove, args=(container,))
             self._removals.append(removal)
             removal.start()

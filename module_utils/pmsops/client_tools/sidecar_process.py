@@ -26,7 +26,7 @@ class ContainerProcess(ToolProcess):
         self._container = container
         self._status: int | None = None
         self._stderr: list[bytes] = []
-        # Streamed output passes no log file, so it is attached to before the tool starts.
+        # Streamed output needs no log file; the attachment has to exist before the tool starts.
         self._stream = (
             container.attach(stdout=True, stderr=True, stream=True, demux=True) if stream else None
         )
@@ -36,8 +36,8 @@ class ContainerProcess(ToolProcess):
         import requests.exceptions
 
         if self._status is None:
-            # Which of them a time-out is depends on how far the engine's answer has come. Where the
-            # engine is gone, or the container, the next question says so.
+            # A time-out is one of these, depending on how far the engine's answer has come. If the
+            # engine or the container is gone, the next request fails.
             late = (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError)
             with suppress(docker.errors.NotFound, *late):
                 self._container.wait(timeout=within)
@@ -100,11 +100,11 @@ class ExecProcess(ToolProcess):
                     return None
             with asking_of(self.tool):
                 state = self._api.exec_inspect(self._id)
-            if state["Running"]:  # the engine learns of the end a moment after the output's
+            if state["Running"]:  # the engine notices the end a moment after the output ends
                 time.sleep(END_SECONDS)
                 return None
             self._status = UNKNOWN if state["ExitCode"] is None else state["ExitCode"]
-            with suppress(OSError, AttributeError):  # it may have closed itself
+            with suppress(OSError, AttributeError):  # it may be closed already
                 self._frames.close()
             if self._status in NOT_STARTED and "executable file not found" in self.errors():
                 raise not_in_image(self.tool, self._database_container)
@@ -126,19 +126,19 @@ class ExecProcess(ToolProcess):
             remove(self._container)
 
     def _read(self) -> None:
-        # Where the engine is gone, so is the container, and the next question says so.
+        # If the engine is gone, the next request fails.
         with suppress(OSError, ValueError):
             for out, err in self._frames:
                 self._messages += [each for each in (out, err) if each]
 
 
 def this_user() -> str:
-    """Return user and group of this process, as the engine takes them: the files stay ours."""
+    """Return user and group of this process for the engine, so that files keep this owner."""
     return f"{os.getuid()}:{os.getgid()}"
 
 
 def remove(container: Any) -> None:
-    """Remove a container, running or not; nothing where it is gone or going."""
+    """Remove a container, running or not; one that is gone is no error."""
     import docker.errors
 
     try:

@@ -68,7 +68,7 @@ def services() -> dict[str, Any]:
 
 
 def notify() -> dict[str, Any]:
-    """Return the argument spec of the options that say where notifications go, and how."""
+    """Return the argument spec of the options about notifications."""
     channel = {
         "name": {"type": "str", "required": True},
         "type": {"type": "str", "choices": ["email", "slack", "webhook"], "required": True},

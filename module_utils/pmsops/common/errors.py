@@ -5,9 +5,9 @@ from __future__ import annotations
 
 
 class OpsError(Exception):
-    """Something an operator can act on.
+    """An error that an operator can act on.
 
-    *what* names the thing, the value seen and the value wanted; *remedy* is the next command or
+    *what* names the thing, the value seen and the value expected; *remedy* is the next command or
     setting; *code* is the stable, machine-readable name of the situation (``area.slug``), listed
     in docs/ERRORS.md.
     """

@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
-# The longest run of days without trading: a week-end beside Carnival or Christmas.
+# Longer than any run of days without trading: a weekend next to Carnival or Christmas.
 LOOK_BACK_DAYS = 15
 
 
 def is_business_day(day: date) -> bool:
-    """Tell whether the exchange trades on *day*."""
+    """Return whether the exchange trades on *day*."""
     import holidays
 
     return day.weekday() < 5 and day not in holidays.financial_holidays("BVMF", years=day.year)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files that are whole or not there: written aside, synced, renamed."""
+"""Files that are complete or absent: written under a temporary name, synced, renamed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_private_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the entries of a folder reach the disk."""
+    """Flush the entries of a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -29,7 +29,7 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Have a file's contents reach the disk."""
+    """Flush a file's contents to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -38,9 +38,9 @@ def sync_file(path: Path) -> None:
 
 
 def replace(path: Path, content: bytes, *, mode: int = 0o600, aside: Path | None = None) -> None:
-    """Write *path* so that a reader finds the old content or the new one, never a part.
+    """Replace *path* so that a reader finds the old content or the new, never a part.
 
-    A kill may leave the file that it is written to first: *aside* gives that one a known name.
+    A kill may leave the temporary file; *aside* gives it a known name.
     """
     temporary = _written_aside(path, content, mode, aside)
     try:
@@ -52,7 +52,7 @@ def replace(path: Path, content: bytes, *, mode: int = 0o600, aside: Path | None
 
 
 def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
-    """Write *path* unless somebody else has by now; tell whether it was us."""
+    """Create *path* unless it exists by then; return whether this call created it."""
     temporary = _written_aside(path, content, mode)
     try:
         os.link(temporary, path)
@@ -84,23 +84,26 @@ def _written_aside(path: Path, content: bytes, mode: int, aside: Path | None = N
 
 
 def hand_over(path: Path) -> None:
-    """Give a file that root wrote to whom its folder belongs, who must replace it later."""
+    """Give a file written by root to the owner of its folder, who has to replace it later."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def usable_bytes(found: os.statvfs_result) -> int:
-    """Return how large a file system is for all but root: what the percentage of df is of.
+    """Return the size of a file system for all users but root, the base of df's percentage.
 
-    What is reserved counts as neither used nor free: on 252 GB of which 150 are reserved, 77 free
-    are 75 %, and not 30.
+    Reserved blocks count as neither used nor free: with 252 GB, 150 of them reserved, 77 GB free
+    are 75 %, not 30 %.
     """
     return (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
 
 
 def make_removable(folder: Path) -> None:
-    """Let a folder be deleted whatever was done to it; links of it are other sets' files."""
+    """Make the folders below *folder* writable, so that it can be deleted; files keep their mode.
+
+    A file may be a hard link to a file of another set, and both share one mode.
+    """
     for path in [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
         path.chmod(0o700)
 

@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One playbook at a time on a system, for the whole of a run that is many modules.
+"""A lock for a whole playbook: one at a time on a system.
 
-No module lives as long as its playbook, so the kernel's lock of a process cannot be the lock. Its
-owner is the ansible-playbook process on the control node, named in a file on the managed host.
-Where the two are the same machine, a dead owner is seen at once. Of another machine nothing can be
-seen, so there the lock also ends with its lease.
+A module ends long before its playbook, so a kernel lock of a process does not serve. The owner is
+the ansible-playbook process on the control node, named in a file on the managed host. If both are
+the same machine, a dead owner is noticed at once. A process of another machine cannot be seen, so
+there the lock also ends with its lease.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ansible.module_utils.pmsops.common.timestamps import moment, utc_stamp
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock: the run, its process, since when and until when at the longest."""
+    """The holder of a lock: purpose, process, start, and the end of the lease."""
 
     purpose: str
     owner: str
@@ -34,7 +34,7 @@ class Holder:
     until: str
 
     def at_work(self, now: datetime) -> bool:
-        """Tell whether the run still goes on, as far as this host can see."""
+        """Return whether the run still goes on, as far as this host can see."""
         process = ProcessId.parse(self.owner)
         if process is None or not process.alive():
             return False
@@ -56,11 +56,11 @@ def take(
     now: datetime,
     dry: bool = False,
 ) -> Holder | None:
-    """Take the lock *path* for *owner*; return the dead run that held it before, if one did.
+    """Take the lock *path* for *owner*; return the dead run that held it before, else None.
 
-    Taken again by its owner, it is renewed. With *dry* nothing is written.
+    Its owner renews it by taking it again. With *dry* nothing is written.
 
-    :raises OpsError: lock.run where another run is at work, files.unwritable.
+    :raises OpsError: lock.run if another run holds it, files.unwritable.
     """
     if dry and not path.parent.is_dir():
         return None
@@ -81,7 +81,7 @@ def take(
 
 
 def free(path: Path, owner: ProcessId, *, dry: bool = False) -> bool:
-    """Free the lock where *owner* holds it; return whether it did.
+    """Release the lock if *owner* holds it; return whether it did.
 
     :raises OpsError: files.unwritable.
     """
@@ -97,7 +97,7 @@ def free(path: Path, owner: ProcessId, *, dry: bool = False) -> bool:
 
 
 def see_free(path: Path, purpose: str, *, now: datetime) -> None:
-    """Refuse where a run is at work that holds the lock *path*; take nothing.
+    """Check that no running playbook holds the lock *path*; take nothing.
 
     :raises OpsError: lock.run
     """
@@ -107,7 +107,7 @@ def see_free(path: Path, purpose: str, *, now: datetime) -> None:
 
 
 def holder(path: Path) -> Holder | None:
-    """Return who holds the lock, None for nobody; a file that says nothing holds nothing."""
+    """Return the holder of the lock, None if nobody holds it or the file is unreadable."""
     try:
         found = Holder(**json.loads(path.read_bytes()))
         moment(found.until)
@@ -120,7 +120,7 @@ def _held(path: Path, purpose: str, other: Holder) -> OpsError:
     return OpsError(
         f"No {purpose} now: {path} is held by {other.described()}, until {other.until} at the"
         " longest.",
-        "Wait for that run to end. Where it surely has ended without freeing the lock, remove"
+        "Wait for that run to end. If it has certainly ended without releasing the lock, remove"
         f" {path}.",
         code="lock.run",
     )
@@ -128,7 +128,7 @@ def _held(path: Path, purpose: str, other: Holder) -> OpsError:
 
 @contextmanager
 def _guarded(path: Path, *, dry: bool) -> Iterator[None]:
-    """Keep two runs from reading and writing the file at the same moment."""
+    """Serialize access to the lock file."""
     if dry:
         yield
         return
@@ -140,7 +140,7 @@ def _guarded(path: Path, *, dry: bool) -> Iterator[None]:
     except OSError as exc:
         raise OpsError(
             f"{path} cannot be written: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write there, and room.",
+            "Give the user of the playbook write access there, and free space.",
             code="files.unwritable",
         ) from exc
     try:

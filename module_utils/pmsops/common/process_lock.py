@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One run at a time, and how to tell a living run from a dead one."""
+"""A lock for one process, and the identity of a process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ RETRY_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one with the same number.
+    """A process, distinguished from a later one with the same number.
 
-    *host* names the machine and, on it, the processes that are seen there: a container that has
-    the machine's network has its name too, and numbers of its own.
+    *host* names the machine and its PID namespace: a container on the machine's network has the
+    machine's name too, and process numbers of its own.
     """
 
     host: str
@@ -40,14 +40,14 @@ class ProcessId:
 
     @classmethod
     def parse(cls, text: str) -> ProcessId | None:
-        """Read what ``text`` wrote, None where it is something else."""
+        """Return the process of a text that ``text`` wrote, None for any other text."""
         parts = text.split()
         if len(parts) != 4 or not (parts[1].isdigit() and parts[2].isdigit()):
             return None
         return cls(parts[0], int(parts[1]), int(parts[2]), parts[3])
 
     def alive(self) -> bool:
-        """Tell whether the process still runs; one of another host counts as alive."""
+        """Return whether the process still runs; one of another host counts as alive."""
         here = this_process()
         if self.host != here.host:
             return True
@@ -55,7 +55,7 @@ class ProcessId:
 
 
 def this_process() -> ProcessId:
-    """Return the identity of the process that asks."""
+    """Return the identity of this process."""
     return process(os.getpid())
 
 
@@ -67,7 +67,7 @@ def process(pid: int) -> ProcessId:
 
 
 def _started_ticks(pid: int) -> int | None:
-    """Return the process's start in clock ticks since boot, None where there is no such process.
+    """Return the process's start in clock ticks since boot, None if there is no such process.
 
     Source: proc(5), field 22 of /proc/pid/stat; the name in field 2 may hold blanks.
     """
@@ -82,10 +82,10 @@ def _started_ticks(pid: int) -> int | None:
 def exclusive(path: Path, purpose: str) -> Iterator[None]:
     """Hold the lock file *path* for the length of a ``with`` block.
 
-    The kernel's lock ends with its process, so a dead holder's is free at once; what the file
-    says only serves the message.
+    The kernel releases the lock when its process ends; the content of the file only serves the
+    message.
 
-    :raises OpsError: lock.held where another process holds it.
+    :raises OpsError: lock.held if another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -113,7 +113,7 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
 def awaited(path: Path, purpose: str, *, seconds: float) -> Iterator[None]:
     """Hold the lock file *path* as ``exclusive`` does, and wait up to *seconds* for it.
 
-    :raises OpsError: lock.held where another process holds it all the time.
+    :raises OpsError: lock.held if another process holds it until then.
     """
     last = time.monotonic() + seconds
     with ExitStack() as held:
@@ -137,6 +137,6 @@ def _held(path: Path, purpose: str) -> OpsError:
         who = "a run that has just begun"
     return OpsError(
         f"Cannot begin the {purpose}: {path} is held by {who}.",
-        "Wait for that run to end. The lock frees itself when its process ends.",
+        "Wait for that run to end. The lock is released when its process ends.",
         code="lock.held",
     )

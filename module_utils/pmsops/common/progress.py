@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How far a long run is: a small file that whoever waits can read."""
+"""The progress of a long run, in a small file for those who wait."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ INTERVAL_SECONDS = 1.0
 
 
 class Progress:
-    """Keeps ``path`` at what a run is doing, at most once a second, and times its phases.
+    """Writes the progress of a run to ``path``, at most once a second, and times its phases.
 
-    The file is one line of json: phase, its step of how many, done and total (bytes unless *unit*
-    says otherwise), elapsed_seconds. Losing it costs nothing, so it is not synced.
+    The file is one line of json: phase, step and number of steps, done and total (bytes
+    unless *unit* says otherwise), elapsed_seconds. It is not synced: losing it costs nothing.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class Progress:
         self._written = -INTERVAL_SECONDS
         self._state: dict[str, Any] = {}
         self._expected: float | None = None
-        self._lock = threading.Lock()  # several threads say how far they are
+        self._lock = threading.Lock()  # several threads report
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str, *, total: int = 0, unit: str = "bytes") -> Iterator[None]:
-        """Say that a phase runs, and record how many seconds it took."""
+        """Report a phase while the ``with`` block runs, and record its seconds."""
         began = self._now()
         self._state = {"phase": name, "done": 0, "total": total, "unit": unit, "began": began}
         self._write(force=True)
@@ -49,17 +49,17 @@ class Progress:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + self._now() - began, 3)
 
     def expect(self, seconds: float | None) -> None:
-        """Say how long the whole run takes, from its beginning on, where that is known."""
+        """Report the expected seconds of the whole run, counted from its beginning."""
         self._expected = seconds
 
     def update(self, done: int, *, note: str = "") -> None:
-        """Say how much of the phase is done."""
+        """Report how much of the phase is done."""
         with self._lock:
             self._state |= {"done": done, "note": note}
             self._write()
 
     def close(self) -> None:
-        """Remove the file: nothing runs any more."""
+        """Remove the file at the end of the run."""
         if self._path:
             self._path.unlink(missing_ok=True)
 

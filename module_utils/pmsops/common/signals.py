@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A polite end: SIGTERM and SIGHUP unwind a run like any error, so that it cleans up."""
+"""Signals as errors: SIGTERM, SIGHUP and SIGINT unwind a run, so that it cleans up."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def raised() -> Iterator[None]:
 
     def interrupt(number: int, _frame: object) -> None:
         for each in previous:
-            signal.signal(each, signal.SIG_IGN)  # the clean-up is not to be interrupted
+            signal.signal(each, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
         raise OpsError(
             f"Ended by {signal.Signals(number).name}.",
-            "Nothing half-done was left; run it again.",
+            "The run cleaned up; start it again.",
             code="run.interrupted",
         )
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What monitoring reads: a file for the textfile collector of Prometheus' node exporter."""
+"""Metrics for the textfile collector of Prometheus' node exporter."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render(gauges: Iterable[Gauge]) -> str:
 
 
 def write(folder: Path, gauges: Iterable[Gauge], name: str) -> Path:
-    """Write the file so that a collector reads the old one or the new one; return its path."""
+    """Replace the file, so that a collector reads the old one or the new one; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     files.replace(path, render(gauges).encode(), mode=0o644)

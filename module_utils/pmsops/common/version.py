@@ -7,5 +7,5 @@ scripts/release.sh sets it. Between releases it names the next one, with -dev be
 from __future__ import annotations
 
 VERSION = "0.2.0-dev"
-# What manifests, records and pages say made them. Readers accept every version.
+# The maker that manifests, records and pages name. Readers accept every version.
 TOOL = {"name": "pms-ops", "version": VERSION}

@@ -318,7 +318,7 @@ def _close_is_ours(request: Request, database: Database) -> bool:
                 )
             )
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc
 
 
 def _refuse_stale(request: Request, served: Mapping[int, Row], stored: Mapping[int, Row]) -> None:

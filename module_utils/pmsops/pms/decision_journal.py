@@ -100,7 +100,7 @@ def find(database: Database, note: Note) -> int | None:
                 (f"[{note.mark}]",),
             )
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc
 
 
 def _accepts_entries(api: PmsApi) -> bool:
@@ -133,4 +133,4 @@ def _insert(database: Database, note: Note) -> int:
                 row,
             )
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc

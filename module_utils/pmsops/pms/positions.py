@@ -162,4 +162,4 @@ def _fetch_rows(database: Database, sql: str) -> list[tuple]:
             cursor.execute("SET LOCAL statement_timeout = '15s'")
             return fetch_all(cursor, sql)
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc

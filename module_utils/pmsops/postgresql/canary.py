@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A row written just before a backup: a drill that finds it restored this backup and no older one.
+"""The canary row, written just before a backup: a drill that finds it restored this very backup.
 
-It lives in a table of our own, ``pms_ops.canary``, so nothing of the PMS is touched.
+Its table ``pms_ops.canary`` belongs to the toolkit; the PMS's tables are not touched.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
-# The table holds one row: a canary needs no history, and a backup must not make a database grow.
+# One row: a canary needs no history, and a backup must not make the database grow.
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS pms_ops;
 CREATE TABLE IF NOT EXISTS pms_ops.canary (
@@ -32,7 +32,7 @@ ON CONFLICT (id) DO UPDATE SET token = excluded.token, written_at = now()
 
 
 def write(database: Database) -> str | None:
-    """Write a new token and return it, None where the role may not create the table."""
+    """Write a new token and return it, None if the role may not create the table."""
     token = uuid.uuid4().hex
     try:
         with database.session() as cursor:

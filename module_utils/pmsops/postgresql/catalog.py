@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Everything about a database that a restore has to bring back, read from the catalogues.
+"""The objects of a database that a restore has to bring back, read from the catalogues.
 
-Facts come as ``{kind: {name: {attribute: value}}}``: a comparison of two databases needs to know
-nothing about the kinds. Names are qualified; no OID, date or setting of the server is among the
-values, so the facts of a faithful copy are equal.
+Facts have the shape ``{kind: {name: {attribute: value}}}``, so a comparison needs no knowledge of
+the kinds. Names are qualified. No value is an OID, a date or a setting of the server, so a faithful
+copy has equal facts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
 
-# Objects that an extension brought are not facts of ours: the extension is.
+# Objects of an extension are left out; the extension itself is a fact.
 _OWN = """NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{catalogue}'::regclass
                        AND x.objid = {oid} AND x.deptype = 'e')"""
 _USER_SCHEMA = (
     "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 )
-# No grants written down means the built-in default, which is what a dump restores: spelled out.
+# A null ACL means the built-in default, which a dump restores as explicit grants: spell it out.
 _ACL = (
     "(SELECT coalesce(array_agg(a::text ORDER BY a::text), '{{}}')"
     " FROM unnest(coalesce({acl}, acldefault('{kind}', {owner}))) a)"
@@ -196,7 +196,7 @@ _SETTINGS = """
       FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
      WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
-# Roles that objects belong to or are granted to: they must exist before a restore.
+# Owners of objects and grantees: they must exist before a restore.
 _ROLES = """
     SELECT DISTINCT r.rolname FROM pg_shdepend s JOIN pg_roles r ON r.oid = s.refobjid
      WHERE s.refclassid = 'pg_authid'::regclass
@@ -207,7 +207,7 @@ _ROLES = """
 
 
 def prepare(cursor: Any) -> None:
-    """Set up a session so that facts and fingerprints come in their one form."""
+    """Set up a session so that facts and fingerprints have one form on every server."""
     cursor.execute("SELECT pg_catalog.set_config('search_path', 'pg_catalog', false)")
     cursor.execute("SET SESSION quote_all_identifiers = off")
 
@@ -231,7 +231,7 @@ def server(cursor: Any) -> dict[str, Any]:
 
 
 def database(cursor: Any) -> dict[str, Any]:
-    """Return what CREATE and ALTER DATABASE need to make a database like this one."""
+    """Return the properties that CREATE and ALTER DATABASE need for a database like this one."""
     cursor.execute(_DATABASE)
     facts: dict[str, Any] = cursor.fetchone()[0]
     facts["settings"] = {role: sorted(values) for role, values in fetch_all(cursor, _SETTINGS)}

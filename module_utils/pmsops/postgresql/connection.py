@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How SQL reaches the database: psycopg2 connections and the few facts of a server."""
+"""Connections to PostgreSQL by psycopg2, and errors of the server as OpsError."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Database:
-    """Where a database is and as whom the toolkit connects to it."""
+    """The address of a database and the role that the toolkit connects as."""
 
     host: str
     port: int
@@ -76,7 +76,7 @@ class Database:
                 " -c idle_in_transaction_session_timeout=0",
             )
         except psycopg2.OperationalError as exc:
-            raise self._explained(target, exc) from exc
+            raise self._connection_error(target, exc) from exc
         connection.set_session(readonly=read_only, autocommit=autocommit)
         return connection
 
@@ -100,8 +100,8 @@ class Database:
         finally:
             connection.close()
 
-    def explained(self, exc: psycopg2.Error) -> OpsError:
-        """Turn an error of a statement into what an operator can do about it."""
+    def to_error(self, exc: psycopg2.Error) -> OpsError:
+        """Return the OpsError for an error of a statement."""
         text = " ".join(str(exc).split())
         if isinstance(exc, psycopg2.errors.InsufficientPrivilege):
             return OpsError(
@@ -117,18 +117,18 @@ class Database:
             )
         if exc.pgcode[:2] == "53":
             return OpsError(
-                f"The server at {self.host}:{self.port} is out of something: {text}",
-                "Free what it names (disk, connections, memory), then run again.",
+                f"The server at {self.host}:{self.port} has exhausted a resource: {text}",
+                "Free the resource that it names (disk, connections, memory), then run again.",
                 code="database.resources",
             )
         return OpsError(
             f"A statement failed in database {self.name}: {text}",
-            "The message names what the server refused; nothing half-done was left.",
+            "The server's message names the cause. The statement's transaction was rolled back.",
             code="database.statement",
         )
 
-    def _explained(self, target: str, exc: psycopg2.OperationalError) -> OpsError:
-        """Turn what libpq says into what an operator can do about it."""
+    def _connection_error(self, target: str, exc: psycopg2.OperationalError) -> OpsError:
+        """Return the OpsError for a refused or failed connection."""
         text = " ".join(str(exc).split())
         where = f"{self.host}:{self.port}"
         if "password authentication failed" in text or "no password supplied" in text:
@@ -146,7 +146,7 @@ class Database:
         return OpsError(
             f"Cannot connect to database {target} at {where}: {text}",
             "Check that the database runs and that pms_db_host and pms_db_port point at it;"
-            " docs/DR_PLAYBOOK.md, scenario 1, brings a stopped one back.",
+            " docs/DR_PLAYBOOK.md, scenario 1, restarts a stopped one.",
             code="database.unreachable",
         )
 

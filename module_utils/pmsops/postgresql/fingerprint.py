@@ -1,16 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A fingerprint of a table's contents: independent of row order, different for any other value.
+"""The fingerprint of a table's contents: independent of row order, changed by any changed value.
 
-It is the row count and the sum of a 64-bit hash of each row, computed by the server, so no row
-leaves it. A row's hash is that of the exclusive or of its columns' hashes, each with constants of
-its column's own. What PostgreSQL's ready-made hash of a row (``hash_record_extended``) would miss:
+A fingerprint is the row count and the sum of a 64-bit hash of each row. The server computes it, so
+no row leaves the server. A row's hash is the hash of the XOR of its columns' hashes, and each
+column has constants of its own. PostgreSQL's built-in hash of a row (``hash_record_extended``) does
+not suffice:
 
-- it is linear in its columns, so a sum over rows stays as it is when two rows swap a value;
-- a bigint or a timestamp is folded to 32 bits first: 1 and 2^32 are the same to it;
-- what PostgreSQL calls equal is the same to it (0 and -0, 1.0 and 1.00 as numeric, json with
-  another spacing, 1 month and 30 days), and an enum is its OID, which a restore changes.
+- it is linear in its columns, so a sum over rows does not change when two rows swap a value;
+- it folds a bigint or a timestamp to 32 bits first, so 1 and 2^32 have one hash;
+- it does not distinguish values that PostgreSQL calls equal (0 and -0, 1.0 and 1.00 as numeric,
+  json with another spacing, 1 month and 30 days), and it hashes an enum by its OID, which a restore
+  changes.
 
-The functions are those of hash partitioning, whose results no release of the server may change.
+The hash functions are those of hash partitioning: a release of the server may not change their
+results.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ from typing import Any
 from ansible.module_utils.pmsops.postgresql import fingerprint_v1
 from ansible.module_utils.pmsops.postgresql.connection import quote_ident
 
-# What a manifest records, so that a set is compared with the formula that it was made with.
+# The manifest records the formula, so that a set is compared with the one it was made with.
 FORMULA = 2
 FORMULAS = (1, FORMULA)
 
-# {c} is the column, {k} and {l} constants of its own. Types that are not here go by their text.
-# A zero hashes to its constant, so -0 gets another one: only its angle tells the two apart.
+# {c} is the column, {k} and {l} are its constants. Types without an entry are hashed as text.
+# 0 and -0 have one hash, so -0 gets the other constant; atan2 distinguishes the two.
 _FLOAT = (
     "CASE WHEN {c} = 0 AND pg_catalog.atan2({c}, -1) < 0 THEN {l}"
     " ELSE pg_catalog.hashfloat%sextended({c}, {k}) END"
@@ -92,14 +95,14 @@ SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
  ORDER BY 5 DESC, 1, 2
 """
 
-# Where pg_dump leaves rows to the extension, or a restore changes them on purpose.
+# Tables whose rows the extension itself makes, or a restore changes on purpose.
 # bgw_job is compared job by job (catalog.FACTS), since a restored copy's jobs are held still.
 NOT_COMPARED = frozenset({"bgw_job", "metadata"})
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table with rows of its own, and how to hash them."""
+    """A table that holds rows, and the SQL that fingerprints it."""
 
     schema: str
     name: str
@@ -126,12 +129,12 @@ class Relation:
 
 def _row_hash(columns: list[tuple[str, str]]) -> str:
     hashes = [hashed(*column, number) for number, column in enumerate(columns)]
-    # The last step makes a row's hash a whole: without it the sum would be one of columns again.
+    # The outer hash ties the columns together: without it the sum would be linear in them.
     return f"pg_catalog.hashint4extended(0, {' # '.join(hashes) or _constant('none')})"
 
 
 def hashed(column: str, of_type: str, number: int) -> str:
-    """Return the expression whose hash stands for a column of a base type, NULL included."""
+    """Return the SQL expression that hashes a column of a base type, NULL included."""
     expression = HASHES.get(of_type, _TEXT).format(
         c=quote_ident(column), k=_constant(f"{number}"), l=_constant(f"{number} other")
     )
@@ -144,7 +147,7 @@ def _constant(name: str) -> str:
 
 
 def relations(cursor: Any) -> list[Relation]:
-    """Return all tables that hold rows, the largest first."""
+    """Return the tables that hold rows, largest first."""
     cursor.execute(RELATIONS_SQL)
     found = [
         Relation(schema, name, extension, condition, size, tuple(columns), tuple(types))
@@ -162,19 +165,19 @@ def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict
 
 def fingerprints(
     cursors: Iterable[Any],
-    wanted: Iterable[Relation],
+    expected: Iterable[Relation],
     done: Callable[[Relation], None] = lambda relation: None,
     *,
     formula: int = FORMULA,
     first: Callable[[], None] = lambda: None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the fingerprint of each table, working through them on all *cursors* at once.
+    """Return the fingerprint of each table, read on all *cursors* in parallel.
 
-    The cursors must see the same snapshot; the order of *wanted* is the order of work. *first* is
-    other work for the first cursor, which the rest do not wait for.
+    The cursors must share a snapshot. *expected* gives the order of work. *first* is other work for
+    the first cursor; the others do not wait for it.
     """
     queue: SimpleQueue[Relation] = SimpleQueue()
-    for relation in wanted:
+    for relation in expected:
         queue.put(relation)
 
     def work(cursor: Any) -> dict[str, dict[str, Any]]:

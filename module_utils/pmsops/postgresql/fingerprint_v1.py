@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The first formula of fingerprints, for the sets that were made with it.
+"""The first formula of fingerprints, for sets of schema 1.
 
-It does not see two rows swap the values of one column, nor a bigint or a timestamp change in both
-of its halves alike; fingerprint.py says why. New sets are made with the formula there.
+It misses two rows that swap the values of one column, and a bigint or timestamp whose two halves
+change alike; see fingerprint.py. New sets use the formula there.
 """
 
 from __future__ import annotations

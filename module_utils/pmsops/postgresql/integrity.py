@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a database that answers is whole: its tables, TimescaleDB's catalogue, its pages."""
+"""Integrity checks of a running database: tables, TimescaleDB catalogue, pages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import psycopg2
 import psycopg2.errors
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value, quote_ident
 
-# What PostgreSQL says where a page or an index is damaged, or its file is gone or unreadable.
+# SQLSTATEs of a damaged page or index, and of a lost or unreadable file.
 DAMAGE = ("XX001", "XX002", "58P01", "58030")
-# Other internal errors: a damaged row or catalogue, but also a plain bug.
+# Any internal error: a damaged row or catalogue, but also a bug of the server.
 INTERNAL = "XX000"
 
 
 def missing_tables(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]]:
-    """Return what a set's manifest has and the database has not, by kind.
+    """Return the tables of a manifest that the database lacks, by kind of loss.
 
-    Fewer chunks than then are no loss where a job drops them by age.
+    Fewer chunks are no loss if a retention policy drops them by age.
     """
     wanted = manifest["facts"]
     tables = {row[0] for row in fetch_all(cursor, _TABLES)}
@@ -47,9 +47,10 @@ def catalogue_contradictions(cursor: Any) -> list[str]:
 def unreadable_tables(
     connection: Any, tables: list[str], *, deadline: float, now: Any = time.monotonic
 ) -> dict[str, Any]:
-    """Read the *tables* and the newest chunk of each hypertable, as far as the time reaches.
+    """Read the *tables* and the newest chunk of each hypertable until *deadline*.
 
-    Return ``{read, of, damaged, checksum_failures}``; what there was no time for is not damaged.
+    Return ``{read, of, damaged, checksum_failures}``. A table that was not read in time does not
+    count as damaged.
     """
     with connection.cursor() as cursor:
         failures = fetch_value(
@@ -66,7 +67,7 @@ def unreadable_tables(
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('statement_timeout', %s, true)", (_ms(left),))
-                # Every column is taken apart, those stored out of line too.
+                # t::text reads every column, TOASTed ones too.
                 cursor.execute(
                     "SELECT count(*) FROM (SELECT t::text FROM"
                     f" {quote_ident(schema)}.{quote_ident(table)} t OFFSET 0) read"
@@ -80,7 +81,7 @@ def unreadable_tables(
             damaged.append(_said(schema, table, exc))
         except psycopg2.Error as exc:
             if exc.pgcode not in (*DAMAGE, INTERNAL):
-                continue  # dropped meanwhile, or locked: nothing about its pages
+                continue  # dropped meanwhile, or locked: says nothing about its pages
             damaged.append(_said(schema, table, exc))
         finally:
             if not connection.closed:
@@ -102,7 +103,7 @@ def _ms(seconds: float) -> str:
 
 
 def _ours(name: str) -> bool:
-    """Tell whether a table is the PMS's: neither the extension's nor the toolkit's own."""
+    """Return whether a table is the PMS's: not the extension's, not the toolkit's."""
     return not name.startswith(("_timescaledb_", "pms_ops."))
 
 
@@ -111,7 +112,7 @@ def _timescaledb(cursor: Any) -> bool:
 
 
 def _to_read(cursor: Any, tables: list[str]) -> list[tuple[str, str]]:
-    """Return the tables that are there, a hypertable's newest chunk in its place."""
+    """Return the existing tables, a hypertable replaced by its newest chunk."""
     names = []
     for table in tables:
         schema, _, name = table.rpartition(".")
@@ -142,7 +143,7 @@ SELECT DISTINCT ON (hypertable_schema, hypertable_name)
  WHERE to_regclass(format('%I.%I', chunk_schema, chunk_name)) IS NOT NULL
  ORDER BY hypertable_schema, hypertable_name, range_end DESC NULLS LAST,
           range_end_integer DESC NULLS LAST"""
-# Read from both sides, since whoever deletes rows of either leaves the other as it was.
+# Both directions: rows lost on one side leave the other side unchanged.
 _CONTRADICTIONS = """
 SELECT n.nspname || '.' || c.relname AS name,
        'is a chunk on disk that the catalogue does not know' AS what

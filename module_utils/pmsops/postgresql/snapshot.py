@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One moment of the database, seen by several connections at once."""
+"""A snapshot of the database, shared by several connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_va
 
 
 class Snapshot:
-    """A repeatable-read snapshot, exported for pg_dump and shared by connections of ours.
+    """A repeatable-read snapshot, exported for pg_dump and shared by several connections.
 
     It lives as long as its first connection: use it as a context manager.
     """
@@ -38,7 +38,7 @@ class Snapshot:
                 self._open().execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
             for cursor in self.cursors:
                 catalog.prepare(cursor)
-                # Our connections are the parallelism; workers of theirs would only contend.
+                # The connections run in parallel already; parallel workers would only contend.
                 cursor.execute("SET SESSION max_parallel_workers_per_gather = 0")
         except BaseException:
             self.__exit__()
@@ -52,9 +52,9 @@ class Snapshot:
         self.cursors.clear()
 
     def cancel(self) -> None:
-        """End what the connections are doing; their threads get an error."""
+        """Cancel the running statements of all connections; their threads get an error."""
         for connection in self._connections:
-            with suppress(psycopg2.Error):  # one that is lost already does nothing any more
+            with suppress(psycopg2.Error):  # a lost connection has no statement to cancel
                 connection.cancel()
 
     def _open(self) -> Any:

@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Jobs of a copy are held still from before its scheduler first runs until it goes live.
+"""Hold the TimescaleDB jobs of a staging database until it goes live.
 
-A restored database knows no last run of any job, so its scheduler would start them all at once:
-a retention policy would drop chunks of the copy that is being proved, compression would change
-them. The jobs are marked as not scheduled while TimescaleDB is still in restoring mode; which ones
-is kept in the database itself, as a comment on the table of jobs.
+A restored database has no record of past runs, so its scheduler would start every job at once: a
+retention policy would drop chunks during the proof, a compression policy would change them. The
+jobs are unscheduled while TimescaleDB is still in restoring mode. The database itself records which
+ones, in a comment on the table of jobs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIRST_OF_USERS = 1000
 
 
 def hold(database: Database) -> list[int]:
-    """Mark the scheduled jobs as not scheduled; return them."""
+    """Unschedule the scheduled jobs; return their ids."""
     with _table(database) as (cursor, table):
         if table is None:
             return []
@@ -49,7 +49,7 @@ def hold(database: Database) -> list[int]:
 
 
 def release(database: Database) -> list[int]:
-    """Schedule the held jobs again; return them. Nothing where none is held."""
+    """Schedule the held jobs again; return their ids, none if none is held."""
     with _table(database) as (cursor, table):
         if table is None or not (jobs := _held(cursor, table)):
             return []
@@ -59,7 +59,7 @@ def release(database: Database) -> list[int]:
 
 
 def held(cursor: Any) -> list[int]:
-    """Return the jobs that are held in the database of *cursor*."""
+    """Return the ids of the held jobs in the database of *cursor*."""
     table = fetch_value(cursor, TABLE)
     return _held(cursor, table) if table else []
 

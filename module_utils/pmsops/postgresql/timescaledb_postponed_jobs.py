@@ -1,10 +1,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""TimescaleDB's background jobs that take the locks a parallel dump dies of are put off meanwhile.
+"""Postpone TimescaleDB jobs whose locks would abort a parallel pg_dump.
 
 Measured: compress_chunk during ``pg_dump -j2`` failed five dumps of six ("could not obtain lock on
-relation"). A job is put off by moving its next start, for a lease that is renewed while the dump
-runs: should everything else fail, the job runs late, but it runs. Where it was to start is written
-to a journal first, so that the next run puts back what a killed one moved.
+relation"). A job is postponed by moving its next start, for a lease that is renewed while the dump
+runs: in the worst case the job runs late. The original start is written to a journal first, so
+that the next run restores what a killed run moved.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ JOURNAL = "postponed-jobs.json"
 
 
 class JobCatalogue(Protocol):
-    """What putting jobs off needs of a TimescaleDB catalogue."""
+    """The operations on a TimescaleDB catalogue that postponing jobs needs."""
 
     def due(self, before: datetime) -> dict[int, datetime]:
-        """Return the scheduled locking jobs that start before a moment, and when."""
+        """Return the scheduled locking jobs that start before a moment, with their starts."""
 
     def move(self, job: int, start: datetime) -> None:
         """Set a job's next start."""
@@ -50,7 +50,7 @@ class JobCatalogue(Protocol):
 
 
 class TimescaleJobs:
-    """The catalogue of a real database; with the Apache edition it holds no such job."""
+    """The catalogue of a real database; the Apache edition has no such jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -94,7 +94,7 @@ class TimescaleJobs:
 
 
 class PostponedJobs:
-    """Keeps the locking jobs off while a ``with`` block runs; call ``renew`` in between."""
+    """Postpones the locking jobs while a ``with`` block runs; call ``renew`` regularly."""
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class PostponedJobs:
 
 
 def undo(catalogue: JobCatalogue, journal: Path) -> list[int]:
-    """Put back the jobs that *journal* names, and forget it; return them."""
+    """Restore the starts of the jobs that *journal* names, remove it, return the jobs."""
     try:
         recorded: dict[str, Any] = json.loads(journal.read_bytes())
     except FileNotFoundError:

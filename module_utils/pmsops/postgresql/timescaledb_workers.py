@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether a restored TimescaleDB database lives: workers, and writes into its hypertables."""
+"""TimescaleDB's background workers, and a test insert into each hypertable."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORKER_SCHEMAS = ("_timescaledb_functions", "_timescaledb_internal")
 
 
 def workers(database: Database, verb: str) -> bool:
-    """Start or stop the background workers; False where the server would not.
+    """Start or stop the background workers; return False if the server refused.
 
     :raises OpsError: database.*
     """
@@ -37,7 +37,7 @@ def workers(database: Database, verb: str) -> bool:
 
 
 def scheduler_seen(database: Database) -> bool:
-    """Tell whether the scheduler of this database is among the server's processes."""
+    """Return whether the scheduler of this database is among the server's processes."""
     with database.session(read_only=True) as cursor:
         return bool(
             fetch_value(
@@ -50,16 +50,16 @@ def scheduler_seen(database: Database) -> bool:
 
 
 def has_timescaledb(database: Database) -> bool:
-    """Tell whether the extension is in the database."""
+    """Return whether the database has the extension."""
     with database.session(read_only=True) as cursor:
         return bool(fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
 
 
 def start_workers(database: Database) -> None:
-    """Start the background workers and see them run.
+    """Start the background workers and check that they run.
 
-    After ALTER DATABASE ... RENAME none runs, whether the rename went well or not, and a start may
-    be refused for want of a free worker: so the answer and the process list are both looked at.
+    After ALTER DATABASE ... RENAME none runs, whether the rename succeeded or not, and a server
+    without a free worker refuses the start: so the answer and the process list are both checked.
 
     :raises OpsError: restore.no-scheduler
     """
@@ -79,13 +79,13 @@ def start_workers(database: Database) -> None:
         f"TimescaleDB's scheduler of {database.name} does not run"
         + (" though it was started." if started else ": the server has no free worker."),
         "Raise timescaledb.max_background_workers and max_worker_processes, restart the server, or"
-        " free workers by dropping databases that are kept beside this one.",
+        " free workers by dropping former databases.",
         code="restore.no-scheduler",
     )
 
 
 def insert_test(database: Database) -> list[str]:
-    """Insert a row into each hypertable and roll back; return what was refused, a line each."""
+    """Insert a row into each hypertable and roll back; return a line for each refusal."""
     refused = []
     connection = database.connect()
     try:
@@ -96,7 +96,7 @@ def insert_test(database: Database) -> list[str]:
                 try:
                     cursor.execute(_copy_of_newest(cursor, schema, name))
                 except psycopg2.errors.RaiseException:
-                    pass  # a trigger of the application answered: the row had found its chunk
+                    pass  # a trigger of the application refused: the row had found its chunk
                 except psycopg2.Error as exc:
                     refused.append(f"{schema}.{name}: {str(exc).splitlines()[0]}")
                 cursor.execute("ROLLBACK TO SAVEPOINT probe")
@@ -116,7 +116,7 @@ def _hypertables(cursor: Any) -> list[tuple[str, str]]:
 
 
 def _copy_of_newest(cursor: Any, schema: str, name: str) -> str:
-    """Return an INSERT of a row that is there already: it must find its chunk, and adds nothing."""
+    """Return an INSERT of an existing row: it has to find its chunk, and changes nothing."""
     columns = fetch_value(
         cursor,
         """SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute

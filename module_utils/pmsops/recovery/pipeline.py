@@ -278,7 +278,7 @@ def _missing_agents(day: date, database: Database) -> list[str]:
             sql = "SELECT DISTINCT agent_id FROM public.agent_reports WHERE as_of_date = %s"
             known = {row[0] for row in fetch_all(cursor, sql, (day,))}
     except psycopg2.Error as exc:
-        raise database.explained(exc) from exc
+        raise database.to_error(exc) from exc
     return [agent for agent in AGENTS if agent not in known]
 
 

@@ -18,9 +18,9 @@ MAX_LINKS = 30_000
 
 
 def known_contents(earlier: Iterable[Path]) -> dict[tuple[str, int], Path]:
-    """Return where each content of the *earlier* sets lies, by SHA-256 and size.
+    """Return the file of each content in the *earlier* sets, by SHA-256 and size.
 
-    A set that cannot be read offers nothing.
+    A set with an unreadable manifest is skipped.
     """
     known = {}
     for folder in earlier:
@@ -38,7 +38,7 @@ def link(
 ) -> int:
     """Replace files of *folder* by links to equal ones in *known*; return the bytes saved.
 
-    The older file is read again first: a copy that has rotted since must not become this set's.
+    The older file is read again first: a damaged copy must not become part of this set.
     """
     saved = 0
     for name, entry in recorded.items():
@@ -50,7 +50,7 @@ def link(
         try:
             os.link(source, temporary)
         except OSError as exc:
-            # Another file system, or one without links: the set simply keeps its own copy.
+            # Another file system, or one without hard links: the set keeps its own copy.
             if exc.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
                 continue
             raise
@@ -74,7 +74,7 @@ def _sound(source: Path, entry: dict[str, Any]) -> bool:
 
 
 def own_bytes(folder: Path) -> int:
-    """Return how many bytes would be freed if the set went: those of no other set."""
+    """Return the bytes that deleting the set would free: files shared with no other set."""
     return sum(
         (folder / name).stat().st_size
         for name in sets.walk(folder)

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Encryption at rest with age: to recipients' public keys, by streams, never by a plain file.
+"""Encryption at rest with age, to public keys, as a stream: no plain file is ever written.
 
-The machine that is backed up holds public keys only. ``age-keygen`` (or ``rage-keygen``) makes a
-pair; the identity file stays with whoever restores.
+The backed-up machine holds public keys only. ``age-keygen`` (or ``rage-keygen``) makes a pair; the
+identity file stays with those who restore.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def load_identities(path: Path) -> list[Any]:
         ) from exc
     if not found:
         raise OpsError(
-            f"{path} holds no identity at all.",
+            f"{path} holds no identity.",
             "Give the file that age-keygen wrote (a line AGE-SECRET-KEY-1...).",
             code="encryption.identity",
         )
@@ -72,7 +72,7 @@ def load_identities(path: Path) -> list[Any]:
 
 @contextmanager
 def encrypted(path: Path, recipients: Sequence[Any]) -> Iterator[BinaryIO]:
-    """Give a stream; what is written to it lands in *path* encrypted, whole once it is closed."""
+    """Give a stream that writes encrypted to *path*; the file is complete once it is closed."""
     pyrage = _pyrage()
     reading, writing = os.pipe()
     failures: list[BaseException] = []
@@ -100,9 +100,9 @@ def encrypted(path: Path, recipients: Sequence[Any]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
-    """Give a stream of *path*'s plain content; it must be read to its end to be proved whole.
+    """Give a stream of *path*'s plain content; only reading to its end shows that it is complete.
 
-    :raises OpsError: encryption.refused where the identity does not fit or the file was changed.
+    :raises OpsError: encryption.refused if the identity does not fit or the file was changed.
     """
     pyrage = _pyrage()
     identities = load_identities(identity_file)
@@ -114,7 +114,7 @@ def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
             with path.open("rb") as source, os.fdopen(writing, "wb") as target:
                 pyrage.decrypt_io(source, target, identities)
         except BrokenPipeError:
-            pass  # the reader has had enough
+            pass  # the reader stopped early
         except BaseException as exc:  # noqa: BLE001  # raised again by whoever reads
             failures.append(exc)
 
@@ -136,7 +136,7 @@ def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
 
 def _write_failure(failures: list[BaseException], path: Path) -> BaseException:
     cause = failures[0] if failures else OSError(f"encryption of {path.name} ended early")
-    # The library reports a full disk as its own kind of error; keep the number that names it.
+    # The library reports a full disk as an error of its own; restore the errno.
     if not isinstance(cause, OSError) and "No space left" in str(cause):
         return OSError(28, "No space left on device", str(path))
     return cause

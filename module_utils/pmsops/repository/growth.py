@@ -12,7 +12,7 @@ DAY_SECONDS = 86400.0
 
 
 def growth_bytes_per_day(root: Path) -> float:
-    """Return how fast the sets fill the disk: what each new set added, over the days between."""
+    """Return the average bytes per day that new sets added; shared files count once."""
     found = sets.listed(root)
     if not found:
         return 0.0
@@ -27,7 +27,7 @@ def growth_bytes_per_day(root: Path) -> float:
                 new += status.st_size
         added.append((_taken(folder), new))
     if len(added) == 1:
-        return float(added[0][1])  # one set: as if every day added a whole one
+        return float(added[0][1])  # one set: assume that each day adds one
     days = max((added[-1][0] - added[0][0]).total_seconds() / DAY_SECONDS, 1.0)
     return sum(new for _, new in added[1:]) / days
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The manifest of a backup set: what was in the database, and what the files must be.
+"""The manifest of a backup set: the contents of the database and the checksums of the files.
 
 Its schema is published in docs/schemas/manifest.schema.json.
 """
@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.repository import signing
 
 NAME = "manifest.json"
-# 2 says with which formula the fingerprints were made; sets of 1 have the first one.
+# Schema 2 names the formula of the fingerprints; sets of schema 1 use formula 1.
 SCHEMA_VERSION = 2
 READABLE = (1, SCHEMA_VERSION)
 REQUIRED = (
@@ -34,7 +34,7 @@ REQUIRED = (
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the manifest of the set in *folder*; nothing is proved by reading it.
+    """Return the manifest of the set in *folder*; it is not verified.
 
     :raises OpsError: manifest.missing, manifest.unreadable or manifest.version.
     """

@@ -63,7 +63,7 @@ def publish(
 ) -> Path:
     """Write the gauges of a backup run that ends now for the collector that reads *folder*.
 
-    :raises OSError: where the folder takes no file.
+    :raises OSError: if the file cannot be written.
     """
     gauges = backup_gauges(
         root,

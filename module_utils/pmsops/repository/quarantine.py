@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Sets that are damaged or do not restore: found, with all that share their files, and set aside.
+"""Quarantine of damaged sets: found together with the sets that share their files, and renamed.
 
-Nothing is deleted: a damaged set is renamed, so that nothing takes it for a backup, and most of
-what it holds can still be read by hand.
+Nothing is deleted: under its new name a damaged set no longer counts as a backup, and most of its
+files can still be read by hand.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Examined:
 
     @property
     def sound(self) -> bool:
-        """Tell whether nothing is wrong with what was read."""
+        """Return whether nothing is wrong with the part that was read."""
         return not self.problems
 
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which backup sets stay: a plan first, and never the last proof among what goes."""
+"""Retention of backup sets: the sets to keep; the newest verified one always stays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.repository import manifest, sets
 
 @dataclass(frozen=True)
 class Policy:
-    """How many sets stay: the newest, and the newest of each of so many days, weeks, months."""
+    """The number of sets to keep: the last ones, and one per day, week and month."""
 
     last: int = 7
     daily: int = 14
@@ -25,7 +25,7 @@ class Policy:
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """A set as retention sees it. *taken_at* is its snapshot, by the clock of that time."""
+    """The facts about a set that retention needs. *taken_at* is the time of its snapshot."""
 
     taken_at: datetime
     name: str
@@ -34,11 +34,11 @@ class Candidate:
 
 
 def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]]:
-    """Return the names of the sets to keep, each with its reasons; the others may go.
+    """Return the names of the sets to keep, each with its reasons; the others may be deleted.
 
-    A set that was never proved takes no place of a proved one: among the sets of a period the
-    newest verified one stays beside the newest. The newest set and the newest verified set stay
-    whatever the policy says, and holds are kept until somebody lifts them.
+    A set that was never verified does not displace a verified one: of each period the newest
+    verified set is kept as well as the newest. The newest set, the newest verified set and held
+    sets are kept whatever the policy says.
     """
     newest_first = sorted(candidates, reverse=True)
     keep: dict[str, list[str]] = {}
@@ -69,9 +69,9 @@ def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]
 
 
 def candidates(backup_root: Path) -> list[Candidate]:
-    """Return the finished sets of *backup_root* as retention sees them.
+    """Return the finished sets of *backup_root*.
 
-    A set whose manifest cannot be read is no candidate: what it is, a person decides.
+    A set with an unreadable manifest is left out: a person has to decide about it.
     """
     found = []
     for folder in sets.listed(backup_root):
@@ -91,14 +91,14 @@ def candidates(backup_root: Path) -> list[Candidate]:
 
 
 def expired(backup_root: Path, policy: Policy) -> list[Path]:
-    """Return the folders of the sets that the policy lets go, oldest first."""
+    """Return the folders of the sets that the policy deletes, oldest first."""
     known = candidates(backup_root)
     keep = plan(known, policy)
     return [backup_root / c.name for c in sorted(known) if c.name not in keep]
 
 
 def remove(folder: Path) -> None:
-    """Delete a set so that no moment leaves half of it under its name."""
+    """Delete a set; at no moment does a part of it remain under its name."""
     doomed = folder.with_name(f"{sets.PARTIAL}removed-{folder.name}")
     folder.rename(doomed)
     shutil.rmtree(doomed)

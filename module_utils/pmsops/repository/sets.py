@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Backup sets on disk: finding one, and checking that its files are those of its manifest."""
+"""Backup sets on disk: find one, and check its files against its manifest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ PARTIAL = ".partial-"
 STATE = ".pms-ops"
 VERIFIED = "verified.json"
 HOLD = "hold.json"
-# Written beside the signed files during a set's life; none of them is restored.
-# A note is written under another name first, and a kill may leave that.
+# Notes are written beside the signed files; none of them is restored. A note is written under a
+# temporary name first, which a kill may leave behind.
 NEW = ".new"
 NOTES = frozenset({manifest.NAME, VERIFIED, HOLD, VERIFIED + NEW, HOLD + NEW})
 CUSTOM_MAGIC = b"PGDMP"
@@ -31,7 +31,7 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class BackupSet:
-    """A set of ours, or a bare dump of a naive script (*folder* and *manifest* are None)."""
+    """A backup set, or a bare dump without a manifest (*folder* and *manifest* are None)."""
 
     dump: Path
     folder: Path | None = None
@@ -39,17 +39,17 @@ class BackupSet:
 
     @property
     def naive(self) -> bool:
-        """Tell whether there is no manifest to prove anything against."""
+        """Return whether this is a bare dump, without a manifest to compare with."""
         return self.manifest is None
 
     @property
     def id(self) -> str:
-        """Return the name that an operator knows the set by."""
+        """Return the set's name for operators."""
         return self.manifest["id"] if self.manifest else self.dump.name
 
 
 def state_folder(backup_root: Path) -> Path:
-    """Return the folder for locks and journals, made where it is missing."""
+    """Return the folder for locks and journals; create it if it is missing."""
     path = backup_root / STATE
     files.make_private_folder(path)
     return path
@@ -68,14 +68,14 @@ def listed(backup_root: Path) -> list[Path]:
 
 
 def newest(backup_root: Path, *, verified: bool = False) -> Path:
-    """Return the newest set's folder, with *verified* the newest one that was proved.
+    """Return the folder of the newest set; with *verified*, of the newest verified set.
 
     :raises OpsError: set.none, set.none-verified
     """
     found = [path for path in listed(backup_root) if not verified or verification(path)]
     if not found and verified:
         raise OpsError(
-            f"{backup_root} holds no backup set that was ever restored and proved.",
+            f"{backup_root} holds no verified backup set.",
             "Run playbooks/drill.yml to prove the newest one.",
             code="set.none-verified",
         )
@@ -87,7 +87,7 @@ def newest(backup_root: Path, *, verified: bool = False) -> Path:
 
 
 def resolve(path: Path) -> BackupSet:
-    """Return the set that an operator means by *path*: its folder, its dump, or a bare dump.
+    """Return the set that *path* names: its folder, its dump, or a bare dump.
 
     :raises OpsError: set.missing, set.plain-sql, set.not-a-dump, and those of manifest.read.
     """
@@ -134,7 +134,7 @@ def resolve(path: Path) -> BackupSet:
 def check(
     backup_set: BackupSet, keys: Path, *, trust: str | None = None, jobs: int = 2
 ) -> dict[str, Any]:
-    """Prove that the set's files are those that were signed; return ``{key_id, files, bytes}``.
+    """Check the set's files against its signed manifest; return ``{key_id, files, bytes}``.
 
     :raises OpsError: set.damaged, and those of signing.check.
     """
@@ -158,7 +158,7 @@ def check(
 
 
 def damage(folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2) -> list[str]:
-    """Name every difference between the files of *folder* and what was recorded of them."""
+    """Return every difference between the files of *folder* and the manifest's record of them."""
     found = {name for name in walk(folder) if name not in NOTES}
     problems = [f"{name} is not in the manifest" for name in sorted(found - set(recorded))]
 
@@ -181,7 +181,7 @@ def damage(folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2) 
 
 
 def walk(folder: Path) -> list[str]:
-    """Return all files below *folder*, and links to anything, relative to it."""
+    """Return the files and symbolic links below *folder*, relative to it."""
     return sorted(
         str(path.relative_to(folder))
         for path in folder.rglob("*")
@@ -190,9 +190,9 @@ def walk(folder: Path) -> list[str]:
 
 
 def verification(folder: Path) -> dict[str, Any] | None:
-    """Return what the last proof of the set recorded, None where it was never proved.
+    """Return the record of the set's last proof, None if it was never verified.
 
-    A record counts only for the manifest it was made of.
+    A record counts only for the manifest that it names by hash.
     """
     try:
         record: dict[str, Any] = json.loads((folder / VERIFIED).read_bytes())
@@ -214,7 +214,7 @@ def mark_verified(folder: Path, record: dict[str, Any]) -> None:
 
 
 def write_note(path: Path, text: str) -> None:
-    """Write a note beside a set's files; a run that is killed meanwhile does no harm to the set."""
+    """Write a note beside a set's files; a kill meanwhile does not harm the set."""
     files.replace(path, text.encode(), aside=path.with_name(path.name + NEW))
 
 

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Ed25519 signatures over manifests: who made a set, and that nobody changed it since.
+"""Ed25519 signatures over manifests: they prove who made a set, and that it is unchanged.
 
-The private key lies in ``<keys>/signing.key``; ``<keys>/trusted/<key id>.pub`` are the keys whose
-sets this side accepts. A key id is the SHA-256 of the raw public key, in hex.
+The private key lies in ``<keys>/signing.key``; ``<keys>/trusted/<key id>.pub`` are the keys
+whose sets are accepted. A key id is the SHA-256 of the raw public key, in hex.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRUSTED = "trusted"
 
 
 def signed_bytes(document: dict[str, Any]) -> bytes:
-    """Return what is signed: all of *document* but its signature, in one fixed spelling."""
+    """Return the signed bytes: *document* without its signature, in one fixed form."""
     body = {name: value for name, value in document.items() if name != "signature"}
     return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
 
@@ -40,9 +40,9 @@ def key_id(public_key: bytes) -> str:
 
 
 def load_or_create(keys: Path) -> Ed25519PrivateKey:
-    """Return the signing key of this side; make and pin it at first use.
+    """Return the signing key; create and pin it at first use.
 
-    :raises OpsError: signing.key where the file is not a key or others may read it.
+    :raises OpsError: signing.key if the file is not a key, or others may read it.
     """
     path = keys / KEY_FILE
     if not path.exists():
@@ -65,7 +65,7 @@ def raw_public(key: Ed25519PrivateKey) -> bytes:
 
 
 def pin(keys: Path, public_key: bytes) -> Path:
-    """Accept sets signed by *public_key* from now on; return the file that says so."""
+    """Accept sets signed by *public_key* from now on; return the file that pins it."""
     path = keys / TRUSTED / f"{key_id(public_key)}.pub"
     if not path.exists():
         files.make_private_folder(keys)
@@ -86,9 +86,9 @@ def sign(document: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
 
 
 def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> str:
-    """Return the id of the key that signed *document*, one that this side trusts.
+    """Return the id of the trusted key that signed *document*.
 
-    *trust* names one key id that is accepted for this call though it is not pinned.
+    *trust* is a key id to accept for this call although it is not pinned.
 
     :raises OpsError: signing.missing, signing.invalid or signing.unknown-key.
     """
@@ -106,7 +106,7 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
         )
     except (InvalidSignature, ValueError, KeyError, TypeError) as exc:
         raise OpsError(
-            "The manifest was changed after it was signed: its signature does not fit.",
+            "The manifest was changed after it was signed: its signature is invalid.",
             "Do not restore this set. Take another one, and find out who changed this one.",
             code="signing.invalid",
         ) from exc
@@ -124,7 +124,7 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
 def _load(path: Path) -> Ed25519PrivateKey:
     if path.stat().st_mode & 0o077 or path.stat().st_uid not in (os.getuid(), 0):
         raise OpsError(
-            f"{path} can be read by others: mode {path.stat().st_mode & 0o777:04o}, wanted 0600.",
+            f"{path} can be read by others: mode {path.stat().st_mode & 0o777:04o}, expected 0600.",
             f"chmod 0600 {path}; if others may have read it, move it away to get a new key.",
             code="signing.key",
         )
@@ -133,12 +133,12 @@ def _load(path: Path) -> Ed25519PrivateKey:
     except ValueError as exc:
         raise OpsError(
             f"{path} is not a private key in PEM form.",
-            "Bring the key back from its copy, or move the file away to get a new key.",
+            "Restore the key from its copy, or move the file away to get a new key.",
             code="signing.key",
         ) from exc
     if not isinstance(key, Ed25519PrivateKey):
         raise OpsError(
-            f"{path} holds a key of another kind than Ed25519.",
+            f"{path} holds a key that is not Ed25519.",
             "Set pms_keys_dir to a folder of its own.",
             code="signing.key",
         )

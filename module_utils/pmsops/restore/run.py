@@ -154,7 +154,7 @@ def run(database: Database, request: Request, *, progress: Progress) -> dict[str
             with closing(one):
                 result = one.execute(restore_journal.Journal.open(state / restore_journal.NAME))
         except psycopg2.Error as exc:
-            raise database.explained(exc) from exc
+            raise database.to_error(exc) from exc
         finally:
             progress.close()
     duration = (datetime.now(UTC) - began).total_seconds()

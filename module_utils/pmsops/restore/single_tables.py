@@ -115,7 +115,7 @@ def run(
                     journal.close()
                 run_.close()
         except psycopg2.Error as exc:
-            raise database.explained(exc) from exc
+            raise database.to_error(exc) from exc
         finally:
             progress.close()
     return _result(run_, wish, rows) | {"phases": progress.seconds}

@@ -95,7 +95,7 @@ class Swap:
             try:
                 self._step(step, work)
             except psycopg2.Error as exc:
-                problems.append(str(self.live.explained(exc)))
+                problems.append(str(self.live.to_error(exc)))
             except OpsError as exc:
                 problems.append(str(exc))
         return problems

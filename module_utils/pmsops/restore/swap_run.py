@@ -103,7 +103,7 @@ class Operation:
                     return {"changed": bool(recovered.said)} | result
                 return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
-                raise self.database.explained(exc) from exc
+                raise self.database.to_error(exc) from exc
             finally:
                 Progress(self._progress_file).close()
 

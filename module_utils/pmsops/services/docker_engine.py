@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The Docker Engine, and the container that the database runs in."""
+"""The Docker Engine, and the database's container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 def engine() -> Any:
     """Return the Docker Engine's client.
 
-    :raises OpsError: clients.engine where no engine answers.
+    :raises OpsError: clients.engine if no engine answers.
     """
     import docker
     import docker.errors
@@ -30,7 +30,7 @@ def engine() -> Any:
 def database_container(docker_engine: Any, name: str | None) -> Any:
     """Return the running container *name* of the database.
 
-    :raises OpsError: clients.container where there is none or it does not run.
+    :raises OpsError: clients.container if there is none or it is not running.
     """
     import docker.errors
 

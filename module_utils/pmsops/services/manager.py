@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The services that write to the database: stopped for a swap, started after it."""
+"""Stop and start services under Compose or systemd, and read their state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEALTHY_SECONDS = 90
 
 
 def started_at(state: dict[str, Any]) -> datetime | None:
-    """Return since when a container runs, by its ``State``; None where Docker does not say."""
+    """Return the start of a container from its ``State``, None if Docker does not give it."""
     try:
         # Docker writes nanoseconds, which fromisoformat does not read.
         return datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
@@ -28,7 +28,7 @@ def started_at(state: dict[str, Any]) -> datetime | None:
 
 @dataclass(frozen=True)
 class Services:
-    """Services by name, and what manages them: compose, systemd or none."""
+    """Services by name, and their manager: compose, systemd or none."""
 
     manager: str
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class Services:
         )
 
     def running(self) -> list[str]:
-        """Return the names of those that run now.
+        """Return the names of the running services.
 
         :raises OpsError: services.missing, clients.engine.
         """
@@ -132,7 +132,7 @@ class Services:
             if self._systemctl(verb, name):
                 raise OpsError(
                     f"systemctl {verb} {name} failed.",
-                    f"systemctl status {name} says why; then run again.",
+                    f"See systemctl status {name} for the cause, then run again.",
                     code="services.unhealthy",
                 )
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A database against a set: what has changed since the backup."""
+"""Compare a database with a set: the changes since the backup."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def against(
     chosen = sets.resolve(file or sets.newest(root))
     if chosen.manifest is None:
         raise OpsError(
-            f"{chosen.dump} has no manifest: nothing says what was in the database.",
-            "Name a set of ours; a bare dump can only be restored.",
+            f"{chosen.dump} has no manifest, so nothing can be compared with it.",
+            "Name a backup set; a bare dump can only be restored.",
             code="verify.no-manifest",
         )
     sets.check(chosen, keys, trust=trust)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A database against what a set says it must be: every object and every row, or as far as known."""
+"""Compare a database with a manifest (every object, every row) or with a bare dump (row counts)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ansible.module_utils.pmsops.repository import manifest as manifests
 from ansible.module_utils.pmsops.verify import differences as compare
 
 READERS = 2
-# Not part of what must be equal: a copy's comment says what it is until the swap brings back the
-# recorded one, and the collation version is that of the server's system, whose indexes are new.
+# Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
+# collation version is that of the server's system, whose indexes are newly built.
 NOT_COMPARED = ("comment", "collation_version")
 
 
@@ -33,7 +33,7 @@ def differences(
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
-    *other_versions* are the extensions of which the server has no version that was recorded.
+    *other_versions* names the extensions whose recorded version the server does not have.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
@@ -62,7 +62,7 @@ def differences(
 
 
 def matches(database: Database, manifest: dict[str, Any]) -> bool:
-    """Tell whether a database is what a manifest says; the first difference ends the reading."""
+    """Return whether a database equals a manifest; reading ends at the first difference."""
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
     with Snapshot(database, connections=1) as snapshot:
@@ -83,13 +83,13 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
 def naive_differences(
     database: Database, contents: archive_contents.Contents, *, progress: Progress | None = None
 ) -> list[compare.Difference]:
-    """Return the tables that have other rows than the bare dump they were restored from."""
+    """Return the tables whose row count differs from that of the bare dump."""
     found: list[compare.Difference] = []
     with database.session(read_only=True) as cursor:
         for done, ((schema, name), rows) in enumerate(sorted(contents.rows.items())):
             if progress:
                 progress.update(done)
-            # The extension adds rows of its own to what was dumped of its tables.
+            # The extension adds rows of its own to its dumped tables.
             if schema in ("_timescaledb_catalog", "_timescaledb_config"):
                 continue
             count = fetch_value(
@@ -102,7 +102,7 @@ def naive_differences(
 
 
 def invalid_objects(database: Database) -> list[str]:
-    """Return the constraints and indexes that the server does not vouch for, a line each."""
+    """Return the constraints and indexes that the server marks as invalid, a line each."""
     with database.session(read_only=True) as cursor:
         rows = fetch_all(
             cursor,
@@ -116,7 +116,7 @@ def invalid_objects(database: Database) -> list[str]:
 
 
 def _facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the facts of a database and of its objects; jobs as they are once they are let go."""
+    """Return the facts of a database and of its objects; held jobs count as scheduled."""
     found = catalog.facts(cursor)
     for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:

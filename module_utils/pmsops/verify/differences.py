@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What differs between a manifest and a database, each difference by name."""
+"""The differences between a manifest and a database, each by name."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SHOWN_PER_KIND = 10
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as the manifest says."""
+    """One deviation from the manifest."""
 
     kind: str
     name: str
     what: str
-    # The table that a chunk or a partition is a part of: nobody knows chunks by their names.
+    # The table of a chunk or partition: operators do not know chunks by name.
     of: str = ""
 
     def text(self) -> str:
@@ -50,9 +50,9 @@ def of_contents(
     found: dict[str, dict[str, Any]],
     parents: Mapping[str, str] | None = None,
 ) -> list[Difference]:
-    """Return the tables whose rows are not those of the manifest.
+    """Return the tables whose rows differ from the manifest.
 
-    *parents* names the table that each chunk or partition is a part of.
+    *parents* gives the table of each chunk or partition.
     """
     differences = []
     for name in sorted(set(wanted) | set(found)):
@@ -71,7 +71,7 @@ def of_contents(
 
 
 def lines(differences: Iterable[Difference], *, shown: int = SHOWN_PER_KIND) -> list[str]:
-    """Return a line for each difference, at most *shown* of a kind, and how many more there are."""
+    """Return a line for each difference, at most *shown* of a kind, and the number of others."""
     by_kind: dict[str, list[Difference]] = {}
     for difference in differences:
         by_kind.setdefault(difference.kind, []).append(difference)

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the PMS asks of its database, asked of a copy: read only, each within its time."""
+"""Acceptance queries: the PMS's own, run read-only on a staging database within a time limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS = 60
 
 @dataclass(frozen=True)
 class Query:
-    """A statement, what it is for, and the table without which it is not asked."""
+    """A statement, its title, and the table without which it is skipped."""
 
     title: str
     sql: str
@@ -25,7 +25,7 @@ class Query:
 
 
 def ask(database: Database, wanted: Iterable[Query]) -> list[dict[str, Any]]:
-    """Return title, number of rows and seconds of each query; None rows where it was not asked.
+    """Return title, number of rows and seconds of each query; rows is None if it was skipped.
 
     :raises OpsError: restore.query
     """

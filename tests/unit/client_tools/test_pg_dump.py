@@ -97,7 +97,7 @@ def test_no_password_and_no_connection_is_among_the_arguments():
     ],
 )
 def test_a_failure_is_explained(said, code):
-    error = pg_dump.explained("pg_dump", 1, NOISE + said)
+    error = pg_dump.to_error("pg_dump", 1, NOISE + said)
     assert error.code == code
     assert said in str(error)
     assert "circular" not in str(error)
