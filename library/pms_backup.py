@@ -4,34 +4,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_backup
-short_description: Make a backup set of the PMS database that can prove itself
+short_description: Make a backup set of the PMS database
 description:
-  - Dumps the database, exports tables as CSV, and reads roles, settings, every object's definition,
-    and row count and fingerprint of every table, all under one exported snapshot.
-  - Writes a signed manifest as the last file and renames the set into place, so a set that can be
-    seen is complete. A failed run leaves nothing.
-  - Files whose content an earlier set has already are hard links to it.
-  - Afterwards deletes the sets that the retention policy lets go. The newest set and the newest
-    verified set always stay.
+  - Dumps the database and exports tables as CSV. Under the same exported snapshot it records roles,
+    settings, the definition of every object, and row count and fingerprint of every table.
+  - Writes a signed manifest as the last file and renames the set into place, so a visible set is
+    complete. A failed run leaves nothing.
+  - A file with the content of a file in an earlier set becomes a hard link to it.
+  - Then deletes the sets that the retention policy does not keep. The newest set and the newest
+    verified set are always kept.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Says what would be dumped, about how large it will be, and which sets would go.
+    description: Returns what would be dumped, its estimated size, and the sets to be deleted.
     support: full
   diff_mode:
     description: Shows the sets before and after.
     support: full
   idempotent:
-    description: Each run makes a set of its own.
+    description: Each run makes a new set.
     support: none
 options:
   root:
-    description: Folder of the backup sets. Made with mode 0700 where it is missing.
+    description: Folder of the backup sets. Created with mode 0700 if it is missing.
     type: path
     required: true
   keys:
-    description: Folder of the signing key and of the trusted keys. Made at first use.
+    description: Folder of the signing key and the trusted keys. Created at first use.
     type: path
     required: true
   format:
@@ -47,49 +47,49 @@ options:
     default: 2
   compression:
     description:
-      - Compression as pg_dump spells it, V(zstd:1) for example. By default zstd level 1 where the
-        client tools have it, else gzip level 1.
+      - Compression as pg_dump spells it, V(zstd:1) for example. By default zstd level 1 if the
+        client tools support it, else gzip level 1.
     type: str
   tables:
-    description: Tables to export as CSV too, with C(schema.) where it is not C(public).
+    description: Tables to export as CSV too, with C(schema.) unless it is C(public).
     type: list
     elements: str
     default: []
   api_url:
-    description: Base URL of the PMS, whose state over HTTP goes into application.json.
+    description: Base URL of the PMS. Its state over HTTP is written to application.json.
     type: str
   canary:
-    description: Write a row to C(pms_ops.canary) first, which a drill then looks for.
+    description: First write a row to C(pms_ops.canary), which a drill checks.
     type: bool
     default: true
   recipients:
     description:
-      - Public keys of age (V(age1...)) or SSH keys to encrypt the set to. The private keys never
-        come to this machine.
-      - An encrypted set is one stream, so it is not dumped in parallel, and nothing of it is shared
-        with earlier sets.
+      - Public keys to encrypt the set to, of age (V(age1...)) or SSH. The private keys are not needed
+        on this machine.
+      - An encrypted set is one stream: it is dumped by one process and shares no files with earlier
+        sets.
     type: list
     elements: str
     default: []
   metrics:
     description:
-      - Folder of node_exporter's textfile collector. C(pms_backup.prom) is written there after each
-        run, a failed one too. Without it nothing is written.
+      - Folder of node_exporter's textfile collector. After each run, also a failed one,
+        C(pms_backup.prom) is written there. Without it no metrics are written.
     type: path
   keep_last:
-    description: Newest sets to keep.
+    description: Number of newest sets to keep.
     type: int
     default: 7
   keep_daily:
-    description: Days of which to keep the newest set.
+    description: Number of days of which the newest set is kept.
     type: int
     default: 14
   keep_weekly:
-    description: ISO weeks of which to keep the newest set.
+    description: Number of ISO weeks of which the newest set is kept.
     type: int
     default: 8
   keep_monthly:
-    description: Months of which to keep the newest set.
+    description: Number of months of which the newest set is kept.
     type: int
     default: 12
 """
@@ -120,12 +120,12 @@ size_bytes:
   type: int
   sample: 47123568
 new_bytes:
-  description: What the set added to the disk, earlier sets' files not counted.
+  description: Bytes that the set added to the disk; shared files are not counted.
   returned: success
   type: int
   sample: 61479
 saved_bytes:
-  description: What earlier sets had already.
+  description: Bytes shared with earlier sets.
   returned: success
   type: int
   sample: 47062090
@@ -135,17 +135,17 @@ rows:
   type: int
   sample: 1105418
 tables:
-  description: Tables, partitions and chunks with rows of their own.
+  description: Tables, partitions and chunks that hold rows.
   returned: success
   type: int
   sample: 46
 duration_seconds:
-  description: From the start to the rename.
+  description: Seconds from the start to the rename.
   returned: success
   type: float
   sample: 1.4
 snapshot_at:
-  description: The moment of the database that the set holds.
+  description: Time of the snapshot.
   returned: success
   type: str
   sample: "2026-11-22T06:00:01.678878Z"
@@ -155,7 +155,7 @@ phases:
   type: dict
   sample: {"dump and fingerprint": 1.267, "checksums": 0.04}
 manifest_sha256:
-  description: SHA-256 of the manifest, by which evidence names the set.
+  description: SHA-256 of the manifest; the evidence refers to the set by it.
   returned: success
   type: str
   sample: 53d1a83fcbd888c8a90df052244f2d7e7addd9318fb2a35ab79c6bad3dba9d4e
@@ -166,14 +166,14 @@ removed:
   elements: str
   sample: ["2026-11-01_0600"]
 cleaned:
-  description: What dead runs had left behind.
+  description: Leftovers of killed runs that were removed.
   returned: success
   type: list
   elements: str
   sample: [".partial-2026-11-21_0600"]
 warnings:
-  description: What did not go as it should without spoiling the set.
-  returned: when there is something
+  description: Problems that do not affect the set.
+  returned: when there are any
   type: list
   elements: str
   sample: ["The PMS did not give: journal: HTTP 500"]
@@ -225,7 +225,7 @@ def argument_spec() -> dict:
 
 
 def run(module: AnsibleModule, settings: Settings) -> dict:
-    """Make the set, or say what would be made."""
+    """Make the set; in check mode, return what would be made."""
     database = Database.from_options(module.params["database"])
     before = [path.name for path in sets.listed(settings.root)]
     if module.check_mode:

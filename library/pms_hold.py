@@ -4,19 +4,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_hold
-short_description: Keep a backup set whatever retention says
+short_description: Exempt a backup set from retention
 description:
-  - A set that is held is never deleted by retention, until the hold is lifted.
+  - Retention never deletes a held set until the hold is lifted.
 author: Operations team (@ops)
 attributes:
   check_mode:
-    description: Says whether something would change.
+    description: Returns whether the hold would change.
     support: full
   diff_mode:
     description: Shows the hold before and after.
     support: full
   idempotent:
-    description: A set that is held for the same reason already is left as it is.
+    description: A set that is already held for the same reason is not changed.
     support: full
 options:
   set:
@@ -29,15 +29,15 @@ options:
     choices: [present, absent]
     default: present
   reason:
-    description: Why it is held, and for whom. Required with O(state=present).
+    description: Reason of the hold, and who asked for it. Required with O(state=present).
     type: str
 """
 
 EXAMPLES = r"""
-- name: Keep the set of the year's end
+- name: Hold the year-end set
   pms_hold:
     set: /var/backups/pms/2026-12-30_2100
-    reason: Annual accounts, asked for by the auditor
+    reason: Annual accounts, requested by the auditor
 """
 
 RETURN = r"""
@@ -67,7 +67,7 @@ from ansible.module_utils.pmsops.repository import manifest, sets
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the hold into the wanted state and say what changed."""
+    """Set or lift the hold; return what changed."""
     folder = Path(module.params["set"])
     manifest.read(folder)  # only a finished set can be held
     path = folder / sets.HOLD

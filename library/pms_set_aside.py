@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_set_aside
-short_description: Set damaged backup sets aside, so that nothing takes them for a backup
+short_description: Quarantine damaged backup sets
 description:
-  - Goes through the sets from the newest on until one is sound, and renames those before it to
-    C(<name>.damaged), with a note inside that says why. Files are stored once for all sets, so
-    every set that shares a damaged file is renamed too, however old.
+  - Checks the sets, newest first, until one is intact, and renames the damaged ones to
+    C(<name>.damaged), with a note that gives the reason. Sets share files, so every set that holds
+    a damaged file is renamed too, however old.
   - Nothing is deleted.
 author: Operations team (@ops)
 attributes:
   check_mode:
-    description: Names the sets that it would rename.
+    description: Returns the sets to be renamed.
     support: full
   diff_mode:
     description: The sets are in RV(aside).
     support: none
   idempotent:
-    description: A set that was set aside is none any more.
+    description: A renamed set no longer counts as a set.
     support: full
 options:
   root:
@@ -31,7 +31,7 @@ options:
     type: path
     required: true
   trust:
-    description: Id of one more signing key to accept sets of.
+    description: Id of an additional key whose sets are accepted.
     type: str
     default: ""
   evidence_root:
@@ -39,12 +39,12 @@ options:
     type: path
     required: true
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Set the damaged sets aside
+- name: Quarantine the damaged sets
   pms_set_aside:
     root: "{{ backup_root }}"
     keys: "{{ pms_keys_dir }}"
@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 aside:
-  description: The sets that were renamed, or would be, each with the reason.
+  description: The renamed sets, in check mode those to be renamed, each with the reason.
   returned: success
   type: list
   elements: dict
@@ -84,7 +84,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Find the sets that are damaged, rename them, and name them."""
+    """Find the damaged sets, rename them, return them."""
     params = module.params
     root = Path(params["root"])
     found = quarantine.damaged(

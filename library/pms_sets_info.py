@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_sets_info
-short_description: Name the backup set to rely on, and what a restore of it would lose
+short_description: Find the newest intact backup set, and what a restore of it would lose
 description:
-  - Goes through the sets from the newest on, checks signature and files, and stops at the first
-    that is sound. Each that is passed over is named with the reason.
-  - Only looks.
+  - Checks signature and files of the sets, newest first, and returns the first that is intact. Each
+    skipped set is returned with the reason.
+  - Changes nothing.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Only looks.
+    description: The module only reads.
     support: full
   diff_mode:
-    description: Nothing is changed.
+    description: The module only reads.
     support: none
   idempotent:
-    description: Only looks.
+    description: The module only reads.
     support: full
 options:
   root:
@@ -31,18 +31,18 @@ options:
     type: path
     required: true
   trust:
-    description: Id of one more signing key to accept sets of.
+    description: Id of an additional key whose sets are accepted.
     type: str
     default: ""
   verified:
-    description: Accept only a set that was restored and compared.
+    description: Accept only a verified set, one that was restored and compared.
     type: bool
     default: true
   evidence_root:
-    description: Folder of the ledger; a set whose last drill failed is passed over.
+    description: Folder of the ledger; a set whose last drill failed is skipped.
     type: path
   tables:
-    description: Tables whose rows are counted, to say what a restore would lose.
+    description: Tables whose rows are counted, to estimate the loss of a restore.
     type: list
     elements: str
     default: []
@@ -60,17 +60,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 set:
-  description: Folder of the set; null without one.
+  description: Folder of the set; null if there is none.
   returned: success
   type: str
   sample: /var/backups/2026-11-22_0600
 id:
-  description: Its name; null without one.
+  description: Name of the set; null if there is none.
   returned: success
   type: str
   sample: 2026-11-22_0600
 snapshot_at:
-  description: The moment that it holds.
+  description: Time of its snapshot.
   returned: success
   type: str
   sample: "2026-11-22T06:00:00Z"
@@ -80,18 +80,18 @@ verified:
   type: bool
   sample: true
 rpo_minutes:
-  description: Minutes since that moment; what was committed in them, a restore loses.
+  description: Minutes since the snapshot. A restore loses what was committed since then.
   returned: success
   type: int
   sample: 42
-loss: {description: The same in words., returned: success, type: str, sample: the last 42 minutes}
+loss: {description: The loss as a text., returned: success, type: str, sample: the last 42 minutes}
 rows:
-  description: Rows that the live tables have more than the set; null where they cannot be read.
+  description: Rows that the live tables have in excess of the set; null if they cannot be read.
   returned: success
   type: dict
   sample: {decision_journal: 3}
 passed_over:
-  description: The newer sets that cannot be relied on, each with the reason.
+  description: The newer sets that were skipped, each with the reason.
   returned: success
   type: list
   elements: str
@@ -127,7 +127,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Choose the set and say what it would lose."""
+    """Choose the set and estimate the loss."""
     params = module.params
     database = Database.from_options(params["database"])
     evidence = params["evidence_root"]

@@ -6,20 +6,20 @@ DOCUMENTATION = r"""
 module: pms_verify
 short_description: Compare a database with a backup set, object by object and row by row
 description:
-  - Reads the facts and fingerprints of a database under one snapshot and names what is not as the
-    set's manifest says. On the live database that is what has changed since the backup.
+  - Reads the facts and fingerprints of a database under one snapshot and returns each difference from
+    the set's manifest. On the live database these are the changes since the backup.
   - Nothing is written.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Does the same.
+    description: The module only reads.
     support: full
   diff_mode:
-    description: The differences are in the result.
+    description: The result holds the differences.
     support: none
   idempotent:
-    description: Nothing is ever changed.
+    description: The module only reads.
     support: full
 options:
   root:
@@ -27,27 +27,27 @@ options:
     type: path
     required: true
   keys:
-    description: Folder of the keys whose sets are trusted.
+    description: Folder of the trusted keys.
     type: path
     required: true
   file:
-    description: A set's folder, or its dump. Without it, the newest set.
+    description: A set's folder or its dump. By default the newest set.
     type: path
   trust:
-    description: Id of one more key to accept sets of.
+    description: Id of an additional key whose sets are accepted.
     type: str
   shown:
-    description: Differences to name of each kind; the others are counted.
+    description: Number of differences listed per kind; the others are counted.
     type: int
     default: 10
   amcheck:
-    description: Check every index and heap page with pg_amcheck too; needs the extension amcheck.
+    description: Also check every heap and index page with pg_amcheck, which needs the extension amcheck.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: See what has changed since the newest backup
+- name: List the changes since the newest backup
   pms_verify:
     database: "{{ pms_database }}"
     root: /var/backups/pms
@@ -61,7 +61,7 @@ set:
   type: str
   sample: /var/backups/pms/2026-11-22_0600
 identical:
-  description: Whether there is no difference at all.
+  description: Whether there is no difference.
   returned: success
   type: bool
   sample: false

@@ -14,7 +14,7 @@ options: {}
     DATABASE = r"""
 options:
   database:
-    description: Where the database is and as whom to connect; roles pass C(pms_database).
+    description: Address of the database and the role to connect as; roles pass C(pms_database).
     type: dict
     required: true
     suboptions:
@@ -42,17 +42,17 @@ options:
         type: str
         required: true
       password:
-        description: The maintenance role's password. Travels by environment only.
+        description: The maintenance role's password. Passed by environment only.
         type: str
       maintenance_name:
-        description: Database to connect to while the PMS's own is swapped.
+        description: Database to connect to during a swap.
         type: str
         default: postgres
       container:
         description: The database's container; required with V(container).
         type: str
       bin_dir:
-        description: Folder of pg_dump, pg_restore and psql, where they are not on the PATH.
+        description: Folder of pg_dump, pg_restore and psql, if they are not on the PATH.
         type: path
 """
 
@@ -71,7 +71,7 @@ options:
         type: int
         default: 6379
       password:
-        description: Password, where Redis asks for one.
+        description: Password, if Redis requires one.
         type: str
       container:
         description: Redis's container.
@@ -88,7 +88,7 @@ options:
         description: Base URL.
         type: str
       username:
-        description: User to ask a token for; without one none is asked for.
+        description: User of the token request. Without a user no token is requested.
         type: str
       password:
         description: That user's password.
@@ -98,16 +98,16 @@ options:
     SERVICES = r"""
 options:
   services:
-    description: How services are stopped and started; roles pass C(pms_services).
+    description: The services and their manager; roles pass C(pms_services).
     type: dict
     suboptions:
       manager:
-        description: What manages them.
+        description: The manager that stops and starts them.
         type: str
         choices: [compose, systemd, none]
         default: compose
       compose_project:
-        description: The Compose project they belong to.
+        description: Their Compose project.
         type: str
       app_services:
         description: The services that write to the database.
@@ -119,73 +119,73 @@ options:
     NOTIFY = r"""
 options:
   channels:
-    description: Where messages go. Without any, none is sent.
+    description: Channels of messages. Without a channel no message is sent.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: What it is called in messages and metrics.
+        description: Name of the channel in messages and metrics.
         type: str
         required: true
       type:
         description:
           - V(email) hands the message to a mail server.
-          - V(slack) posts it to an incoming webhook of Slack, or of what takes the same.
+          - V(slack) posts it to an incoming webhook of Slack or a compatible service.
           - V(webhook) posts it as JSON.
         type: str
         choices: [email, slack, webhook]
         required: true
       url:
-        description: With V(slack) and V(webhook), the address. It is a secret.
+        description: Address for V(slack) and V(webhook). It is a secret.
         type: str
       token:
-        description: Sent along as a bearer token.
+        description: Bearer token of the request.
         type: str
       host:
         description: With V(email), the mail server.
         type: str
       port:
-        description: The mail server's port; 587 where it is not given.
+        description: Port of the mail server; 587 by default.
         type: int
       security:
-        description: How the connection to the mail server is secured; V(starttls) without it.
+        description: Encryption of the connection to the mail server; V(starttls) by default.
         type: str
         choices: [starttls, tls, none]
       username:
-        description: User of the mail server; without one nobody logs in.
+        description: User of the mail server. Without a user there is no login.
         type: str
       password:
         description: That user's password.
         type: str
       sender:
-        description: Address that mails come from.
+        description: Sender of the mails.
         type: str
       recipients:
-        description: Addresses that mails go to.
+        description: Recipients of the mails.
         type: list
         elements: str
       ca_file:
         description: Certificates to trust instead of the system's.
         type: path
   system:
-    description: What the system is called in messages.
+    description: Name of the system in messages.
     type: str
     default: pms-ops
   details:
-    description: Let messages hold what errors said, which may be a price or a name of the book.
+    description: Include the text of errors, which may hold a price or a name of the book.
     type: bool
     default: false
   repeat_minutes:
-    description: The same failure is told once in so many minutes.
+    description: Minutes within which a repeated failure sends no second message.
     type: int
     default: 60
   timeout_seconds:
-    description: Seconds that one try may wait for an answer.
+    description: Seconds that one attempt waits for an answer.
     type: int
     default: 10
   attempts:
-    description: How often a channel is tried.
+    description: Number of attempts per channel.
     type: int
     default: 3
   deadline_seconds:
@@ -193,7 +193,7 @@ options:
     type: int
     default: 45
   state_dir:
-    description: Folder that remembers what was told and what could not be.
+    description: Folder of the record of sent and failed messages.
     type: path
     default: ~/.local/state/pms-ops
   metrics_dir:
