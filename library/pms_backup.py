@@ -64,9 +64,9 @@ options:
     default: true
   recipients:
     description:
-      - Public keys to encrypt the set to, of age (V(age1...)) or SSH. The private keys are not needed
-        on this machine.
-      - An encrypted set is one stream: it is dumped by one process and shares no files with earlier
+      - Public keys to encrypt the set to, of age (V(age1...)) or SSH. This machine does not need
+        the private keys.
+      - An encrypted set is one stream. One process dumps it, and it shares no files with earlier
         sets.
     type: list
     elements: str

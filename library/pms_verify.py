@@ -6,8 +6,8 @@ DOCUMENTATION = r"""
 module: pms_verify
 short_description: Compare a database with a backup set, object by object and row by row
 description:
-  - Reads the facts and fingerprints of a database under one snapshot and returns each difference from
-    the set's manifest. On the live database these are the changes since the backup.
+  - Reads the facts and fingerprints of a database under one snapshot and returns each difference
+    from the set's manifest. On the live database these are the changes since the backup.
   - Nothing is written.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
@@ -41,7 +41,9 @@ options:
     type: int
     default: 10
   amcheck:
-    description: Also check every heap and index page with pg_amcheck, which needs the extension amcheck.
+    description:
+      - Also check every heap and index page with pg_amcheck, for which the database needs the
+        extension amcheck.
     type: bool
     default: false
 """
