@@ -20,14 +20,14 @@ setup-dev:
 setup-lint:
 	@scripts/setup.sh --lint
 
-golive: setup ## Set this machine up, start the lab, run the go-live checklist on it
+golive: setup ## Install what is missing, start the lab, and run the go-live checklist on it
 	@ansible-playbook playbooks/lab.yml
 	@ansible-playbook golive.yml
 
-lab: setup ## Start the lab: TimescaleDB, Redis, the PMS, Dagster, in containers
+lab: setup ## Start the lab: a complete PMS in containers
 	@ansible-playbook playbooks/lab.yml
 
-lab-down: setup ## Remove the lab: its containers, volumes and network
+lab-down: setup ## Remove the lab: its containers, volumes, network and secrets
 	@ansible-playbook playbooks/lab_down.yml
 
 test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
@@ -39,12 +39,12 @@ lint: setup-lint ## Run the linters
 docs: setup ## Render docs/ and the README.md of each role
 	@ansible-playbook playbooks/docs.yml
 
-bench: setup-dev ## Measure on a lab of its own; exits 1 where a bar is missed
+bench: setup-dev ## Measure backups and restores on a separate lab; fails if a target is missed
 	@python -m bench
 
 collection: setup-lint ## Build the collection pmsops.pms: dist/pmsops-pms-VERSION.tar.gz
 	@mkdir -p dist
 	@scripts/build_collection.py dist
 
-lock: setup-dev ## Lock requirements/*.in anew
+lock: setup-dev ## Update the lock files in requirements/
 	@scripts/lock.sh
