@@ -77,7 +77,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pms as api_care
+from ansible.module_utils.pmsops.recovery.pms import Pms, plan, recover
 from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
@@ -98,7 +98,7 @@ def run(module: AnsibleModule) -> dict:
     """Bring the PMS back and say what that took."""
     params = module.params
     database = Database.from_options(params["database"])
-    pms = api_care.Pms(
+    pms = Pms(
         url=PmsApi.from_options(params["api"]).url,
         service=params["service"],
         services=Services.from_options(params["services"]),
@@ -110,10 +110,10 @@ def run(module: AnsibleModule) -> dict:
         stop_seconds=params["stop_seconds"],
     )
     if module.check_mode:
-        actions = api_care.plan(pms)
+        actions = plan(pms)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        actions = api_care.recover(pms, folder, record=action_recorder(folder, "recover"))
+        actions = recover(pms, folder, record=action_recorder(folder, "recover"))
     return {"changed": bool(actions), "actions": actions}
 
 

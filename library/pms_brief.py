@@ -120,10 +120,9 @@ def run(module: AnsibleModule) -> dict:
     """Make the brief and say what needs attention."""
     params = module.params
     now = datetime.now(UTC)
-    api = params["api"] or {}
     source = Source(
         Database.from_options(params["database"]),
-        PmsApi(api["url"], api["username"], api["password"]) if api.get("url") else None,
+        PmsApi.if_configured(params["api"]),
         now,
         backup_root=params["backup_root"],
         evidence_root=params["evidence_root"],

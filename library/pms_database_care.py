@@ -86,10 +86,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents.record import action_recorder
+from ansible.module_utils.pmsops.incidents.record import ActionRecorder, action_recorder
 from ansible.module_utils.pmsops.pms import health
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import database_server, database_settings, pms_reload
+from ansible.module_utils.pmsops.recovery.server_control import Server, ServerControl, free_slots
 from ansible.module_utils.pmsops.services.manager import Services
 
 STATES = ["answers", "settings", "application", "pages"]
@@ -107,51 +108,50 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Do what the state needs, and say what that was."""
+    """Bring the database or the PMS into the state, and return the steps."""
     params = module.params
     database = Database.from_options(params["database"])
-    services = Services.from_options(params["services"])
-    url = (params["api"] or {}).get("url")
     folder = Path(params["incident"]) if params["incident"] else None
-    sessions = False
+    result = {"changed": False, "actions": [], "sessions": False, "damage": []}
     if params["state"] == "pages":
-        damage = pg_amcheck.damaged(database)
-        return {"changed": False, "actions": [], "sessions": False, "damage": damage}
-
-    record = action_recorder(folder, "recover")
+        return result | {"damage": pg_amcheck.damaged(database)}
     if module.check_mode:
-        actions = plan(params["state"], database, url)
-    elif params["state"] == "answers":
-        server = database_server.Server(
-            database, services, params["unit"], params["recovery_seconds"]
-        )
-        actions = database_server.bring_back(server, record=record)
-        actions += database_server.free_slots(database, record=record)
-    elif params["state"] == "settings":
-        actions, sessions = database_settings.fix(database, record=record)
+        actions, sessions = plan(params["state"], database, params["api"]), False
     else:
-        actions = pms_reload.reload(
-            database,
-            services,
-            url,
-            redis=params["redis"],
-            sessions=params["sessions"],
-            record=record,
-        )
-    return {"changed": bool(actions), "actions": actions, "sessions": sessions, "damage": []}
+        actions, sessions = recover(params, database, action_recorder(folder, "recover"))
+    return result | {"changed": bool(actions), "actions": actions, "sessions": sessions}
 
 
-def plan(state: str, database: Database, url: str | None) -> list[str]:
-    """Return what would be begun with; each further step depends on how that goes."""
-    seen = database_server.look(database)
+def recover(params: dict, database: Database, record: ActionRecorder) -> tuple[list[str], bool]:
+    """Return the steps taken, and whether open sessions must reconnect."""
+    services = Services.from_options(params["services"])
+    if params["state"] == "settings":
+        return database_settings.fix(database, record=record)
+    if params["state"] == "answers":
+        server = Server(database, services, params["unit"], params["recovery_seconds"])
+        actions = database_server.bring_back(server, ServerControl(server, record))
+        return actions + free_slots(database, record=record), False
+    actions = pms_reload.reload(
+        database,
+        services,
+        (params["api"] or {}).get("url"),
+        redis=params["redis"],
+        sessions=params["sessions"],
+        record=record,
+    )
+    return actions, False
+
+
+def plan(state: str, database: Database, api: dict | None) -> list[str]:
+    """Return the first steps."""
     if state == "answers":
-        steps = "Wait for the server; start it; free idle connections; restart it"
-        return [] if seen.works else [f"{steps}, until it answers ({seen.said})"]
-    if seen.kind != database_server.ANSWERS:
-        return []  # not before the database answers
+        return database_server.plan(database)
+    if database_server.look(database).kind != database_server.ANSWERS:
+        return []  # both other states need the database
     if state == "settings":
         return [each.text for each in database_settings.needed(database)]
-    return [f"Restart the PMS: {text}" for text in health.problems(database, url)[:1]]
+    problems = health.problems(database, (api or {}).get("url"))
+    return [f"Restart the PMS: {text}" for text in problems[:1]]
 
 
 def main() -> None:

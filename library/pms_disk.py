@@ -123,15 +123,14 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, process_lock
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import disk
-from ansible.module_utils.pmsops.repository import retention, sets
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.recovery.disk_cleanup import Policy, make_room
+from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.restore import former_retention
 
 LOGS = "containers"
 SPEC = {
@@ -152,73 +151,49 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Look, free what is needed, and say what was found and what went."""
+    """Examine the disks, free what is needed, and return the findings and the actions."""
     params = module.params
-    root = Path(params["backup_root"])
     places = {name: Path(path) for name, path in params["places"].items()}
+    policy = policy_from(params)
+    incident = Path(params["incident"]) if params["incident"] else None
+    actions, may_go = make_room(
+        disk.file_systems(places),
+        policy,
+        remove=params["state"] == "freed" and not module.check_mode,
+        record=action_recorder(incident, "recover"),
+    )
     found = disk.file_systems(places)
-    short = [each for each in found if each.free_percent < params["free_percent"]]
-    actions, may_go = [], []
-    if short and root.is_dir():
-        state = sets.state_folder(root)
-        with (
-            process_lock.exclusive(state / "backup.lock", "freeing of space"),
-            process_lock.exclusive(state / aside.LOCK, "freeing of space"),
-        ):
-            for each in short:
-                gone, may = on(module, each, root)
-                actions += gone
-                may_go += may
-    found = disk.file_systems(places)
-    disk.add_growth(found, root)
-    database = Database.from_options(params["database"])
-    enough = all(each.free_percent >= params["free_percent"] for each in found)
+    disk.add_growth(found, policy.backup_root)
+    enough = all(each.free_percent >= policy.free_percent for each in found)
     growing = []
     if params["state"] == "looked" or not enough:
         logs = places.get(disk.DATABASE, Path("/var/lib/docker")) / LOGS
-        growing = disk.growing(database, logs)
+        growing = disk.growing(policy.database, logs)
     return {
         "changed": bool(actions),
         "enough": enough,
-        "lines": [each.text() for each in found],
+        "lines": [each.describe() for each in found],
         "growing": growing,
         "may_go": may_go,
         "actions": actions,
     }
 
 
-def on(module: AnsibleModule, system: disk.FileSystem, root: Path) -> tuple[list[str], list[str]]:
-    """Free one file system as far as is wanted; return what went, and what may go."""
-    params = module.params
-    found = disk.freeable(
+def policy_from(params: dict) -> Policy:
+    """Return the policy that the options describe."""
+    return Policy(
         Database.from_options(params["database"]),
-        root,
+        Path(params["backup_root"]),
+        params["free_percent"],
         retention.Policy(
             params["keep_last"],
             params["keep_daily"],
             params["keep_weekly"],
             params["keep_monthly"],
         ),
-        former.Policy(params["keep_former"], params["keep_former_days"]),
-        places=system.places,
+        former_retention.Policy(params["keep_former"], params["keep_former_days"]),
+        params["confirmed"],
     )
-    may_go = [
-        f"{each.text} (about {human(each.size_bytes)}"
-        + (", with confirm= only)" if each.confirm else ")")
-        for each in found
-    ]
-    wanted = int(system.total_bytes * params["free_percent"] / 100) + 1
-    if params["state"] == "looked" or module.check_mode:
-        return [], may_go
-    folder = Path(params["incident"]) if params["incident"] else None
-    gone = disk.free(
-        next(iter(system.places.values())),
-        wanted,
-        found,
-        confirmed=params["confirmed"],
-        record=action_recorder(folder, "recover"),
-    )
-    return gone, may_go
 
 
 def main() -> None:

@@ -87,13 +87,12 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Write the entry and say where it is."""
     params = module.params
-    api = params["api"] or {}
     written = decision_journal.write(
         decision_journal.Note(
             params["mark"], params["entry_type"], params["text"], params["position_id"]
         ),
         Database.from_options(params["database"]),
-        PmsApi(api["url"], api["username"], api["password"]) if api.get("url") else None,
+        PmsApi.if_configured(params["api"]),
         check_mode=module.check_mode,
     )
     return {

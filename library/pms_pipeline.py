@@ -118,10 +118,10 @@ def run(module: AnsibleModule) -> dict:
     """Bring the pipeline back and say what that took."""
     params = module.params
     clock = Clock(datetime.now(UTC))
-    signs = pipeline.Symptoms(
+    symptoms = pipeline.Symptoms(
         frozenset(params["signs"]), pack_day=clock.today, data_day=clock.business_day(1)
     )
-    place = pipeline.Pipeline(
+    target = pipeline.Pipeline(
         dagster=Dagster(params["dagster_url"]),
         services=Services.from_options(params["services"]),
         api=PmsApi.from_options(params["api"]),
@@ -133,10 +133,10 @@ def run(module: AnsibleModule) -> dict:
         },
     )
     if module.check_mode:
-        actions = pipeline.plan(place)
+        actions = pipeline.plan(target)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        actions = pipeline.recover(signs, place, record=action_recorder(folder, "recover"))
+        actions = pipeline.recover(symptoms, target, record=action_recorder(folder, "recover"))
     return {"changed": bool(actions), "actions": actions}
 
 

@@ -83,7 +83,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import action_recorder
-from ansible.module_utils.pmsops.recovery import services as service_care
+from ansible.module_utils.pmsops.recovery.services import DesiredState, bring_up, planned_steps
 from ansible.module_utils.pmsops.services.manager import Services
 
 SPEC = {
@@ -102,7 +102,7 @@ def run(module: AnsibleModule) -> dict:
     """Bring the services up and say what that took."""
     params = module.params
     services = Services.from_options(params["services"])
-    wish = service_care.DesiredState(
+    desired = DesiredState(
         names=tuple(params["names"]),
         containers=tuple(name for name in params["containers"] if name),
         restart=params["restart"],
@@ -110,12 +110,12 @@ def run(module: AnsibleModule) -> dict:
         healthy_seconds=params["healthy_seconds"],
     )
     if module.check_mode:
-        actions = [step.text for step in service_care.planned_steps(services, wish)]
+        actions = [step.text for step in planned_steps(services, desired)]
         return {"changed": bool(actions), "actions": actions}
     folder = Path(params["incident"]) if params["incident"] else None
-    actions = service_care.bring_up(
+    actions = bring_up(
         services,
-        wish,
+        desired,
         record=action_recorder(folder, params["movement"]),
     )
     return {"changed": bool(actions), "actions": actions}

@@ -26,7 +26,7 @@ ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "
 from ansible.module_utils.pmsops.client_tools import host as host_tools
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files, progress
-from ansible.module_utils.pmsops.pms import health
+from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
@@ -80,7 +80,7 @@ WATCHED = (
     (timescaledb_workers, "start_workers"),
     (timescaledb_workers, "workers"),
     (timescaledb_workers, "writable"),
-    (health, "forget_cache"),
+    (redis_cache, "forget"),
     (health, "problems"),
     (swap, "_end_sessions"),
     (swap.Swap, "exchange"),

@@ -86,6 +86,8 @@ class StandIn:
     def answer(self, method: str, path: str, query: dict, body: dict) -> tuple[int, Any]:
         """Return status and body."""
         self.requests.append(f"{method} {path}")
+        if "down" in self.faults:
+            return 503, {"detail": "Service Unavailable"}
         for code, documented in DOCUMENTED.items():
             path = path.replace(documented, code) if documented in path else path
         if path == "/openapi.json":
@@ -93,8 +95,11 @@ class StandIn:
         if path == "/api/v1/auth/token":
             right = body.get("password") == "right"
             return (200, {"access_token": TOKEN}) if right else (401, {"detail": "no"})
+        if path == "/health":
+            return 200, {"database": "lost" if "no_database" in self.faults else "connected"}
         if path == "/api/v1/pms/book/positions":
-            return 200, [row for row in self.positions if row["is_open"]]
+            shown = query.get("is_open", "true") == "true"
+            return 200, [row for row in self.positions if row["is_open"] == shown]
         if path == "/api/v1/pms/book/positions/open":
             return 201, self.open(body)
         if path == "/api/v1/pms/mtm":
@@ -194,7 +199,13 @@ class StandIn:
         row["realized_pnl_brl"] = gain - row["notional_brl"] * COST
         row["unrealized_pnl_brl"] = 0.0
         row["transaction_cost_brl"] *= 2
-        self.write("CLOSE", row, position_id=number, price=row["close_price"])
+        self.write(
+            "CLOSE",
+            row,
+            position_id=number,
+            price=row["close_price"],
+            notes=body.get("manager_notes"),
+        )
         return 200, dict(row)
 
     def generate(self, body: dict) -> list[dict[str, Any]]:

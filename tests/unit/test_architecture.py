@@ -31,9 +31,6 @@ MAX_LINES = 300
 LONG_FILES: dict[str, str] = {
     "corrections/marks.py": "was long before the packages were made; waits for its split",
     "corrections/position.py": "was long before the packages were made; waits for its split",
-    "pms/client.py": "was long before the packages were made; waits for its split",
-    "pms/smoke_test_steps.py": "was long before the packages were made; waits for its split",
-    "recovery/pipeline.py": "was long before the packages were made; waits for its split",
     "postgresql/catalog.py": "one table of queries, a kind of object each: what a proof compares",
     "reports/html_template.py": "one HTML page: a template is read from top to bottom, whole",
     "restore/phases.py": "was long before the packages were made; waits for its split",

@@ -45,7 +45,7 @@ def run(
     :raises OpsError: lock.held, backup.*, database.*, clients.*, disk.full, files.unwritable.
     """
     state = preflight.writable_root(settings.root)
-    with process_lock.exclusive(state / "backup.lock", "backup"):
+    with process_lock.exclusive(state / sets.BACKUP_LOCK, "backup"):
         tools = client_tools.for_database(database)
         cleaned = clean(settings.root, database)
         preflight.check(database, tools, settings)
@@ -233,7 +233,7 @@ class _Run:
             }
         if self.settings.api_url:
             with self.progress.phase("application"):
-                content, missing = export.export(self.settings.api_url)
+                content, missing = export.content(self.settings.api_url)
                 with set_file(partial, export.NAME, self.recipients) as stream:
                     stream.write(content)
             if missing:

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The book as the PMS serves it and as its database holds it, and where the two differ.
+"""The book that the PMS serves, the book in its database, and their differences.
 
-Most releases serve it from memory. Some never write there what was done over HTTP: then the two
-differ after each trade, and a restart of the PMS forgets the trade.
+Most releases serve the book from memory. Some never store a trade that was made over HTTP: then the
+two differ after each trade, and a restart of the PMS loses the trade.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 Row = dict[str, Any]
-# What a position is; prices and P&L move by themselves while the PMS runs.
+# The identity of a position; prices and P&L change while the PMS runs.
 COMPARED = ("instrument", "direction", "notional_brl", "entry_price")
 STORED = "SELECT to_jsonb(p) AS position FROM public.portfolio_positions p"
 CLOSES = """
@@ -35,7 +35,7 @@ CLOSES = """
 
 @dataclass(frozen=True)
 class Quote:
-    """An instrument that the database knows: its class, and its newest close of a month."""
+    """An instrument of the database: its class, and its newest close of the last 30 days."""
 
     ticker: str
     asset_class: str
@@ -45,11 +45,11 @@ class Quote:
 
 @dataclass(frozen=True)
 class Differences:
-    """Where the book served is not the one stored, as ids.
+    """Ids of the positions in which the served and the stored book differ.
 
-    *missing* are open in the database and unknown to the PMS, *unstored* are known to the PMS
-    alone, *closed_unstored* are closed in the PMS and open in the database, *reopened* the other
-    way round, *differing* are other trades under the same id.
+    *missing* are open in the database and unknown to the PMS. *unstored* are known to the PMS only.
+    *closed_unstored* are closed in the PMS and open in the database, *reopened* the reverse.
+    *differing* are different trades under the same id.
     """
 
     missing: tuple[int, ...]
@@ -60,7 +60,7 @@ class Differences:
 
     @property
     def stale(self) -> bool:
-        """Tell whether the PMS lacks, or shows wrongly, what the database holds."""
+        """Tell whether the PMS lacks a stored position or shows it wrongly."""
         return bool(self.missing or self.reopened or self.differing)
 
     @property
@@ -68,20 +68,27 @@ class Differences:
         """Tell whether a restart of the PMS would lose something."""
         return bool(self.unstored or self.closed_unstored)
 
+    def wrong(self, *, persists: bool) -> bool:
+        """Tell whether the books must not differ like this.
+
+        A PMS that does not persist its trades may hold more than the database.
+        """
+        return self.stale or (persists and self.in_memory_only)
+
     def summary(self) -> list[str]:
-        """Return what differs, a sentence for each kind."""
+        """Return one sentence for each kind of difference."""
         kinds = (
             (self.missing, "open in the database and unknown to the PMS"),
             (self.reopened, "closed in the database and open in the PMS"),
-            (self.differing, "another trade in the database than in the PMS"),
-            (self.unstored, "known to the PMS and in no database"),
+            (self.differing, "a different trade in the database than in the PMS"),
+            (self.unstored, "known to the PMS and not in the database"),
             (self.closed_unstored, "closed in the PMS and open in the database"),
         )
         return [f"position {_shorten(ids)}: {text}" for ids, text in kinds if ids]
 
 
 def served(api: PmsApi) -> dict[int, Row]:
-    """Return all positions that the PMS knows, by id, open and closed.
+    """Return all positions that the PMS serves, by id, open and closed.
 
     :raises OpsError: pms.unreachable, pms.answer, pms.no_operation.
     """
@@ -90,12 +97,21 @@ def served(api: PmsApi) -> dict[int, Row]:
         found = api.ask("positions", query={"is_open": is_open})
         if not isinstance(found, list):
             raise OpsError(
-                "The PMS answers its positions with something that is no list.",
-                "Compare the release that runs with the one that was approved.",
+                "The PMS did not answer with a list of positions.",
+                "Compare the running release with the approved one.",
                 code="pms.answer",
             )
         rows |= {row["id"]: row for row in found}
     return rows
+
+
+def are_kept_by(database: Database) -> bool:
+    """Tell whether the database has a table of positions; another application's has none.
+
+    :raises OpsError: database.*.
+    """
+    ((found,),) = _fetch_rows(database, "SELECT to_regclass('public.portfolio_positions')")
+    return found is not None
 
 
 def stored(database: Database) -> dict[int, Row]:
@@ -107,7 +123,7 @@ def stored(database: Database) -> dict[int, Row]:
 
 
 def quotes(database: Database) -> dict[str, Quote]:
-    """Return the instruments that the database knows, by ticker.
+    """Return the instruments of the database, by ticker.
 
     :raises OpsError: database.*.
     """
@@ -115,7 +131,7 @@ def quotes(database: Database) -> dict[str, Quote]:
 
 
 def compare(served_rows: Mapping[int, Row], stored_rows: Mapping[int, Row]) -> Differences:
-    """Return where two books differ."""
+    """Return the differences of two books."""
     both = sorted(set(served_rows) & set(stored_rows))
     pairs = [(number, served_rows[number], stored_rows[number]) for number in both]
     return Differences(
@@ -130,7 +146,7 @@ def compare(served_rows: Mapping[int, Row], stored_rows: Mapping[int, Row]) -> D
 
 
 def describe(row: Mapping[str, Any]) -> str:
-    """Return a position in a few words."""
+    """Return a position as a short text."""
     return (
         f"{row['direction']} {row['instrument']} {row['notional_brl']:,.0f} BRL"
         f" at {number(row['entry_price'])}"
@@ -138,12 +154,12 @@ def describe(row: Mapping[str, Any]) -> str:
 
 
 def summary(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return positions as one line, each with its id."""
+    """Return positions as one line, each with its id; ``none`` without any."""
     return "; ".join(f"{row['id']}: {describe(row)}" for row in rows) or "none"
 
 
 def number(value: float | None) -> str:
-    """Return a price as a person writes it."""
+    """Return a price in its shortest form."""
     return "no price" if value is None else f"{value:.10g}"
 
 
@@ -156,7 +172,7 @@ def _shorten(ids: tuple[int, ...], most: int = 8) -> str:
     return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
 
 
-def _fetch_rows(database: Database, sql: str) -> list[tuple]:
+def _fetch_rows(database: Database, sql: str) -> list[tuple[Any, ...]]:
     try:
         with database.session(read_only=True) as cursor:
             cursor.execute("SET LOCAL statement_timeout = '15s'")

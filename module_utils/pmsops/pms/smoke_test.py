@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The workflow smoke test: a day's trading in small, through the PMS's own interface.
+"""The workflow smoke test: a small trading day through the PMS's own interface.
 
-Everything that it makes carries one tag, in an instrument that nobody trades. Nothing is deleted:
-what it opened it closes again, and since its two positions are opposite and are closed at the same
-price, the book's result does not change but for the costs.
+All its rows carry one tag and one instrument that nobody trades. Nothing is deleted. Its two
+positions are opposite and are closed at the same price, so the book's result changes by the costs
+only.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ansible.module_utils.pmsops.pms.smoke_test_traces import TAG_PREFIX
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 STATEMENT_TIMEOUT_SECONDS = 10
-LOCK_KEY = 7_306_841  # of an advisory lock in the PMS's database: one smoke test at a time
+LOCK_KEY = 7_306_841  # advisory lock in the PMS's database: one smoke test at a time
 
 
 def refuse_unless(allowed: bool, url: str | None) -> None:
-    """Refuse to trade where nobody said that it may be.
+    """Refuse to trade unless the system allows it.
 
     :raises OpsError: smoke.not_allowed or smoke.no_url.
     """
@@ -48,7 +48,7 @@ def refuse_unless(allowed: bool, url: str | None) -> None:
 
 
 def plan() -> dict[str, Any]:
-    """Return the result of a run that does nothing."""
+    """Return the result of a run in check mode."""
     steps = [
         {"id": step.id, "title": step.title, "status": "planned", "finding": "", "seconds": 0.0}
         for step in STEPS
@@ -57,9 +57,9 @@ def plan() -> dict[str, Any]:
 
 
 def run(api: PmsApi, database: Database, *, deadline_seconds: float) -> dict[str, Any]:
-    """Run the test and return its result, whatever the steps found.
+    """Run the test and return its result, also if steps failed.
 
-    :raises OpsError: smoke.running where another one is at work on the same database.
+    :raises OpsError: smoke.running if another one is using the same database.
     """
     now = datetime.now(UTC)
     tag = f"{TAG_PREFIX} {now:%Y%m%dT%H%M%SZ} {secrets.token_hex(3)}"
@@ -89,9 +89,9 @@ def _result(
 
 
 class _Reader:
-    """Read-only SQL on one connection, which also keeps a second smoke test out.
+    """Read-only SQL on one connection, which also holds the lock against a second smoke test.
 
-    A database that cannot be reached does not stop the test: the steps that read it are unknown.
+    An unreachable database does not stop the test: the steps that read it become unknown.
     """
 
     def __init__(self, database: Database) -> None:
@@ -108,8 +108,8 @@ class _Reader:
         ]:
             self._connection.close()
             raise OpsError(
-                "Another smoke test is at work on this system.",
-                "Wait for it to end, a minute or two, and run this one again.",
+                "Another smoke test is running on this system.",
+                "Wait until it ends, a minute or two, and run this one again.",
                 code="smoke.running",
             )
         return self
@@ -121,7 +121,7 @@ class _Reader:
     def rows(self, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the rows of one SELECT.
 
-        :raises OpsError: database.unreachable, database.query and what connecting raises.
+        :raises OpsError: database.unreachable, database.query, and those of connecting.
         """
         try:
             if self._connection is None or self._connection.closed:
@@ -133,7 +133,7 @@ class _Reader:
             said = str(exc).strip().splitlines()
             raise OpsError(
                 f"The database did not answer a query: {said[0] if said else type(exc).__name__}",
-                "Look at the database first; the smoke test can be run again afterwards.",
+                "Repair the database first, then run the smoke test again.",
                 code="database.query",
             ) from exc
 

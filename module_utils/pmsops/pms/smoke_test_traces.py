@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a smoke test leaves in a PMS: how to find it, in the book and in the database."""
+"""The rows of a smoke test: how to find them in the book and in the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ansible.module_utils.pmsops.pms.client import PmsApi
 
 TAG_PREFIX = "pms-ops-smoke"
-# A ticker of our own, so that no price of the real book is touched; the prefix sets its costs.
+# A ticker of its own, so that no price of the real book changes; the prefix sets its costs.
 INSTRUMENT = "NDF_PMS_OPS_SMOKE"
 ENTRY = 5.20
 JOURNAL_LIMIT = 200
@@ -18,11 +18,11 @@ Rows = Callable[[str, Mapping[str, Any]], list[dict[str, Any]]]
 
 
 class Mismatch(Exception):
-    """What was seen is not what should be."""
+    """A value differs from the expected one."""
 
 
 class Traces:
-    """What tests have made in one PMS.
+    """The rows that smoke tests created in one PMS.
 
     *rows* runs one SELECT and returns its rows as dicts; it may raise OpsError.
     """
@@ -34,10 +34,11 @@ class Traces:
 
     def positions(self) -> list[dict[str, Any]]:
         """Return the open positions of the book."""
-        return self._api.ask("positions", query={"is_open": "true"})
+        found: list[dict[str, Any]] = self._api.ask("positions", query={"is_open": "true"})
+        return found
 
     def open_and_ours(self) -> list[dict[str, Any]]:
-        """Return the open positions that a smoke test opened, this or an earlier one."""
+        """Return the open positions of this smoke test and of earlier ones."""
         return [
             each
             for each in self.positions()
@@ -45,7 +46,7 @@ class Traces:
         ]
 
     def pending_and_ours(self) -> list[dict[str, Any]]:
-        """Return the pending proposals that a smoke test made."""
+        """Return the pending proposals of smoke tests."""
         return [
             each
             for each in self._api.ask("proposals", query={"status": "PENDING"})
@@ -53,7 +54,7 @@ class Traces:
         ]
 
     def close_at_entry(self, position: Mapping[str, Any], why: str) -> None:
-        """Close a position where it was opened, so that only the costs remain."""
+        """Close a position at its entry price, so that only the costs remain."""
         price = position["entry_price"] or position["current_price"] or ENTRY
         self._api.ask(
             "close_position",
@@ -87,7 +88,7 @@ class Traces:
 
     def position_row(self, position: Mapping[str, Any]) -> dict[str, Any]:
         """Return the database's row of a position."""
-        # The instrument too: a PMS that keeps its book in memory gives ids that others have.
+        # By instrument too: a PMS that keeps its book in memory may reuse ids of stored rows.
         found = self._rows(
             """SELECT id, direction, notional_brl, entry_price, current_price, is_open, closed_at,
                       close_price, realized_pnl_brl, notes

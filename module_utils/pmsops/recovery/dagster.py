@@ -1,129 +1,97 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Change things in Dagster over GraphQL: reload code, switch schedules on, run and end jobs."""
+"""Dagster as the recovery uses it: a session of its own, and errors with a remedy."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, dagster
-from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import dagster
+from ansible.module_utils.pmsops.pms.dagster import DagsterError
 
 REQUEST_SECONDS = 20.0
-RELOAD = """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
-  __typename ... on PythonError { message }
-  ... on WorkspaceLocationEntry { locationOrLoadError { __typename
-    ... on PythonError { message } } } } }"""
-START = """mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelector: $selector) {
-  __typename ... on PythonError { message }
-  ... on UnauthorizedError { message } } }"""
-TERMINATE = """mutation($id: String!, $policy: TerminateRunPolicy!) {
-  terminateRun(runId: $id, terminatePolicy: $policy) { __typename
-  ... on PythonError { message } ... on TerminateRunFailure { message } } }"""
-SCHEDULES = """{ repositoriesOrError { __typename ... on PythonError { message }
-  ... on RepositoryConnection { nodes { name location { name }
-    schedules { name scheduleState { status } } } } } }"""
+PING_SECONDS = 3.0
 
 
 class Dagster:
-    """One Dagster."""
+    """One Dagster at a URL. Each method raises OpsError dagster.refused if it fails."""
 
     def __init__(self, url: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._context = Context(Settings(now=datetime.now(UTC), dagster_url=url))
-        self._sleep = sleep
-        self.url = url
+        import requests
 
-    def ask(self, about: str, *, seconds: float = REQUEST_SECONDS, **params: Any) -> Any:
-        """Return what Dagster says about one subject; see checks/probes/dagster.py.
+        self.url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._dagster = dagster.Dagster(self._send, sleep=sleep)
 
-        :raises OpsError: dagster.refused.
-        """
-        return self._call(dagster.ask, {"about": about, **params}, seconds=seconds)
+    def ping(self) -> None:
+        """Check that the web server answers a query."""
+        with self._refusals():
+            dagster.Dagster(lambda body: self._send(body, PING_SECONDS)).graphql("{ version }")
 
-    def answers(self) -> bool:
-        """Tell whether it answers a query."""
-        try:
-            self.graphql("{ version }", seconds=3.0)
-        except OpsError:
-            return False
-        return True
+    def locations(self) -> list[dict[str, Any]]:
+        """Return the code locations: name, status and error."""
+        with self._refusals():
+            return self._dagster.locations()
+
+    def daemons(self) -> list[dict[str, Any]]:
+        """Return the daemons: type, healthy and required."""
+        with self._refusals():
+            return self._dagster.daemons()
+
+    def trouble(self, minutes: float) -> dict[str, Any]:
+        """Return ``failed_jobs``, and ``stuck_runs`` older than *minutes*."""
+        with self._refusals():
+            return self._dagster.trouble(datetime.now(UTC), minutes)
 
     def reload(self, location: str) -> str | None:
-        """Load a code location anew; return why it does not load, None where it does."""
-        found = self.graphql(RELOAD, {"name": location})["reloadRepositoryLocation"]
-        loaded = found.get("locationOrLoadError") or {}
-        for part in (found, loaded):
-            if part.get("__typename") == "PythonError":
-                return " ".join(str(part.get("message")).split())[:200]
-        return None if loaded else f"Dagster answers {found.get('__typename')}"
+        """Reload a code location; return why it does not load, or None if it does."""
+        with self._refusals():
+            return self._dagster.reload(location)
 
     def stopped_schedules(self) -> list[dict[str, str]]:
         """Return the selectors of the schedules that are off."""
-        found = self.graphql(SCHEDULES)["repositoriesOrError"]
-        return [
-            {
-                "repositoryLocationName": node["location"]["name"],
-                "repositoryName": node["name"],
-                "scheduleName": schedule["name"],
-            }
-            for node in found.get("nodes", [])
-            for schedule in node["schedules"]
-            if schedule["scheduleState"]["status"] != "RUNNING"
-        ]
+        with self._refusals():
+            return self._dagster.stopped_schedules()
 
     def start_schedule(self, selector: dict[str, str]) -> None:
-        """Switch a schedule on.
-
-        :raises OpsError: dagster.refused.
-        """
-        found = self.graphql(START, {"selector": selector})["startSchedule"]
-        if found["__typename"] != "ScheduleStateResult":
-            raise self._refused(found.get("message") or found["__typename"])
+        """Switch a schedule on."""
+        with self._refusals():
+            self._dagster.start_schedule(selector)
 
     def end_run(self, run_id: str, *, seconds: float) -> str:
-        """End a run, by force where it does not end by itself; return its status.
-
-        :raises OpsError: dagster.refused.
-        """
-        for policy in ("SAFE_TERMINATE", "MARK_AS_CANCELED_IMMEDIATELY"):
-            # A worker that is gone cannot be asked: the first is refused then, and the second not.
-            self.graphql(TERMINATE, {"id": run_id, "policy": policy})
-            deadline = time.monotonic() + seconds
-            while time.monotonic() < deadline:
-                status = self.graphql(dagster.STATUS, {"id": run_id})["runOrError"].get("status")
-                if status in dagster.OVER or status is None:
-                    return status or "GONE"
-                self._sleep(dagster.POLL_SECONDS)
-        raise self._refused(f"run {run_id} does not end")
+        """End a run, by force if it does not end within *seconds*; return its status."""
+        with self._refusals():
+            return self._dagster.end_run(run_id, seconds=seconds)
 
     def run_job(self, job: str, *, seconds: float) -> dict[str, Any]:
-        """Run a job and wait for its end; return id, status and seconds.
+        """Run a job and wait for its end; return id, status and seconds."""
+        with self._refusals():
+            return self._dagster.run_job(job, until=time.monotonic() + seconds)
 
-        :raises OpsError: dagster.refused.
-        """
-        return self.ask("trigger", job=job, seconds=seconds)
+    def _send(self, body: dict[str, Any], seconds: float = REQUEST_SECONDS) -> tuple[int, Any]:
+        import requests
 
-    def graphql(
-        self, query: str, variables: Any = None, *, seconds: float = REQUEST_SECONDS
-    ) -> dict[str, Any]:
-        """Return the data of an answer.
-
-        :raises OpsError: dagster.refused.
-        """
-        return self._call(dagster.ask, {"query": query, "variables": variables}, seconds=seconds)
-
-    def _call(self, function: Callable[..., Any], params: Any, *, seconds: float) -> Any:
         try:
-            return function(params, self._context, Deadline.after(seconds))
-        except Failed as exc:
-            raise self._refused(str(exc)) from exc
+            answer = self._session.post(f"{self.url}/graphql", json=body, timeout=seconds)
+        except requests.RequestException as exc:
+            raise DagsterError(f"no answer ({type(exc).__name__})") from exc
+        try:
+            return answer.status_code, answer.json()
+        except ValueError:
+            return answer.status_code, None
 
-    def _refused(self, why: str) -> OpsError:
-        return OpsError(
-            f"Dagster at {self.url} does not do what it is asked: {why}.",
-            "Read the log of its web server (`docker logs`); its pages show the same.",
-            code="dagster.refused",
-        )
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except DagsterError as exc:
+            raise OpsError(
+                f"Dagster at {self.url} failed a request: {exc}.",
+                "Read the log of its web server (`docker logs`); its pages show the same.",
+                code="dagster.refused",
+            ) from exc

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Settings that keep a database that answers from its work: found, and set back."""
+"""Settings that stop a running database from working: found and reset."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 
 @dataclass(frozen=True)
 class SettingFix:
-    """A setting that is wrong: what is said about it, and what sets it back."""
+    """The fix of one wrong setting: its text, and the function that applies it."""
 
     text: str
-    work: Callable[[], None]
-    # Sessions that are open keep what they began with.
+    apply: Callable[[], None]
+    # Open sessions keep the wrong setting until they reconnect.
     sessions: bool = False
 
 
 def needed(database: Database) -> list[SettingFix]:
-    """Return what has to be set back; nothing is changed.
+    """Return the fixes that are needed, without applying them.
 
     :raises OpsError: care.standby, care.read-only, database.*.
     """
     with database.session(read_only=True) as cursor:
         if fetch_value(cursor, "SELECT pg_is_in_recovery()"):
             raise OpsError(
-                "The server is a standby: it takes no writes, and says nothing of a disaster.",
-                "Point pms_db_host at the primary. Where the primary is lost for good, and only"
-                " then, make this one the primary: SELECT pg_promote().",
+                "The server is a standby: it accepts no writes.",
+                "Point pms_db_host at the primary. Only if the primary is lost for good, promote"
+                " this one: SELECT pg_promote().",
                 code="care.standby",
             )
         found = _read_only(database, cursor)
@@ -57,21 +57,21 @@ def needed(database: Database) -> list[SettingFix]:
 
 
 def fix(database: Database, *, record: ActionRecorder) -> tuple[list[str], bool]:
-    """Set back what is needed; return what was done, and whether open sessions must be renewed.
+    """Apply the needed fixes; return the steps, and whether open sessions must reconnect.
 
     :raises OpsError: those of needed, restore.no-scheduler.
     """
     done, sessions = [], False
     for each in needed(database):
         with record(each.text):
-            each.work()
+            each.apply()
         done.append(each.text)
         sessions = sessions or each.sessions
     return done, sessions
 
 
 def _read_only(database: Database, cursor: Any) -> list[SettingFix]:
-    """Return the settings by which new sessions of the PMS begin read-only."""
+    """Return the fixes of settings that make new sessions of the PMS read-only."""
     found = []
     owner = fetch_value(
         cursor,
@@ -102,7 +102,7 @@ def _read_only(database: Database, cursor: Any) -> list[SettingFix]:
     if source and not str(source[0][0]).endswith("postgresql.auto.conf"):
         raise OpsError(
             f"{source[0][0]} makes every transaction of the server read-only.",
-            "Take default_transaction_read_only out of that file, and reload the server.",
+            "Remove default_transaction_read_only from that file, and reload the server.",
             code="care.read-only",
         )
     if source:
@@ -116,6 +116,7 @@ def _read_only(database: Database, cursor: Any) -> list[SettingFix]:
 
 
 def _may_read_files(cursor: Any) -> bool:
+    """Become a superuser for this transaction; return False if the toolkit's role may not."""
     return become_superuser(cursor) is not None
 
 

@@ -1,34 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The file systems that this system lives on: their room, what grows on them, what may go.
-
-What may go is ours and replaceable: litter of runs that died, sets that the retention policy lets
-go, and, only where that is confirmed, databases that restores have put aside. The newest set, the
-newest verified one and everybody else's files are never among it.
-"""
+"""The file systems of the system: free space, and how fast they fill."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools import sidecar
-from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.incidents.record import Action, ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import deduplication, manifest, retention, sets
+from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import scratch
-from ansible.module_utils.pmsops.restore import staging_database as side
 
 DAY_SECONDS = 86400.0
 BACKUPS, DATABASE = "backups", "database"
@@ -36,30 +21,30 @@ BACKUPS, DATABASE = "backups", "database"
 
 @dataclass
 class FileSystem:
-    """A file system: its number, what of ours is on it, and its room in bytes."""
+    """A file system: device number, our folders on it, and its space in bytes."""
 
     device: int
     places: dict[str, Path]
     total_bytes: int
     free_bytes: int
     inodes_free_percent: float = 100.0
-    # What each thing on it grows by in a day, and where that is taken from.
+    # Growth in bytes a day of each kind of data on it, and how it was estimated.
     growth: dict[str, float] = field(default_factory=dict)
     basis: list[str] = field(default_factory=list)
 
     @property
     def free_percent(self) -> float:
-        """Return the share that is free, in percent."""
+        """Return the free share in percent."""
         return round(100 * self.free_bytes / self.total_bytes, 1) if self.total_bytes else 0.0
 
     @property
     def days_left(self) -> float | None:
-        """Return when it is full at today's growth, None where nothing is known to grow."""
+        """Return the days until it is full at today's growth; None without known growth."""
         growing = sum(self.growth.values())
         return round(self.free_bytes / growing, 1) if growing > 0 else None
 
-    def text(self) -> str:
-        """Return all of it in a line."""
+    def describe(self) -> str:
+        """Return space and growth as one line."""
         line = (
             f"{', '.join(f'{name} ({path})' for name, path in self.places.items())}:"
             f" {human(self.free_bytes)} of {human(self.total_bytes)} free ({self.free_percent} %),"
@@ -72,21 +57,11 @@ class FileSystem:
         return line + "".join(f"; {text}" for text in self.basis)
 
 
-@dataclass(frozen=True)
-class Freeable:
-    """Something that may go: what it is, why, about how much, and what removes it."""
-
-    text: str
-    size_bytes: int
-    remove: Callable[[], None]
-    confirm: bool = False
-
-
 def file_systems(places: dict[str, Path]) -> list[FileSystem]:
-    """Return the file systems of *places*, each once; what is to be made counts already."""
+    """Return the file systems of *places*, each once; a missing folder counts with its parent."""
     found: dict[int, FileSystem] = {}
-    for name, wanted in places.items():
-        path = next((each for each in (wanted, *wanted.parents) if each.exists()), None)
+    for name, place in places.items():
+        path = next((each for each in (place, *place.parents) if each.exists()), None)
         if path is None:
             continue
         device = path.stat().st_dev
@@ -99,12 +74,12 @@ def file_systems(places: dict[str, Path]) -> list[FileSystem]:
                 room.f_bavail * room.f_frsize,
                 round(100 * room.f_favail / room.f_files, 1) if room.f_files else 100.0,
             )
-        found[device].places[name] = wanted
+        found[device].places[name] = place
     return list(found.values())
 
 
 def add_growth(found: list[FileSystem], backup_root: Path) -> None:
-    """Say of each file system what grows on it: the sets, and the database as the sets saw it."""
+    """Add the growth of sets and databases, as the backup sets show it, to each file system."""
     documents = []
     for folder in sets.listed(backup_root):
         try:
@@ -116,7 +91,7 @@ def add_growth(found: list[FileSystem], backup_root: Path) -> None:
     for each in found:
         if len(taken) < 2:
             if {BACKUPS, DATABASE} & set(each.places):
-                each.basis.append("fewer than two sets: nothing says how fast it fills")
+                each.basis.append("fewer than two sets: growth unknown")
             continue
         basis = f"a straight line through {len(taken)} sets of {days:.1f} days"
         if BACKUPS in each.places:
@@ -129,7 +104,7 @@ def add_growth(found: list[FileSystem], backup_root: Path) -> None:
 
 
 def growing(database: Database, log_root: Path) -> list[str]:
-    """Return the largest things on the database's file system, as far as they can be seen."""
+    """Return the largest databases, container logs and the write-ahead log, as far as readable."""
     lines = []
     try:
         with database.session(name=database.maintenance_name, read_only=True, seconds=5) as cursor:
@@ -140,8 +115,9 @@ def growing(database: Database, log_root: Path) -> list[str]:
             )
             lines += [f"database {name}: {human(size)}" for name, size in cursor.fetchall()]
             cursor.execute("SELECT coalesce(sum(size), 0) FROM pg_ls_waldir()")
-            lines.append(f"write-ahead log: {human(int(cursor.fetchone()[0]))}")
-    except Exception as exc:  # noqa: BLE001 -- it only adds to what is said
+            (size,) = cursor.fetchone() or (0,)
+            lines.append(f"write-ahead log: {human(int(size))}")
+    except Exception as exc:  # noqa: BLE001 -- it only adds to the report
         lines.append(f"the databases cannot be asked for their size ({type(exc).__name__})")
     logs = []
     for path in log_root.glob("*/*-json.log"):
@@ -151,136 +127,3 @@ def growing(database: Database, log_root: Path) -> list[str]:
             continue
     lines += [f"log of container {name}: {human(size)}" for size, name in sorted(logs)[-3:][::-1]]
     return lines
-
-
-def freeable(
-    database: Database,
-    backup_root: Path,
-    policy: retention.Policy,
-    formers: former.Policy,
-    *,
-    places: Iterable[str],
-) -> list[Freeable]:
-    """Return what may go from a file system that holds *places*, the safest first.
-
-    Whoever calls holds the locks of backups and restores, or litter may be a run that lives.
-    """
-    found: list[Freeable] = []
-    if BACKUPS in places:
-        found += [
-            Freeable(f"litter of a backup that died: {path.name}", _bytes(path), _remover(path))
-            for path in sorted(backup_root.glob(f"{sets.PARTIAL}*"))
-        ]
-        found += [
-            Freeable(f"litter of a restore that died: {path.name}", _bytes(path), _remover(path))
-            for path in scratch.left(backup_root)
-            if backup_root in path.parents
-        ]
-        found += [
-            Freeable(
-                f"set {folder.name}, which the retention policy lets go",
-                deduplication.own_bytes(folder),
-                _set_remover(folder),
-            )
-            for folder in retention.expired(backup_root, policy)
-        ]
-    if DATABASE in places:
-        if database.access == "container":
-            found.append(Freeable("sidecars of runs that died", 0, _sidecars))
-        found += _formers(database, formers)
-    return found
-
-
-def free(
-    place: Path,
-    wanted_bytes: int,
-    found: list[Freeable],
-    *,
-    confirmed: bool,
-    record: ActionRecorder,
-    room: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
-) -> list[str]:
-    """Remove what may go until *wanted_bytes* are free at *place*, no more; return what went."""
-    gone = []
-    for each in found:
-        before = room(place)
-        if before >= wanted_bytes:
-            break
-        if each.confirm and not confirmed:
-            continue
-        with _noted(record, f"Remove {each.text}") as action:
-            each.remove()
-            action.result = f"{human(max(room(place) - before, 0))} freed"
-        gone.append(each.text)
-    return gone
-
-
-@contextmanager
-def _noted(record: ActionRecorder, text: str) -> Iterator[Action]:
-    """Write an action down, unless there is no room for that: it is here to make some."""
-    with ExitStack() as stack:
-        try:
-            action = stack.enter_context(record(text))
-        except OpsError as exc:
-            if exc.code != "incident.unwritable":
-                raise
-            action = Action()
-        yield action
-
-
-def _formers(database: Database, policy: former.Policy) -> list[Freeable]:
-    """Return the databases put aside that may go, oldest first: never the newest of them.
-
-    A server that is down has none to name.
-    """
-    policy = former.Policy(max(policy.count, 1), policy.days)
-    try:
-        found = beside.of(beside.present(database), database.name, beside.FORMER, beside.UNDONE)
-        with database.session(name=database.maintenance_name, read_only=True) as cursor:
-            cursor.execute("SELECT datname, pg_database_size(oid) FROM pg_database")
-            sizes = dict(cursor.fetchall())
-    except Exception:  # noqa: BLE001 -- the scenario database is about that
-        return []
-    gone = former.expired(found, policy, datetime.now(UTC))
-
-    def remover(name: str) -> Callable[[], None]:
-        return lambda: side.drop(database, name)
-
-    return [
-        Freeable(
-            f"database {name}, put aside by a restore",
-            int(sizes.get(name, 0)),
-            remover(name),
-            confirm=True,
-        )
-        for name in gone
-    ]
-
-
-def _remover(path: Path) -> Callable[[], None]:
-    def work() -> None:
-        files.make_removable(path)
-        shutil.rmtree(path)
-
-    return work
-
-
-def _set_remover(folder: Path) -> Callable[[], None]:
-    def work() -> None:
-        files.make_removable(folder)
-        retention.remove(folder)
-
-    return work
-
-
-def _sidecars() -> None:
-    sidecar.remove_dead()
-
-
-def _bytes(path: Path) -> int:
-    """Return what a folder's own files take: those that others link to stay."""
-    return sum(
-        each.lstat().st_size
-        for each in path.rglob("*")
-        if each.is_file() and not each.is_symlink() and each.lstat().st_nlink == 1
-    )

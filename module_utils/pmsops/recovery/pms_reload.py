@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The PMS after its database was away: it keeps its book in memory, and may hold an empty one."""
+"""The PMS after its database was down: it keeps its book in memory, and that may be empty."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
-from ansible.module_utils.pmsops.pms import health
+from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import pipeline
-from ansible.module_utils.pmsops.recovery import services as service_care
-from ansible.module_utils.pmsops.recovery.services import DesiredState
+from ansible.module_utils.pmsops.recovery.services import DesiredState, bring_up
 from ansible.module_utils.pmsops.services.manager import Services
 
-# A PMS that reconnects by itself does so within this.
-GRACE_SECONDS = 4
-WORKS_SECONDS = 60
+# Within this time a PMS that reconnects by itself has done so.
+GRACE_SECONDS = 4.0
+# Within this time a restarted PMS has to work.
+START_SECONDS = 60.0
 POLL_SECONDS = 0.3
 
 
@@ -30,35 +30,36 @@ def reload(
     redis: dict[str, Any] | None = None,
     sessions: bool = False,
     record: ActionRecorder,
+    grace_seconds: float = GRACE_SECONDS,
+    start_seconds: float = START_SECONDS,
 ) -> list[str]:
-    """Start what is down, restart the PMS where it does not work or *sessions* must be new.
+    """Start stopped services, and restart a PMS that does not work; return the steps.
 
-    Dagster is started anew where the server was: see pipeline_care. Return what was done.
+    With *sessions* the PMS is restarted anyway, since its open sessions keep an old setting.
+    Dagster is restarted if it is older than the database server.
 
     :raises OpsError: care.application, services.*.
     """
-    wish = DesiredState(names=services.names, unhealthy=False)
-    done = service_care.bring_up(services, wish, record=record) if services.names else []
+    desired = DesiredState(names=services.names, unhealthy=False)
+    done = bring_up(services, desired, record=record) if services.names else []
     done += pipeline.restart_outdated(services, database, record=record)
-    problems = _problems(database, url, GRACE_SECONDS)
+    problems = _problems(database, url, grace_seconds)
     if problems or sessions:
         names = serving(services, url)
         if not names:
             if problems:
                 raise _does_not_work(problems)
             return done
-        health.forget_cache(redis)
-        done += service_care.bring_up(
-            services, DesiredState(names=names, restart=True), record=record
-        )
-        problems = _problems(database, url, WORKS_SECONDS)
+        redis_cache.forget(redis)
+        done += bring_up(services, DesiredState(names=names, restart=True), record=record)
+        problems = _problems(database, url, start_seconds)
     if problems:
         raise _does_not_work(problems)
     return done
 
 
 def serving(services: Services, url: str | None) -> tuple[str, ...]:
-    """Return the services that publish the port of *url*; all of them where none does."""
+    """Return the services that publish the port of *url*, or all if none does."""
     port = str(urlsplit(url).port or "") if url else ""
     if services.manager != "compose" or not port:
         return services.names
@@ -75,7 +76,7 @@ def serving(services: Services, url: str | None) -> tuple[str, ...]:
 
 
 def _problems(database: Database, url: str | None, seconds: float) -> list[str]:
-    """Return what is wrong for that long; an empty list as soon as nothing is."""
+    """Return the problems that last for *seconds*; an empty list as soon as there are none."""
     deadline = time.monotonic() + seconds
     while problems := health.problems(database, url):
         if time.monotonic() > deadline:
@@ -86,7 +87,7 @@ def _problems(database: Database, url: str | None, seconds: float) -> list[str]:
 
 def _does_not_work(problems: list[str]) -> OpsError:
     return OpsError(
-        "The database answers, and the PMS does not work: " + "; ".join(problems[:3]),
-        "Read the PMS's log (`docker logs`); playbooks/dr_api.yml is about the PMS itself.",
+        "The database answers, but the PMS does not work: " + "; ".join(problems[:3]),
+        "Read the PMS's log (`docker logs`); playbooks/dr_api.yml recovers the PMS itself.",
         code="care.application",
     )

@@ -1,12 +1,12 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bring services back that are stopped, paused, hung, unhealthy or restarting in a loop."""
+"""Recover services that are stopped, paused, hung, unhealthy or restarting in a loop."""
 
 from __future__ import annotations
 
 import math
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -22,12 +22,12 @@ LINE_LENGTH = 200
 
 @dataclass(frozen=True)
 class DesiredState:
-    """What is wanted of the services *names* of a project, and of *containers* by name."""
+    """Which services (by name) and containers must run, and how they are brought there."""
 
     names: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     restart: bool = False
-    # Whether one that runs and is unhealthy is restarted; its caller may know of something milder.
+    # False leaves a running, unhealthy one alone: the caller has a milder remedy.
     unhealthy: bool = True
     stop_seconds: int = 10
     healthy_seconds: int = 90
@@ -35,7 +35,7 @@ class DesiredState:
 
 @dataclass(frozen=True)
 class Step:
-    """What has to be done to one container: verb and reason."""
+    """One action on one container, or on a systemd unit (*container* None): verb and reason."""
 
     name: str
     container: Any
@@ -44,15 +44,15 @@ class Step:
 
     @property
     def text(self) -> str:
-        """Return the step as it is told."""
-        verbs = {"start": "Start", "restart": "Restart", "unpause": "Let go on"}
+        """Return the step as one line."""
+        verbs = {"start": "Start", "restart": "Restart", "unpause": "Unpause"}
         return f"{verbs[self.verb]} {self.name}, which {self.why}"
 
 
 def needed(
     state: dict[str, Any], *, restart: bool, unhealthy: bool = True
 ) -> tuple[str, str] | None:
-    """Return verb and reason for a container in a *state* of Docker's, None where it is well."""
+    """Return verb and reason for a container in a Docker *state*, or None if it needs nothing."""
     status = state.get("Status")
     health = (state.get("Health") or {}).get("Status", "none")
     if status == "paused":
@@ -64,54 +64,58 @@ def needed(
     if health == "unhealthy" and unhealthy:
         return "restart", "was unhealthy"
     if restart:
-        return "restart", "was running and did not do its work"
+        return "restart", "was running but did not work"
     return None
 
 
-def planned_steps(services: Services, wish: DesiredState) -> list[Step]:
-    """Return the steps that the wish needs now.
+def planned_steps(services: Services, desired: DesiredState) -> list[Step]:
+    """Return the steps to the desired state.
 
     :raises OpsError: services.missing, clients.engine.
     """
     steps = []
-    for name, container in _containers(services, wish):
-        if need := needed(container.attrs["State"], restart=wish.restart, unhealthy=wish.unhealthy):
+    if services.manager == "systemd":
+        steps += _unit_steps(services, desired)
+    for name, container in _containers(services, desired):
+        state = container.attrs["State"]
+        if need := needed(state, restart=desired.restart, unhealthy=desired.unhealthy):
             steps.append(Step(name, container, *need))
     return steps
 
 
 def bring_up(
-    services: Services, wish: DesiredState, *, record: ActionRecorder, wait_healthy: bool = True
+    services: Services, desired: DesiredState, *, record: ActionRecorder, wait_healthy: bool = True
 ) -> list[str]:
-    """Do what the wish needs, wait until all are healthy, and return the steps in words.
+    """Bring services to the desired state, wait until they are healthy, and return the steps.
 
-    Without *wait_healthy* the caller sees for itself when they do their work.
+    Without *wait_healthy* the caller checks the result itself.
 
     :raises OpsError: services.missing, services.unhealthy, services.refused, clients.engine.
     """
-    if services.manager == "systemd":
-        return _systemd(services, wish, record)
     done = []
-    for step in planned_steps(services, wish):
+    for step in planned_steps(services, desired):
         with record(step.text) as action:
-            _do(step, wish.stop_seconds)
-            if wait_healthy:
-                action.result = _wait(wish, step)
+            if step.container is None:
+                services.restart([step.name])
+            else:
+                _do(step, desired.stop_seconds)
+            if wait_healthy and step.container is not None:
+                action.result = _wait(desired, step)
         done.append(step.text)
     return done
 
 
 def older_than_server(services: Services, name: str, database: Database) -> bool:
-    """Tell whether a service has run since before its database server began to.
+    """Tell whether a service has been running for longer than its database server.
 
-    False where nobody knows: services that nothing manages, a service that does not run.
+    False if that is unknown: the service does not run, or nothing manages it.
 
     :raises OpsError: services.missing, clients.engine, database.*.
     """
     if services.manager == "systemd":
-        asked = ["systemctl", "show", "--timestamp=unix", "--property=ActiveEnterTimestamp"]
+        command = ["systemctl", "show", "--timestamp=unix", "--property=ActiveEnterTimestamp"]
         shown = subprocess.run(
-            [*asked, "--value", name], capture_output=True, text=True, timeout=30
+            [*command, "--value", name], capture_output=True, text=True, timeout=30
         )
         since = float(shown.stdout.strip().removeprefix("@") or "inf")
     elif services.manager == "compose":
@@ -121,28 +125,38 @@ def older_than_server(services: Services, name: str, database: Database) -> bool
     else:
         return False
     with database.session(name=database.maintenance_name, read_only=True) as cursor:
-        began = fetch_value(cursor, "SELECT extract(epoch FROM pg_postmaster_start_time())")
+        began = float(fetch_value(cursor, "SELECT extract(epoch FROM pg_postmaster_start_time())"))
     return since < began
 
 
-def _containers(services: Services, wish: DesiredState) -> list[tuple[str, Any]]:
+def _containers(services: Services, desired: DesiredState) -> list[tuple[str, Any]]:
     import docker.errors
 
     found = []
-    if wish.names:
-        wanted = Services(services.manager, wish.names, services.project)
-        found += wanted.containers()
-    for name in wish.containers:
+    if desired.names and services.manager == "compose":
+        found += replace(services, names=desired.names).containers()
+    for name in desired.containers:
         try:
             found.append((name, containers.engine().containers.get(name)))
         except docker.errors.NotFound as exc:
             raise OpsError(
                 f"There is no container {name}: it was removed, or has another name.",
-                "Make it anew where the PMS's Compose file is (docker compose up -d), or correct"
-                " the inventory; `docker ps -a` lists what there is.",
+                "Create it again with the PMS's Compose file (docker compose up -d), or correct the"
+                " inventory; `docker ps -a` lists all containers.",
                 code="services.missing",
             ) from exc
     return found
+
+
+def _unit_steps(services: Services, desired: DesiredState) -> list[Step]:
+    """Return the steps for systemd units."""
+    active = replace(services, names=desired.names).running()
+    steps = [Step(name, None, "start", "was not active") for name in desired.names]
+    if desired.restart:
+        restarts = [Step(name, None, "restart", "was running but did not work") for name in active]
+    else:
+        restarts = []
+    return [step for step in steps if step.name not in active] + restarts
 
 
 def _do(step: Step, stop_seconds: int) -> None:
@@ -156,16 +170,16 @@ def _do(step: Step, stop_seconds: int) -> None:
         else:
             step.container.restart(timeout=stop_seconds)
     except docker.errors.APIError as exc:
-        said = " ".join(str(exc.explanation or exc).split())
+        reason = " ".join(str(exc.explanation or exc).split())
         raise OpsError(
-            f"Docker does not {step.verb} {step.name}: {said}.",
-            f"Mend what it names (`docker inspect {step.name}`), then run again.",
+            f"Docker does not {step.verb} {step.name}: {reason}.",
+            f"Correct the cause that it names (`docker inspect {step.name}`), then run again.",
             code="services.refused",
         ) from exc
 
 
-def _wait(wish: DesiredState, step: Step) -> str:
-    """Wait until a container is well, and say how long that took.
+def _wait(desired: DesiredState, step: Step) -> str:
+    """Wait until a container is healthy, and return how long that took.
 
     :raises OpsError: services.unhealthy with the end of its log.
     """
@@ -175,12 +189,13 @@ def _wait(wish: DesiredState, step: Step) -> str:
         state = step.container.attrs["State"]
         health = (state.get("Health") or {}).get("Status", "none")
         if state["Status"] == "running" and health in ("healthy", "none"):
-            return f"well after {time.monotonic() - began:.1f} s"
-        if time.monotonic() - began > wish.healthy_seconds:
+            return f"healthy after {time.monotonic() - began:.1f} s"
+        if time.monotonic() - began > desired.healthy_seconds:
             raise OpsError(
-                f"{step.name} is {state['Status']}, its health {health}, {wish.healthy_seconds} s"
-                f" after the {step.verb}; its log ends: {log_end(step.container)}",
-                f"`docker logs {step.name}` says why it does not come up.",
+                f"{step.name} is {state['Status']}, its health {health},"
+                f" {desired.healthy_seconds} s after the {step.verb}; its log ends:"
+                f" {log_end(step.container)}",
+                f"`docker logs {step.name}` shows why it does not start.",
                 code="services.unhealthy",
             )
         time.sleep(POLL_SECONDS)
@@ -190,16 +205,3 @@ def log_end(container: Any) -> str:
     """Return the last lines of a container's log, shortened."""
     lines = container.logs(tail=LOG_LINES).decode(errors="replace").splitlines()
     return " / ".join(line[:LINE_LENGTH] for line in lines if line.strip()) or "(empty)"
-
-
-def _systemd(services: Services, wish: DesiredState, record: ActionRecorder) -> list[str]:
-    done = []
-    for name in wish.names:
-        active = name in Services("systemd", (name,)).running()
-        if active and not wish.restart:
-            continue
-        text = f"{'Restart' if active else 'Start'} {name}"
-        with record(text):
-            Services("systemd", (name,)).restart([name])
-        done.append(text)
-    return done

@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.repository import manifest, signing
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
 PARTIAL = ".partial-"
 STATE = ".pms-ops"
+BACKUP_LOCK = "backup.lock"
 VERIFIED = "verified.json"
 HOLD = "hold.json"
 # Notes are written beside the signed files; none of them is restored. A note is written under a

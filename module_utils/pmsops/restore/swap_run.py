@@ -12,7 +12,7 @@ import psycopg2
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pms import health
+from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import crash_recovery as recovery
@@ -169,7 +169,7 @@ class Operation:
             services=self.services,
             journal=restore_journal.Journal.open(self._state() / restore_journal.NAME),
             probe=lambda: health.problems(self.database, self.url),
-            forget_cache=lambda: health.forget_cache(self.redis),
+            forget_cache=lambda: redis_cache.forget(self.redis),
             progress=Progress(self._progress_file),
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms.client import OPERATIONS, Dialect, PmsApi, describe_error
+from ansible.module_utils.pmsops.pms.client import PmsApi, describe_error
+from ansible.module_utils.pmsops.pms.dialect import OPERATIONS, Dialect
 
 from tests.support.standin_pms import StandIn, served
 
@@ -88,6 +89,20 @@ def test_a_server_that_is_no_pms_is_told_from_one():
     book.openapi = lambda: ["not", "a", "description"]
     with served(book) as url, pytest.raises(OpsError, match="no description"):
         PmsApi(url).call("mtm", {})
+
+
+def test_without_a_description_the_pms_is_read_by_the_paths_of_its_code_and_never_written_to():
+    book = StandIn()
+    answer = book.answer
+    book.answer = lambda method, path, *rest: (
+        (404, {}) if path == "/openapi.json" else answer(method, path, *rest)
+    )
+    with served(book) as url:
+        api = PmsApi(url)
+        assert api.ask("positions") == []
+        with pytest.raises(OpsError) as caught:
+            api.call("mtm", {})
+    assert caught.value.code == "pms.no_operation"
 
 
 def test_a_validation_error_is_told_without_the_input_it_echoes():

@@ -11,8 +11,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import disk as disk_care
-from ansible.module_utils.pmsops.recovery.disk import FileSystem, Freeable
+from ansible.module_utils.pmsops.recovery.disk import FileSystem, file_systems
+from ansible.module_utils.pmsops.recovery.disk_cleanup import Freeable, free, freeable
 from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.pmsops.restore import former_retention as former
 
@@ -38,7 +38,7 @@ class Disk:
 
     def freed(self, wanted, things, **options):
         options = {"confirmed": False, "record": record} | options
-        return disk_care.free("place", wanted, things, room=lambda _path: self.free, **options)
+        return free("place", wanted, things, room=lambda _path: self.free, **options)
 
 
 def test_no_more_goes_than_is_needed():
@@ -86,11 +86,9 @@ def test_litter_of_ours_may_go_and_nobody_elses_files(tmp_path):
     (tmp_path / ".partial-2026-01-01_0600" / "toc.dat").write_bytes(b"x" * 100)
     (tmp_path / "somebody.tar").write_bytes(b"x" * 100)
     (tmp_path / "2026-01-02_0600.damaged").mkdir()
-    found = disk_care.freeable(
-        DATABASE, tmp_path, retention.Policy(), former.Policy(), places=["backups"]
-    )
+    found = freeable(DATABASE, tmp_path, retention.Policy(), former.Policy(), places=["backups"])
     assert [(each.text, each.size_bytes) for each in found] == [
-        ("litter of a backup that died: .partial-2026-01-01_0600", 100)
+        ("leftovers of a killed backup: .partial-2026-01-01_0600", 100)
     ]
     found[0].remove()
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".pms-ops") == [
@@ -100,7 +98,7 @@ def test_litter_of_ours_may_go_and_nobody_elses_files(tmp_path):
 
 
 def test_places_on_one_file_system_are_one(tmp_path):
-    (found,) = disk_care.file_systems({"backups": tmp_path, "evidence": tmp_path / "not" / "yet"})
+    (found,) = file_systems({"backups": tmp_path, "evidence": tmp_path / "not" / "yet"})
     assert set(found.places) == {"backups", "evidence"}
 
 
@@ -115,7 +113,7 @@ def test_it_says_when_a_disk_is_full_and_by_what():
     system.basis.append("a straight line")
     assert system.days_left == 2.0
     assert system.free_percent == 10.0
-    assert "full in 2.0 days" in system.text() and "a straight line" in system.text()
+    assert "full in 2.0 days" in system.describe() and "a straight line" in system.describe()
 
 
 def test_without_growth_nothing_is_foretold():

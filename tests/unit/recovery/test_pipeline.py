@@ -1,19 +1,23 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The pipeline brought back: in which order, and what is promised where Dagster stays down."""
+"""The pipeline recovered: the order of the steps, and the fallback while Dagster stays down."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import date
-from types import SimpleNamespace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops.checks.probes import Deadline, dagster
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.incidents import record
+from ansible.module_utils.pmsops.incidents.record import Action
+from ansible.module_utils.pmsops.pms import dagster
+from ansible.module_utils.pmsops.pms.client import Answer
 from ansible.module_utils.pmsops.recovery import pipeline
 from ansible.module_utils.pmsops.services.manager import Services
+
+from tests.support.book_database import BookDatabase
+from tests.support.compose import Container, compose
+from tests.support.standin_pms import StandIn
 
 DAY = date(2026, 11, 25)
 BOTH = {"pipeline.data", "pipeline.pack"}
@@ -25,25 +29,26 @@ class Dagster:
     def __init__(self) -> None:
         self.did: list[str] = []
         self.up = True
-        self.locations = [{"name": "macro", "status": "LOADED", "error": None}]
+        self.code: list[dict[str, Any]] = [{"name": "macro", "status": "LOADED", "error": None}]
         self.loads = True
+        self.beats = True
         self.off: list[str] = []
         self.failed: list[str] = []
         self.stuck: list[dict[str, Any]] = []
         self.ends = "SUCCESS"
 
-    def answers(self) -> bool:
-        return self.up
+    def ping(self) -> None:
+        if not self.up:
+            raise OpsError("nobody answers", "Look.", code="dagster.refused")
 
-    def graphql(self, _query: str, *_: Any, **__: Any) -> Any:
-        raise OpsError("nobody answers", "Look.", code="dagster.refused")
+    def locations(self) -> list[dict[str, Any]]:
+        return self.code
 
-    def ask(self, about: str, **_: Any) -> Any:
-        return {
-            "locations": {"locations": self.locations},
-            "daemons": {"daemons": [{"type": "SCHEDULER", "healthy": True}]},
-            "trouble": {"failed_jobs": self.failed, "stuck_runs": self.stuck},
-        }[about]
+    def daemons(self) -> list[dict[str, Any]]:
+        return [{"type": "SCHEDULER", "healthy": self.beats}]
+
+    def trouble(self, _minutes: float) -> dict[str, Any]:
+        return {"failed_jobs": self.failed, "stuck_runs": self.stuck}
 
     def reload(self, name: str) -> str | None:
         self.did.append(f"reload {name}")
@@ -65,61 +70,67 @@ class Dagster:
 
 
 class Api:
-    """A PMS that counts what it is asked."""
+    """A PMS that lists its requests."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.status = 200
+        self.pack = {"briefing_date": DAY.isoformat(), "macro_narrative": "of the day"}
         self.steps = {"mtm": {"status": "success"}, "signals": {"status": "error", "error": "tz"}}
 
     def login(self) -> bool:
         return True
 
-    def request(self, method: str, path: str, _body: Any = None) -> Any:
+    def request(self, method: str, path: str, _body: Any = None) -> Answer:
         self.asked.append(f"{method} {path}")
-        return SimpleNamespace(status=200, body={})
+        return Answer(self.status, {})
 
     def ask(self, operation: str, body: Any) -> Any:
         assert body == {}
         self.asked.append(operation)
-        if operation == "pipeline_trigger":
-            return {"steps": self.steps}
-        return {"briefing_date": DAY.isoformat(), "macro_narrative": "of the day"}
+        return {"steps": self.steps} if operation == "pipeline_trigger" else self.pack
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline, "_missing_agents", lambda *_: ["fx_agent"])
-    monkeypatch.setattr(pipeline, "_soon", lambda holds, _seconds: holds())
+def target(tmp_path):
+    database = BookDatabase(StandIn())
+    database.agents = ["inflation_agent", "monetary_agent", "fiscal_agent", "cross_asset_agent"]
     return pipeline.Pipeline(
         dagster=Dagster(),
         services=Services("none", pipeline.SERVICES),
         api=Api(),
-        database=None,
+        database=database,
         evidence_root=tmp_path,
         data_job="data",
         pack_job="pack",
-        healthy_seconds=0.0,
+        patience=0.0,
     )
 
 
-def recover(place: pipeline.Pipeline, seen: Any = ()) -> list[str]:
-    signs = pipeline.Symptoms(frozenset(seen), DAY, DAY)
-    return pipeline.recover(signs, place, record=lambda _: nullcontext(record.Action()))
+def managed(target: pipeline.Pipeline, **containers: Container) -> pipeline.Pipeline:
+    made = {"dagster_webserver": Container(), "dagster_daemon": Container()} | containers
+    return pipeline.Pipeline(**(vars(target) | {"services": compose(**made)}))
 
 
-def test_what_is_well_is_left(place):
-    assert recover(place) == []
-    assert place.dagster.did == []
-    assert place.api.asked == []
+def recover(target: pipeline.Pipeline, seen: Any = ()) -> list[str]:
+    symptoms = pipeline.Symptoms(frozenset(seen), DAY, DAY)
+    return pipeline.recover(symptoms, target, record=lambda _: nullcontext(Action()))
 
 
-def test_the_least_intrusive_comes_first_and_each_job_runs_once(place):
-    place.dagster.locations[0] |= {"status": "ERROR", "error": "x"}
-    place.dagster.off = ["eod"]
-    place.dagster.failed = ["pack", "other"]
-    place.dagster.stuck = [{"id": "7", "job": "other", "status": "STARTED", "since": "then"}]
-    recover(place, BOTH)
-    assert place.dagster.did == [
+def test_a_healthy_pipeline_is_left_alone(target):
+    assert pipeline.plan(target) == []
+    assert recover(target) == []
+    assert target.dagster.did == []
+    assert target.api.asked == []
+
+
+def test_the_least_intrusive_step_comes_first_and_each_job_runs_once(target):
+    target.dagster.code[0] |= {"status": "ERROR", "error": "x"}
+    target.dagster.off = ["eod"]
+    target.dagster.failed = ["pack", "other"]
+    target.dagster.stuck = [{"id": "7", "job": "other", "status": "STARTED", "since": "then"}]
+    recover(target, BOTH)
+    assert target.dagster.did == [
         "reload macro",
         "on eod",
         "end 7",
@@ -127,58 +138,109 @@ def test_the_least_intrusive_comes_first_and_each_job_runs_once(place):
         "run other",
         "run data",
     ]
-    assert place.api.asked == []
+    assert target.api.asked == []
 
 
-@pytest.mark.parametrize("older", [True, False])
+def test_a_plan_names_the_first_steps(target):
+    target.dagster.code[0] |= {"status": "ERROR", "error": "x"}
+    target.dagster.stuck = [{"id": "7", "job": "other", "status": "STARTED", "since": "then"}]
+    target.dagster.failed = ["pack"]
+    assert pipeline.plan(target) == ["Reload macro", "End the stuck run of other", "Run pack again"]
+    target.dagster.code[0] |= {"status": "LOADED"}
+    target.dagster.off = ["eod"]
+    assert pipeline.plan(target)[0] == "Start eod"
+    target.dagster.up = False
+    assert pipeline.plan(target) == ["Restart dagster-webserver, which does not answer"]
+    stopped = managed(target, dagster_daemon=Container({"Status": "exited", "ExitCode": 1}))
+    assert pipeline.plan(stopped) == ["Start dagster-daemon, which was exited (exit status 1)"]
+
+
+def test_a_web_server_that_does_not_answer_is_restarted(target):
+    def answer(_verb):
+        target.dagster.up = True
+
+    target.dagster.up = False
+    web = Container(on=answer)
+    done = recover(managed(target, dagster_webserver=web))
+    assert done == ["Restart dagster-webserver, which was running but did not work"]
+    assert web.called == ["restart"]
+
+
+def test_a_daemon_without_a_heartbeat_is_restarted(target):
+    def beat(_verb):
+        target.dagster.beats = True
+
+    target.dagster.beats = False
+    daemon = Container(on=beat)
+    recover(managed(target, dagster_daemon=daemon))
+    assert daemon.called == ["restart"]
+
+
+@pytest.mark.parametrize(
+    ("started", "older"), [("2027-01-15T07:59:59Z", True), ("2027-01-15T08:00:01Z", False)]
+)
 def test_a_dagster_older_than_its_server_is_restarted_before_a_job_runs_again(
-    place, monkeypatch, older
+    target, started, older
 ):
-    def restart(_services, wish, **_):
-        place.dagster.did.append(f"restart {wish.names}")
-        return ["Restart Dagster"]
+    state = {"Status": "running", "StartedAt": started}
+    containers = {
+        name: Container(dict(state), on=lambda verb, name=name: target.dagster.did.append(name))
+        for name in ("dagster_webserver", "dagster_daemon")
+    }
+    target.dagster.failed = ["pack"]
+    recover(managed(target, **containers))
+    assert target.dagster.did == [*containers] * older + ["run pack"]
 
-    monkeypatch.setattr(pipeline.service_care, "older_than_server", lambda *_: older)
-    monkeypatch.setattr(pipeline.service_care, "bring_up", restart)
-    place.dagster.failed = ["pack"]
-    recover(place)
-    assert place.dagster.did == [f"restart {pipeline.SERVICES}"] * older + ["run pack"]
 
-
-def test_a_job_that_fails_again_is_an_error(place):
-    place.dagster.failed, place.dagster.ends = ["pack"], "FAILURE"
+def test_a_job_that_fails_again_is_an_error(target):
+    target.dagster.failed, target.dagster.ends = ["pack"], "FAILURE"
     with pytest.raises(OpsError) as caught:
-        recover(place)
+        recover(target)
     assert caught.value.code == "pipeline.job"
-    assert place.api.asked == []
+    assert target.api.asked == []
 
 
-@pytest.mark.parametrize("fault", ["down", "code"])
-def test_where_dagster_stays_down_the_pms_does_the_work_and_it_is_an_error_all_the_same(
-    place, fault
-):
+@pytest.mark.parametrize("fault", ["down", "code", "scheduler"])
+def test_while_dagster_stays_down_the_pms_does_the_work_and_it_is_still_an_error(target, fault):
     if fault == "down":
-        place.dagster.up = False
+        target.dagster.up = False
+    elif fault == "scheduler":
+        target.dagster.beats = False
     else:
-        place.dagster.locations[0] |= {"status": "ERROR", "error": "x"}
-        place.dagster.loads = False
+        target.dagster.code[0] |= {"status": "ERROR", "error": "x"}
+        target.dagster.loads = False
     with pytest.raises(OpsError, match="Dagster is still down") as caught:
-        recover(place)
+        recover(target)
     assert caught.value.code == "pipeline.by_hand"
     assert "signals error (tz)" in str(caught.value)
     assert f"morning pack of {DAY}" in str(caught.value)
-    wanted = ["POST /api/v1/agents/fx_agent/run", "pipeline_trigger", "generate_morning_pack"]
-    assert place.api.asked == wanted
+    expected = ["POST /api/v1/agents/fx_agent/run", "pipeline_trigger", "generate_morning_pack"]
+    assert target.api.asked == expected
     with pytest.raises(OpsError, match="Dagster is still down"):
-        recover(place)
+        recover(target)
     # The steps of the pipeline change the book: once a day. The others only add what is missing.
-    assert place.api.asked.count("pipeline_trigger") == 1
+    assert target.api.asked.count("pipeline_trigger") == 1
 
 
-def test_an_answer_without_steps_is_no_success(place):
-    place.dagster.up, place.api.steps = False, {}
+def test_another_error_does_not_lead_to_the_fallback(target):
+    def fail():
+        raise OpsError("no rights", "Grant them.", code="database.rights")
+
+    target.dagster.stopped_schedules = fail
     with pytest.raises(OpsError) as caught:
-        recover(place)
+        recover(target)
+    assert caught.value.code == "database.rights"
+    assert target.api.asked == []
+
+
+@pytest.mark.parametrize(
+    "fault", [{"steps": {}}, {"pack": {"briefing_date": "2026-11-25"}}, {"status": 500}]
+)
+def test_an_answer_without_a_result_is_no_success(target, fault):
+    target.dagster.up = False
+    vars(target.api).update(fault)
+    with pytest.raises(OpsError) as caught:
+        recover(target)
     assert caught.value.code == "pipeline.step"
 
 
@@ -213,11 +275,9 @@ def run(job: str, status: str, hours_ago: float) -> dict[str, Any]:
         ([run("a", "QUEUED", 3)], None, "a since"),
     ],
 )
-def test_the_newest_run_of_a_job_speaks_for_it(runs, failed, stuck, monkeypatch):
-    answer = {"runsOrError": {"__typename": "Runs", "results": runs}}
-    monkeypatch.setattr(dagster, "_graphql", lambda *_: answer)
-    now = SimpleNamespace(timestamp=lambda: NOW)
-    context = SimpleNamespace(settings=SimpleNamespace(now=now))
-    found = dagster.ask({"about": "trouble", "minutes": 60}, context, Deadline.after(1))
+def test_the_newest_run_of_a_job_speaks_for_it(runs, failed, stuck):
+    data = {"runsOrError": {"__typename": "Runs", "results": runs}}
+    now = datetime.fromtimestamp(NOW, UTC)
+    found = dagster.Dagster(lambda _body: (200, {"data": data})).trouble(now, 60)
     assert found["failed"] == failed
     assert (found["stuck"] or "").startswith(stuck or "") and bool(found["stuck"]) == bool(stuck)

@@ -3,53 +3,33 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 
 import docker.errors
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.recovery import services as service_care
+from ansible.module_utils.pmsops.recovery.services import (
+    DesiredState,
+    bring_up,
+    needed,
+    older_than_server,
+    planned_steps,
+)
 from ansible.module_utils.pmsops.services import docker_engine as containers
 from ansible.module_utils.pmsops.services.manager import Services
 
-WELL = {"Status": "running", "Health": {"Status": "healthy"}}
-
-
-class Container:
-    """A stand-in for a container: a state, and what each verb makes of it."""
-
-    def __init__(self, state, after=None):
-        self.attrs = {"State": state}
-        self.after = after or WELL
-        self.called = []
-
-    def reload(self):
-        pass
-
-    def logs(self, **_options):
-        return b"first\nlast words\n"
-
-    def _verb(self, name):
-        def act(**_options):
-            self.called.append(name)
-            if isinstance(self.after, Exception):
-                raise self.after
-            self.attrs = {"State": self.after}
-
-        return act
-
-    def __getattr__(self, name):
-        if name in ("start", "restart", "unpause"):
-            return self._verb(name)
-        raise AttributeError(name)
+from tests.support.book_database import BookDatabase
+from tests.support.compose import HEALTHY, Container, compose
+from tests.support.standin_pms import StandIn
 
 
 @pytest.mark.parametrize(
     ("state", "restart", "verb"),
     [
-        (WELL, False, None),
-        (WELL, True, "restart"),
+        (HEALTHY, False, None),
+        (HEALTHY, True, "restart"),
         ({"Status": "running"}, False, None),
         ({"Status": "running", "Health": {"Status": "starting"}}, False, None),
         ({"Status": "running", "Health": {"Status": "unhealthy"}}, False, "restart"),
@@ -61,7 +41,7 @@ class Container:
     ],
 )
 def test_the_least_that_helps(state, restart, verb):
-    need = service_care.needed(state, restart=restart)
+    need = needed(state, restart=restart)
     assert (need[0] if need else None) == verb
 
 
@@ -82,9 +62,9 @@ def brought_up(monkeypatch, container, **wish):
         noted.append(text)
         yield Action()
 
-    done = service_care.bring_up(
+    done = bring_up(
         Services("none", ()),
-        service_care.DesiredState(containers=("redis",), **wish),
+        DesiredState(containers=("redis",), **wish),
         record=record,
     )
     assert noted == done
@@ -92,7 +72,7 @@ def brought_up(monkeypatch, container, **wish):
 
 
 def test_what_is_well_is_left_alone(monkeypatch):
-    container = Container(WELL)
+    container = Container(HEALTHY)
     assert brought_up(monkeypatch, container) == []
     assert container.called == []
 
@@ -127,27 +107,8 @@ def test_a_container_that_is_gone_is_told(monkeypatch):
 
 def test_one_that_is_unhealthy_may_be_left_to_its_caller():
     state = {"Status": "running", "Health": {"Status": "unhealthy"}}
-    assert service_care.needed(state, restart=False, unhealthy=False) is None
-    assert service_care.needed(state, restart=True, unhealthy=False)[0] == "restart"
-
-
-BEGAN = 1_800_000_000.0  # 2027-01-15T08:00:00Z
-
-
-class Server:
-    """A stand-in for a database server that began at BEGAN."""
-
-    maintenance_name = "postgres"
-
-    @contextmanager
-    def session(self, **_options):
-        yield self
-
-    def execute(self, *_given):
-        pass
-
-    def fetchone(self):
-        return (BEGAN,)
+    assert needed(state, restart=False, unhealthy=False) is None
+    assert needed(state, restart=True, unhealthy=False)[0] == "restart"
 
 
 @pytest.mark.parametrize(
@@ -158,9 +119,46 @@ class Server:
         ("exited", "2027-01-15T07:59:59.123456789Z", False),
     ],
 )
-def test_a_service_is_older_than_a_server_that_began_after_it(monkeypatch, status, started, older):
-    container = Container({"Status": status, "StartedAt": started})
-    monkeypatch.setattr(Services, "containers", lambda _self: [("daemon", container)])
-    services = Services("compose", ("daemon",), "p")
-    assert service_care.older_than_server(services, "daemon", Server()) is older
-    assert not service_care.older_than_server(Services("none", ("daemon",)), "daemon", Server())
+def test_a_service_is_older_than_a_server_that_began_after_it(status, started, older):
+    database = BookDatabase(StandIn())  # began at 2027-01-15T08:00:00Z
+    services = compose(daemon=Container({"Status": status, "StartedAt": started}))
+    assert older_than_server(services, "daemon", database) is older
+    assert not older_than_server(Services("none", ("daemon",)), "daemon", database)
+
+
+@dataclass(frozen=True)
+class Units(Services):
+    """Units of systemd, some of them active."""
+
+    active: list[str] = field(default_factory=list)
+
+    def running(self):
+        return [name for name in self.names if name in self.active]
+
+    def restart(self, names):
+        self.active.extend(names)
+
+
+@pytest.mark.parametrize(
+    ("restart", "steps"),
+    [
+        (False, ["Start web, which was not active"]),
+        (
+            True,
+            [
+                "Start web, which was not active",
+                "Restart db, which was running but did not work",
+            ],
+        ),
+    ],
+)
+def test_units_of_systemd_are_started_and_restarted_where_that_is_asked(restart, steps):
+    units = Units("systemd", ("db", "web"), None, ["db"])
+    desired = DesiredState(names=units.names, restart=restart)
+    assert [step.text for step in planned_steps(units, desired)] == steps
+    assert bring_up(units, desired, record=lambda _text: nullcontext(Action())) == steps
+    assert "web" in units.active
+
+
+def test_services_that_nothing_manages_need_no_step():
+    assert planned_steps(Services("none", ("db",)), DesiredState(names=("db",))) == []

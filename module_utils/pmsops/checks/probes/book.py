@@ -10,8 +10,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.http import request
 from ansible.module_utils.pmsops.checks.probes.sql import run
 from ansible.module_utils.pmsops.pms import positions
-
-PATHS = ("/api/v1/pms/book/positions", "/api/v1/pms/positions")
+from ansible.module_utils.pmsops.pms.dialect import OPERATIONS
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -24,8 +23,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         served |= {row["id"]: row for row in _positions(context, deadline, is_open)}
     rows = run(context, deadline, positions.STORED)["rows"]
     found = positions.compare(served, {row["position"]["id"]: row["position"] for row in rows})
-    persists = params.get("persists", True)
-    wrong = found.stale or (persists and found.in_memory_only)
+    wrong = found.wrong(persists=params.get("persists", True))
     return {
         "open": sum(row["is_open"] for row in served.values()),
         "missing": list(found.missing),
@@ -36,7 +34,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
 
 def _positions(context: Context, deadline: Deadline, is_open: str) -> list[dict[str, Any]]:
     answer: dict[str, Any] = {}
-    for path in PATHS:
+    for path in OPERATIONS["positions"].paths:
         url = f"{context.base_url('api')}{path}?is_open={is_open}"
         answer = request(context, deadline, "GET", url)
         if answer["status"] != 404:

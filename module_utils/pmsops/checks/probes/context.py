@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import redis_cache
 
 if TYPE_CHECKING:
     from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -109,29 +110,12 @@ class Context:
 
         :raises Unanswerable: when no server was given.
         """
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
         settings = self.settings.redis
         if not settings.get("host"):
             raise Unanswerable("no Redis server was given")
         key = ("redis", auth)
         if key not in self._opened:
-            self._opened[key] = redis.Redis(
-                host=settings["host"],
-                port=settings.get("port") or 6379,
-                # By name: a server without a password refuses the short form of AUTH, and the
-                # check that it has one could never be asked.
-                username="default" if auth and settings.get("password") else None,
-                password=settings.get("password") if auth else None,
-                socket_timeout=deadline.left(),
-                socket_connect_timeout=deadline.left(),
-                decode_responses=True,
-                protocol=2,  # so that a refusal is the server's answer to the command itself
-                retry=Retry(NoBackoff(), 0),
-                single_connection_client=False,
-            )
+            self._opened[key] = redis_cache.connect(settings, seconds=deadline.left(), login=auth)
         return self._opened[key]
 
     def docker(self, deadline: Deadline) -> Any:

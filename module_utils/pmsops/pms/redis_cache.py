@@ -1,0 +1,84 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Redis as the PMS uses it: the connection, its keys, and how they are deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+KEYS = "pms:*"
+TIMEOUT_SECONDS = 5.0
+MAX_KEYS = 10_000
+
+
+def connect(
+    options: Mapping[str, Any], *, seconds: float = TIMEOUT_SECONDS, login: bool = True
+) -> Any:
+    """Return a Redis client for a module's option ``redis``; *login* says whether it sends AUTH."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    password = options.get("password") if login else None
+    return redis.Redis(
+        host=options.get("host") or "127.0.0.1",
+        port=options.get("port") or 6379,
+        # With a user name: a server without a password refuses the short form of AUTH, so that a
+        # check for a missing password could never connect.
+        username="default" if password else None,
+        password=password,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        decode_responses=True,
+        protocol=2,  # a refusal then answers the command itself, not the handshake
+        retry=Retry(NoBackoff(), 0),
+        single_connection_client=False,
+    )
+
+
+@contextmanager
+def session(options: Mapping[str, Any] | None) -> Iterator[Any]:
+    """Yield a Redis client and close it at the end.
+
+    :raises OpsError: redis.unreachable, with the kind of Redis's error.
+    """
+    import redis
+
+    options = options or {}
+    client = connect(options)
+    try:
+        yield client
+    except redis.RedisError as exc:
+        raise OpsError(
+            f"Redis at {options.get('host')}:{options.get('port')} refused a command or did not"
+            f" answer: {type(exc).__name__}.",
+            "Run playbooks/dr_redis.yml: it finds the cause and recovers Redis.",
+            code="redis.unreachable",
+        ) from exc
+    finally:
+        client.close()
+
+
+def keys(client: Any, pattern: str = KEYS) -> list[str]:
+    """Return the keys of a pattern, at most ``MAX_KEYS``."""
+    found: list[str] = []
+    for key in client.scan_iter(pattern, count=500):
+        found.append(key)
+        if len(found) >= MAX_KEYS:
+            break
+    return found
+
+
+def forget(options: Mapping[str, Any] | None) -> None:
+    """Delete all keys of the PMS. A Redis that is down is ignored: it serves nothing stale."""
+    if not options or not options.get("host"):
+        return
+    try:
+        with session(options) as client:
+            if found := list(client.scan_iter(KEYS, count=500)):
+                client.delete(*found)
+    except OpsError:
+        return
