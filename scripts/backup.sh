@@ -3,11 +3,11 @@
 # the PMS tables, and the signed manifest that a restore is compared with.
 #
 # Usage: scripts/backup.sh [options of ansible-playbook]
-#   scripts/backup.sh                           the inventory of ansible.cfg
-#   scripts/backup.sh -i inventory/production   another one
-#   scripts/backup.sh --check --diff            what would be made, and what retention would delete
+#   scripts/backup.sh                           backs up the system of the default inventory
+#   scripts/backup.sh -i inventory/production   backs up another system
+#   scripts/backup.sh --check --diff            shows the new set, and what retention would delete
 #
-# Works from any directory, asks nothing, and ends with the playbook's exit status.
+# Works from any directory, asks nothing, and returns the playbook's exit status.
 set -euo pipefail
 if [[ ${1:-} == -h || ${1:-} == --help ]]; then
   sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
@@ -15,7 +15,7 @@ if [[ ${1:-} == -h || ${1:-} == --help ]]; then
 fi
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 if [[ ! -x .venv/bin/ansible-playbook ]]; then
-  echo "backup.sh: .venv is missing; 'make setup' makes it" >&2
+  echo "backup.sh: .venv is missing; run 'make setup'" >&2
   exit 3
 fi
 exec .venv/bin/ansible-playbook playbooks/backup.yml "$@"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lock requirements/*.in anew, with hashes and without addresses, for Python 3.11 and newer:
-# what only some of these versions need carries a marker. Arguments go to uv (--upgrade).
+# Update the lock files of requirements/*.in, with hashes and without addresses, for Python 3.11 and
+# newer; packages for only some of these versions have a marker. Arguments go to uv (--upgrade).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../requirements"
 for lock in control dev managed; do

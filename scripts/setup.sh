@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Make this machine able to run the project: Docker Engine, the tools for the lab's images, .venv.
+# Install the requirements of the project: Docker Engine, the tools for the lab's images, .venv.
 #
-#   scripts/setup.sh         what `make golive` needs
-#   scripts/setup.sh --dev   the tests and the linters too
-#   scripts/setup.sh --lint  the linters alone: .venv with all of it, and no Docker Engine
+#   scripts/setup.sh         for `make golive`
+#   scripts/setup.sh --dev   for the tests and linters too
+#   scripts/setup.sh --lint  only for the linters: the same .venv, but no Docker Engine
 #
-# With Docker answering, nothing outside the project's folder is touched. Without it, and only on
-# Debian or Ubuntu as root, the missing packages are installed. Anywhere else nothing is changed:
-# the script says what to install and exits 2. A second run takes a fraction of a second.
+# If Docker answers, nothing outside the project's folder is changed. Otherwise missing packages are
+# installed, but only on Debian or Ubuntu as root. On any other system nothing is changed: the
+# script says what to install and exits 2. A second run takes a fraction of a second.
 #
 # Reads: DOCKER_HOST; LAB_IMAGES (upstream: the lab's images are not built here);
-#        PMS_OS_RELEASE (another file in place of /etc/os-release).
+#        PMS_OS_RELEASE (another file instead of /etc/os-release).
 set -euo pipefail
 
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -25,7 +25,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
 say() { printf 'setup: %s\n' "$*"; }
 
-# Stop without having changed anything: what is wrong, then what to do about it.
+# Stop before any change: print the problem, then the remedy.
 refuse() {
     printf 'setup: %s\n' "$1" >&2
     shift
@@ -59,7 +59,7 @@ why_not_install() {
     fi
 }
 
-# Print the first usable Python; with "ensurepip" only one that can make a virtual environment.
+# Print the first usable Python; with "ensurepip", one that can make a virtual environment.
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
@@ -78,7 +78,7 @@ python_version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; 
 
 engine() { "$PYTHON" "$PROJECT/scripts/engine_ping.py" "$@"; }
 
-# wait_for_engine SECONDS [PID]: true as soon as it answers; false as soon as process PID has ended.
+# wait_for_engine SECONDS [PID]: true as soon as it answers, false as soon as process PID has ended.
 wait_for_engine() {
     local waited
     for ((waited = 0; waited < $1; waited++)); do
@@ -93,21 +93,21 @@ wait_for_engine() {
     engine
 }
 
-# With a service manager it is a service; without one, dockerd runs in a session of its own.
+# With systemd, start the service; without it, run dockerd in its own session.
 start_engine() {
     local pid=""
     if [[ -d /run/systemd/system ]]; then
         say "starting Docker Engine (systemctl start docker)"
         systemctl start docker || true
     elif ! wait_for_engine 3; then # an init script of the package may have started it
-        say "starting Docker Engine: dockerd, its log is /var/log/dockerd.log"
+        say "starting Docker Engine: dockerd (log: /var/log/dockerd.log)"
         setsid dockerd >>/var/log/dockerd.log 2>&1 </dev/null 9>&- &
         pid=$!
     fi
     wait_for_engine "$ENGINE_WAIT_SECONDS" "$pid" || fail \
-        "Docker Engine was started and does not answer (waited up to $ENGINE_WAIT_SECONDS s)." \
+        "Docker Engine was started, but does not answer (waited up to $ENGINE_WAIT_SECONDS s)." \
         "The end of its log:" "$(engine_log)"
-    say "Docker Engine answers. It stays on when this command ends, as a service would."
+    say "Docker Engine answers. It keeps running when this command ends."
 }
 
 engine_log() {
@@ -124,9 +124,9 @@ has_package() { apt-cache show "$1" >/dev/null 2>&1; }
 
 install_packages() {
     say "installing with apt-get: $*"
-    apt-get update -qq -o Acquire::Retries=3 || say "apt-get update had errors; going on"
+    apt-get update -qq -o Acquire::Retries=3 || say "apt-get update had errors; continuing"
     local names=("$@")
-    # Debian 13 has the client in a package of its own.
+    # Debian 13 has the client in a separate package.
     if [[ " $* " == *" docker.io "* ]] && has_package docker-cli; then
         names+=(docker-cli)
     fi
@@ -137,7 +137,7 @@ install_packages() {
     }
 }
 
-# Unpack packages below .cache/tools, with apt lists of our own: nothing is installed.
+# Unpack packages below .cache/tools, with separate apt lists; nothing is installed.
 unpack_packages() {
     say "unpacking into .cache/tools: $*"
     local apt=(-o "Dir::State::lists=$TOOLS/lists" -o "Dir::Cache=$TOOLS/cache"
@@ -149,7 +149,7 @@ unpack_packages() {
         for package in ./*.deb; do
             dpkg-deb -x "$package" "$TOOLS"
         done
-    ) || fail "could not fetch $*: see $LOG" "Install it yourself: apt-get install $*"
+    ) || fail "could not fetch $*: see $LOG" "Install them yourself: apt-get install $*"
     rm -rf "$TOOLS/cache" "$TOOLS/lists"
 }
 
@@ -160,7 +160,7 @@ needs_mmdebstrap() {
         ! engine "${IMAGES[@]}"
 }
 
-# Fill MISSING with the packages that the engine, the images and .venv still need.
+# Fill MISSING with the missing packages for the engine, the images and .venv.
 find_missing() {
     MISSING=()
     if [[ $ENGINE == absent ]]; then
@@ -185,21 +185,21 @@ look_for_engine() {
     if ((status == 0)); then
         ENGINE=answers
     elif ((status == 3)); then
-        refuse "Docker Engine is there, and this user may not talk to it." \
+        refuse "Docker Engine runs, but this user has no access to it." \
             "Run as root, or add the user to the group docker and log in again."
     elif [[ -n ${DOCKER_HOST:-} ]]; then
         refuse "No Docker Engine answers at DOCKER_HOST=$DOCKER_HOST." \
-            "Start that engine, or unset DOCKER_HOST to use the one of this machine."
+            "Start that engine, or unset DOCKER_HOST to use the engine of this machine."
     elif command -v dockerd >/dev/null; then
         ENGINE=silent
-        is_root || refuse "Docker Engine is installed and does not answer; you are not root." \
+        is_root || refuse "Docker Engine is installed, but does not answer, and you are not root." \
             "Start it: sudo systemctl start docker"
     else
         ENGINE=absent
     fi
 }
 
-# Refuse before the first change where packages are missing and may not be had.
+# Refuse before the first change if packages are missing and cannot be installed.
 check_may_get_missing() {
     ((${#MISSING[@]})) || return 0
     if [[ $ENGINE =~ ^(answers|unneeded)$ ]]; then
@@ -209,12 +209,12 @@ check_may_get_missing() {
     fi
     local advice=("Install: ${MISSING[*]} (Debian's names), then run this again.")
     if [[ $ENGINE != absent && " ${MISSING[*]} " == *" mmdebstrap "* ]]; then
-        advice+=("LAB_IMAGES=upstream takes the images of a registry and needs no mmdebstrap.")
+        advice+=("LAB_IMAGES=upstream pulls the images from a registry and needs no mmdebstrap.")
     fi
     refuse "Missing: ${MISSING[*]}; $(why_not_install)." "${advice[@]}"
 }
 
-# Outside the project's folder only where Docker itself has to be installed or started.
+# Changes the system only if Docker itself has to be installed or started.
 get_missing() {
     if ((${#MISSING[@]} == 0)); then
         return 0
@@ -227,7 +227,7 @@ get_missing() {
 
 # ---------------------------------------------------------------- .venv
 
-# What the stamp of an installed lock file says: any change of it means a new .venv.
+# Identity of an installed lock file: if it changes, .venv is made again.
 stamp() { sha256sum "$PROJECT/requirements/$1.txt" && printf '%s\n' "$PROJECT"; }
 
 has_stamp() {
@@ -235,21 +235,21 @@ has_stamp() {
         $(<"$VENV/$1.stamp") == "$(stamp "$1")" ]]
 }
 
-# The lock of the tests contains the one of the toolkit.
+# The lock file of the tests contains that of the toolkit.
 venv_ready() { has_stamp dev || { [[ $LOCK == control ]] && has_stamp control; }; }
 
 create_venv() {
     local python
     if python=$(find_python ensurepip); then
         "$python" -m venv --clear "$VENV"
-    else # Debian without its venv package, and Docker answers: pip comes from .cache/tools
+    else # Debian without python3-venv, while Docker answers: pip comes from .cache/tools
         "$PYTHON" -m venv --clear --without-pip "$VENV"
         local wheel=("$TOOLS"/usr/share/python-wheels/pip-*.whl)
         PYTHONPATH="${wheel[0]}" "$VENV/bin/python" -m pip install -q --no-index "${wheel[0]}"
     fi
 }
 
-# The wrapper that pip makes for Compose exits 0 whatever happened: have the program itself there.
+# pip's wrapper of Compose always exits 0, so link the program itself.
 link_compose() {
     local program=("$VENV"/lib/python*/site-packages/compose/docker-compose)
     ln -sf "${program[0]}" "$VENV/bin/docker-compose"
@@ -299,7 +299,7 @@ main() {
     mkdir -p "$PROJECT/.cache"
     LOG="$PROJECT/.cache/setup.log"
     exec 9>"$PROJECT/.cache/setup.lock"
-    flock -w 600 9 || fail "another setup holds .cache/setup.lock for more than ten minutes"
+    flock -w 600 9 || fail "another setup has held .cache/setup.lock for more than ten minutes"
     get_missing
     [[ $ENGINE =~ ^(answers|unneeded)$ ]] || start_engine
     make_venv
