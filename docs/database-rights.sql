@@ -22,7 +22,7 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_ops') \gexec
 SELECT 'CREATE ROLE pms_restore NOLOGIN SUPERUSER'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_restore') \gexec
 
--- Memberships that pms_ops needs. A membership with another WITH clause is granted again.
+-- Memberships that pms_ops needs.
 CREATE TEMPORARY VIEW wanted_membership AS
 SELECT * FROM (VALUES
     ('pg_read_all_data', true),   -- read every table: dumps, fingerprints, checks
@@ -32,11 +32,23 @@ SELECT * FROM (VALUES
     ('pms_restore', false)        -- SET ROLE only: nothing is inherited
 ) AS wanted (name, inherited);
 
-SELECT format('GRANT %I TO pms_ops WITH INHERIT %s, SET TRUE', name, inherited::text)
-FROM wanted_membership
-WHERE NOT EXISTS (
-    SELECT FROM pg_auth_members
-    WHERE member = 'pms_ops'::regrole AND roleid = name::regrole
-        AND inherit_option = inherited AND set_option
-) \gexec
+SELECT current_setting('server_version_num')::int >= 160000 AS membership_has_options \gset
+\if :membership_has_options
+    -- A membership with another WITH clause is granted again.
+    SELECT format('GRANT %I TO pms_ops WITH INHERIT %s, SET TRUE', name, inherited::text)
+    FROM wanted_membership
+    WHERE NOT EXISTS (
+        SELECT FROM pg_auth_members
+        WHERE member = 'pms_ops'::regrole AND roleid = name::regrole
+            AND inherit_option = inherited AND set_option
+    ) \gexec
+\else
+    -- Before PostgreSQL 16 a role inherits from all of its roles or from none. The attribute
+    -- SUPERUSER is never inherited, so pms_ops needs SET ROLE here too.
+    SELECT format('GRANT %I TO pms_ops', name)
+    FROM wanted_membership
+    WHERE NOT EXISTS (
+        SELECT FROM pg_auth_members WHERE member = 'pms_ops'::regrole AND roleid = name::regrole
+    ) \gexec
+\endif
 DROP VIEW wanted_membership;
