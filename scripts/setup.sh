@@ -9,7 +9,7 @@
 # installed, but only on Debian or Ubuntu as root. On any other system nothing is changed: the
 # script says what to install and exits 2. A second run takes a fraction of a second.
 #
-# Reads: DOCKER_HOST; LAB_IMAGES (upstream: the lab's images are not built here);
+# Reads: DOCKER_HOST; LAB_IMAGES (upstream: the lab's images are not built here); LAB_POSTGRESQL;
 #        PMS_OS_RELEASE (another file instead of /etc/os-release).
 set -euo pipefail
 
@@ -18,7 +18,7 @@ readonly PROJECT
 readonly VENV="$PROJECT/.venv"
 readonly TOOLS="$PROJECT/.cache/tools"
 readonly OS_RELEASE="${PMS_OS_RELEASE:-/etc/os-release}"
-readonly IMAGES=(pms-lab/timescaledb:17 pms-lab/redis:8 pms-lab/api:1 pms-lab/dagster:1)
+readonly IMAGES=("pms-lab/timescaledb:${LAB_POSTGRESQL:-17}" pms-lab/redis:8 pms-lab/api:1 pms-lab/dagster:1)
 readonly ENGINE_WAIT_SECONDS=60
 readonly MIN_PYTHON="3, 11"
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive

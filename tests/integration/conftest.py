@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.conftest import PROJECT
 from tests.support.pms_service import SEEDED, Api, Data, stand_ins
-from tests.support.server import Server, running_server
+from tests.support.server import POSTGRESQL, Server, running_server
 
 # pg_dumpall looks for pg_dump beside what it was called by (argv[0]): the wrappers.
 COLLECT = r"""
@@ -37,14 +37,17 @@ def images() -> None:
     cache = PROJECT / ".lab" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [build, cache, sys.executable], capture_output=True, text=True, timeout=900
+        [build, cache, sys.executable, "built", str(POSTGRESQL)],
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 @pytest.fixture(scope="session")
 def server(images: None) -> Iterator[Server]:
-    """A TimescaleDB server with the toolkit's roles and no database of its own."""
+    """A server with the toolkit's roles and no database of its own."""
     with running_server() as made:
         yield made
 
@@ -75,7 +78,7 @@ def host_tools(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture
 def database(server: Server) -> Iterator[Database]:
-    """An empty database with TimescaleDB, dropped afterwards."""
+    """An empty database, with TimescaleDB where the server has it, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:8]}"
     yield server.create(name)
     server.drop(name)

@@ -32,12 +32,12 @@ from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
-from tests.support.server import execute, running_server
+from tests.support.server import HYPERTABLE, execute, running_server
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+{HYPERTABLE}
 INSERT INTO md (at, value)
 SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-06-30',
                                                      '1 hour') t;

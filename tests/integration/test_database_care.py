@@ -19,12 +19,12 @@ from ansible.module_utils.pmsops.restore import data_loss as loss
 from ansible.module_utils.pmsops.restore import former_retention as former
 from ansible.module_utils.pmsops.restore import registry as beside
 
-from tests.support.server import execute
+from tests.support.server import HYPERTABLE, execute
 
-SCHEMA = """
+SCHEMA = f"""
 SET ROLE macro_user;
 CREATE TABLE md (at timestamptz NOT NULL, value float8);
-SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+{HYPERTABLE}
 INSERT INTO md SELECT t, 1 FROM generate_series(timestamptz '2026-01-01', '2026-04-30',
                                                   '6 hours') t;
 CREATE TABLE portfolio_positions (id bigserial PRIMARY KEY, name text);

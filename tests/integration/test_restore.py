@@ -28,11 +28,11 @@ from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, differences
 from ansible.module_utils.pmsops.verify import database as proof
 
-from tests.support.server import execute
+from tests.support.server import HYPERTABLE, execute, workers_run
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+{HYPERTABLE}
 INSERT INTO md (at, value)
 SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-04-30',
                                                      '1 hour') t;
@@ -112,14 +112,14 @@ def test_a_set_comes_back_exactly_and_the_former_database_stays(filled, request_
     done = operation(filled, request_).run("swapped", result["side"])
     assert against_set.against(filled, root=request_.root, keys=request_.keys)["identical"]
     assert beside(filled) == [done["former"]]
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
     assert timescaledb_workers.insert_test(filled) == []
     back = operation(filled, request_).run("rolled_back", None)
     with filled.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM portfolio_positions")
         assert cursor.fetchone()[0] == 99
     assert beside(filled) == [back["former"]]
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
 
 
 def test_a_drill_proves_the_set_and_leaves_nothing(filled, request_, taken):
@@ -136,9 +136,9 @@ def test_swap_and_rollback_twenty_times_with_a_scheduler_each_time(filled, reque
     one.run("swapped", side)
     for _ in range(10):
         undone = one.run("rolled_back", None)["former"]
-        assert timescaledb_workers.scheduler_seen(filled)
+        assert workers_run(filled)
         one.run("swapped", undone)
-        assert timescaledb_workers.scheduler_seen(filled)
+        assert workers_run(filled)
 
 
 def test_a_plain_database_takes_the_parallel_path(server, request_):
@@ -523,7 +523,7 @@ def test_a_probe_that_fails_brings_the_former_database_back(filled, request_, ta
     with filled.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM journal")
         assert cursor.fetchone()[0] == 2
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
 
 
 def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixture(

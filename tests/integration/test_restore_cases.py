@@ -29,11 +29,11 @@ from ansible.module_utils.pmsops.restore import swap_run as swapping
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, queries
 
-from tests.support.server import execute
+from tests.support.server import HYPERTABLE, execute, workers_run
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+{HYPERTABLE}
 INSERT INTO md (at, value) SELECT t, 1 FROM generate_series(timestamptz '2026-01-01',
                                                             '2026-04-30', '1 day') t;
 CREATE TABLE book (id int PRIMARY KEY, name text);
@@ -116,7 +116,7 @@ def test_a_database_that_is_gone_comes_back_whole(server, filled, request_, take
     done = operation(filled, request_).run("swapped", result["side"])
     assert done["former"] is None
     assert identical(filled, request_)["identical"]
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
     assert names_beside(filled) == []
 
 
@@ -461,7 +461,7 @@ def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
         operation(filled, request_).run("swapped", side_name)
     assert caught.value.code == "restore.not-swapped"
     assert value(filled, "SELECT count(*) FROM book") == 50
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
     monkeypatch.undo()
     found = operation(filled, request_).run("recovered", None, resume=taken)
     assert found["waiting"] == side_name
@@ -497,7 +497,7 @@ def test_a_swap_killed_at_any_step_is_finished_or_taken_back(
     assert value(filled, "SELECT count(*) FROM book") == (50 if renamed else 49)
     assert found["resumed"] is renamed
     assert found["waiting"] == (None if renamed else side_name)
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
     assert timescaledb_workers.insert_test(filled) == []
     execute(filled, "SELECT 1")
     operation(filled, request_).run("recovered", None)
@@ -551,7 +551,7 @@ def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeyp
     assert any("going back" in line for line in said), said
     assert value(filled, "SELECT count(*) FROM book") == 49
     assert names_beside(filled) == []
-    assert timescaledb_workers.scheduler_seen(filled)
+    assert workers_run(filled)
 
 
 def killed(*_args):

@@ -32,15 +32,15 @@ from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
 from tests.support.run_and_die import FileServices
-from tests.support.server import execute
+from tests.support.server import HYPERTABLE, execute, workers_run
 
 SERVICES = ("api", "worker")
 WRITERS = 2
 # What lies beside the sets when nothing runs: all of it is kept from run to run.
 AT_REST = {"backup.lock", "restore.lock"}
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');
+{HYPERTABLE}
 INSERT INTO md (at, value) SELECT t, 1 FROM generate_series(timestamptz '2026-01-01',
                                                             '2026-02-28', '1 day') t;
 CREATE TABLE debit (id bigint PRIMARY KEY);
@@ -150,7 +150,7 @@ class Scene:
             cursor.execute("SELECT count(*) FROM md")
             assert cursor.fetchone()[0] == 59
         assert timescaledb_workers.insert_test(self.database) == []
-        assert timescaledb_workers.scheduler_seen(self.database)
+        assert workers_run(self.database)
         assert self.services.running() == list(SERVICES)
         assert self.beside() == beside
         lying = {path.name for path in (self.root / ".pms-ops").iterdir()}

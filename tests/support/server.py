@@ -1,8 +1,13 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A real TimescaleDB server for the tests, from the lab's image, thrown away afterwards."""
+"""A real database server for the tests, from an image of the lab, thrown away afterwards.
+
+LAB_POSTGRESQL sets its major version, as in the lab: 17 (the default) or 18 with TimescaleDB, or 15
+without it. Tests of the latter have a plain table for a hypertable.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 import socket
@@ -14,9 +19,22 @@ from contextlib import contextmanager
 
 import docker
 import psycopg2
+import pytest
+from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-IMAGE = "pms-lab/timescaledb:17"
+POSTGRESQL = int(os.environ.get("LAB_POSTGRESQL") or 17)
+HAS_TIMESCALEDB = POSTGRESQL != 15
+IMAGE = f"pms-lab/{'timescaledb' if HAS_TIMESCALEDB else 'postgresql'}:{POSTGRESQL}"
+needs_timescaledb = pytest.mark.skipif(
+    not HAS_TIMESCALEDB, reason=f"Debian has no TimescaleDB for PostgreSQL {POSTGRESQL}"
+)
+# Makes the table md, with its column at, a hypertable of a chunk every 30 days.
+HYPERTABLE = (
+    "SELECT create_hypertable('md', 'at', chunk_time_interval => interval '30 days');"
+    if HAS_TIMESCALEDB
+    else ""
+)
 LABEL = "pms-ops.test"
 # initdb without an init script of the image; the superuser is reached by the local socket only.
 START = r"""
@@ -32,9 +50,17 @@ if [ ! -s $data/PG_VERSION ]; then
   echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
 fi
 exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $data \
-  -c listen_addresses='*' -c shared_preload_libraries=timescaledb -c timescaledb.license=apache \
-  -c timescaledb.telemetry_level=off -c max_worker_processes=32 -c fsync=off -c max_connections=60
+  -c listen_addresses='*' -c max_worker_processes=32 -c fsync=off -c max_connections=60 "$@"
 """
+SETTINGS = (
+    [
+        *("-c", "shared_preload_libraries=timescaledb"),
+        *("-c", "timescaledb.license=apache"),
+        *("-c", "timescaledb.telemetry_level=off"),
+    ]
+    if HAS_TIMESCALEDB
+    else []
+)
 # The same roles as docs/database-rights.sql makes.
 ROLES = """
 CREATE ROLE macro_user LOGIN;
@@ -42,8 +68,12 @@ CREATE ROLE pms_restore NOLOGIN SUPERUSER;
 CREATE ROLE pms_ops LOGIN NOSUPERUSER CREATEDB BYPASSRLS PASSWORD '{password}';
 GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO pms_ops;
 GRANT macro_user TO pms_ops;
-GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;
 """
+ROLES += (
+    "GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;"
+    if POSTGRESQL >= 16
+    else "GRANT pms_restore TO pms_ops;"
+)
 
 
 class Server:
@@ -82,7 +112,7 @@ class Server:
             container=self.container.name,
         )
 
-    def create(self, name: str, *, timescaledb: bool = True) -> Database:
+    def create(self, name: str, *, timescaledb: bool = HAS_TIMESCALEDB) -> Database:
         """Create a database that macro_user owns, and return how the toolkit reaches it."""
         quoted = '"' + name.replace('"', '""') + '"'
         self.psql(f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0")
@@ -121,14 +151,14 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(*, in_memory: bool = True) -> Iterator[Server]:
-    """Run a TimescaleDB server; one in memory is quicker, but forgets everything when stopped."""
+    """Run a database server; one in memory is quicker, but forgets everything when stopped."""
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)
     port = free_port()
     container = engine.containers.run(
         IMAGE,
-        entrypoint=["sh", "-c", START],
-        command=[],
+        entrypoint=["sh", "-c", START, "start"],
+        command=SETTINGS,
         user="root",
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
         ports={"5432/tcp": ("127.0.0.1", port)},
@@ -160,3 +190,8 @@ def execute(database: Database, sql: str) -> None:
             cursor.execute(sql)
     finally:
         connection.close()
+
+
+def workers_run(database: Database) -> bool:
+    """Tell whether TimescaleDB's scheduler runs in a database; true on a server without it."""
+    return not HAS_TIMESCALEDB or timescaledb_workers.scheduler_seen(database)

@@ -2,19 +2,25 @@
 # Build the lab's images: from Debian packages, asking no image registry; or, with "upstream", those
 # two upon Python's own image that no registry has (the others Compose pulls).
 #
-#   build.sh CACHE_DIR PYTHON [built|upstream]
+#   build.sh CACHE_DIR PYTHON [built|upstream] [POSTGRESQL]
 #
 # Keeps an image whose recipe (this file and the image's folder) is unchanged: the recipe's hash is
 # a label of the image. Prints "built NAME" or "kept NAME" for each. Logs go to CACHE_DIR.
+# POSTGRESQL is the major version: 17 (the default) or 18 with TimescaleDB, or 15 without it, as
+# Debian packages none for 15: that image is for tests, not for a lab.
 # PYTHON has the pip that fetches Dagster's packages, for the Python 3.13 of Debian 13.
 set -euo pipefail
 export LC_ALL=C.UTF-8 DOCKER_BUILDKIT=0
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-readonly HERE CACHE=$1 PYTHON=$2 SOURCE=${3:-built}
+readonly HERE CACHE=$1 PYTHON=$2 SOURCE=${3:-built} POSTGRESQL=${4:-17}
 readonly RECIPE=org.pms-ops.lab.recipe
-declare -rA TAGS=([timescaledb]=pms-lab/timescaledb:17 [redis]=pms-lab/redis:8
+# The Debian release that packages each PostgreSQL; the other images are of trixie.
+declare -rA RELEASES=([15]=bookworm [17]=trixie [18]=sid)
+declare -A TAGS=([timescaledb]=pms-lab/timescaledb:$POSTGRESQL [redis]=pms-lab/redis:8
     [api]=pms-lab/api:1 [dagster]=pms-lab/dagster:1 [upstream]=pms-lab/dagster:upstream)
+[[ $POSTGRESQL != 15 ]] || TAGS[timescaledb]=pms-lab/postgresql:15
+readonly TAGS
 
 recipe_of() {
     local folders=("$1")
@@ -23,6 +29,7 @@ recipe_of() {
     (
         cd "$HERE"
         uname -m
+        [[ $1 != timescaledb ]] || echo "$POSTGRESQL"
         sha256sum build.sh
         find "${folders[@]}" -type f -print0 | sort -z | xargs -0 sha256sum
     ) | sha256sum | cut -d' ' -f1
@@ -33,10 +40,19 @@ is_kept() {
         2>/dev/null) == "$(recipe_of "$1")" ]]
 }
 
-# A minimal Debian 13 with the packages that the image's folder lists.
+# A minimal Debian with the packages that the image's folder lists.
 build_debian() {
-    local name=$1 hook=() packages
+    local name=$1 suite=trixie options=() hook=() packages
     packages=$(paste -sd, "$HERE/$name/packages")
+    if [[ $name == timescaledb ]]; then
+        suite=${RELEASES[$POSTGRESQL]}
+        packages=${packages//@POSTGRESQL@/$POSTGRESQL}
+        [[ $POSTGRESQL != 15 ]] || packages=postgresql-15
+    fi
+    if [[ $suite == sid ]]; then
+        # The index of sid expires within days, which a mirror that lags cannot help. Signatures count.
+        options=(--aptopt='Acquire::Check-Valid-Until "false"')
+    fi
     if [[ -e $HERE/$name/customize.sh ]]; then
         hook=("--customize-hook=sh $HERE/$name/customize.sh \"\$1\"")
     fi
@@ -44,7 +60,8 @@ build_debian() {
         --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
         --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
-        --dpkgopt='path-exclude=/usr/share/locale/*' "${hook[@]}" trixie - |
+        --dpkgopt='path-exclude=/usr/share/locale/*' "${options[@]}" "${hook[@]}" \
+        "$suite" - |
         docker import --change "LABEL $RECIPE=$(recipe_of "$name")" \
             --change 'ENV LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' \
             - "${TAGS[$name]}"
@@ -97,6 +114,11 @@ logged() {
 main() {
     local name names=(timescaledb api redis dagster) jobs=() stale=()
     [[ $SOURCE != upstream ]] || names=(upstream)
+    if [[ -z ${RELEASES[$POSTGRESQL]:-} ]]; then
+        echo "build.sh: PostgreSQL $POSTGRESQL is not among those that can be built:" \
+            "${!RELEASES[*]}" >&2
+        exit 2
+    fi
     mkdir -p "$CACHE"
     exec 9>"$CACHE/build.lock"
     flock -w 900 9
