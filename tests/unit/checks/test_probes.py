@@ -241,6 +241,45 @@ def test_of_several_dialects_the_one_that_the_service_has_is_asked(url):
         ask("http", {"url": ["/x", "/y"]}, shared, api={"url": url})
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Max retries: Connection refused", "Connection refused"),
+        ("No route to host", "No route to host"),
+        ("RemoteDisconnected('x')", "it closed the connection without an answer"),
+        ("something else", "ConnectionError"),
+    ],
+)
+def test_http_names_why_nobody_answers(monkeypatch, text, says):
+    import requests
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise requests.ConnectionError(text)
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    found = judged("http", {"url": "https://pms/health"}, {"path": "status", "eq": 200})
+    assert found.finding == f"nobody answers at pms:443/health: {says}"
+
+
+def test_http_refuses_a_url_that_is_none_and_a_description_without_routes(url):
+    found = judged("http", {"url": "http://"}, {"path": "status", "eq": 200})
+    assert (found.status, "InvalidURL" in found.finding) == ("fail", True)
+    with pytest.raises(Failed, match="names no route: HTTP 404"):
+        http.routes(Context(Settings(now=NOW, api={"url": f"{url}/nowhere"})), Deadline.after(3))
+
+
+def test_http_logs_in_to_grafana_by_name(url):
+    grafana_of = {"url": url, "username": "admin", "password": "secret"}
+    params = {"url": "/api/health", "base": "grafana", "auth": "basic"}
+    assert ask("http", params, grafana=grafana_of)["json"] == {"database": "ok"}
+
+
+def test_an_answer_longer_than_eight_megabytes_is_not_read_to_its_end(url, monkeypatch):
+    monkeypatch.setattr(http, "MAX_BYTES", 4)
+    with pytest.raises(Failed, match="the answer is longer than"):
+        ask("http", {"url": "/text"}, api={"url": url})
+
+
 # --- redis ----------------------------------------------------------------------------------------
 
 
@@ -480,6 +519,25 @@ def test_a_file_that_is_not_what_it_should_be_fails(tmp_path):
         ask("file", {"path": str(tmp_path / "a"), "read": "json"})
     with pytest.raises(Unanswerable, match="read: xml"):
         ask("file", {"path": str(tmp_path / "a"), "read": "xml"})
+    with pytest.raises(Failed, match="a/b: Not a directory"):
+        ask("file", {"path": str(tmp_path / "a" / "b")})
+    (tmp_path / "a").write_bytes(b"x" * (2 << 20))
+    with pytest.raises(Failed, match="is longer than 1 MB"):
+        ask("file", {"path": str(tmp_path / "a"), "read": "text"})
+    found = ask("file", {"path": str(tmp_path / "a")})
+    assert (found["size_bytes"], found["kind"]) == (2 << 20, "file")
+
+
+def test_the_owner_of_a_file_is_a_name_or_a_number(tmp_path, monkeypatch):
+    import pwd
+
+    assert ask("file", {"path": str(tmp_path)})["owner"] == pwd.getpwuid(os.getuid()).pw_name
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert ask("file", {"path": str(tmp_path)})["owner"] == str(os.getuid())
 
 
 def test_a_command_gives_its_status_and_its_output():
@@ -502,6 +560,14 @@ def test_a_command_that_cannot_answer_fails(params, says):
         ask("command", params)
 
 
+def test_a_command_that_does_not_end_in_time_is_killed_and_a_text_is_no_command():
+    context = Context(Settings(now=NOW))
+    with pytest.raises(Failed, match="sleep did not end in time and was killed"):
+        probes.function("command")({"argv": ["sleep", "60"]}, context, Deadline.after(0.2))
+    with pytest.raises(Unanswerable, match="argv is no list"):
+        ask("command", {"argv": "true"})
+
+
 def test_a_command_has_no_input_to_wait_for():
     assert ask("command", {"argv": ["cat"]})["rc"] == 0
 
@@ -512,6 +578,9 @@ def test_a_disk_says_what_is_free_and_a_missing_one_fails():
     assert found["total_bytes"] > 0
     with pytest.raises(Failed, match="/nowhere: No such file"):
         ask("disk", {"path": "/nowhere"})
+    # The space that a folder has which somebody has yet to make
+    later = ask("disk", {"path": "/nowhere/later", "nearest": True})
+    assert later["total_bytes"] == found["total_bytes"]
 
 
 # --- backups, drills, the ledger ------------------------------------------------------------------

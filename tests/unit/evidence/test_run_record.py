@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.reports import charts, html, root_causes
 from ansible.module_utils.testing import patch_module_args
 
 from tests.conftest import PROJECT
+from tests.support.backup_sets import make_set
 from tests.support.gates import NOW, broken, item, mixed, run
 
 SCHEMAS = PROJECT / "docs" / "schemas"
@@ -309,6 +310,15 @@ def test_backups_and_drills_come_out_of_their_own_records(tmp_path):
     assert history.backups(tmp_path / "nowhere") == []
     assert history.seconds_between("2026-11-23T10:00:00Z", "2026-11-23T10:00:02.5Z") == 2.5
     assert history.seconds_between(None, "2026-11-23T10:00:02.5Z") is None
+
+
+def test_the_history_has_each_set_and_names_one_that_cannot_be_read(tmp_path):
+    make_set(tmp_path, tmp_path / "keys", "2026-11-22_0600")
+    (tmp_path / "2026-11-23_0600").mkdir()
+    (tmp_path / "2026-11-23_0600" / "manifest.json").write_text("{")
+    first, second = history.backups(tmp_path)
+    assert (first["id"], first["verified_at"]) == ("2026-11-22_0600", None)
+    assert second["id"] == "2026-11-23_0600" and "manifest" in second["problem"]
 
 
 def module(main: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:

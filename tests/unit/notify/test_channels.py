@@ -8,6 +8,7 @@ import datetime
 import ipaddress
 import json
 import logging
+import smtplib
 import socket
 import ssl
 from dataclasses import replace
@@ -16,7 +17,8 @@ import pms_notify
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from ansible.module_utils.pmsops.notify.message import Event
+from ansible.module_utils.pmsops.notify.channels import Email, Undelivered, Webhook
+from ansible.module_utils.pmsops.notify.message import Event, compose
 from ansible.module_utils.pmsops.notify.notifier import Notifier
 from ansible.module_utils.testing import patch_module_args
 from cryptography import x509
@@ -289,3 +291,49 @@ def test_the_module_fails_only_where_arrival_is_required(tmp_path, capsys):
     assert found[0]["undelivered"] == {"webhook": "it answered 404"} and not found[0].get("failed")
     assert found[1]["code"] == "notify.undelivered" and "404" in found[1]["msg"]
     assert SECRET not in json.dumps(found)
+
+
+# ---------------------------------------------------------------- what keeps a message
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "retry"),
+    [
+        (TimeoutError(), "no answer in time", True),
+        (socket.gaierror(-2, "x"), "its host name cannot be resolved", True),
+        (ConnectionRefusedError(), "it refused the connection", True),
+        (ssl.SSLError(1, "x"), "it does not support TLS as configured", False),
+        (OSError(113, "x"), "the connection broke", True),
+        (smtplib.SMTPDataError(452, b"full"), "the server answered 452", True),
+        (smtplib.SMTPDataError(554, b"spam"), "the server answered 554", False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_each_error_has_its_sentence_and_only_a_passing_one_another_attempt(
+    monkeypatch, error, problem, retry
+):
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(smtplib, "SMTP", refuse)
+    mail = Email("mail", "smtp.example", "a@b", ("c@d",))
+    with pytest.raises(Undelivered, match=problem) as caught:
+        mail.deliver(compose(FAILURE, "prod", details=False, suppressed=0, secrets=frozenset()), 1)
+    assert caught.value.retry is retry
+
+
+def test_a_mail_server_without_tls_and_login_takes_a_message_where_that_is_configured(
+    tmp_path, certificate
+):
+    plain = {"security": "none", "username": None, "password": None, "ca_file": None}
+    with mail_server(certificate, tls_context=None) as (mailbox, port):
+        delivery = tell(tmp_path, mail_channel(port, certificate, **plain))
+    assert delivery.problems == {"mail": None}
+    assert [encrypted for encrypted, _ in mailbox.envelopes] == [False]
+
+
+def test_a_url_that_no_request_can_be_made_of_is_not_tried_again():
+    hook = Webhook("hook", "https://127.0.0.1:99999/x")
+    with pytest.raises(Undelivered, match="its url cannot be used") as caught:
+        hook.deliver(compose(FAILURE, "prod", details=False, suppressed=0, secrets=frozenset()), 1)
+    assert caught.value.retry is False

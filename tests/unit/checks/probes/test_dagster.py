@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, dagster
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
+from ansible.module_utils.pmsops.pms import dagster as client
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HOUR = 3600
@@ -33,14 +34,14 @@ class Server:
 
 def ask(monkeypatch, server, params, seconds=3.0):
     monkeypatch.setattr(dagster, "request", server)
-    monkeypatch.setattr(dagster, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(client, "POLL_SECONDS", 0.01)
     context = Context(Settings(now=NOW, dagster_url="http://dagster"))
     return dagster.ask(params, context, Deadline.after(seconds))
 
 
 def run(job, status, hours, number=1):
     at = NOW.timestamp() - hours * HOUR
-    ended = at + 60 if status in dagster.OVER else None
+    ended = at + 60 if status in client.OVER else None
     return {
         "runId": f"r{number}",
         "jobName": job,
@@ -121,7 +122,7 @@ def test_a_job_that_is_not_launched_says_why(monkeypatch):
 
 
 def test_a_run_that_does_not_end_in_time_fails_with_its_status(monkeypatch):
-    with pytest.raises(Failed, match="run r9 of daily is STARTED when the time is over"):
+    with pytest.raises(Failed, match="run r9 of daily is still STARTED at the deadline"):
         trigger(monkeypatch, ends=("STARTED",), seconds=0.1)
 
 

@@ -1,0 +1,211 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The status: read from folders alone, with the overdue work, most urgent first."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pms_status
+import pytest
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.evidence import ledger, run_record, status
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.testing import patch_module_args
+
+from tests.support.backup_sets import make_set
+from tests.support.gates import broken, item, run
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def roots(tmp_path):
+    """The folders of backups and evidence, empty."""
+    (tmp_path / "backups").mkdir()
+    (tmp_path / "evidence").mkdir()
+    return tmp_path / "backups", tmp_path / "evidence"
+
+
+def collect(roots, now=NOW, **options):
+    return status.collect(*roots, now=now, **options)
+
+
+def due(found):
+    return [each["what"] for each in found["due"]]
+
+
+def healthy(roots, tmp_path):
+    """Leave a verified set, a drill that verified it and a gate with the verdict go."""
+    folder = make_set(roots[0], tmp_path / "keys", "2026-11-23_0600")
+    sets.mark_verified(folder, {"rows": 1})
+    drill = {"set": folder.name, "proved": True, "rto_seconds": 41.0}
+    ledger.append(roots[1], "drill", drill, now=NOW - HOUR)
+    run_record.write(run(item("a")), run_record.Options(roots[1]), now=NOW)
+    return folder
+
+
+def test_an_empty_host_is_due_for_everything(roots):
+    found = collect(roots)
+    assert due(found) == [
+        "there is no backup set",
+        "no drill was run yet",
+        "no go-live checklist was run yet",
+    ]
+    assert (found["newest_set"], found["drill"], found["gate"]) == (None, None, None)
+
+
+def test_a_healthy_host_is_due_for_nothing(roots, tmp_path):
+    healthy(roots, tmp_path)
+    found = collect(roots)
+    assert found["due"] == []
+    assert found["newest_set"]["age_seconds"] == 6 * 3600
+    assert (found["drill"]["proved"], found["gate"]["verdict"]) == (True, "go")
+    assert found["ledger"]["problems"] == []
+
+
+def test_each_is_due_again_after_its_own_time(roots, tmp_path):
+    healthy(roots, tmp_path)
+    limits = status.Limits(backup_hours=1, drill_hours=0.5, gate_hours=2)
+    found = collect(roots, NOW + 3 * HOUR, limits=limits)
+    assert due(found) == [
+        "the newest set is 9 h old",
+        "the last drill is 4 h old",
+        "the last gate is 3 h old",
+    ]
+
+
+def test_a_damaged_ledger_and_an_open_incident_come_first(roots, tmp_path):
+    healthy(roots, tmp_path)
+    path = roots[1] / "ledger.jsonl"
+    path.write_text(path.read_text().replace("41.0", "14.0"))
+    incident = roots[1] / "incidents" / "2026-11-23_1100_database"
+    incident.mkdir(parents=True)
+    found = collect(roots)
+    assert "the ledger is damaged" in due(found)[0]
+    assert due(found)[-1] == "incident 2026-11-23_1100_database is open"
+
+
+@pytest.mark.parametrize(
+    ("record", "is_open"),
+    [
+        ({"closed_at": "2026-11-23T11:30:00Z"}, False),
+        ({"state": "recovered"}, False),
+        ({"status": "contained"}, True),
+        ({}, True),
+        (["damaged"], True),
+        (None, True),
+    ],
+    ids=str,
+)
+def test_an_incident_is_open_until_its_record_says_otherwise(roots, record, is_open):
+    folder = roots[1] / "incidents" / "2026-11-23_1100_redis"
+    folder.mkdir(parents=True)
+    if record is not None:
+        (folder / "incident.json").write_text(json.dumps(record))
+    assert bool(collect(roots)["incidents"]) is is_open
+
+
+def test_a_set_that_cannot_be_read_or_is_not_verified_is_due(roots, tmp_path):
+    folder = make_set(roots[0], tmp_path / "keys", "2026-11-23_0600")
+    assert any("is not verified by a drill" in text for text in due(collect(roots)))
+    (folder / "manifest.json").chmod(0o600)
+    (folder / "manifest.json").write_text("{")
+    assert any("cannot be read" in text for text in due(collect(roots)))
+
+
+def test_a_failed_drill_and_a_no_go_are_due(roots, tmp_path):
+    healthy(roots, tmp_path)
+    ledger.append(roots[1], "drill", {"set": "x", "proved": False}, now=NOW)
+    run_record.write(run(broken("a")), run_record.Options(roots[1]), now=NOW + HOUR)
+    texts = due(collect(roots, NOW + 2 * HOUR))
+    assert texts[0] == "the last drill failed"
+    assert "was a no-go" in texts[1]
+
+
+def test_what_runs_now_is_read_from_its_progress_file(roots):
+    state = roots[0] / sets.STATE
+    state.mkdir()
+    (state / "backup.progress").write_text("no json")
+    assert collect(roots)["running"] is None
+    with Progress(state / "restore.progress").phase("indexes", total=4, unit="done"):
+        assert collect(roots)["running"].startswith("a restore: indexes")
+
+
+def lines(found):
+    said = {}
+    status.describe(found, lambda name, text: said.update({name: text}))
+    return said
+
+
+def test_people_read_a_line_for_each_subject(roots, tmp_path):
+    healthy(roots, tmp_path)
+    said = lines(collect(roots))
+    assert said["newest set"].startswith("2026-11-23_0600, 6 h old, of unknown size, verified ")
+    assert said["last drill"] == "60 min ago, verified set 2026-11-23_0600 in 41 s"
+    assert said["last gate"] == "GO, 0 s ago"
+    assert said["ledger"].endswith("chain intact")
+    assert said["incidents"] == "none open"
+
+
+def test_people_read_what_is_wrong(roots, tmp_path):
+    found = collect(roots)
+    found["drill"] = {"set": "s", "proved": False, "rto_seconds": None, "age_seconds": 60}
+    found["gate"] = {"verdict": "no-go", "blocking": ["a", "b"], "age_seconds": None}
+    found["running"] = "a backup: dump"
+    found["ledger"] |= {"lines": 3, "problems": ["line 2 was changed"]}
+    found["newest_set"] = {
+        "id": "s",
+        "age_seconds": 3 * 86400,
+        "size_bytes": 1 << 20,
+        "verified_at": None,
+    }
+    said = lines(found)
+    assert "not verified" in said["newest set"] and "3 d old" in said["newest set"]
+    assert said["last drill"] == "1 min ago, failed"
+    assert said["last gate"] == "NO-GO: a, b, unknown ago"
+    assert said["ledger"] == "3 lines, DAMAGED"
+    assert said["running"] == "a backup: dump"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "unknown"),
+        (-3, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (7199, "119 min"),
+        (7200, "2 h"),
+        (172800, "2 d"),
+    ],
+)
+def test_an_age_has_one_unit(seconds, text):
+    assert status.age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("stamp", "seconds"), [("2026-11-23T11:00:00", 3600.0), ("yesterday", None), (None, None)]
+)
+def test_a_time_without_a_zone_is_utc_and_one_that_cannot_be_read_is_overdue(roots, stamp, seconds):
+    written = run_record.write(run(item("a")), run_record.Options(roots[1]), now=NOW)
+    path = Path(written["record"])
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"started_at": stamp}))
+    found = collect(roots)
+    assert found["gate"]["age_seconds"] == seconds
+    assert ("the last gate is unknown old" in due(found)) is (seconds is None)
+
+
+def test_the_module_reports_the_same_and_changes_nothing(roots, capsys):
+    arguments = {"backup_root": str(roots[0]), "evidence_root": str(roots[1])}
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        pms_status.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["changed"] is False
+    assert [each["next"] for each in found["status"]["due"]] == [
+        "pms-ops backup",
+        "pms-ops drill",
+        "pms-ops golive",
+    ]
