@@ -95,14 +95,14 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
-from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.corrections import marks
+from ansible.module_utils.pmsops.corrections import marks, marks_request
+from ansible.module_utils.pmsops.corrections.context import Context
+from ansible.module_utils.pmsops.corrections.marks_plan import plan
 from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms import positions
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -124,24 +124,25 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Correct the marks, or say what that would take."""
     params = module.params
-    asked = marks.read(params["prices"], params["fx_rate"], params["source"])
-    limits = marks.Limits(params["price_percent"], params["force"])
-    place = marks.Context(
+    arguments = marks_request.read(params["prices"], params["fx_rate"], params["source"])
+    limits = marks_request.MarkLimits(params["price_percent"], params["force"])
+    context = Context(
         PmsApi.from_options(params["api"]),
         Database.from_options(params["database"]),
         Path(params["evidence_root"]),
-        datetime.now(UTC).astimezone(BUSINESS_ZONE).date(),
     )
     if module.check_mode:
-        now = marks.plan(asked, place, limits)
+        now = plan(arguments, context, limits)
         steps = list(now.steps)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
-        now, steps = marks.correct(asked, place, limits, record=action_recorder(folder, "recover"))
+        now, steps = marks.correct(
+            arguments, context, limits, record=action_recorder(folder, "recover")
+        )
     prices = ", ".join(
-        f"{name} {positions.number(price)}" for name, price in now.asked.prices.items()
+        f"{name} {positions.number(price)}" for name, price in now.arguments.prices.items()
     )
-    moved = [each for each in now.changes if each.instrument in now.asked.prices]
+    moved = [each for each in now.changes if each.instrument in now.arguments.prices]
     return {
         "changed": bool(steps),
         "actions": [marks.describe_step(step, now) for step in steps],
@@ -149,7 +150,11 @@ def run(module: AnsibleModule) -> dict:
         "fx_rate": now.fx_rate,
         "summary": now.summary(),
         "only_in_memory": list(now.only_in_memory),
-        "subject": {"prices": prices, "fx_rate": asked.fx_rate, "day": place.today.isoformat()},
+        "subject": {
+            "prices": prices,
+            "fx_rate": arguments.fx_rate,
+            "day": context.today.isoformat(),
+        },
         "diff": {
             "before": {f"{each.instrument} {each.position_id}": each.before for each in moved},
             "after": {f"{each.instrument} {each.position_id}": each.after for each in moved},

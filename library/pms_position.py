@@ -119,6 +119,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.corrections import position, position_request
+from ansible.module_utils.pmsops.corrections.context import Context
+from ansible.module_utils.pmsops.corrections.position_plan import plan
 from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -139,22 +141,22 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Correct the position, or say what that would take."""
     params = module.params
-    asked = position_request.read({name: params[name] for name in RAW})
-    limits = position_request.Limits(
+    arguments = position_request.read({name: params[name] for name in RAW})
+    limits = position_request.PositionLimits(
         params["price_percent"], params["most_notional_brl"], params["force"]
     )
-    place = position.Context(
+    context = Context(
         PmsApi.from_options(params["api"]),
         Database.from_options(params["database"]),
         Path(params["evidence_root"]),
     )
     if module.check_mode:
-        now = position.plan(asked, place, limits)
+        now = plan(arguments, context, limits)
         steps = list(now.steps)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
         now, steps = position.correct(
-            asked, place, limits, record=action_recorder(folder, "recover")
+            arguments, context, limits, record=action_recorder(folder, "recover")
         )
     return {
         "changed": bool(steps),

@@ -16,8 +16,12 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.corrections import marks as marking
-from ansible.module_utils.pmsops.corrections import position, position_request
+from ansible.module_utils.pmsops.corrections import marks, marks_request, position, position_request
+from ansible.module_utils.pmsops.corrections.context import Context
+from ansible.module_utils.pmsops.corrections.marks_plan import MarkPlan
+from ansible.module_utils.pmsops.corrections.marks_plan import plan as plan_of_marks
+from ansible.module_utils.pmsops.corrections.marks_request import MarkArguments, MarkLimits
+from ansible.module_utils.pmsops.corrections.position_plan import plan as plan_of_position
 from ansible.module_utils.pmsops.incidents import record, request_log
 from ansible.module_utils.pmsops.pms import journal_hash, pnl, positions
 from ansible.module_utils.pmsops.pms.client import Answer, PmsApi
@@ -26,7 +30,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from tests.support.pms_service import Api, Data, opened
 
 TODAY = date(2026, 11, 25)
-LIMITS = position_request.Limits(price_percent=1000.0, notional_brl=1e9)
+LIMITS = position_request.PositionLimits(price_percent=1000.0, notional_brl=1e9)
 WRITES = ("close", "open", "journal", "mtm")
 
 
@@ -61,12 +65,12 @@ def database_of(data: Data) -> Database:
     )
 
 
-def place_of(api: Api, data: Data, root: Path) -> position.Context:
+def place_of(api: Api, data: Data, root: Path) -> Context:
     session = Hooked(api.url, "manager", api.passwords["manager"])
-    return position.Context(session, database_of(data), root, settle_seconds=1.0)
+    return Context(session, database_of(data), root, settle_seconds=1.0)
 
 
-def asked(position_id: Any, **changes: Any) -> position_request.Arguments:
+def asked(position_id: Any, **changes: Any) -> position_request.PositionArguments:
     return position_request.read(
         {
             "position_id": position_id,
@@ -140,7 +144,7 @@ def check_corrected(data: Data, wrong: dict[str, Any]) -> dict[str, Any]:
 def test_a_wrong_position_is_closed_and_the_right_one_stands_for_it(api, data, tmp_path):
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
-    planned = position.plan(asked(wrong["id"]), place, LIMITS)
+    planned = plan_of_position(asked(wrong["id"]), place, LIMITS)
     assert planned.steps == ("close", "open", "note")
     now, done = position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     assert done == ["close", "open", "note"]
@@ -168,7 +172,7 @@ def test_a_killed_correction_is_finished_and_nothing_is_done_twice(api, data, tm
     assert killed(lambda: position.correct(asked(wrong["id"]), doomed, LIMITS, record=quiet))
     position.correct(asked(wrong["id"]), place, LIMITS, record=quiet)
     check_corrected(data, wrong)
-    assert position.plan(asked(wrong["id"]), place, LIMITS).steps == ()
+    assert plan_of_position(asked(wrong["id"]), place, LIMITS).steps == ()
 
 
 def test_an_open_that_arrives_late_is_waited_for_and_not_sent_again(api, data, tmp_path):
@@ -224,7 +228,7 @@ def test_wrong_input_ends_before_any_change_in_words_that_say_what_is_allowed(ap
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
     before = api.ask("GET", "/api/v1/pms/book/positions").json()
-    limits = position_request.Limits()
+    limits = position_request.PositionLimits()
 
     def refused(code: str, *says: str, limits: Any = limits, **arguments: Any) -> None:
         with pytest.raises(OpsError) as caught:
@@ -237,7 +241,7 @@ def test_wrong_input_ends_before_any_change_in_words_that_say_what_is_allowed(ap
             assert each in text
 
     refused("position.unknown", f"{wrong['id']}: LONG USDBRL", position_id=99999)
-    refused("position.closed", "was closed already", position_id=1, limits=LIMITS)
+    refused("position.closed", "was already closed", position_id=1, limits=LIMITS)
     refused("position.arguments", "a position's number", position_id="seven")
     refused("position.arguments", "LONG or SHORT", direction="SIDEWAYS")
     refused("position.arguments", "number above 0", notional_brl="-1")
@@ -249,7 +253,7 @@ def test_wrong_input_ends_before_any_change_in_words_that_say_what_is_allowed(ap
     refused("position.arguments", "RATES", asset_class="TULIPS")
     refused("position.implausible", "newest close", "force=true", price=54.6)
     refused("position.implausible", "USDBRL", instrument="USDBLR")
-    refused("position.implausible", "assets bear", notional_brl=5e9)
+    refused("position.implausible", "the fund's assets", notional_brl=5e9)
     refused(
         "position.implausible",
         "DI1F29 is RATES",
@@ -266,15 +270,15 @@ def test_a_position_that_is_right_is_left(api, data, tmp_path):
     same = asked(right["id"], direction="long", notional_brl=1e7, price=5.2)
     now, done = position.correct(same, place_of(api, data, tmp_path), LIMITS, record=quiet)
     assert (done, now.nothing_to_correct) == ([], True)
-    assert "already what was asked for" in now.summary()
+    assert "already the right position" in now.summary()
 
 
 def test_the_class_follows_the_instrument_where_it_is_not_given(api, data, tmp_path):
     wrong = opened(api)
     place = place_of(api, data, tmp_path)
     asking = asked(wrong["id"], instrument="di1f29", price=75_000)
-    assert position.plan(asking, place, LIMITS).request.right.asset_class == "RATES"
-    assert position.plan(asking, place, LIMITS).request.right.instrument == "DI1F29"
+    assert plan_of_position(asking, place, LIMITS).request.right.asset_class == "RATES"
+    assert plan_of_position(asking, place, LIMITS).request.right.instrument == "DI1F29"
 
 
 def test_a_book_that_lags_behind_its_database_is_not_written_to(api, data, tmp_path):
@@ -283,7 +287,7 @@ def test_a_book_that_lags_behind_its_database_is_not_written_to(api, data, tmp_p
     data.rows(sql.format("false"), wrong["id"])
     try:
         with pytest.raises(OpsError) as caught:
-            position.plan(asked(wrong["id"]), place_of(api, data, tmp_path), LIMITS)
+            plan_of_position(asked(wrong["id"]), place_of(api, data, tmp_path), LIMITS)
     finally:
         data.rows(sql.format("true"), wrong["id"])
     assert caught.value.code == "position.stale"
@@ -307,15 +311,15 @@ def test_on_a_pms_that_writes_nothing_it_is_said_what_is_only_in_memory(start, d
     )
     assert len(entries(data, "CORRECTION", wrong["id"])) == 1
     assert position.correct(asking, place, LIMITS, record=quiet)[1] == []
-    marks(api, data, tmp_path, "IBOV_FUT", 1.03)
+    correct_mark(api, data, tmp_path, "IBOV_FUT", 1.03)
 
 
 # --- marks ----------------------------------------------------------------------------------------
 
 
-def marking_place(api: Api, data: Data, root: Path) -> marking.Context:
+def marking_place(api: Api, data: Data, root: Path) -> Context:
     session = Hooked(api.url, "manager", api.passwords["manager"])
-    return marking.Context(session, database_of(data), root, TODAY)
+    return Context(session, database_of(data), root, TODAY)
 
 
 def mark_of(api: Api) -> dict[int, tuple[float, float]]:
@@ -323,20 +327,20 @@ def mark_of(api: Api) -> dict[int, tuple[float, float]]:
     return {row["id"]: (row["current_price"], row["unrealized_pnl_brl"]) for row in rows}
 
 
-def wanted(api: Api, data: Data, ticker: str, factor: float) -> marking.Arguments:
+def requested(api: Api, data: Data, ticker: str, factor: float) -> MarkArguments:
     quotes = positions.quotes(database_of(data))
     prices = {ticker: round(quotes[ticker].close * factor, 4)}
     # Positions that tests have opened are marked at prices of their own.
     prices |= {"USDBRL": quotes["USDBRL"].close}
-    return marking.read(prices, None, "the tests")
+    return marks_request.read(prices, None, "the tests")
 
 
-def marks(api: Api, data: Data, root: Path, ticker: str, factor: float) -> marking.Plan:
+def correct_mark(api: Api, data: Data, root: Path, ticker: str, factor: float) -> MarkPlan:
     """Correct a mark and see that the others have kept theirs."""
     before = mark_of(api)
-    asking = wanted(api, data, ticker, factor)
+    asking = requested(api, data, ticker, factor)
     place = marking_place(api, data, root)
-    now, done = marking.correct(asking, place, marking.Limits(), record=quiet)
+    now, done = marks.correct(asking, place, MarkLimits(), record=quiet)
     assert done == ["mark", "note"]
     after = mark_of(api)
     ours = {each.position_id for each in now.changes if each.instrument in asking.prices}
@@ -347,11 +351,11 @@ def marks(api: Api, data: Data, root: Path, ticker: str, factor: float) -> marki
         else:
             assert after[number][0] == before[number][0]
             assert after[number][1] == pytest.approx(before[number][1], abs=0.01)
-    assert marking.correct(asking, place, marking.Limits(), record=quiet)[1] == []
+    assert marks.correct(asking, place, MarkLimits(), record=quiet)[1] == []
     return now
 
 
-def noted(data: Data, now: marking.Plan) -> list[dict[str, Any]]:
+def noted(data: Data, now: MarkPlan) -> list[dict[str, Any]]:
     return data.rows(
         "SELECT * FROM decision_journal"
         " WHERE entry_type = 'MTM_OVERRIDE' AND manager_notes LIKE %s",
@@ -360,7 +364,7 @@ def noted(data: Data, now: marking.Plan) -> list[dict[str, Any]]:
 
 
 def test_a_mark_is_corrected_and_the_others_are_kept(api, data, tmp_path):
-    now = marks(api, data, tmp_path, "NTN_B_2035", 1.04)
+    now = correct_mark(api, data, tmp_path, "NTN_B_2035", 1.04)
     assert now.only_in_memory == ()
     entry = noted(data, now)[0]
     assert "NTN_B_2035" in entry["manager_notes"]
@@ -371,7 +375,7 @@ def test_a_mark_is_corrected_and_the_others_are_kept(api, data, tmp_path):
 @pytest.mark.parametrize("at", ["mtm", "journal"])
 def test_a_killed_marking_converges_and_is_noted_once(api, data, tmp_path, at, when):
     factor = 1.01 + 0.01 * ("mtm", "journal").index(at) + 0.005 * (when == "after")
-    asking = wanted(api, data, "LTN_2029", factor)
+    asking = requested(api, data, "LTN_2029", factor)
     former = {
         row["id"]: row["current_price"]
         for row in api.ask("GET", "/api/v1/pms/book/positions").json()
@@ -379,21 +383,21 @@ def test_a_killed_marking_converges_and_is_noted_once(api, data, tmp_path, at, w
     }
     doomed = marking_place(api, data, tmp_path)
     setattr(doomed.api, when, die(at))
-    assert killed(lambda: marking.correct(asking, doomed, marking.Limits(), record=quiet))
+    assert killed(lambda: marks.correct(asking, doomed, MarkLimits(), record=quiet))
     place = marking_place(api, data, tmp_path)
-    now, _done = marking.correct(asking, place, marking.Limits(), record=quiet)
+    now, _done = marks.correct(asking, place, MarkLimits(), record=quiet)
     found = noted(data, now)
     assert len(found) == 1
     for price in former.values():  # the marks before are those before the first run
         assert f"{positions.number(price)} ->" in found[0]["manager_notes"]
-    assert marking.correct(asking, place, marking.Limits(), record=quiet)[1] == []
+    assert marks.correct(asking, place, MarkLimits(), record=quiet)[1] == []
     assert len(noted(data, now)) == 1
 
 
 def test_a_mark_that_becomes_wrong_again_is_corrected_and_noted_again(api, data, tmp_path):
-    now = marks(api, data, tmp_path, "CDS_BR_5Y", 1.02)
-    marks(api, data, tmp_path, "CDS_BR_5Y", 1.03)
-    marks(api, data, tmp_path, "CDS_BR_5Y", 1.02)
+    now = correct_mark(api, data, tmp_path, "CDS_BR_5Y", 1.02)
+    correct_mark(api, data, tmp_path, "CDS_BR_5Y", 1.03)
+    correct_mark(api, data, tmp_path, "CDS_BR_5Y", 1.02)
     assert len(noted(data, now)) == 2
 
 
@@ -406,8 +410,8 @@ def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(ap
         code: str, says: str, prices: Any, fx_rate: Any = None, *, force: bool = False
     ) -> None:
         with pytest.raises(OpsError) as caught:
-            asking = marking.read(prices, fx_rate, None)
-            marking.correct(asking, place, marking.Limits(force=force), record=quiet)
+            asking = marks_request.read(prices, fx_rate, None)
+            marks.correct(asking, place, MarkLimits(force=force), record=quiet)
         text = f"{caught.value} {caught.value.remedy}"
         assert caught.value.code == code, text
         assert "Nothing was changed" in text
@@ -430,27 +434,27 @@ def test_wrong_prices_end_before_any_change_in_words_that_say_what_is_allowed(ap
 
 def test_the_market_marks_every_open_ticker_at_its_newest_close(api, data, tmp_path):
     closes = {name: each.close for name, each in positions.quotes(database_of(data)).items()}
-    asking = marking.read("market", None, None)
+    asking = marks_request.read("market", None, None)
     place = marking_place(api, data, tmp_path)
-    marking.correct(asking, place, marking.Limits(force=True), record=quiet)
+    marks.correct(asking, place, MarkLimits(force=True), record=quiet)
     rows = api.ask("GET", "/api/v1/pms/book/positions").json()
     assert rows
     assert all(row["current_price"] == closes[row["instrument"]] for row in rows)
-    now, done = marking.correct(asking, place, marking.Limits(), record=quiet)
+    now, done = marks.correct(asking, place, MarkLimits(), record=quiet)
     assert done == []
-    assert "newest closes of market_data, 20" in now.asked.source
+    assert "newest closes of market_data, 20" in now.arguments.source
     # A close is compared with the mark: nothing else could speak against it.
-    marks(api, data, tmp_path, "IBOV_FUT", 1.19)
+    correct_mark(api, data, tmp_path, "IBOV_FUT", 1.19)
     with pytest.raises(OpsError, match=r"IBOV_FUT at .* off its mark") as caught:
-        marking.correct(asking, place, marking.Limits(percent=10), record=quiet)
+        marks.correct(asking, place, MarkLimits(percent=10), record=quiet)
     assert caught.value.code == "mtm.implausible"
-    marking.correct(asking, place, marking.Limits(), record=quiet)
+    marks.correct(asking, place, MarkLimits(), record=quiet)
 
 
 def test_without_any_close_the_market_is_refused():
     rows = [{"instrument": "CDS_BR_5Y"}]
     with pytest.raises(OpsError, match="no close of the 1 open tickers") as caught:
-        marking._at_market(marking.read("market", None, None), rows, {})
+        marks_request.at_market(marks_request.read("market", None, None), rows, {})
     assert caught.value.code == "mtm.market"
 
 
@@ -459,7 +463,7 @@ def test_positions_of_one_ticker_with_different_marks_need_a_price(api, data, tm
     api.ask("POST", f"/api/v1/pms/book/positions/{first['id']}/update-price", {"price": 5.3})
     place = marking_place(api, data, tmp_path)
     with pytest.raises(OpsError, match="different marks") as caught:
-        marking.plan(wanted(api, data, "UST_10Y", 1.0), place, marking.Limits())
+        plan_of_marks(requested(api, data, "UST_10Y", 1.0), place, MarkLimits())
     assert caught.value.code == "mtm.ambiguous"
     for each in (first, second):
         path = f"/api/v1/pms/book/positions/{each['id']}/close"
@@ -468,5 +472,5 @@ def test_positions_of_one_ticker_with_different_marks_need_a_price(api, data, tm
 
 def test_only_one_run_at_a_time_changes_the_book(api, data, tmp_path):
     with request_log.exclusive(tmp_path, "something else"), pytest.raises(OpsError) as caught:
-        marks(api, data, tmp_path, "EURUSD", 1.01)
+        correct_mark(api, data, tmp_path, "EURUSD", 1.01)
     assert caught.value.code == "lock.held"
