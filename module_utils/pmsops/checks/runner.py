@@ -115,8 +115,7 @@ class Runner:
         while moved:
             moved = False
             for run in list(waiting.values()):
-                open_needs = {*run.needs, *run.shares} - set(self.results)
-                if open_needs & self._expected:
+                if any(self._is_open(name) for name in (*run.needs, *run.shares)):
                     continue
                 del waiting[run.id]
                 moved = True
@@ -124,6 +123,10 @@ class Runner:
                     self._settle(run, missing)
                 else:
                     ready.append(run)
+
+    def _is_open(self, name: str) -> bool:
+        """Tell whether a result is still to come."""
+        return name in self._expected and name not in self.results
 
     def _missing(self, run: ProbeRun) -> ProbeResult | None:
         """Return why a run cannot start, None where it can."""

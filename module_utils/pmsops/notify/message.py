@@ -17,7 +17,7 @@ HEADS = {
     "digest": "digest",
     "test": "test message",
 }
-MOST_CHARACTERS = 6000
+MAX_CHARACTERS = 6000
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def compose(
     if details and event.details:
         lines += ["", *event.details]
     text = redacted("\n".join(lines), secrets)
-    if len(text) > MOST_CHARACTERS:
-        text = text[: MOST_CHARACTERS - 1] + "…"
+    if len(text) > MAX_CHARACTERS:
+        text = text[: MAX_CHARACTERS - 1] + "…"
     return Message(
         event=event,
         system=system,

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 Row = dict[str, Any]
@@ -31,6 +30,13 @@ CLOSES = """
               AND m."timestamp" > now() - interval '30 days'
             ORDER BY m."timestamp" DESC LIMIT 1) AS newest ON true
 """
+
+
+class Asks(Protocol):
+    """The one method of PmsApi that this file uses; an import would ship the client to the gate."""
+
+    def ask(self, operation: str, *, query: Mapping[str, Any]) -> Any:
+        """Return the body of a successful answer to *operation*."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Differences:
         return [f"position {_shorten(ids)}: {text}" for ids, text in kinds if ids]
 
 
-def served(api: PmsApi) -> dict[int, Row]:
+def served(api: Asks) -> dict[int, Row]:
     """Return all positions that the PMS serves, by id, open and closed.
 
     :raises OpsError: pms.unreachable, pms.answer, pms.no_operation.

@@ -13,7 +13,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.services import docker_engine as containers
-from ansible.module_utils.pmsops.services.manager import Services, started_at
+from ansible.module_utils.pmsops.services.docker_engine import started_at
+from ansible.module_utils.pmsops.services.manager import Services
 
 POLL_SECONDS = 0.2
 LOG_LINES = 5

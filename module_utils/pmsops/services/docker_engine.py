@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -50,3 +51,12 @@ def database_container(docker_engine: Any, name: str | None) -> Any:
             code="clients.container",
         )
     return container
+
+
+def started_at(state: dict[str, Any]) -> datetime | None:
+    """Return the start of a container from its ``State``, None if Docker does not give it."""
+    try:
+        # Docker writes nanoseconds, which fromisoformat does not read.
+        return datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
+    except (KeyError, ValueError):
+        return None

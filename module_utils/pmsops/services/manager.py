@@ -7,7 +7,6 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -15,15 +14,6 @@ from ansible.module_utils.pmsops.services import docker_engine as containers
 
 STOP_SECONDS = 20
 HEALTHY_SECONDS = 90
-
-
-def started_at(state: dict[str, Any]) -> datetime | None:
-    """Return the start of a container from its ``State``, None if Docker does not give it."""
-    try:
-        # Docker writes nanoseconds, which fromisoformat does not read.
-        return datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
-    except (KeyError, ValueError):
-        return None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
-from ansible.module_utils.pmsops.services.manager import started_at
+from ansible.module_utils.pmsops.services.docker_engine import started_at
 
 # A container that was restarted and has run for less than this may be in a loop.
 SETTLED_SECONDS = 120
