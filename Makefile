@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev setup-lint golive lab lab-down test lint docs bench collection lock
+.PHONY: help setup setup-dev setup-lint golive lab lab-down check test test-all lint docs bench collection lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,14 @@ lab: setup ## Start the lab: a complete PMS in containers
 lab-down: setup ## Remove the lab: its containers, volumes, network and secrets
 	@ansible-playbook playbooks/lab_down.yml
 
+check: setup-lint ## Run the quick linters and the unit tests: the inner loop, no containers
+	@scripts/check.sh
+
 test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
 	@scripts/test.sh
+
+test-all: setup-dev ## Run every test, and those that run each night only
+	@scripts/test.sh --all
 
 lint: setup-lint ## Run the linters
 	@scripts/lint.sh

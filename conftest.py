@@ -1,28 +1,57 @@
-"""Say at the end of a run how long each part of the tests took, and how much of it ran."""
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How much of the tests runs, and a table of the time that each part took."""
 
 from __future__ import annotations
 
+import os
+import time
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest
 
+TABLE = Path(__file__).with_name(".cache") / "times.md"
+BEGAN = time.monotonic()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--all``: what ``make test-all`` runs and ``make test`` does not."""
+    parser.addoption("--all", action="store_true", help="every test, as `make test-all`")
+
 
 def part_of(nodeid: str) -> str:
-    """Return the part that a test belongs to: the folder below tests/."""
-    return "/".join(nodeid.split("/")[:2])
+    """Return the part that a test belongs to: its file, in tests/unit its folder."""
+    parts = nodeid.split("::")[0].split("/")
+    return "/".join(parts[:3])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print a line for each part, before pytest's own closing line."""
+    """Print a line for each folder of tests, and write the table of all parts.
+
+    The seconds of a part are those of its tests and fixtures; parts run side by side.
+    """
     seconds: dict[str, float] = defaultdict(float)
     tests: dict[str, set[str]] = defaultdict(set)
     for reports in terminalreporter.stats.values():
         for report in reports:
             if hasattr(report, "duration") and hasattr(report, "nodeid"):
-                seconds[part_of(report.nodeid)] += report.duration
-                tests[part_of(report.nodeid)].add(report.nodeid)
+                part = part_of(report.nodeid)
+                for each in (part, "/".join(part.split("/")[:2])):
+                    seconds[each] += report.duration
+                    tests[each].add(report.nodeid)
+    if lint := os.environ.get("PMS_LINT_SECONDS"):
+        seconds["lint"] = float(lint)
+    whole = time.monotonic() - BEGAN + float(lint or 0)
     terminalreporter.section("time of each part")
-    for part, duration in sorted(seconds.items()):
-        terminalreporter.write_line(f"{part:<20} {len(tests[part]):>5} tests {duration:>7.1f} s")
+    lines = ["| part | tests | seconds |", "| --- | ---: | ---: |"]
+    for part in sorted(seconds):
+        lines.append(f"| {part} | {len(tests[part]) or ''} | {seconds[part]:.1f} |")
+        if part.count("/") < 2:
+            count = f"{len(tests[part])} tests" if tests[part] else ""
+            terminalreporter.write_line(f"{part:<20} {count:>12} {seconds[part]:>7.1f} s")
+    terminalreporter.write_line(f"{'from start to end':<20} {'':>12} {whole:>7.1f} s")
+    lines.append(f"| **from start to end** | | {whole:.1f} |")
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Makes the project's modules importable the way Ansible makes them."""
+"""Makes the project's modules importable the way Ansible makes them; how much each run proves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,27 @@ import sys
 from pathlib import Path
 
 import ansible.module_utils
+import pytest
+from hypothesis import settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "library")]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+
+# Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
+settings.register_profile("ci", max_examples=100, deadline=None)
+settings.register_profile("nightly", max_examples=1500, deadline=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the profile of the run, unless ``--hypothesis-profile`` names one."""
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("nightly" if config.getoption("--all") else "ci")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what only ``make test-all`` runs."""
+    if not config.getoption("--all"):
+        for item in items:
+            if item.get_closest_marker("nightly"):
+                item.add_marker(pytest.mark.skip(reason="takes ten minutes: make test-all"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.molecule.conftest import play
@@ -13,8 +11,6 @@ def test_a_lab_goes_live_does_not_when_broken_and_does_again_when_recovered(shar
     play("default", shared_labs)
 
 
-@pytest.mark.skipif(
-    not os.environ.get("PMS_TEST_SLOW"), reason="takes ten minutes: PMS_TEST_SLOW=1"
-)
+@pytest.mark.nightly
 def test_each_playbook_survives_kills_and_a_second_disaster(shared_labs):
     play("dr_killed", shared_labs)

@@ -22,7 +22,7 @@ from tests.conftest import PROJECT
 
 SCRIPT = PROJECT / "scripts" / "verify_ledger.py"
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+ANY = settings(suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.pmsops.repository.retention import Candidate, Policy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,7 +32,6 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
 @given(histories, policies)
 def test_the_newest_the_newest_verified_and_the_held_always_stay(history, policy):
     keep = retention.plan(history, policy)
@@ -44,7 +43,6 @@ def test_the_newest_the_newest_verified_and_the_held_always_stay(history, policy
     assert {candidate.name for candidate in history if candidate.held} <= set(keep)
 
 
-@settings(max_examples=1500, deadline=None)
 @given(histories, policies)
 def test_a_run_right_after_a_run_deletes_nothing_more(history, policy):
     keep = retention.plan(history, policy)
@@ -52,7 +50,6 @@ def test_a_run_right_after_a_run_deletes_nothing_more(history, policy):
     assert set(retention.plan(left, policy)) == set(keep)
 
 
-@settings(max_examples=1500, deadline=None)
 @given(histories, policies, moments)
 def test_an_unverified_newcomer_never_pushes_a_verified_set_out(history, policy, moment):
     before = retention.plan(history, policy)
@@ -66,7 +63,6 @@ def test_an_unverified_newcomer_never_pushes_a_verified_set_out(history, policy,
             assert candidate.name in after
 
 
-@settings(max_examples=1000, deadline=None)
 @given(histories, policies)
 def test_a_more_generous_policy_keeps_whatever_a_meaner_one_keeps(history, policy):
     more = Policy(policy.last + 1, policy.daily + 1, policy.weekly + 1, policy.monthly + 1)

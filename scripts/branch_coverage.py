@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Print how much of each package the unit tests reach, and fail where that is too little.
+
+    scripts/branch_coverage.py FILE        the JSON report of coverage, measured with branches
+
+The figure is the one of coverage: lines and branches that were taken, of all there are.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+PACKAGES = Path("module_utils/pmsops")
+# What decides about the fund's book and the proofs: a wrong sign must not need a container to show.
+REQUIRED = ("checks", "corrections", "evidence", "notify", "repository", "schedule")
+LEAST_PERCENT = 90
+
+
+def percentages(files: dict[str, dict]) -> dict[str, float]:
+    """Return the percentage of each package, by its name."""
+    there, taken = defaultdict(int), defaultdict(int)
+    for name, measured in files.items():
+        package = Path(name).relative_to(PACKAGES).parts[0]
+        summary = measured["summary"]
+        there[package] += summary["num_statements"] + summary["num_branches"]
+        taken[package] += summary["covered_lines"] + summary["covered_branches"]
+    return {
+        package: 100 * taken[package] / there[package]
+        for package in sorted(there)
+        if there[package]
+    }
+
+
+def main(report: Path) -> int:
+    """Print the figures; return 1 where a required package has too little."""
+    found = percentages(json.loads(report.read_text("utf-8"))["files"])
+    short = [name for name in REQUIRED if found.get(name, 0) < LEAST_PERCENT]
+    print(f"branch coverage of tests/unit, at least {LEAST_PERCENT} % where a figure is required:")
+    for name in sorted({*found, *REQUIRED}):
+        percent = found.get(name, 0)
+        mark = ("required", "TOO LITTLE")[name in short] if name in REQUIRED else ""
+        print(f"  {name:<14} {percent:6.1f} %  {mark}".rstrip())
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

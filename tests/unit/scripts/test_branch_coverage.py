@@ -1,0 +1,55 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import PROJECT
+
+SCRIPT = PROJECT / "scripts" / "branch_coverage.py"
+REQUIRED = ("checks", "corrections", "evidence", "notify", "repository", "schedule")
+
+
+def measured(lines, covered):
+    return {
+        "summary": {
+            "num_statements": lines,
+            "covered_lines": lines,
+            "num_branches": 10,
+            "covered_branches": covered,
+        }
+    }
+
+
+def run(path, files):
+    report = path / "coverage.json"
+    report.write_text(json.dumps({"files": files}))
+    return subprocess.run(
+        [sys.executable, SCRIPT, report], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def well():
+    return {f"module_utils/pmsops/{name}/one.py": measured(10, 9) for name in REQUIRED}
+
+
+def test_enough_in_each_required_package_is_enough(tmp_path):
+    done = run(tmp_path, well() | {"module_utils/pmsops/backup/run.py": measured(10, 0)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "backup           50.0 %\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_required_package_with_too_little_fails(tmp_path, name):
+    done = run(tmp_path, well() | {f"module_utils/pmsops/{name}/probes/two.py": measured(10, 5)})
+    assert done.returncode == 1
+    assert f"{name:<14}   85.0 %  TOO LITTLE" in done.stdout
+
+
+def test_a_required_package_that_is_not_there_fails(tmp_path):
+    files = well()
+    del files["module_utils/pmsops/checks/one.py"]
+    assert run(tmp_path, files).returncode == 1
