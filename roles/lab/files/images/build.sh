@@ -35,9 +35,17 @@ recipe_of() {
     ) | sha256sum | cut -d' ' -f1
 }
 
+# True for an image of this recipe. Where another checkout of the project has given the name to an
+# image of its own recipe, the name is moved back, and nothing is built.
 is_kept() {
-    [[ $(docker image inspect --format "{{index .Config.Labels \"$RECIPE\"}}" "${TAGS[$1]}" \
-        2>/dev/null) == "$(recipe_of "$1")" ]]
+    local recipe image
+    recipe=$(recipe_of "$1")
+    image=$(docker image inspect --format "{{index .Config.Labels \"$RECIPE\"}}" "${TAGS[$1]}" 2>/dev/null)
+    if [[ $image == "$recipe" ]]; then
+        return 0
+    fi
+    image=$(docker image ls --quiet --filter "label=$RECIPE=$recipe" | head -n 1)
+    [[ $1 != upstream && -n $image ]] && docker tag "$image" "${TAGS[$1]}"
 }
 
 # A minimal Debian with the packages that the image's folder lists.
