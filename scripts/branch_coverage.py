@@ -28,11 +28,7 @@ def percentages(files: dict[str, dict]) -> dict[str, float]:
         summary = measured["summary"]
         there[package] += summary["num_statements"] + summary["num_branches"]
         taken[package] += summary["covered_lines"] + summary["covered_branches"]
-    return {
-        package: 100 * taken[package] / there[package]
-        for package in sorted(there)
-        if there[package]
-    }
+    return {name: 100 * taken[name] / there[name] for name in sorted(there) if there[name]}
 
 
 def main(report: Path) -> int:
