@@ -1,0 +1,62 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a module ships to a host: every file that an import statement names, whether it runs or not.
+
+AnsiballZ packs these files for each task, and the host unpacks and compiles them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+
+PREFIX = "ansible.module_utils.pmsops"
+# Bytes of module_utils/pmsops that the module shipped before the packages were made, plus 5 %.
+LIMITS = {"pms_gate": 277_546 * 105 // 100, "pms_restore": 218_679 * 105 // 100}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def files_of(name: str) -> Iterator[Path]:
+    """Yield the file that a dotted name leads to, and those of the packages on the way."""
+    path = PROJECT / "module_utils"
+    for part in name.removeprefix("ansible.module_utils.").split("."):
+        path /= part
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if file.exists():
+            yield file
+
+
+def shipped(module: str) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [PROJECT / "library" / f"{module}.py"]
+    while waiting:
+        for name in imported(waiting.pop()):
+            if name.startswith(PREFIX):
+                new = set(files_of(name)) - found
+                found |= new
+                waiting += new
+    return found
+
+
+@pytest.mark.parametrize("module", LIMITS)
+def test_a_module_ships_at_most_five_percent_more_than_before_the_packages(module):
+    files = shipped(module)
+    sizes = {file.relative_to(PROJECT / "module_utils"): file.stat().st_size for file in files}
+    largest = sorted(sizes.items(), key=lambda item: -item[1])[:10]
+    assert sum(sizes.values()) <= LIMITS[module], f"the largest: {largest}"
+
+
+def test_what_a_module_imports_late_is_shipped_too():
+    names = {file.stem for file in shipped("pms_gate")}
+    assert {"gate", "runner", "worker", "sql", "grafana", "exchange_calendar"} <= names
