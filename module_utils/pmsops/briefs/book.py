@@ -34,11 +34,11 @@ PERIODS = ("MTD", "QTD")
 
 
 def proposals(source: Source) -> Reading:
-    """Return the proposals that wait, the most convinced first."""
+    """Return the pending proposals, highest conviction first."""
     found = source.ask("proposals", query={"status": "PENDING"})
     waiting = sorted(found, key=lambda each: each.get("conviction") or 0, reverse=True)
     reading = Reading(
-        "Proposals that wait for a decision",
+        "Pending proposals",
         [f"{len(waiting)} proposals."],
         ("id", "instrument", "direction", "notional BRL", "conviction", "why"),
         [
@@ -61,14 +61,14 @@ def proposals(source: Source) -> Reading:
 
 
 def alerts(source: Source) -> Reading:
-    """Return the risk alerts that are active, and the limits."""
+    """Return the active risk alerts and the state of the limits."""
     risk = source.ask("risk")
     active = risk.get("alerts") or []
     limits = risk.get("limits_summary") or {}
     reading = Reading(
         "Risk",
-        [f"Limits: {limits.get('overall_status', 'not told')}. {len(active)} active alerts."],
-        ("alert", "severity", "value", "limit", "says"),
+        [f"Limits: {limits.get('overall_status', 'unknown')}. {len(active)} active alerts."],
+        ("alert", "severity", "value", "limit", "message"),
         [
             (
                 each.get("type"),
@@ -81,7 +81,7 @@ def alerts(source: Source) -> Reading:
         ],
     )
     if limits.get("overall_status") != "OK":
-        reading.attention.append(f"risk limits are {limits.get('overall_status', 'not told')}")
+        reading.attention.append(f"risk limits are {limits.get('overall_status', 'unknown')}")
     reading.attention += [
         f"{each.get('type')}: {short(each.get('message'))}"
         for each in active
@@ -91,7 +91,7 @@ def alerts(source: Source) -> Reading:
 
 
 def marks(source: Source) -> Reading:
-    """Return the open positions, their marks, and how far the market is from them."""
+    """Return the open positions with mark, newest close and the difference."""
     found = source.ask("positions", query={"is_open": "true"})
     closes = {
         ticker: (close, day)
@@ -102,7 +102,7 @@ def marks(source: Source) -> Reading:
     reading = Reading(
         "Marks",
         [f"{len(found)} open positions."],
-        ("id", "instrument", "direction", "notional BRL", "mark", "market", "of", "move", "P&L"),
+        ("id", "instrument", "direction", "notional BRL", "mark", "market", "day", "move", "P&L"),
     )
     for each in found:
         mark = each.get("current_price")
@@ -132,16 +132,16 @@ def marks(source: Source) -> Reading:
 
 
 def result(source: Source) -> Reading:
-    """Return the day's result as the PMS tells it, and as its marks in the database add up."""
-    told = source.ask("pnl_summary")
-    told = told.get("data", told)
+    """Return today's result as the PMS reports it, compared with the stored marks."""
+    answer = source.ask("pnl_summary")
+    reported = answer.get("data", answer)
     count, total = source.rows(DAY_RESULT, (source.today,))[0]
     reading = Reading(
         "Result",
         [],
         ("", "BRL"),
         [
-            (name, money(told.get(key)))
+            (name, money(reported.get(key)))
             for name, key in (
                 ("today", "pnl_today_brl"),
                 ("month to date", "pnl_mtd_brl"),
@@ -154,16 +154,16 @@ def result(source: Source) -> Reading:
     reading.lines.append(f"{count} marks of {source.today} in the database.")
     if not count:
         reading.attention.append(f"the database holds no mark of {source.today}")
-    elif abs(float(told.get("pnl_today_brl") or 0) - float(total)) > TOLERANCE_BRL:
+    elif abs(float(reported.get("pnl_today_brl") or 0) - float(total)) > TOLERANCE_BRL:
         reading.attention.append(
-            f"today's result is {money(told.get('pnl_today_brl'))} in the PMS and {money(total)} in"
-            " the marks of the database"
+            f"today's result is {money(reported.get('pnl_today_brl'))} in the PMS and"
+            f" {money(total)} in the marks of the database"
         )
     return reading
 
 
 def theses(source: Source) -> Reading:
-    """Return the thesis of each open position against its result."""
+    """Return the thesis of each open position, with its result."""
     found = source.ask("positions", query={"is_open": "true"})
     reading = Reading(
         "Theses",
@@ -186,27 +186,27 @@ def theses(source: Source) -> Reading:
         if len((each.get("notes") or "").strip()) < SHORTEST_THESIS
     ]
     if bare:
-        reading.attention.append(f"no thesis is written for position {', '.join(bare)}")
+        reading.attention.append(f"no thesis for position {', '.join(bare)}")
     return reading
 
 
 def journal(source: Source) -> Reading:
-    """Return how often each kind of decision was taken, and how many of them say nothing."""
+    """Return the number of decisions of each kind, and of those without notes."""
     found = source.rows(JOURNAL_TYPES)
     reading = Reading(
         "Decision journal",
         [f"{sum(row[3] for row in found)} entries."],
-        ("kind", "7 days", "30 days", "all", "of 30 days without notes"),
+        ("kind", "7 days", "30 days", "all", "30 days, without notes"),
         [tuple(row) for row in found],
     )
     silent = sum(row[4] for row in found)
     if silent:
-        reading.attention.append(f"{silent} entries of the last 30 days say next to nothing")
+        reading.attention.append(f"{silent} entries of the last 30 days have hardly any notes")
     return reading
 
 
 def attribution(source: Source) -> Reading:
-    """Return where the result of the month and the quarter comes from."""
+    """Return the result of the month and the quarter by asset class and strategy."""
     reading = Reading("Attribution", [], ("period", "by", "BRL"))
     for period in PERIODS:
         found = source.ask("attribution", query={"period": period})
@@ -218,7 +218,7 @@ def attribution(source: Source) -> Reading:
             added = sum(each.get("pnl_brl") or 0.0 for each in parts)
             if parts and abs(added - total) > TOLERANCE_BRL:
                 reading.attention.append(
-                    f"{period} {dimension} adds up to {money(added)}, the whole is {money(total)}"
+                    f"{period} {dimension} adds up to {money(added)}, the total is {money(total)}"
                 )
     return reading
 

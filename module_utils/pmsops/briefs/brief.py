@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A block's brief: what was read and checked, what needs a person, on one page."""
+"""The brief of a time block: readings, checks and manual tasks on one page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.briefs.reading import Reading, Source
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.reports.html_style import STYLE
 
@@ -44,7 +45,7 @@ TABLE_WIDTH = 110
 
 
 def read(names: list[str], source: Source) -> list[Reading]:
-    """Return the readings; one that cannot be made says so and keeps no other from being made.
+    """Return the readings; one that fails holds its reason and does not stop the others.
 
     :raises OpsError: ops.reading for an unknown name.
     """
@@ -59,8 +60,8 @@ def read(names: list[str], source: Source) -> list[Reading]:
         try:
             found.append(READINGS[name](source))
         except (OpsError, KeyError, TypeError, AttributeError) as exc:
-            # An answer of another shape than the contract's is as bad as none.
-            why = str(exc) if isinstance(exc, OpsError) else f"unforeseen answer: {exc!r}"
+            # An answer that breaks the contract counts as none.
+            why = str(exc) if isinstance(exc, OpsError) else f"unexpected answer: {exc!r}"
             found.append(Reading(name.capitalize(), failed=why))
     return found
 
@@ -68,17 +69,17 @@ def read(names: list[str], source: Source) -> list[Reading]:
 def open_tasks(
     tasks: list[dict[str, Any]], evidence_root: Path, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the tasks with ``done_by``: who attested each within its period, None for nobody."""
+    """Return the tasks with ``done_by``: who attested each in its period, or None."""
     entries = ledger.records(evidence_root, "attestation")
     found = []
     for task in tasks:
         same = PERIODS[task.get("every", "day")]
-        wanted = same(now.astimezone(BUSINESS_ZONE))
+        period = same(now.astimezone(BUSINESS_ZONE))
         by = [
             entry["record"].get("name")
             for entry in entries
             if entry["record"].get("task") == task["id"]
-            and same(datetime.fromisoformat(entry["at"]).astimezone(BUSINESS_ZONE)) == wanted
+            and same(datetime.fromisoformat(entry["at"]).astimezone(BUSINESS_ZONE)) == period
         ]
         found.append(task | {"done_by": by[-1] if by else None})
     return found
@@ -91,7 +92,7 @@ def compose(
     tasks: list[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return the brief as plain data; *attention* is what a person has to look at first."""
+    """Return the brief as plain data; *attention* lists what a person must check first."""
     attention = [
         f"{check['title']}: {check['finding']}"
         for check in checks
@@ -104,7 +105,7 @@ def compose(
         "block": block["id"],
         "title": block["title"],
         "time": block["time"],
-        "at": operations.timestamp(now),
+        "at": utc_stamp(now),
         "verdict": "attention" if attention else "well",
         "attention": attention,
         "readings": [reading.plain() for reading in readings],
@@ -116,7 +117,7 @@ def compose(
 
 
 def keep(brief: dict[str, Any], evidence_root: Path, now: datetime) -> dict[str, str]:
-    """Write the brief as Markdown and HTML; return the paths. A later one of the day replaces it.
+    """Write the brief as Markdown and HTML; return the paths. A later brief replaces it.
 
     :raises OpsError: evidence.unwritable.
     """
@@ -131,7 +132,7 @@ def keep(brief: dict[str, Any], evidence_root: Path, now: datetime) -> dict[str,
     except OSError as exc:
         raise OpsError(
             f"The brief cannot be written below {evidence_root}: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write there, and room.",
+            "Let the user that runs the playbook write there, and check for free space.",
             code="evidence.unwritable",
         ) from exc
     return {"markdown": str(folder / "brief.md"), "html": str(folder / "brief.html")}
@@ -141,7 +142,7 @@ def markdown(brief: dict[str, Any]) -> str:
     """Return the brief as a page of Markdown."""
     lines = [f"# {brief['time']} {brief['title']}", "", f"Made {brief['at']}.", ""]
     lines += ["## Needs attention", "", *_bullets(brief["attention"], "Nothing.")]
-    lines += ["", "## Left for a person", ""]
+    lines += ["", "## Manual tasks", ""]
     lines += [
         f"- [{'x' if task['done_by'] else ' '}] {task['title']}"
         + (f" ({task['done_by']})" if task["done_by"] else f": {task['how']}")
@@ -170,7 +171,7 @@ def markdown(brief: dict[str, Any]) -> str:
 
 
 def html(brief: dict[str, Any]) -> str:
-    """Return the brief as one page that needs nothing else."""
+    """Return the brief as one self-contained HTML page."""
     well = brief["verdict"] == "well"
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
@@ -181,13 +182,13 @@ def html(brief: dict[str, Any]) -> str:
         f'<header><div class="verdict {"go" if well else "no-go"}" role="status">',
         f'<p class="what">{escape(brief["time"])} · {escape(brief["at"])}</p>',
         f"<h1>{escape(brief['title'])}</h1><p>",
-        "Nothing needs attention." if well else f"{len(brief['attention'])} things to look at.",
+        "Nothing needs attention." if well else f"{len(brief['attention'])} points need attention.",
         '</p></div></header><main id="content">',
     ]
     if not well:
         parts += ["<h2>Needs attention</h2><ul>"]
         parts += [f"<li>{escape(line)}</li>" for line in brief["attention"]] + ["</ul>"]
-    parts.append("<h2>Left for a person</h2><ul>")
+    parts.append("<h2>Manual tasks</h2><ul>")
     for task in brief["tasks"]:
         more = f"done: {task['done_by']}" if task["done_by"] else task["how"]
         mark = "☑" if task["done_by"] else "☐"
@@ -195,10 +196,10 @@ def html(brief: dict[str, Any]) -> str:
     parts.append("</ul>")
     for reading in brief["readings"]:
         parts.append(f"<h2>{escape(reading['title'])}</h2>")
-        said = reading["lines"] or []
+        text = reading["lines"] or []
         if reading["failed"]:
-            said = [f"Could not be read: {reading['failed']}"]
-        parts += [f"<p>{escape(line)}</p>" for line in said]
+            text = [f"Could not be read: {reading['failed']}"]
+        parts += [f"<p>{escape(line)}</p>" for line in text]
         parts.append(_html_table(reading["head"], reading["rows"]))
     rows = [[check["title"], check["status"], check["finding"]] for check in brief["checks"]]
     if rows:
@@ -207,7 +208,7 @@ def html(brief: dict[str, Any]) -> str:
 
 
 def terminal(brief: dict[str, Any]) -> list[str]:
-    """Return the brief as lines for a terminal, what needs attention last."""
+    """Return the brief as lines for a terminal, points of attention last."""
     lines = [f"{brief['time']} {brief['title']}"]
     for reading in brief["readings"]:
         lines += ["", reading["title"]]
@@ -218,9 +219,9 @@ def terminal(brief: dict[str, Any]) -> list[str]:
         lines += _columns(reading["head"], reading["rows"])
     good = sum(check["status"] in WELL for check in brief["checks"])
     if brief["checks"]:
-        lines += ["", f"Checks  {good} of {len(brief['checks'])} are as they have to be"]
+        lines += ["", f"Checks  {good} of {len(brief['checks'])} passed"]
     if brief["tasks"]:
-        lines += ["", "Left for a person"]
+        lines += ["", "Manual tasks"]
     for task in brief["tasks"]:
         mark = "[x]" if task["done_by"] else "[ ]"
         more = f" ({task['done_by']})" if task["done_by"] else f": {task['how']}"

@@ -1,16 +1,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Readings of what runs by itself: pipeline, morning pack, market, backups, ledger, access."""
+"""Readings of the automatic parts: pipeline, morning pack, market, backups, ledger, access."""
 
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
 from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.repository import manifest, sets
@@ -50,7 +48,7 @@ LARGEST_MOVES = 3
 
 
 def pipeline(source: Source) -> Reading:
-    """Return the last runs that the pipeline recorded in the database."""
+    """Return the newest pipeline runs in the database."""
     found = source.rows(RUNS)
     reading = Reading(
         "Pipeline",
@@ -58,22 +56,22 @@ def pipeline(source: Source) -> Reading:
         ("day", "status", "seconds", "recorded at"),
         [(day, status, f"{spent or 0:.1f}", at) for day, status, spent, at in found],
     )
-    wanted = exchange_calendar.previous_business_day(source.today)
+    expected = exchange_calendar.previous_business_day(source.today)
     if not found:
-        reading.attention.append("pipeline_runs holds no run at all")
+        reading.attention.append("pipeline_runs has no run")
     elif found[0][1] != "SUCCESS":
         reading.attention.append(f"the last run, of {found[0][0]}, ended {found[0][1]}")
-    elif found[0][0] < wanted:
-        reading.attention.append(f"the last run is of {found[0][0]}, before {wanted}")
+    elif found[0][0] < expected:
+        reading.attention.append(f"the last run is of {found[0][0]}, before {expected}")
     return reading
 
 
 def pack(source: Source) -> Reading:
-    """Return the morning pack in short, and whether it is today's."""
+    """Return the morning pack in short, and whether it is of today."""
     reading = Reading("Morning pack")
     answer = source.api.call("latest_morning_pack") if source.api else None
     if answer is None or answer.status != 200 or not isinstance(answer.body, dict):
-        reading.attention.append("there is no morning pack: dr_pipeline.yml generates one")
+        reading.attention.append("there is no morning pack; dr_pipeline.yml generates one")
         return reading
     found = answer.body
     reading.lines.append(f"Of {found.get('briefing_date')}, made {found.get('created_at')}.")
@@ -92,7 +90,7 @@ def pack(source: Source) -> Reading:
 
 
 def snapshot(source: Source) -> Reading:
-    """Return what the watched markets did between their last two days, and the largest moves."""
+    """Return the last daily move of the watched markets, and the largest other moves."""
     found = source.rows(SNAPSHOT)
     reading = Reading("Overnight macro snapshot", [], ("ticker", "day", "close", "change"))
     others = sorted(
@@ -109,14 +107,14 @@ def snapshot(source: Source) -> Reading:
         reading.attention.append("the database holds no market data of the last 20 days")
     else:
         reading.lines.append(
-            f"{len(found)} markets; shown are the watched ones and the {LARGEST_MOVES} largest"
-            " other moves."
+            f"{len(found)} markets; shown: the watched ones and the {LARGEST_MOVES} largest other"
+            " moves."
         )
     return reading
 
 
 def backups(source: Source) -> Reading:
-    """Return the newest sets, and whether they were restored."""
+    """Return the newest backup sets, and whether a drill proved them."""
     root = Path(source.backup_root)
     reading = Reading("Backups", [], ("set", "snapshot", "size MB", "verified"))
     found = sets.listed(root)[-7:]
@@ -133,7 +131,7 @@ def backups(source: Source) -> Reading:
     if not found:
         reading.attention.append(f"{root} holds no backup set")
     elif not any(row[3] != "no" for row in reading.rows):
-        reading.attention.append("none of the newest sets was restored by a drill")
+        reading.attention.append("no drill has proved any of the newest sets")
     drills = ledger.records(Path(source.evidence_root), "drill")
     if drills:
         last = drills[-1]
@@ -145,12 +143,12 @@ def backups(source: Source) -> Reading:
         if not proved:
             reading.attention.append("the last drill failed")
     else:
-        reading.attention.append("no drill was ever made: playbooks/drill.yml")
+        reading.attention.append("there was no drill yet: run playbooks/drill.yml")
     return reading
 
 
 def disk(source: Source) -> Reading:
-    """Return the room on the file systems of backups and evidence, and the database's size."""
+    """Return the free space for backups and evidence, and the size of the database."""
     reading = Reading("Disk", [], ("folder", "free GB", "free"))
     for name in (source.backup_root, source.evidence_root):
         path = Path(name)
@@ -161,7 +159,7 @@ def disk(source: Source) -> Reading:
         reading.rows.append((name, f"{usage.free / 1e9:.1f}", f"{free:.0f} %"))
         if free < LEAST_FREE_PERCENT:
             reading.attention.append(
-                f"{name} has {free:.0f} % free: dr_disk.yml says what fills it"
+                f"{name} has {free:.0f} % free; dr_disk.yml shows what fills it"
             )
     size = source.rows("SELECT pg_database_size(current_database())")[0][0]
     reading.lines.append(f"The database takes {size / 1e6:,.0f} MB.")
@@ -169,7 +167,7 @@ def disk(source: Source) -> Reading:
 
 
 def chain(source: Source) -> Reading:
-    """Return whether the evidence ledger is whole, and which incidents are open."""
+    """Return whether the evidence ledger is intact, and the open incidents."""
     root = Path(source.evidence_root)
     found = ledger.inspect(root)
     reading = Reading("Evidence", [f"{found.lines} lines, the last {found.sha256[:12]}."])
@@ -183,7 +181,7 @@ def chain(source: Source) -> Reading:
 
 
 def access(source: Source) -> Reading:
-    """Return who can log in to the database, and with what rights."""
+    """Return the roles that can log in to the database, with their rights."""
     reading = Reading(
         "Access to the database",
         [],
@@ -196,8 +194,3 @@ def access(source: Source) -> Reading:
     powerful = [row[0] for row in reading.rows if row[1]]
     reading.lines.append(f"Superusers that can log in: {', '.join(powerful) or 'none'}.")
     return reading
-
-
-def timestamp(now: datetime) -> str:
-    """Return a moment as briefs show it."""
-    return utc_stamp(now)

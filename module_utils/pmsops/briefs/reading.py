@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One reading of a brief: a heading, lines, a table, and what deserves attention."""
+"""One reading of a brief: heading, lines, table, and points of attention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 
 @dataclass
 class Reading:
-    """What was read under one heading; *failed* says why it could not be."""
+    """The content under one heading; *failed* is the reason if it could not be read."""
 
     title: str
     lines: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Reading:
 
 @dataclass
 class Source:
-    """Where readings come from. *api* is None where no URL was given."""
+    """The sources of readings. *api* is None without a URL."""
 
     database: Database
     api: PmsApi | None
@@ -49,7 +49,7 @@ class Source:
 
     @property
     def today(self) -> date:
-        """Return the business's day."""
+        """Return today in the fund's time zone."""
         return self.now.astimezone(BUSINESS_ZONE).date()
 
     def ask(self, operation: str, **options: Any) -> Any:
@@ -65,7 +65,7 @@ class Source:
             )
         return self.api.ask(operation, **options)
 
-    def rows(self, sql: str, params: Any = None) -> list[tuple]:
+    def rows(self, sql: str, params: Any = None) -> list[tuple[Any, ...]]:
         """Return the rows of a query, read-only.
 
         :raises OpsError: database.*.
@@ -82,12 +82,12 @@ class Source:
 
 
 def money(value: Any) -> str:
-    """Return an amount in BRL as people read it."""
+    """Return an amount in BRL with separators of thousands."""
     return "-" if value is None else f"{float(value):,.0f}"
 
 
 def price(value: Any) -> str:
-    """Return a price with as many digits as it needs."""
+    """Return a price without trailing zeros."""
     return "-" if value is None else f"{float(value):,.4f}".rstrip("0").rstrip(".")
 
 
@@ -97,6 +97,6 @@ def percent(value: Any) -> str:
 
 
 def short(text: Any, length: int = 60) -> str:
-    """Return a text on one line and not too long."""
+    """Return a text on one line, cut to *length*."""
     flat = " ".join(str(text or "").split())
     return flat if len(flat) <= length else flat[: length - 1] + "…"

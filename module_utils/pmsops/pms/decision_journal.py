@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An entry in the PMS's decision journal: by its interface where it takes one, else as a row.
+"""Write an entry to the PMS's decision journal: over HTTP if the release can, else as a row.
 
-The journal is immutable, so an entry is written once: its text carries a mark, and an entry with
+The journal is immutable, so each entry is written once. Its text carries a mark, and an entry with
 that mark is never written again.
 """
 
@@ -32,7 +32,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Note:
-    """What to write: *mark* names the occasion, as ``incident 2026-11-22_060000_redis_1a2b``."""
+    """A new entry; *mark* identifies it, for example ``incident 2026-11-22_060000_redis_1a2b``."""
 
     mark: str
     entry_type: str
@@ -41,13 +41,13 @@ class Note:
 
     @property
     def content(self) -> str:
-        """Return the text as it is written."""
+        """Return the text with its mark."""
         return f"{self.text.strip()} [{self.mark}]"
 
 
 @dataclass(frozen=True)
 class WrittenNote:
-    """Where the entry is: its id, how it came there (api, sql, found or planned)."""
+    """The entry in the journal: its id, and its origin (api, sql, found or planned)."""
 
     entry_id: int | None
     way: str
@@ -56,7 +56,7 @@ class WrittenNote:
 def write(
     note: Note, database: Database, api: PmsApi | None, *, check_mode: bool = False
 ) -> WrittenNote:
-    """Write the entry unless it is there, and return where it is.
+    """Write the entry unless it exists, and return it.
 
     :raises OpsError: journal.missing, journal.refused, database.*, pms.*.
     """
@@ -81,7 +81,7 @@ def write(
 
 
 def find(database: Database, note: Note) -> int | None:
-    """Return the id of the entry with the note's mark, None where there is none.
+    """Return the id of the entry with the note's mark, or None.
 
     :raises OpsError: journal.missing, database.*.
     """
@@ -90,21 +90,22 @@ def find(database: Database, note: Note) -> int | None:
             if fetch_value(cursor, "SELECT to_regclass('public.decision_journal') IS NULL"):
                 raise OpsError(
                     f"Database {database.name} has no table decision_journal.",
-                    "Bring the schema of the PMS up first, or restore a backup set.",
+                    "Create the schema of the PMS first, or restore a backup set.",
                     code="journal.missing",
                 )
-            return fetch_value(
+            found: int | None = fetch_value(
                 cursor,
                 "SELECT id FROM public.decision_journal"
                 " WHERE position(%s IN manager_notes) > 0 ORDER BY id LIMIT 1",
                 (f"[{note.mark}]",),
             )
+            return found
     except psycopg2.Error as exc:
         raise database.to_error(exc) from exc
 
 
 def _accepts_entries(api: PmsApi) -> bool:
-    """Tell whether this PMS takes entries over HTTP; one that does not answer takes none."""
+    """Tell whether this PMS accepts entries over HTTP; one that is down does not."""
     try:
         return "create_journal_entry" in api.dialect.paths
     except OpsError:
@@ -112,7 +113,7 @@ def _accepts_entries(api: PmsApi) -> bool:
 
 
 def _insert(database: Database, note: Note) -> int:
-    """Write the row that the PMS would have written, with its hash, locked."""
+    """Insert the row as the PMS would, locked and with its hash; return its id."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     row |= {
         "created_at": datetime.now(UTC),
@@ -120,17 +121,18 @@ def _insert(database: Database, note: Note) -> int:
         "position_id": note.position_id,
         "entry_price": 0.0,
         "manager_notes": note.content,
-        "system_notes": "Written by pms-ops: this release of the PMS takes no entries over HTTP",
+        "system_notes": "Written by pms-ops: this release of the PMS accepts no entries over HTTP",
     }
     row |= {"content_hash": content_hash(row), "is_locked": True}
     names = ", ".join(row)
     places = ", ".join(f"%({name})s" for name in row)
     try:
         with database.session() as cursor:
-            return fetch_value(
+            entry_id: int = fetch_value(
                 cursor,
                 f"INSERT INTO public.decision_journal ({names}) VALUES ({places}) RETURNING id",
                 row,
             )
+            return entry_id
     except psycopg2.Error as exc:
         raise database.to_error(exc) from exc

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The hash by which a row of the PMS's decision journal proves itself."""
+"""The hash that protects a row of the PMS's decision journal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Profit and loss of a position, calculated without asking the PMS."""
+"""Profit and loss of a position, calculated independently of the PMS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FACE_VALUE = 100_000.0
 def gross(
     *, asset_class: str, direction: str, notional: float, entry: float, price: float
 ) -> float:
-    """Return what a position of *notional* BRL gained from *entry* to *price*, in BRL.
+    """Return the gain in BRL of a position of *notional* BRL from *entry* to *price*.
 
     Only LONG gains when the price rises; anything else counts as short, as it does in the PMS.
     """
@@ -56,9 +56,9 @@ def realized(
     entry: float,
     price: float,
 ) -> float:
-    """Return what closing at *price* realizes, in BRL: the gain less the cost of the exit.
+    """Return the realized result in BRL of closing at *price*: the gain less the exit cost.
 
-    The cost of the entry was booked when the position was opened.
+    The entry cost was booked at the opening.
     """
     gain = gross(
         asset_class=asset_class, direction=direction, notional=notional, entry=entry, price=price

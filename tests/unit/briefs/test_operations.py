@@ -74,12 +74,12 @@ def test_a_block_names_what_there_is(block):
 def test_a_reading_that_fails_keeps_no_other_from_being_made():
     found = brief.read(["alerts", "proposals"], source(proposals=[]))
     assert found[0].failed == "no risk"
-    assert found[1].title.startswith("Proposals") and not found[1].failed
+    assert found[1].title == "Pending proposals" and not found[1].failed
 
 
 def test_an_answer_of_another_shape_is_told_and_no_crash():
     (found,) = brief.read(["proposals"], source(proposals=[{"conviction": 1}]))
-    assert "unforeseen answer" in found.failed
+    assert "unexpected answer" in found.failed
 
 
 def test_an_unknown_reading_is_refused():
@@ -141,7 +141,7 @@ def test_a_breach_and_a_limit_that_is_not_ok_are_told():
 
 def test_a_position_without_a_thesis_is_told():
     found = book.theses(source(positions=[position(), position(8, notes=" ")]))
-    assert found.attention == ["no thesis is written for position 8"]
+    assert found.attention == ["no thesis for position 8"]
 
 
 @pytest.mark.parametrize(
