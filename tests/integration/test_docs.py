@@ -122,6 +122,21 @@ def test_every_command_that_a_page_names_exists(name):
     assert set(re.findall(r"(?<![\w-])make ([a-z-]+)\b(?=[`\n ]*(?:`|\n|#))", text)) <= targets
 
 
+def test_every_file_that_the_page_for_contributors_names_exists():
+    text = FENCE.sub("", (PROJECT / "CONTRIBUTING.md").read_text("utf-8"))
+    named = {
+        path
+        for path in re.findall(r"`(?:pytest )?([a-z][\w.-]*/[\w./-]*)[`: ]", text)
+        # Capitals stand for a name; releases are made, not kept.
+        if not re.search(r"[A-Z]{3,}", path) and not path.startswith("dist/")
+    }
+    assert len(named) > 30
+    homes = (PROJECT, PROJECT / "module_utils/pmsops")
+    assert [
+        path for path in sorted(named) if not any((home / path).exists() for home in homes)
+    ] == []
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_no_page_shows_the_markup_of_ansible_doc(name):
     text = FENCE.sub("", (PROJECT / name).read_text("utf-8"))
