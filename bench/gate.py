@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the gate costs: the real checklist on the lab, ten times as many checks, one that hangs."""
+"""Time of the gate: the real checklist on the lab, ten times as many checks, one that hangs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROUNDS = 3
 CHECKLIST = PROJECT / "roles/golive/files/checklist.yml"
 FEW, MANY = 60, 600
 HUNG_SECONDS = 2.0
-# No trade, no pipeline, no backup, no drill: what is left is the checklist.
-ASIDE = ("golive_smoke_test=false", "golive_backup=false", "golive_drill=false")
+# No trade, no pipeline, no backup, no drill: only the checklist is run.
+WITHOUT_STEPS = ("golive_smoke_test=false", "golive_backup=false", "golive_drill=false")
 
 
 def figures() -> list[Figure]:
@@ -31,21 +31,21 @@ def figures() -> list[Figure]:
 
 
 def _whole() -> list[Figure]:
-    """Measure the playbook without its steps, and the module in it by the record it leaves."""
-    arguments = [word for each in ASIDE for word in ("-e", each)]
+    """Measure the playbook without its steps, and the module in it by its record."""
+    arguments = [word for each in WITHOUT_STEPS for word in ("-e", each)]
     inside, outside, probes = [], [], 0
     for _ in range(ROUNDS):
-        # What was not traded and not drilled is unknown, so this is a no-go.
+        # The checks of the steps that did not run are unknown, so this is a no-go.
         seconds, _done = timed(playbook, "golive.yml", *arguments, expect=2)
         record = json.loads((_lab() / "evidence/latest/record.json").read_text())
         outside.append(seconds)
         inside.append(record["duration_seconds"])
         probes = sum(each["attempts"] > 0 for each in record["results"])
     if probes < FEW:
-        raise SystemExit(f"only {probes} probes were asked; the figure would say nothing")
+        raise SystemExit(f"only {probes} probes were asked; so the figure means nothing")
     return [
         Figure(f"gate: {probes} probes of the lab inside the module", min(inside), 3, "s"),
-        Figure("gate: the whole playbook, its steps aside", min(outside), 6, "s"),
+        Figure("gate: the whole playbook, without its steps", min(outside), 6, "s"),
     ]
 
 
@@ -53,15 +53,15 @@ def _many() -> list[Figure]:
     """Measure 60 checks of the lab, 600, and 60 beside one that hangs for ever."""
     few = min(timed(_run, _copies(1))[0] for _ in range(ROUNDS))
     many = min(timed(_run, _copies(MANY // FEW))[0] for _ in range(ROUNDS))
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts connections, never answers
         hung = _hung(silent.getsockname()[1])
         beside = min(timed(_run, [hung, *_copies(1)])[0] for _ in range(ROUNDS))
     return [
         Figure(f"gate: {FEW} checks of the lab", few, 3, "s"),
         Figure(f"gate: {MANY} checks against {FEW}", many / few, 6, "x"),
-        # Its own time-out, or what the others take; half a second is for its process's end.
+        # Its own time-out, or the time of the others; half a second is for the end of its process.
         Figure(
-            "gate: what a hung probe adds to its own time-out",
+            "gate: time that a hung probe adds to its time-out",
             max(beside - max(HUNG_SECONDS, few), 0.0),
             0.5,
             "s",
@@ -74,7 +74,7 @@ def _lab() -> Path:
 
 
 def _copies(times: int) -> list[dict[str, Any]]:
-    """Return 60 checks of the checklist so many times, each copy with ids of its own."""
+    """Return copies of 60 checks of the checklist, each copy with its own ids."""
     document = yaml.safe_load(CHECKLIST.read_text())
     asked = [each for each in document["checks"] if each["probe"] not in ("smoke", "attest")]
     chosen = [each for each in asked if "app_dir" not in str(each.get("params"))][:FEW]
@@ -93,10 +93,10 @@ def _hung(port: int) -> dict[str, Any]:
     return {
         "id": "hung",
         "section": "infrastructure",
-        "title": "A service that takes connections and says nothing",
+        "title": "A service that accepts connections and never answers",
         "severity": "info",
         "owner": "nobody",
-        "remedy": "It is there to hang; end it.",
+        "remedy": "It hangs on purpose; end it.",
         "probe": "http",
         "params": {"url": f"http://127.0.0.1:{port}/"},
         "timeout": HUNG_SECONDS,
@@ -105,7 +105,7 @@ def _hung(port: int) -> dict[str, Any]:
 
 
 def _run(checks: list[dict[str, Any]]) -> None:
-    """Run these checks on the lab; all but the hung one have to pass."""
+    """Run these checks on the lab; all but the hung one must pass."""
     from datetime import UTC, datetime
 
     from ansible.module_utils.pmsops.checks import gate
@@ -151,7 +151,7 @@ def _run(checks: list[dict[str, Any]]) -> None:
 
 
 def _variables() -> dict[str, Any]:
-    """Return the variables as the role gives them, out of its own defaults."""
+    """Return the variables that the role passes, from its own defaults."""
     defaults = yaml.safe_load((PROJECT / "roles/golive/defaults/main.yml").read_text())
     task = yaml.safe_load((PROJECT / "roles/golive/tasks/gate.yml").read_text())[0]["pms_gate"]
     found = {}

@@ -26,6 +26,22 @@ COMPARISONS = (
 CLOCK_SKEW = timedelta(minutes=5)
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_PREDICATES = {"not_empty": "something", "is_null": "nothing"}
+# Each of these is followed by the expected value.
+_PHRASES = {
+    "eq": "",
+    "ne": "anything but ",
+    "gt": "more than ",
+    "ge": "at least ",
+    "lt": "less than ",
+    "le": "at most ",
+    "in": "one of ",
+    "not_in": "none of ",
+    "contains": "a value containing ",
+    "contains_all": "all of ",
+    "matches": "text matching ",
+    "not_matches": "text not matching ",
+}
 
 
 def comparison_of(expectation: dict[str, Any]) -> str:
@@ -77,23 +93,6 @@ def describe(comparison: str, expected: Any) -> str:
     if comparison == "between":
         return f"{show(expected[0])} to {show(expected[1])}"
     return _PHRASES[comparison] + show(expected)
-
-
-_PREDICATES = {"not_empty": "something", "is_null": "nothing"}
-_PHRASES = {
-    "eq": "",
-    "ne": "anything but ",
-    "gt": "more than ",
-    "ge": "at least ",
-    "lt": "less than ",
-    "le": "at most ",
-    "in": "one of ",
-    "not_in": "none of ",
-    "contains": "a value that contains ",
-    "contains_all": "all of ",
-    "matches": "a match of ",
-    "not_matches": "no match of ",
-}
 
 
 def _ordered(value: Any, expected: Any) -> tuple[Any, Any]:
