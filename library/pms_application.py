@@ -4,23 +4,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_application
-short_description: Bring the PMS back with the book that its database holds
+short_description: Recover the PMS with the book of its database
 description:
-  - Starts it where it is stopped, lets it go on where it is paused, and restarts it where it hangs
-    or shows another book than its database; then deletes what Redis holds of the former book.
-  - Before a restart, what it holds over HTTP is saved into O(incident). A restart that would lose
-    what no database holds is refused without O(confirm).
+  - Starts, unpauses or resumes the PMS, and restarts it if it still hangs or serves another book
+    than its database holds. Then deletes the keys of the former book from Redis.
+  - Before a restart, saves what the PMS holds over HTTP into O(incident). Without O(confirm),
+    refuses a restart that would lose a trade that no database holds.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
 attributes:
   check_mode:
-    description: Says what it would begin with.
+    description: Returns the first steps.
     support: full
   diff_mode:
     description: The steps are in RV(actions).
     support: none
   idempotent:
-    description: A PMS that is well is left alone.
+    description: A healthy PMS is not touched.
     support: full
 options:
   service:
@@ -28,28 +28,28 @@ options:
     type: str
     default: api
   persists:
-    description: Whether this PMS writes to its database what is done over HTTP.
+    description: Whether this PMS stores trades that are made over HTTP in its database.
     type: bool
     default: true
   confirm:
-    description: The database's name, to allow a restart that loses what only the PMS holds.
+    description: Name of the database, to allow a restart that loses trades that only the PMS holds.
     type: str
     default: ""
   healthy_seconds:
-    description: Seconds that the PMS may take to become well.
+    description: Seconds that the PMS may take to become healthy.
     type: int
     default: 60
   stop_seconds:
-    description: Seconds that it may take to stop before it is killed.
+    description: Seconds that it may take to stop; then it is killed.
     type: int
     default: 5
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Bring the PMS back
+- name: Recover the PMS
   pms_application:
     database: "{{ pms_database }}"
     redis: "{{ pms_redis }}"
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be.
+  description: The steps taken, or the first ones in check mode.
   returned: success
   type: list
   elements: str
@@ -95,7 +95,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the PMS back and say what that took."""
+    """Recover the PMS and return the steps."""
     params = module.params
     database = Database.from_options(params["database"])
     pms = Pms(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_brief
-short_description: Read what a time block of the manager's day needs, on one page
+short_description: Make the brief of a time block of the manager's day
 description:
-  - Makes the readings of a block, adds the results of its checks and what is left for a person, and
-    keeps the brief as Markdown and HTML below C(evidence_root/ops).
-  - Only looks. A reading that cannot be made says so and keeps no other from being made.
+  - Makes the readings of a block, adds the results of its checks and its manual tasks, and writes
+    the brief as Markdown and HTML below C(evidence_root/ops).
+  - Reads only. A reading that fails holds its reason and does not stop the others.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api]
 attributes:
   check_mode:
-    description: Reads the same and keeps no page.
+    description: Reads the same and writes no page.
     support: full
   diff_mode:
     description: The brief is in RV(lines).
@@ -24,7 +24,7 @@ attributes:
 options:
   block:
     description:
-      - The block, with C(id), C(title), C(time), its C(readings) and its C(tasks) for a person.
+      - The block with C(id), C(title), C(time), its C(readings) and its manual C(tasks).
     type: dict
     required: true
   checks:
@@ -41,7 +41,7 @@ options:
     type: path
     required: true
   move_limit_pct:
-    description: From how many percent on a move of the market away from a mark is told.
+    description: Difference between market and mark, in percent, that needs attention.
     type: float
     default: 2.0
 """
@@ -58,24 +58,24 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: Whether something needs attention - C(well) or C(attention).
+  description: C(attention) if something needs attention, else C(well).
   returned: success
   type: str
   sample: well
 attention:
-  description: What needs attention.
+  description: Points of attention.
   returned: success
   type: list
   elements: str
   sample: ["the newest morning pack is of 2026-11-20, today is 2026-11-23"]
 open_tasks:
-  description: Ids of the tasks that nobody has attested within their period.
+  description: Ids of the tasks without an attestation in their period.
   returned: success
   type: list
   elements: str
   sample: [open.execute]
 lines:
-  description: The brief for a terminal.
+  description: The brief as lines for a terminal.
   returned: success
   type: list
   elements: str
@@ -117,7 +117,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Make the brief and say what needs attention."""
+    """Make the brief and return it."""
     params = module.params
     now = datetime.now(UTC)
     source = Source(

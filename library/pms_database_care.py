@@ -4,36 +4,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_database_care
-short_description: Bring the database server, its settings and the PMS on it back to work
+short_description: Recover the database server, its settings and the PMS on it
 description:
-  - With O(state=answers) the server is waited for, started, or restarted, and connections that
-    are idle make room, in this order and only as far as is needed.
-  - With O(state=settings) what keeps a database that answers from its work is set back, which is
-    read-only defaults, TimescaleDB's restoring mode, and a scheduler that does not run.
-  - With O(state=application) the services of the PMS that are down are started, and the PMS is
-    restarted where its book is not that of the database.
-  - O(state=pages) only looks, by pg_amcheck, and names what is damaged.
-  - No row of the PMS is written, and no session that is at work is ended.
+  - With O(state=answers), waits for the server, starts it, ends idle connections and restarts it,
+    in this order and only as far as needed.
+  - With O(state=settings), resets what stops a running database from working, namely read-only
+    defaults, TimescaleDB's restoring mode, and a scheduler that does not run.
+  - With O(state=application), starts the stopped services of the PMS, and restarts the PMS if its
+    book differs from the database.
+  - With O(state=pages), only runs pg_amcheck and names the damage.
+  - Writes no row of the PMS and ends no working session.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
 attributes:
   check_mode:
-    description: Says what would be begun with; what that shows is known only afterwards.
+    description: Returns the first steps; later ones depend on their results.
     support: full
   diff_mode:
     description: The steps are in RV(actions).
     support: none
   idempotent:
-    description: What works is left alone.
+    description: What works is not touched.
     support: full
 options:
   state:
-    description: What is wanted.
+    description: The state to reach.
     type: str
     choices: [answers, settings, application, pages]
     required: true
   unit:
-    description: The database's systemd unit, where it runs in no container.
+    description: Systemd unit of a database that runs in no container.
     type: str
     default: ""
   recovery_seconds:
@@ -41,16 +41,16 @@ options:
     type: int
     default: 600
   sessions:
-    description: With V(application), restart the PMS also where its book is right.
+    description: With V(application), restart the PMS even if its book is right.
     type: bool
     default: false
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Have the server answer
+- name: Recover the database server
   pms_database_care:
     database: "{{ pms_database }}"
     services: "{{ pms_services }}"
@@ -60,18 +60,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be begun with.
+  description: The steps taken, or the first ones in check mode.
   returned: success
   type: list
   elements: str
   sample: ["Start macro_timescaledb, which was exited (exit status 137)"]
 sessions:
-  description: Whether open sessions keep what was set back, so that the PMS must connect anew.
+  description: Whether open sessions keep an old setting, so that the PMS must reconnect.
   returned: success
   type: bool
   sample: false
 damage:
-  description: What pg_amcheck found, with V(pages).
+  description: The findings of pg_amcheck, with V(pages).
   returned: success
   type: list
   elements: str

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_disk
-short_description: Say what fills the disks, and free the least that helps
+short_description: Report what fills the disks, and free as little as needed
 description:
-  - Looks at the file systems that the folders of O(places) are on, says what grows there and when
-    each is full, and with O(state=freed) removes what may go until O(free_percent) are free.
-  - What may go is litter of runs that died and sets that the retention policy lets go; databases
-    that restores have put aside only with O(confirmed). The newest set, the newest verified one
-    and other people's files never go.
+  - Reports the file systems of O(places), their growth and when each will be full. With
+    O(state=freed), removes data until O(free_percent) are free.
+  - Removes leftovers of killed runs and sets that retention deletes, and former databases only with
+    O(confirmed). The newest set, the newest verified set and files of other programs always stay.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Says what may go.
+    description: Returns what may be removed.
     support: full
   diff_mode:
-    description: What went is in RV(actions).
+    description: The removed data is in RV(actions).
     support: none
   idempotent:
-    description: With enough room nothing is removed.
+    description: Nothing is removed if there is enough space.
     support: full
 options:
   state:
-    description: Only look, or free what is needed.
+    description: Only report, or free what is needed.
     type: str
     choices: [looked, freed]
     default: looked
   places:
-    description: Folders by what is in them; C(backups), C(evidence) and C(database) are known.
+    description: Folders by their content, C(backups), C(evidence) and C(database).
     type: dict
     required: true
   backup_root:
@@ -38,44 +37,44 @@ options:
     type: path
     required: true
   free_percent:
-    description: Share of a file system that has to be free.
+    description: Percentage of a file system that must be free.
     type: float
     default: 10
   confirmed:
-    description: Whether databases that restores have put aside may go too.
+    description: Whether former databases may be removed too.
     type: bool
     default: false
   keep_last:
-    description: Newest sets to keep.
+    description: Number of newest sets to keep.
     type: int
     default: 7
   keep_daily:
-    description: Days of which the newest set is kept.
+    description: Number of days to keep the newest set of.
     type: int
     default: 14
   keep_weekly:
-    description: ISO weeks of which the newest set is kept.
+    description: Number of ISO weeks to keep the newest set of.
     type: int
     default: 8
   keep_monthly:
-    description: Months of which the newest set is kept.
+    description: Number of months to keep the newest set of.
     type: int
     default: 12
   keep_former:
-    description: Databases put aside to keep; the newest always stays.
+    description: Number of former databases to keep; the newest always stays.
     type: int
     default: 0
   keep_former_days:
-    description: Days for which each of them is kept.
+    description: Days to keep each former database.
     type: int
     default: 0
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Free the least that helps
+- name: Free as little as needed
   pms_disk:
     database: "{{ pms_database }}"
     state: freed
@@ -88,34 +87,34 @@ EXAMPLES = r"""
 
 RETURN = r"""
 enough:
-  description: Whether every file system has the room.
+  description: Whether every file system has enough free space.
   returned: success
   type: bool
   sample: true
 lines:
-  description: Each file system, its room, what grows on it, and when it is full.
+  description: Each file system with free space, growth, and when it will be full.
   returned: success
   type: list
   elements: str
   sample: ["backups (/var/backups): 80.0 GB of 100.0 GB free (80.0 %)"]
 growing:
-  description: The largest things on the database's file system, where room is short or asked for.
+  description: The largest data on the database's file system; with V(freed) only if it is short.
   returned: success
   type: list
   elements: str
   sample: ["database macro_trading: 2.0 GB"]
 may_go:
-  description: What may go where room is short, the safest first.
+  description: What may be removed where space is short, safest first.
   returned: success
   type: list
   elements: str
-  sample: ["set 2026-01-02_0600, which the retention policy lets go (about 1.0 GB)"]
+  sample: ["set 2026-01-02_0600, which retention deletes (about 1.0 GB)"]
 actions:
-  description: What went, or would.
+  description: What was removed.
   returned: success
   type: list
   elements: str
-  sample: ["set 2026-01-02_0600, which the retention policy lets go"]
+  sample: ["set 2026-01-02_0600, which retention deletes"]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: lock.held}
 """

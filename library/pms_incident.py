@@ -6,9 +6,9 @@ DOCUMENTATION = r"""
 module: pms_incident
 short_description: Open an incident, or record how it ended
 description:
-  - Keeps each incident in a folder of its own below C(evidence_root/incidents), with
-    C(incident.json) while it goes on and the page C(incident.md) at its end.
-  - An incident that a killed run left open is found again by the next run of the same scenario.
+  - Keeps each incident in its own folder below C(evidence_root/incidents), with C(incident.json)
+    from the start and the page C(incident.md) at the end.
+  - The next run of the same scenario resumes an incident that a killed run left open.
 author: Operations team (@ops)
 attributes:
   check_mode:
@@ -19,77 +19,76 @@ attributes:
     support: none
   idempotent:
     description:
-      - With O(state=found) nothing changes. With O(state=open) an open incident of the scenario
-        about the same O(subject) is taken up again. Each O(state=closed) adds a line to the ledger.
+      - O(state=found) changes nothing. O(state=open) resumes an open incident of the same scenario
+        and O(subject). Each O(state=closed) adds a line to the ledger.
     support: partial
 options:
   evidence_root:
-    description: Folder of the evidence. Made with mode 0700 where it is missing.
+    description: Folder of the evidence. Created with mode 0700 if it is missing.
     type: path
     required: true
   scenario:
-    description: Which scenario it is, as C(roles/incident/files/scenarios.yml) names it.
+    description: Name of the scenario in C(roles/incident/files/scenarios.yml).
     type: str
     required: true
   state:
     description:
-      - V(found) looks for an open incident, V(open) makes one unless there is one, V(closed)
-        writes down how it ended, in the incident and in the ledger.
-      - V(noted) writes down an O(action) that another role does, and O(facts) that a run after a
-        kill has to know.
+      - V(found) looks for an open incident, V(open) opens one unless there is one, V(closed)
+        records its outcome in the incident and in the ledger.
+      - V(noted) records an O(action) of another role, and O(facts) for the next run.
     type: str
     choices: [found, open, noted, closed]
     default: found
   title:
-    description: What the page is headed with.
+    description: Title of the page.
     type: str
     default: ""
   subject:
-    description: What it is about where the scenario alone does not say it, such as a position.
+    description: The subject, if the scenario alone does not identify it, for example a position.
     type: dict
     default: {}
   system:
-    description: What the system is called, for the page.
+    description: Names of the system, for the page.
     type: dict
     default: {}
   signs:
-    description: What the detection found, each with C(id), C(title) and C(finding).
+    description: The symptoms that were found, each with C(id), C(title) and C(finding).
     type: list
     elements: dict
     default: []
   began_at:
-    description: When the detection began, in seconds since 1970. Now where it is not given.
+    description: When the detection began, in seconds since 1970. Without it, now.
     type: float
   verified_at:
-    description: When the last check of the recovery had ended, in seconds since 1970.
+    description: When the last check of the recovery ended, in seconds since 1970.
     type: float
   outcome:
-    description: How it ended. What was V(not_recovered) stays open for the next run.
+    description: The outcome. An incident that is V(not_recovered) stays open for the next run.
     type: str
     choices: [recovered, not_recovered]
     default: recovered
   checks:
-    description: The checks made afterwards, as M(pms_gate) returns them.
+    description: Results of the checks after the recovery, as M(pms_gate) returns them.
     type: list
     elements: dict
     default: []
   facts:
     description:
-      - More for the page, C(cause), C(data_loss), C(journal) and C(why) it is not over.
-      - An empty one leaves what an earlier task wrote.
+      - Further entries of the page, C(cause), C(data_loss), C(journal) and C(why) it is still open.
+      - An empty one keeps what an earlier task wrote.
     type: dict
     default: {}
   action:
-    description: The action that V(noted) writes down.
+    description: The action that V(noted) records.
     type: str
     default: ""
   movement:
-    description: The movement of the incident that the action belongs to.
+    description: The phase of the incident that the action belongs to.
     type: str
     choices: [contain, recover]
     default: recover
   finished:
-    description: Whether the action has ended; without it is under way.
+    description: Whether the action has ended; V(false) while it is in progress.
     type: bool
     default: true
 """
@@ -104,7 +103,7 @@ EXAMPLES = r"""
     signs: [{id: redis.answers, title: Redis answers, finding: nobody answers at 127.0.0.1:6379}]
   register: __incident_opened
 
-- name: Record that it is over
+- name: Close the incident
   pms_incident:
     evidence_root: "{{ evidence_root }}"
     scenario: redis
@@ -114,12 +113,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: The incident's name; null without one.
+  description: Name of the incident; null without one.
   returned: success
   type: str
   sample: 2026-11-22_060000_redis_1a2b
 folder:
-  description: Its folder; null without one.
+  description: Folder of the incident; null without one.
   returned: success
   type: str
   sample: /var/lib/pms-ops/evidence/incidents/2026-11-22_060000_redis_1a2b
@@ -134,23 +133,23 @@ began_at:
   type: str
   sample: "2026-11-22T06:00:00.000Z"
 actions:
-  description: What was done so far, oldest first.
+  description: The actions so far, oldest first.
   returned: success
   type: list
   elements: dict
   sample: [{movement: recover, action: "Start macro_redis, which was exited", status: done}]
 page:
-  description: Path of the page; null before the end.
+  description: Path of the page; null before it is closed.
   returned: success
   type: str
   sample: incident.md
 recovery_seconds:
-  description: From the detection to the end of the checks; null before the end.
+  description: Seconds from the detection to the end of the checks; null before it is closed.
   returned: success
   type: float
   sample: 12.4
 data_loss:
-  description: What was lost, as an earlier task wrote it down; null where none did.
+  description: The data loss that an earlier task recorded; null without one.
   returned: success
   type: str
   sample: everything committed after 06:00

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_journal_note
-short_description: Write an entry into the PMS's decision journal, once
+short_description: Write an entry to the PMS's decision journal, once
 description:
-  - By the PMS's interface where its release takes entries; else as a row of its own, locked and
-    with the hash that the PMS would have given it.
-  - The entry carries O(mark), and an entry with that mark is not written again.
+  - Over HTTP if the release of the PMS accepts entries. Otherwise as a row, locked and with the
+    hash that the PMS would compute.
+  - The entry carries O(mark), and an entry with that mark is never written again.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api]
 attributes:
   check_mode:
-    description: Says whether it would write.
+    description: Returns whether it would write.
     support: full
   diff_mode:
-    description: The journal is the fund's own; its texts are not shown.
+    description: Texts of the journal are not shown.
     support: none
   idempotent:
     description: By the mark.
     support: full
 options:
   mark:
-    description: What the entry is about, in a form that no other entry has.
+    description: Unique identification of the entry.
     type: str
     required: true
   entry_type:
@@ -31,11 +31,11 @@ options:
     type: str
     default: INCIDENT
   text:
-    description: What it says.
+    description: Text of the entry.
     type: str
     required: true
   position_id:
-    description: The position that it is about.
+    description: Number of the position it refers to.
     type: int
 """
 
@@ -50,12 +50,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entry_id:
-  description: The entry's id; null where it is only planned.
+  description: Id of the entry; null if it is only planned.
   returned: success
   type: int
   sample: 42
 way:
-  description: How it came there - C(api), C(sql), C(found) or C(planned).
+  description: Origin of the entry, C(api), C(sql), C(found) or C(planned).
   returned: success
   type: str
   sample: api
@@ -85,7 +85,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Write the entry and say where it is."""
+    """Write the entry and return it."""
     params = module.params
     written = decision_journal.write(
         decision_journal.Note(

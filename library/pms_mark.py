@@ -6,51 +6,51 @@ DOCUMENTATION = r"""
 module: pms_mark
 short_description: Correct wrong marks of open positions
 description:
-  - Marks the book with the given prices. All other open tickers keep their marks, since the PMS
-    resets those that it is given no price for. Notes previous and new values and their source in
-    the decision journal.
-  - Each result is calculated anew and compared, to a cent or a billionth of it.
-  - One correction at a time, by a lock below O(evidence_root).
+  - Marks the book with the given prices. The PMS resets tickers without a price, so all other open
+    tickers are sent with their present marks. Notes old and new values and the source in the
+    decision journal.
+  - Calculates each result independently and compares it, to a cent or a billionth.
+  - Takes a lock below O(evidence_root), so that only one correction runs at a time.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api]
 attributes:
   check_mode:
-    description: Checks the values, reads the book, and changes nothing.
+    description: Validates the values, reads the book, and changes nothing.
     support: full
   diff_mode:
     description: Shows the marks before and after.
     support: full
   idempotent:
-    description: Marks that are so already are left; each marking has one entry in the journal.
+    description: Correct marks are not sent again; each marking has one journal entry.
     support: full
 options:
   evidence_root:
-    description: Folder of the evidence; what is asked of the PMS is written there first.
+    description: Folder of the evidence; each request to the PMS is logged there first.
     type: path
     required: true
   prices:
     description:
-      - The right price of each ticker whose mark is wrong.
+      - The right price of each ticker with a wrong mark.
       - V(market) takes the newest close of each open ticker from C(market_data).
     type: raw
   fx_rate:
-    description: BRL for one USD. The rate of the last marking, where it is not given.
+    description: BRL for one USD. Without it, the rate of the last marking.
     type: raw
   source:
-    description: Where the prices come from, for the journal.
+    description: Source of the prices, for the journal.
     type: raw
   price_percent:
     description:
-      - From how many percent off the newest close on a price needs O(force); off the present mark,
-        where there is no close, or the price is one.
+      - Deviation from the newest close, in percent, beyond which a price needs O(force). Without a
+        close, or if the price is one, the deviation from the present mark.
     type: float
     default: 20.0
   force:
-    description: Take prices that are not plausible. One of 0 or below is never taken.
+    description: Accept implausible prices. A price of 0 or below is never accepted.
     type: bool
     default: false
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
@@ -66,27 +66,27 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: The steps that were done, or would be.
+  description: The steps taken, or planned in check mode.
   returned: success
   type: list
   elements: str
   sample: ["Mark USDBRL at 5.46; 11 other tickers keep their marks"]
 changes:
-  description: Each open position with its mark and its result before and after, in BRL.
+  description: Each open position with old and new mark and result, in BRL.
   returned: success
   type: list
   elements: dict
   sample: [{position_id: 17, instrument: USDBRL, before: 54.6, after: 5.46}]
-fx_rate: {description: BRL for one USD that was used., returned: success, type: float, sample: 5.41}
-summary: {description: The correction in words., returned: success, type: str, sample: USDBRL 54.6}
+fx_rate: {description: The exchange rate used., returned: success, type: float, sample: 5.41}
+summary: {description: The correction as text., returned: success, type: str, sample: USDBRL 54.6}
 only_in_memory:
-  description: What the PMS keeps in its memory alone, and would lose in a restart.
+  description: What only the memory of the PMS holds, and a restart would lose.
   returned: success
   type: list
   elements: str
   sample: []
 subject:
-  description: The request as it was understood.
+  description: The request with its values as they were read.
   returned: success
   type: dict
   sample: {prices: "USDBRL 5.46", fx_rate: null, day: "2026-11-23"}
@@ -122,7 +122,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Correct the marks, or say what that would take."""
+    """Correct the marks, or return the planned steps."""
     params = module.params
     arguments = marks_request.read(params["prices"], params["fx_rate"], params["source"])
     limits = marks_request.MarkLimits(params["price_percent"], params["force"])

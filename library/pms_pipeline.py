@@ -4,24 +4,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_pipeline
-short_description: Bring Dagster and the work of the day back
+short_description: Recover Dagster and today's jobs
 description:
-  - Starts what is stopped, loads code anew, switches schedules on, ends stuck runs and runs failed
-    jobs again, the least intrusive step first.
-  - Where Dagster cannot be brought back, the PMS does the work of the day itself, once; the module
-    then fails with the code V(pipeline.by_hand), since Dagster is still down.
+  - Starts stopped services, reloads code, starts schedules, ends stuck runs and runs failed jobs
+    again, least intrusive step first.
+  - If Dagster cannot be recovered, the PMS does today's work itself, once. The module then fails
+    with the code V(pipeline.by_hand), because Dagster is still down.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api, pmsops.services]
 attributes:
   check_mode:
-    description: Says what it would begin with.
+    description: Returns the first steps.
     support: full
   diff_mode:
     description: The steps are in RV(actions).
     support: none
   idempotent:
-    description: What is well is left; with V(pipeline.data) or V(pipeline.pack) in O(signs) the job
-      runs each time.
+    description: What works is not touched. With V(pipeline.data) or V(pipeline.pack) in O(signs),
+      the job runs each time.
     support: partial
 options:
   dagster_url:
@@ -29,20 +29,20 @@ options:
     type: str
     required: true
   evidence_root:
-    description: Folder of the evidence; what is asked of the PMS is written there first.
+    description: Folder of the evidence; each request to the PMS is logged there first.
     type: path
     required: true
   signs:
-    description: Ids of the signs that were seen.
+    description: Ids of the symptoms that were found.
     type: list
     elements: str
     default: []
   data_job:
-    description: The job that takes the data in.
+    description: Job that loads the market data.
     type: str
     default: daily_pipeline
   pack_job:
-    description: The job that makes the morning pack.
+    description: Job that generates the morning pack.
     type: str
     default: pms_preopen_pipeline
   job_seconds:
@@ -54,16 +54,16 @@ options:
     type: int
     default: 90
   stuck_minutes:
-    description: A run that has not ended after this many minutes is stuck.
+    description: Minutes after which a run that has not ended is stuck.
     type: int
     default: 60
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Bring the pipeline back
+- name: Recover the pipeline
   pms_pipeline:
     database: "{{ pms_database }}"
     api: "{{ pms_api }}"
@@ -75,11 +75,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be.
+  description: The steps taken, or the first ones in check mode.
   returned: success
   type: list
   elements: str
-  sample: [Switch pms_eod_schedule on, Run pms_preopen_pipeline again]
+  sample: [Start schedule pms_eod_schedule, Run pms_preopen_pipeline again]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Read it.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: pipeline.job}
 """
@@ -115,7 +115,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the pipeline back and say what that took."""
+    """Recover the pipeline and return the steps."""
     params = module.params
     clock = Clock(datetime.now(UTC))
     symptoms = pipeline.Symptoms(

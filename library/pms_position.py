@@ -4,32 +4,32 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_position
-short_description: Put a right position in the place of a wrong one
+short_description: Replace a wrong position by the right one
 description:
   - Closes the wrong position at its entry price, opens the right one and notes both in the decision
     journal. Nothing is deleted.
-  - Everything is checked before anything is changed. Reads the book before each step, so a run that
-    was killed is finished by the next one with the same values, and no step is done twice.
-  - One correction at a time, by a lock below O(evidence_root).
+  - Validates everything before the first change, and reads the book before each step. The next run
+    with the same values finishes a killed one and repeats no step.
+  - Takes a lock below O(evidence_root), so that only one correction runs at a time.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api]
 attributes:
   check_mode:
-    description: Checks the values, reads how far the correction came, and changes nothing.
+    description: Validates the values, reads how far the correction has come, and changes nothing.
     support: full
   diff_mode:
     description: The steps are in RV(actions).
     support: none
   idempotent:
-    description: By a mark in the notes of the right position, made of the values.
+    description: By a mark in the notes of the right position, made from the values.
     support: full
 options:
   evidence_root:
-    description: Folder of the evidence; what is asked of the PMS is written there first.
+    description: Folder of the evidence; each request to the PMS is logged there first.
     type: path
     required: true
   position_id:
-    description: The wrong position's number.
+    description: Number of the wrong position.
     type: raw
   instrument:
     description: Ticker of the right position.
@@ -41,30 +41,30 @@ options:
     description: Notional of the right position in BRL.
     type: raw
   price:
-    description: Price at which the right position was entered.
+    description: Entry price of the right position.
     type: raw
   asset_class:
-    description: Class of the right position. That of its instrument, where it is not given.
+    description: Asset class of the right position. Without it, that of the instrument.
     type: raw
   price_percent:
-    description: From how many percent off the newest close on a price needs O(force).
+    description: Deviation from the newest close, in percent, beyond which a price needs O(force).
     type: float
     default: 20.0
   most_notional_brl:
-    description: Above which notional a position needs O(force).
+    description: Notional in BRL beyond which a position needs O(force).
     type: float
     default: 400000000.0
   force:
-    description: Take values that are not plausible.
+    description: Accept implausible values.
     type: bool
     default: false
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Correct a position that was entered the wrong way round
+- name: Correct a position that was entered with the wrong direction
   pms_position:
     database: "{{ pms_database }}"
     api: "{{ pms_api }}"
@@ -78,34 +78,34 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: The steps that were done, or would be.
+  description: The steps taken, or planned in check mode.
   returned: success
   type: list
   elements: str
   sample: ["Close position 17, LONG USDBRL 15,000,000 BRL at 5.41, at 5.41"]
 right_id:
-  description: Number of the right position; null before it is opened.
+  description: Number of the right position; null until it is opened.
   returned: success
   type: int
   sample: 37
 exit_cost_brl:
-  description: What remains of the wrong position, the cost of its exit.
+  description: Exit cost of the wrong position, all that remains of it.
   returned: success
   type: float
   sample: 3000.0
 summary:
-  description: The correction in words.
+  description: The correction as text.
   returned: success
   type: str
   sample: Position 17 was wrong and is closed at 5.41.
 only_in_memory:
-  description: What the PMS keeps in its memory alone, and would lose in a restart.
+  description: What only the memory of the PMS holds, and a restart would lose.
   returned: success
   type: list
   elements: str
   sample: []
 subject:
-  description: The request as it was understood.
+  description: The request with its values as they were read.
   returned: success
   type: dict
   sample: {position_id: 17, instrument: USDBRL, direction: SHORT, notional_brl: 15000000.0}
@@ -139,7 +139,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Correct the position, or say what that would take."""
+    """Correct the position, or return the planned steps."""
     params = module.params
     arguments = position_request.read({name: params[name] for name in RAW})
     limits = position_request.PositionLimits(

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_redis_cache
-short_description: Save, put back or warm what the PMS keeps in Redis
+short_description: Save, restore or warm the PMS's cache in Redis
 description:
-  - V(saved) writes the morning packs that Redis holds into the incident's folder, V(restored) gives
-    Redis those that it lost, V(warm) has the PMS fill its cache and looks for the keys.
-  - Nothing is ever deleted, and a key that is there is never overwritten.
+  - V(saved) copies the morning packs of Redis into the incident's folder, V(restored) writes those
+    that Redis has lost, V(warm) lets the PMS fill its cache and checks the keys.
+  - Deletes nothing and overwrites no existing key.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.redis, pmsops.api]
 attributes:
   check_mode:
-    description: Asks nothing and changes nothing.
+    description: Reads nothing and changes nothing.
     support: full
   diff_mode:
-    description: Keys are a cache; their values are not shown.
+    description: Values of the cache are not shown.
     support: none
   idempotent:
-    description: V(restored) puts back only what is missing. V(saved) writes its file anew.
+    description: V(restored) writes only missing keys. V(saved) overwrites its file.
     support: partial
 options:
   state:
-    description: What is wanted.
+    description: What to do.
     type: str
     choices: [saved, restored, warm]
     required: true
   incident:
-    description: Folder of the incident; needed with V(saved) and V(restored).
+    description: Folder of the incident; required with V(saved) and V(restored).
     type: path
 """
 
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-count: {description: Packs saved or put back., returned: success, type: int, sample: 1}
+count: {description: Number of packs saved or restored., returned: success, type: int, sample: 1}
 names:
   description: The keys that Redis holds after warming.
   returned: success
@@ -75,7 +75,7 @@ REQUIRED_IF = [("state", "saved", ["incident"]), ("state", "restored", ["inciden
 
 
 def run(module: AnsibleModule) -> dict:
-    """Do what the state wants and say what that was."""
+    """Save, restore or warm, and return the result."""
     params = module.params
     if module.check_mode:
         return {"changed": False, "count": 0, "names": []}
@@ -87,16 +87,16 @@ def run(module: AnsibleModule) -> dict:
             action.result = f"{count} saved"
         return {"changed": count > 0, "count": count, "names": []}
     if params["state"] == "restored":
-        with record.action(folder, "recover", "Put lost morning packs back") as action:
+        with record.action(folder, "recover", "Restore lost morning packs") as action:
             count = redis_cache.put_back(options, folder)
-            action.result = f"{count} put back"
+            action.result = f"{count} restored"
         return {"changed": count > 0, "count": count, "names": []}
-    with record.action(folder, "recover", "Have the PMS fill its cache") as action:
-        api = params["api"] or {}
-        if not api.get("url"):
-            action.result = "no pms_api_url: left to the first user"
+    with record.action(folder, "recover", "Warm the cache of the PMS") as action:
+        api = PmsApi.if_configured(params["api"])
+        if api is None:
+            action.result = "skipped: pms_api_url is empty"
             return {"changed": False, "count": 0, "names": []}
-        names = redis_cache.warm(options, PmsApi(api["url"], api["username"], api["password"]))
+        names = redis_cache.warm(options, api)
         action.result = ", ".join(names)
     return {"changed": False, "count": 0, "names": names}
 

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_service
-short_description: Bring services back that are stopped, paused, hung or unhealthy
+short_description: Recover services that are stopped, paused, hung or unhealthy
 description:
-  - Looks at each service, does the least that brings it back (let it go on, start it, restart it)
-    and waits until its health check is content. A service that is well is left alone.
-  - Never makes or removes a container.
+  - Unpauses, starts or restarts each service that needs it, and waits until its health check
+    passes. A healthy service is not touched.
+  - Never creates or removes a container.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.services]
 attributes:
   check_mode:
-    description: Says what it would do.
+    description: Returns the steps it would take.
     support: full
   diff_mode:
     description: The steps are in RV(actions).
     support: none
   idempotent:
-    description: With O(restart) a service that runs is restarted each time.
+    description: With O(restart), a running service is restarted each time.
     support: partial
 options:
   names:
-    description: Services by their name in the Compose project, or units of systemd.
+    description: Services by name in the Compose project, or systemd units.
     type: list
     elements: str
     default: []
   containers:
-    description: Containers by name; for services that belong to no project.
+    description: Containers by name, for services outside the project.
     type: list
     elements: str
     default: []
   restart:
-    description: Restart also what runs and is healthy, since it does not do its work.
+    description: Restart healthy services too, because they do not work.
     type: bool
     default: false
   stop_seconds:
-    description: Seconds that a service may take to stop before it is killed.
+    description: Seconds that a service may take to stop; then it is killed.
     type: int
     default: 10
   healthy_seconds:
@@ -45,17 +45,17 @@ options:
     type: int
     default: 90
   incident:
-    description: Folder of the incident in which each step is written down.
+    description: Folder of the incident that records each step.
     type: path
   movement:
-    description: The movement of the incident that the steps belong to.
+    description: The phase of the incident that the steps belong to.
     type: str
     choices: [contain, recover]
     default: recover
 """
 
 EXAMPLES = r"""
-- name: Bring Redis back
+- name: Recover Redis
   pms_service:
     services: "{{ pms_services }}"
     containers: ["{{ pms_redis_container }}"]
@@ -64,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or would be.
+  description: The steps taken, or planned in check mode.
   returned: success
   type: list
   elements: str
@@ -99,7 +99,7 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the services up and say what that took."""
+    """Recover the services and return the steps."""
     params = module.params
     services = Services.from_options(params["services"])
     desired = DesiredState(

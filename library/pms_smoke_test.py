@@ -4,38 +4,38 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_smoke_test
-short_description: Trade a small, tagged day through the PMS and undo it
+short_description: Trade a small, tagged day through the PMS and compensate it
 description:
   - Opens a position, marks it to market, generates the morning pack and proposals, approves one,
-    rejects one, closes the position, and checks after each step the answer, the journal and
-    whether the write reached the database.
-  - Works in an instrument of its own (C(NDF_PMS_OPS_SMOKE)) and tags all that it makes. Nothing is
-    deleted. Whatever it opened is closed at the end, also after an error, and what an
-    interrupted test left is closed by the next one.
-  - The journal keeps the entries, since it is immutable; the book keeps the costs of the trades,
-    a few BRL.
-  - Does not fail when a step fails; RV(verdict) tells.
+    rejects one and closes the position. After each step it checks the answer, the journal and the
+    row in the database.
+  - Uses its own instrument (C(NDF_PMS_OPS_SMOKE)) and tags all its rows. Nothing is deleted. It
+    closes at the end whatever it opened, also after an error, and closes what an interrupted test
+    left.
+  - The journal is immutable and keeps the entries. The book keeps the costs of the trades, a few
+    BRL.
+  - A failed step does not fail the task; see RV(verdict).
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.api]
 attributes:
   check_mode:
-    description: Lists the steps as planned and asks the PMS nothing.
+    description: Lists the planned steps and sends nothing to the PMS.
     support: full
   diff_mode:
-    description: There is no file or setting to show a difference of.
+    description: No file or setting changes.
     support: none
   idempotent:
-    description: Each run trades anew.
+    description: Each run trades again.
     support: none
 options:
   allowed:
     description:
-      - Whether this system may be traded on for a test. Without it nothing is done and the task
-        fails, so that nobody trades on production by mistake.
+      - Whether test trades are allowed on this system. Otherwise the task fails and does nothing,
+        so that nobody trades on production by mistake.
     type: bool
     default: false
   deadline_seconds:
-    description: Seconds after which no further step is begun. The compensation still runs.
+    description: Seconds after which no further step begins. The compensation always runs.
     type: int
     default: 120
 """
@@ -48,29 +48,29 @@ EXAMPLES = r"""
     allowed: true
   register: __smoke
 
-- name: Show what went wrong
+- name: Show the failed steps
   ansible.builtin.debug:
     var: __smoke.steps | rejectattr('status', 'eq', 'pass')
 """
 
 RETURN = r"""
 steps:
-  description: What each step found, in the order they were taken.
+  description: The result of each step, in order.
   returned: success
   type: list
   elements: dict
   contains:
-    id: {description: The step's name., returned: always, type: str, sample: open_stored}
-    title: {description: What it shows., returned: always, type: str, sample: Open a position}
+    id: {description: Name of the step., returned: always, type: str, sample: open_stored}
+    title: {description: Title of the step., returned: always, type: str, sample: Open a position}
     status:
       description: V(pass), V(fail), V(unknown), or V(planned) in check mode.
       returned: always
       type: str
       sample: pass
-    finding: {description: What was seen., returned: always, type: str, sample: position 42}
-    seconds: {description: How long it took., returned: always, type: float, sample: 0.031}
+    finding: {description: Result as text., returned: always, type: str, sample: position 42}
+    seconds: {description: Duration., returned: always, type: float, sample: 0.031}
 verdict:
-  description: V(pass) where every step passed, V(planned) in check mode, else V(fail).
+  description: V(pass) if every step passed, V(planned) in check mode, else V(fail).
   returned: success
   type: str
   sample: pass
@@ -81,12 +81,12 @@ not_passed:
   elements: str
   sample: []
 tag:
-  description: What marks everything that the test made.
+  description: Tag of all rows of the test.
   returned: success
   type: str
   sample: pms-ops-smoke 20261123T015500Z 5d1f0c
 duration_seconds:
-  description: How long all of it took.
+  description: Duration of the test.
   returned: success
   type: float
   sample: 1.9
@@ -121,7 +121,7 @@ def argument_spec() -> dict:
 
 
 def run(module: AnsibleModule) -> dict:
-    """Trade, or say what would be traded."""
+    """Run the smoke test, or return its planned steps."""
     params = module.params
     target = params["api"] or {}
     smoke_test.refuse_unless(params["allowed"], target.get("url"))

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The result of all detections as what a person reads: the scenario, the evidence, the command."""
+"""The results of all detections as text: scenario, evidence, and the command to type."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 DOCUMENTATION = r"""
 name: pms_triage
-short_description: Name the scenarios that the signs speak for
-description: Turns the result of M(pms_gate) over all detections into lines for a person.
+short_description: Name the scenarios whose symptoms were found
+description: Turns the result of M(pms_gate) over all detections into text lines.
 author: Operations team (@ops)
 options:
   _input:
@@ -21,7 +21,7 @@ options:
     type: dict
     required: true
   inventory:
-    description: What a command has to say for it to be about this system, with a space before it.
+    description: The inventory options of a command, with a leading space.
     type: str
     default: ""
 """
@@ -32,18 +32,18 @@ lines: "{{ look | pms_triage(scenarios) }}"
 
 RETURN = r"""
 _value:
-  description: Lines, the scenario to begin with first.
+  description: Lines; the first scenario to run comes first.
   type: list
   elements: str
 """
 
 
-# These are signs of disasters that have a playbook; the gate looks at much more.
-MORE = "Something is wrong that is not named here? ansible-playbook{} golive.yml says more."
+# Detections cover the scenarios that have a playbook; the gate checks much more.
+MORE = "Is something else wrong? ansible-playbook{} golive.yml checks more."
 
 
 def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "") -> list[str]:
-    """Return a line for each scenario that is seen, its evidence, and the command to type."""
+    """Return each scenario with symptoms, its evidence, and the command to type."""
     seen: dict[str, list[dict[str, Any]]] = {}
     waiting: dict[str, set[str]] = {}
     for result in look["results"]:
@@ -63,7 +63,9 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "")
     for name in (name for name in scenarios if name in waiting and name not in seen):
         first = sorted({need.partition(".")[0] for need in waiting[name]} & set(seen))
         if first:
-            lines.append(f"Not to be told before {', '.join(first)}: {scenarios[name]['title']}")
+            lines.append(
+                f"Not checked, needs the {' and '.join(first)}: {scenarios[name]['title']}"
+            )
     return [*lines, MORE.format(inventory)]
 
 
@@ -73,7 +75,7 @@ def _arguments(scenario: dict[str, Any]) -> str:
 
 def _counted(look: dict[str, Any]) -> str:
     good = sum(result["status"] == "pass" for result in look["results"])
-    return f"{good} of {len(look['results'])} signs were looked at and are good"
+    return f"{good} of {len(look['results'])} symptoms were checked and not found"
 
 
 class FilterModule:
