@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,22 @@ class Cursor:
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return all rows."""
         return self.rows
+
+
+class RecordedDatabase:
+    """A database for code that takes one: each session is a cursor on one recorded connection."""
+
+    name = "fund"
+    user = "pms_ops"
+    maintenance_name = "postgres"
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.connection = Connection(answers)
+
+    @contextmanager
+    def session(self, **_options: Any) -> Iterator[Cursor]:
+        """Yield a cursor."""
+        yield Cursor(self.connection)
 
 
 def connected(

@@ -1,0 +1,99 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The cache of the PMS in Redis: saved, restored, warmed and forgotten."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pms import redis_cache as pms_redis
+from ansible.module_utils.pmsops.recovery import redis_cache
+
+from tests.support.redis_server import Store, redis_server
+
+PACK = "pms:morning_pack:2026-11-25"
+
+
+@pytest.fixture
+def store():
+    return Store("a password")
+
+
+@pytest.fixture
+def options(store):
+    with redis_server(store) as found:
+        yield found
+
+
+def test_packs_are_saved_and_only_the_lost_ones_restored(store, options, tmp_path):
+    store.values = {PACK: "the pack", "pms:morning_pack:2026-11-24": "older", "pms:book": "[]"}
+    store.lives = {PACK: 600}
+    assert redis_cache.save(options, tmp_path) == 2
+    saved = json.loads((tmp_path / redis_cache.SAVED).read_text())
+    assert saved[PACK] == {"value": "the pack", "lives_seconds": 600}
+    assert (tmp_path / redis_cache.SAVED).stat().st_mode & 0o777 == 0o600
+    store.values = {"pms:morning_pack:2026-11-24": "newer than the saved one"}
+    store.lives = {}
+    assert redis_cache.put_back(options, tmp_path) == 1
+    assert store.values == {
+        PACK: "the pack",
+        "pms:morning_pack:2026-11-24": "newer than the saved one",
+    }
+    assert store.lives == {PACK: 600}
+
+
+def test_without_packs_nothing_is_saved_or_restored(options, tmp_path):
+    assert redis_cache.save(options, tmp_path) == 0
+    assert not (tmp_path / redis_cache.SAVED).exists()
+    assert redis_cache.put_back(options, tmp_path) == 0
+
+
+def test_the_cache_is_warmed_by_the_operations_that_the_pms_offers(store, options):
+    asked = []
+
+    def call(operation):
+        asked.append(operation)
+        store.values |= {"pms:book": "[]", "pms:risk:live": "{}", "other": "x"}
+
+    api = SimpleNamespace(dialect=SimpleNamespace(paths={"book": "/", "risk": "/"}), call=call)
+    assert redis_cache.warm(options, api) == ["pms:book", "pms:risk:live"]
+    assert asked == ["book", "risk"]
+    store.values.clear()
+    api.call = lambda operation: None
+    with pytest.raises(OpsError, match="Redis has no pms:book, pms:risk:live") as caught:
+        redis_cache.warm(options, api)
+    assert caught.value.code == "redis.cold"
+
+
+def test_only_the_keys_of_the_pms_are_forgotten(store, options):
+    store.values = {"pms:book": "[]", PACK: "the pack", "somebody:else": "x"}
+    pms_redis.forget(options)
+    assert store.values == {"somebody:else": "x"}
+    pms_redis.forget(options)
+    pms_redis.forget(None)
+    pms_redis.forget({"host": ""})
+
+
+def test_a_wrong_password_is_an_error_without_the_password(options):
+    wrong = options | {"password": "s3cret"}
+    with pytest.raises(OpsError, match="AuthenticationError") as caught:
+        redis_cache.save(wrong, None)
+    assert caught.value.code == "redis.unreachable"
+    assert "s3cret" not in str(caught.value) + caught.value.remedy
+    pms_redis.forget(wrong)  # its keys are not reachable for the PMS either
+
+
+def test_a_server_without_a_password_takes_one(store, tmp_path):
+    store.password = None
+    store.values = {PACK: "the pack"}
+    with redis_server(store) as options:
+        assert redis_cache.save(options | {"password": "any"}, tmp_path) == 1
+
+
+def test_a_cache_of_many_keys_is_listed_in_part(store, options, monkeypatch):
+    monkeypatch.setattr(pms_redis, "MAX_KEYS", 3)
+    store.values = {f"pms:{number}": "x" for number in range(5)}
+    with pms_redis.session(options) as client:
+        assert len(pms_redis.keys(client)) == 3
