@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from tests.conftest import PROJECT
-from tests.support.server import Server, execute
+from tests.support.server import HAS_TIMESCALEDB, Server, execute
 
 RIGHTS = PROJECT / "docs" / "database-rights.sql"
 PASSWORD = "only-for-this-test"
@@ -43,9 +43,12 @@ def test_the_documented_rights_can_be_granted_twice_and_change_nothing_the_secon
 def test_the_toolkit_s_role_is_a_superuser_only_where_it_says_so(server, database):
     apply_rights(server)
     execute(database, "CREATE TABLE mine (id int)")
+    setting = (
+        "timescaledb.restoring = off" if HAS_TIMESCALEDB else "session_replication_role = origin"
+    )
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        execute(database, "SET timescaledb.restoring = off")
-    execute(database, "SET ROLE pms_restore; SET timescaledb.restoring = off")
+        execute(database, f"SET {setting}")
+    execute(database, f"SET ROLE pms_restore; SET {setting}")
 
 
 def test_compose_of_the_project_says_that_it_failed():

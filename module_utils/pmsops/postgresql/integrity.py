@@ -41,7 +41,9 @@ def catalogue_contradictions(cursor: Any) -> list[str]:
     """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other."""
     if not _timescaledb(cursor):
         return []
-    return [f"{name}: {what}" for name, what in fetch_all(cursor, _CONTRADICTIONS)]
+    chunks = _CHUNKS_BY_OID if fetch_value(cursor, _NAMES_CHUNKS_BY_OID) else _CHUNKS_BY_NAME
+    found = fetch_all(cursor, f"WITH chunk AS ({chunks}) {_CONTRADICTIONS}")
+    return [f"{name}: {what}" for name, what in found]
 
 
 def unreadable_tables(
@@ -143,21 +145,36 @@ SELECT DISTINCT ON (hypertable_schema, hypertable_name)
  WHERE to_regclass(format('%I.%I', chunk_schema, chunk_name)) IS NOT NULL
  ORDER BY hypertable_schema, hypertable_name, range_end DESC NULLS LAST,
           range_end_integer DESC NULLS LAST"""
+_NAMES_CHUNKS_BY_OID = """
+SELECT count(*) > 0 FROM pg_attribute
+ WHERE attrelid = '_timescaledb_catalog.chunk'::regclass AND attname = 'relid'"""
+# The chunks of the catalogue; relation is NULL for one that is not on disk.
+_CHUNKS_BY_NAME = """
+SELECT k.hypertable_id, k.schema_name || '.' || k.table_name AS name,
+       to_regclass(format('%I.%I', k.schema_name, k.table_name))::oid AS relation, k.dropped,
+       EXISTS (SELECT FROM _timescaledb_catalog.chunk_constraint c
+                WHERE c.chunk_id = k.id AND c.dimension_slice_id IS NOT NULL) AS has_range
+  FROM _timescaledb_catalog.chunk k"""
+# As in TimescaleDB 2.31: no names, no rows of dropped chunks, and ranges without chunk_constraint.
+_CHUNKS_BY_OID = """
+SELECT k.hypertable_id, coalesce(n.nspname || '.' || c.relname, 'OID ' || k.relid::oid) AS name,
+       c.oid AS relation, false AS dropped,
+       EXISTS (SELECT FROM _timescaledb_catalog.dimension_slice s
+                WHERE s.chunk_id = k.id) AS has_range
+  FROM _timescaledb_catalog.chunk k
+  LEFT JOIN pg_class c ON c.oid = k.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace"""
 # Both directions: rows lost on one side leave the other side unchanged.
 _CONTRADICTIONS = """
 SELECT n.nspname || '.' || c.relname AS name,
        'is a chunk on disk that the catalogue does not know' AS what
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = '_timescaledb_internal'
-  LEFT JOIN _timescaledb_catalog.chunk k ON k.schema_name = n.nspname AND k.table_name = c.relname
- WHERE k.id IS NULL
+ WHERE NOT EXISTS (SELECT FROM chunk k WHERE k.relation = c.oid)
 UNION ALL
-SELECT k.schema_name || '.' || k.table_name, 'is in the catalogue and not on disk'
-  FROM _timescaledb_catalog.chunk k
- WHERE NOT k.dropped AND to_regclass(format('%I.%I', k.schema_name, k.table_name)) IS NULL
+SELECT k.name, 'is in the catalogue and not on disk' FROM chunk k
+ WHERE NOT k.dropped AND k.relation IS NULL
 UNION ALL
-SELECT k.schema_name || '.' || k.table_name, 'is a chunk of a hypertable that is gone'
-  FROM _timescaledb_catalog.chunk k
+SELECT k.name, 'is a chunk of a hypertable that is gone' FROM chunk k
  WHERE NOT EXISTS (SELECT FROM _timescaledb_catalog.hypertable h WHERE h.id = k.hypertable_id)
 UNION ALL
 SELECT h.schema_name || '.' || h.table_name, 'is a hypertable without a dimension'
@@ -165,9 +182,7 @@ SELECT h.schema_name || '.' || h.table_name, 'is a hypertable without a dimensio
  WHERE h.num_dimensions > 0 AND NOT EXISTS (
        SELECT FROM _timescaledb_catalog.dimension d WHERE d.hypertable_id = h.id)
 UNION ALL
-SELECT k.schema_name || '.' || k.table_name, 'is a chunk without a range'
-  FROM _timescaledb_catalog.chunk k JOIN _timescaledb_catalog.hypertable h ON h.id = k.hypertable_id
- WHERE NOT k.dropped AND h.num_dimensions > 0 AND NOT EXISTS (
-       SELECT FROM _timescaledb_catalog.chunk_constraint c
-        WHERE c.chunk_id = k.id AND c.dimension_slice_id IS NOT NULL)
+SELECT k.name, 'is a chunk without a range'
+  FROM chunk k JOIN _timescaledb_catalog.hypertable h ON h.id = k.hypertable_id
+ WHERE NOT k.dropped AND h.num_dimensions > 0 AND NOT k.has_range
  ORDER BY 1, 2 LIMIT 50"""
