@@ -130,9 +130,9 @@ class _Reader:
                 cursor.execute(sql, params)
                 return [dict(row) for row in cursor.fetchall()]
         except psycopg2.Error as exc:
-            said = str(exc).strip().splitlines()
+            lines = str(exc).strip().splitlines()
             raise OpsError(
-                f"The database did not answer a query: {said[0] if said else type(exc).__name__}",
+                f"The database did not answer a query: {lines[0] if lines else type(exc).__name__}",
                 "Repair the database first, then run the smoke test again.",
                 code="database.query",
             ) from exc

@@ -40,7 +40,7 @@ class ServerState:
     """The server's response to a connection: its kind, and the server's own words."""
 
     kind: str
-    said: str
+    message: str
 
     @property
     def works(self) -> bool:
@@ -57,13 +57,13 @@ def look(database: Database) -> ServerState:
     return ServerState(ANSWERS, "it answers")
 
 
-def judge(code: str, said: str) -> str:
+def judge(code: str, message: str) -> str:
     """Return the kind of a refused connection, by the error code and the server's words."""
     if code == "database.auth":
         return REFUSED
     if code == "database.missing":
         return MISSING
-    return next((kind for kind, words in _REFUSALS if re.search(words, said)), AWAY)
+    return next((kind for kind, words in _REFUSALS if re.search(words, message)), AWAY)
 
 
 def bring_back(
@@ -125,12 +125,12 @@ def plan(database: Database) -> list[str]:
     if state.works:
         return []
     steps = "Wait for the server; start it; free idle connections; restart it"
-    return [f"{steps}, until it answers ({state.said})"]
+    return [f"{steps}, until it answers ({state.message})"]
 
 
 def _password(database: Database, state: ServerState) -> OpsError:
     return OpsError(
-        f"The server answers but refuses the toolkit's password: {state.said}",
+        f"The server answers but refuses the toolkit's password: {state.message}",
         f"Set pms_db_password to the password of role {database.user}, or set the role's password"
         " again (docs/database-rights.sql). A restart does not help.",
         code="care.password",
@@ -140,7 +140,7 @@ def _password(database: Database, state: ServerState) -> OpsError:
 def _starting(server: Server, state: ServerState) -> OpsError:
     return OpsError(
         f"The server is still replaying its log after {server.recovery_seconds} s"
-        f" ({state.said}){_log(server)}",
+        f" ({state.message}){_log(server)}",
         "Wait: its log shows the progress, and a kill would make it start over. Then run again;"
         " -e incident_recovery_seconds=3600 waits longer. Never run pg_resetwal.",
         code="care.starting",
@@ -149,7 +149,7 @@ def _starting(server: Server, state: ServerState) -> OpsError:
 
 def _away(server: Server, state: ServerState) -> OpsError:
     return OpsError(
-        f"The server does not answer, although it was started: {state.said}{_log(server)}",
+        f"The server does not answer, although it was started: {state.message}{_log(server)}",
         "If its log names the disk, run playbooks/dr_disk.yml. If it names damaged files of the"
         " server, keep the volume unchanged, start a new server on an empty volume, run"
         " docs/database-rights.sql there, and restore with dr_restore.yml. Never run pg_resetwal.",
