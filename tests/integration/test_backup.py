@@ -374,7 +374,7 @@ def fill(root):
         ("dump", pg_dump, "start"),
         ("CSV", Dump, "_export_tables"),
         ("globals", pg_dumpall, "read"),
-        ("application", backup.application, "export"),
+        ("application", backup.export, "content"),
         ("manifest", backup.manifest, "write"),
     ],
 )

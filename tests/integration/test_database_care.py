@@ -13,7 +13,12 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql import integrity
-from ansible.module_utils.pmsops.recovery import database_server, database_settings, disk
+from ansible.module_utils.pmsops.recovery import (
+    database_server,
+    database_settings,
+    disk_cleanup,
+    server_control,
+)
 from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.pmsops.restore import data_loss as loss
 from ansible.module_utils.pmsops.restore import former_retention as former
@@ -252,18 +257,18 @@ def alive(connections):
 
 def test_idle_sessions_make_room_and_those_at_work_stay(server, filled):
     with sessions(server, filled, 54, busy=10) as held:
-        (text,) = database_server.free_slots(filled, record=record)
+        (text,) = server_control.free_slots(filled, record=record)
         assert "idle sessions" in text
         assert alive(held[:10]) == 10
         left = alive(held[10:])
         assert 0 < left < 44, "no more than is needed"
-    assert database_server.free_slots(filled, record=record) == []
+    assert server_control.free_slots(filled, record=record) == []
 
 
 def test_slots_that_are_all_at_work_are_told_and_left(server, filled):
     with sessions(server, filled, 56, busy=56) as held:
         with pytest.raises(OpsError) as caught:
-            database_server.free_slots(filled, record=record)
+            server_control.free_slots(filled, record=record)
         assert caught.value.code == "care.slots"
         assert alive(held) == 56
 
@@ -297,7 +302,7 @@ def test_of_the_databases_put_aside_all_but_the_newest_may_go_with_confirm(
             since = datetime.now(UTC) - timedelta(days=9 - day)
             mark = {"is": beside.FORMER, "of": filled.name, "since": since.isoformat()}
             beside.comment(filled, name, mark)
-        found = disk.freeable(
+        found = disk_cleanup.freeable(
             filled, tmp_path, retention.Policy(), former.Policy(), places=["database"]
         )
         formers = [each for each in found if each.confirm]
