@@ -7,14 +7,25 @@ import os
 from contextlib import contextmanager
 
 import pytest
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery.disk import FileSystem, file_systems
-from ansible.module_utils.pmsops.recovery.disk_cleanup import Freeable, free, freeable
-from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.recovery import disk
+from ansible.module_utils.pmsops.recovery.disk import FileSystem, add_growth, file_systems
+from ansible.module_utils.pmsops.recovery.disk_cleanup import (
+    Freeable,
+    Policy,
+    free,
+    freeable,
+    make_room,
+)
+from ansible.module_utils.pmsops.repository import retention, sets
 from ansible.module_utils.pmsops.restore import former_retention as former
+
+from tests.support.backup_sets import make_set
+from tests.support.recorded_database import RecordedDatabase
 
 DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
 
@@ -118,3 +129,126 @@ def test_it_says_when_a_disk_is_full_and_by_what():
 
 def test_without_growth_nothing_is_foretold():
     assert FileSystem(1, {}, 1000, 100).days_left is None
+
+
+# --- make_room ------------------------------------------------------------------------------------
+
+MARK = 'pms-ops: {{"is": "former", "of": "fund", "since": "2026-01-0{0}T06:00:00+00:00"}}'
+
+
+def server_with_formers(count):
+    """Return a server with so many former databases, the oldest first."""
+    databases = [
+        (f"fund__before_2026010{number}060000", number, False, MARK.format(number))
+        for number in range(1, count + 1)
+    ]
+    sizes = [(name, 1000 * number) for name, number, *_rest in databases]
+    return RecordedDatabase(
+        {"shobj_description": databases, "SELECT datname, pg_database_size": sizes}
+    )
+
+
+@pytest.fixture
+def sets_of_a_week(tmp_path):
+    root = tmp_path / "backups"
+    for day in range(1, 8):
+        make_set(root, tmp_path / "keys", f"2026-01-0{day}_0600")
+    return root
+
+
+def policy(root, database=DATABASE, **changes):
+    options = {
+        "free_percent": 50.0,
+        "sets": retention.Policy(2, 0, 0, 0),
+        "formers": former.Policy(1, 0),
+    }
+    return Policy(database, root, **(options | changes))
+
+
+def names(root):
+    return sorted(path.name for path in root.iterdir() if path.name != ".pms-ops")
+
+
+def test_with_enough_space_nothing_is_examined(sets_of_a_week):
+    system = FileSystem(1, {"backups": sets_of_a_week}, 1000, 600)
+    found = make_room([system], policy(sets_of_a_week), remove=True, record=record)
+    assert found == ([], [])
+    assert len(names(sets_of_a_week)) == 7
+
+
+def test_what_may_go_is_listed_and_stays_until_it_is_removed(sets_of_a_week):
+    system = FileSystem(1, {"backups": sets_of_a_week}, 10**18, 1)
+    removed, removable = make_room([system], policy(sets_of_a_week), remove=False, record=record)
+    assert removed == [] and len(names(sets_of_a_week)) == 7
+    assert len(removable) == 5
+    assert removable[0].startswith("set 2026-01-01_0600, which retention deletes (about ")
+    removed, _removable = make_room([system], policy(sets_of_a_week), remove=True, record=record)
+    assert len(removed) == 5
+    assert names(sets_of_a_week) == ["2026-01-06_0600", "2026-01-07_0600"]
+
+
+def test_no_backup_and_no_restore_runs_while_space_is_freed(sets_of_a_week):
+    system = FileSystem(1, {"backups": sets_of_a_week}, 10**18, 1)
+    state = sets.state_folder(sets_of_a_week)
+    held = process_lock.exclusive(state / sets.BACKUP_LOCK, "backup")
+    with held, pytest.raises(OpsError) as caught:
+        make_room([system], policy(sets_of_a_week), remove=True, record=record)
+    assert caught.value.code == "lock.held"
+    assert len(names(sets_of_a_week)) == 7
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_former_databases_go_only_if_confirmed_and_never_the_newest(sets_of_a_week, keep):
+    database = server_with_formers(3)
+    database.access = "host"
+    system = FileSystem(1, {"database": sets_of_a_week}, 10**18, 1)
+    limits = policy(sets_of_a_week, database, formers=former.Policy(keep, 0))
+    removed, removable = make_room([system], limits, remove=True, record=record)
+    assert removed == []
+    assert removable == [
+        "former database fund__before_20260101060000 (about 1.0 kB, only with confirm=)",
+        "former database fund__before_20260102060000 (about 2.0 kB, only with confirm=)",
+    ]
+
+
+def test_a_server_that_is_down_has_no_former_databases(sets_of_a_week):
+    found = freeable(
+        DATABASE, sets_of_a_week, retention.Policy(), former.Policy(1, 0), places=["database"]
+    )
+    assert found == []
+
+
+# --- growth ---------------------------------------------------------------------------------------
+
+
+def test_growth_needs_two_sets(tmp_path):
+    system = FileSystem(1, {"backups": tmp_path}, 1000, 100)
+    add_growth([system], tmp_path)
+    assert system.growth == {} and system.basis == ["fewer than two sets: growth unknown"]
+
+
+def test_growth_is_taken_from_the_sets(sets_of_a_week, monkeypatch):
+    sizes = iter(range(100, 800, 100))
+    read = disk.manifest.read
+    monkeypatch.setattr(
+        disk.manifest, "read", lambda folder: read(folder) | {"server": {"size_bytes": next(sizes)}}
+    )
+    system = FileSystem(1, {"database": sets_of_a_week}, 10_000, 1_000)
+    add_growth([system], sets_of_a_week)
+    assert system.growth == {"databases": 100.0}
+    assert system.days_left == 10.0
+    assert system.basis == ["a straight line through 7 sets of 6.0 days"]
+
+
+def test_the_largest_data_is_named(tmp_path):
+    log = tmp_path / "0123456789abcdef" / "0123456789abcdef-json.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * 3000)
+    database = RecordedDatabase({"pg_database": [("fund", 2_000_000)], "pg_ls_waldir": [(5_000,)]})
+    assert disk.growing(database, tmp_path) == [
+        "database fund: 2.0 MB",
+        "write-ahead log: 5.0 kB",
+        "log of container 0123456789ab: 3.0 kB",
+    ]
+    lines = disk.growing(DATABASE, tmp_path / "none")
+    assert lines == ["the databases cannot be asked for their size (OpsError)"]
