@@ -26,31 +26,30 @@ WORK = """
 SELECT count(*) FROM (SELECT hashtext(n::text) AS hash FROM generate_series(1, 1200000) n
                        ORDER BY hash) sorted
 """
-# What proves the copy; all other phases restore it.
+# The phases that prove the staging database; all others restore it.
 PROOF = ("preflight", "liveness", "prove", "queries", "drop")
 
 
 def our_restore(database: dict[str, Any], root: str, keep: bool) -> dict[str, Any]:
-    """Restore the newest set aside the way the module does; return what it returns."""
+    """Restore the newest set into a staging database like the module; return what it returns."""
     from ansible.module_utils.pmsops.common.progress import Progress
     from ansible.module_utils.pmsops.postgresql.connection import Database
-    from ansible.module_utils.pmsops.restore import run as aside
+    from ansible.module_utils.pmsops.restore.request import Request
+    from ansible.module_utils.pmsops.restore.run import restore_set
 
-    request = aside.Request(root=Path(root) / "sets", keys=Path(root) / "keys", keep=keep)
-    return aside.run(Database(**database), request, progress=Progress(request.progress_file))
+    request = Request(root=Path(root) / "sets", keys=Path(root) / "keys", keep=keep)
+    return restore_set(Database(**database), request, progress=Progress(request.progress_file))
 
 
 def our_swap(
     database: dict[str, Any], root: str, state: str, incoming: str | None
 ) -> dict[str, Any]:
-    """Swap, or roll back, without services; return how long that took and what was put aside."""
+    """Swap, or roll back, without services; return the seconds and the former database."""
     from ansible.module_utils.pmsops.postgresql.connection import Database
-    from ansible.module_utils.pmsops.restore import swap_run as swapping
+    from ansible.module_utils.pmsops.restore.swap_run import SwapRun
     from ansible.module_utils.pmsops.services.manager import Services
 
-    one = swapping.Operation(
-        Database(**database), Services("none", ()), None, None, Path(root) / "sets"
-    )
+    one = SwapRun(Database(**database), Services("none", ()), None, None, Path(root) / "sets")
     seconds, result = timed(one.run, state, incoming)
     return {"seconds": seconds, "former": result["former"]}
 
@@ -91,16 +90,18 @@ class Bare:
         return self._timed(phases)
 
     def _timed(self, work: Callable[[], None]) -> float:
-        from ansible.module_utils.pmsops.restore import staging_database as side
+        from ansible.module_utils.pmsops.restore import staging_database
 
         spent, _ = timed(self._around, work)
-        side.drop(self.live, self.target.name)
+        staging_database.drop(self.live, self.target.name)
         return spent
 
     def _around(self, work: Callable[[], None]) -> None:
-        from ansible.module_utils.pmsops.restore import staging_database as side
+        from ansible.module_utils.pmsops.restore import staging_database
 
-        side.run(self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"])
+        staging_database.execute(
+            self.live, [f"CREATE DATABASE {self.target.name} TEMPLATE template0"]
+        )
         with self.target.session(superuser=True, autocommit=True) as cursor:
             cursor.execute("CREATE EXTENSION timescaledb")
             cursor.execute("SELECT timescaledb_pre_restore()")

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_restore
-short_description: Restore a backup set beside the live database and prove the copy
+short_description: Restore a backup set into a staging database and prove it
 description:
-  - Checks signature and files, creates a side database, restores into it in phases, and compares
+  - Checks signature and files, creates a staging database, restores into it in phases, and compares
     every object and every row with the manifest. The live database is not touched.
-  - A copy that differs is dropped and the task fails, naming each difference.
-  - A set that was proved is marked so (C(verified.json)).
+  - If the staging database differs, it is dropped, and the task fails and names each difference.
+  - After a successful proof the set is marked as verified (C(verified.json)).
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Runs the whole preflight, and says what would be created and how long it takes.
+    description: Runs the whole preflight, and returns what would be created and how long it takes.
     support: full
   diff_mode:
-    description: There is no before and after of a copy.
+    description: A staging database has no earlier state.
     support: none
   idempotent:
-    description: Each run makes a copy of its own.
+    description: Each run creates its own staging database.
     support: none
 options:
   root:
@@ -34,12 +34,12 @@ options:
   file:
     description:
       - A set's folder, its dump, or a bare dump of C(pg_dump -Fc) without a manifest.
-      - Without it, the newest set.
+      - The newest set by default.
     type: path
   keep:
     description:
-      - Keep the proved copy, for M(pms_swap) to put in place.
-      - Otherwise the copy is dropped once it is proved, which makes the run a drill.
+      - Keep the proved staging database for M(pms_swap).
+      - Otherwise it is dropped after its proof, which makes the run a drill.
     type: bool
     default: false
   jobs:
@@ -47,22 +47,22 @@ options:
     type: int
     default: 2
   trust:
-    description: Id of one more key to accept sets of.
+    description: Id of one more key whose sets are accepted.
     type: str
   identity:
     description: Identity file of age, for an encrypted set.
     type: path
   force_name:
-    description: Accept a set of a database of another name.
+    description: Accept a set of a database with another name.
     type: bool
     default: false
   create_roles:
-    description: Create roles that the server lacks, as the set's globals.sql has them.
+    description: Create missing roles as the set's globals.sql describes them.
     type: bool
     default: false
   queries:
     description:
-      - Queries of the PMS that the copy has to answer, read only, each within a minute.
+      - Queries of the PMS that the staging database must answer, read-only, each within a minute.
     type: list
     elements: dict
     default: []
@@ -76,12 +76,12 @@ options:
         type: str
         required: true
       needs:
-        description: The table without which the query is not asked.
+        description: The query is skipped if this table is missing.
         type: str
   unless_same:
     description:
-      - Restore nothing where the live database is what the set says, object by object and row by
-        row. A database that cannot be read is another one.
+      - If the live database already matches the set, object by object and row by row, do nothing.
+        A database that cannot be read does not match.
     type: bool
     default: false
   shown:
@@ -89,7 +89,7 @@ options:
     type: int
     default: 10
   counted:
-    description: Tables whose rows are counted in check mode, to say what a restore would lose.
+    description: Tables whose rows are counted in check mode, to estimate what a restore would lose.
     type: list
     elements: str
     default: []
@@ -115,44 +115,44 @@ id:
   type: str
   sample: 2026-11-22_0600
 side:
-  description: The copy that was kept, in check mode its name; null where there is none.
+  description: The staging database that was kept, in check mode its name; null if there is none.
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
 verified:
-  description: How far the copy was proved.
+  description: What the proof covered.
   returned: success
   type: str
   sample: signature, every file, every object and every row
 tables:
-  description: Tables that were compared; null without a manifest.
+  description: Number of tables compared; in check mode null without a manifest.
   returned: success
   type: int
   sample: 47
 rows:
-  description: Rows that were compared; null without a manifest.
+  description: Number of rows compared; in check mode null without a manifest.
   returned: success
   type: int
   sample: 5105418
 canary:
-  description: Whether the row written just before the backup was found; null where it has none.
+  description: Whether the row written just before the backup was found; null if the set has none.
   returned: success
   type: bool
   sample: true
 queries:
-  description: For each query its title, the number of rows it gave, and its seconds.
+  description: For each query its title, the number of rows it returned, and its seconds.
   returned: success
   type: list
   elements: dict
   sample: [{"title": "open positions", "rows": 12, "seconds": 0.004}]
 jobs:
-  description: Background jobs that are held still until the copy goes live.
+  description: Background jobs that are held until the staging database goes live.
   returned: success
   type: list
   elements: int
   sample: [1000, 1001]
 notes:
-  description: What could not be checked, or will be other than recorded.
+  description: What could not be checked, or will differ from the recorded state.
   returned: success
   type: list
   elements: str
@@ -168,7 +168,7 @@ duration_seconds:
   type: float
   sample: 8.3
 duration_today_seconds:
-  description: The same at the size that the live database has now; null where there is none.
+  description: The duration scaled to the size of the live database; null if there is none.
   returned: success
   type: float
   sample: 8.9
@@ -183,28 +183,28 @@ rpo_seconds:
   type: float
   sample: 1796.5
 system_identifier:
-  description: The system that the set was made of.
+  description: The system identifier of the server that the set was made from.
   returned: success
   type: str
   sample: "7711169040529666066"
 manifest_sha256:
-  description: SHA-256 of the manifest, by which evidence names the set.
+  description: SHA-256 of the manifest, which identifies the set in evidence.
   returned: success
   type: str
   sample: c92bff0aef069de54eebbe09a63fec09553c3d50962e1a514abe94b0487afbd7
 size_bytes:
-  description: Size of the database that the set is of.
+  description: Size of the database when the set was made.
   returned: success
   type: int
   sample: 523089587
 former:
-  description: Databases that earlier swaps put aside.
+  description: Former and rolled-back databases on the server.
   returned: in check mode
   type: list
   elements: str
   sample: ["macro_trading__before_20261122060000"]
 lost:
-  description: What the live database has that the set has not; null where there is none.
+  description: What the live database would lose; null if there is none.
   returned: in check mode
   type: str
   sample: >-
@@ -240,8 +240,10 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import phases as restore
-from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
+from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.verify import queries
 
 
@@ -275,10 +277,10 @@ def argument_spec() -> dict:
 
 
 def run(module: AnsibleModule) -> dict:
-    """Restore aside and prove, or say what would be done."""
+    """Restore into a staging database and prove it, or say what would be done."""
     params = module.params
     database = Database.from_options(params["database"])
-    request = aside.Request(
+    request = Request(
         root=Path(params["root"]),
         keys=Path(params["keys"]),
         file=Path(params["file"]) if params["file"] else None,
@@ -291,12 +293,12 @@ def run(module: AnsibleModule) -> dict:
         shown=params["shown"],
         queries=tuple(queries.Query(**each) for each in params["queries"]),
     )
-    if params["unless_same"] and (same := aside.same(database, request)):
-        return {"changed": False} | same
+    if params["unless_same"] and (matching := result_if_matching(database, request)):
+        return {"changed": False} | matching
     if module.check_mode:
-        return {"changed": True} | aside.plan(database, request, params["counted"])
+        return {"changed": True} | plan_restore(database, request, params["counted"])
     with signals.raised():
-        result = aside.run(database, request, progress=Progress(request.progress_file))
+        result = restore_set(database, request, progress=Progress(request.progress_file))
     for warning in result.pop("warnings"):
         module.warn(warning)
     return {"changed": True} | result
@@ -307,7 +309,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
         result = run(module)
-    except restore.RestoreError as exc:
+    except RestoreError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, errors=exc.rows)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_restore_tables
-short_description: Bring single tables of a backup set into a schema beside the live ones
+short_description: Restore single tables of a backup set into a separate schema
 description:
-  - Restores the tables into a database aside, hypertables with all their chunks, compares their
+  - Restores the tables into a staging database, hypertables with all their chunks, compares their
     rows with the manifest, and copies them as plain tables into a schema of the live database.
-  - The live tables are not touched. All tables come in one transaction, or none.
+  - The live tables are not touched. One transaction restores all tables, or none.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
   check_mode:
-    description: Runs the whole preflight, and says which tables would be brought.
+    description: Runs the whole preflight, and returns which tables would be restored.
     support: full
   diff_mode:
-    description: New tables have no before.
+    description: New tables have no earlier state.
     support: none
   idempotent:
-    description: A second run is refused, since the tables are there.
+    description: A second run is refused, since the tables exist.
     support: none
 options:
   root:
@@ -31,15 +31,15 @@ options:
     type: path
     required: true
   file:
-    description: A set's folder, its dump, or a bare dump. Without it, the newest set.
+    description: A set's folder, its dump, or a bare dump; the newest set by default.
     type: path
   tables:
-    description: The tables, as C(schema.table); C(public.) may be left out.
+    description: The tables, as C(schema.table); C(public.) may be omitted.
     type: list
     elements: str
     required: true
   into:
-    description: The schema to bring them into, made where it is missing.
+    description: The schema to restore them into, created if it is missing.
     type: str
     required: true
   jobs:
@@ -47,19 +47,19 @@ options:
     type: int
     default: 2
   trust:
-    description: Id of one more key to accept sets of.
+    description: Id of one more key whose sets are accepted.
     type: str
   identity:
     description: Identity file of age, for an encrypted set.
     type: path
   force_name:
-    description: Accept a set of a database of another name.
+    description: Accept a set of a database with another name.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: See which positions there were last night
+- name: Look at the positions of last night
   pms_restore_tables:
     database: "{{ pms_database }}"
     root: /var/backups/pms
@@ -115,8 +115,8 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import single_tables as tables
+from ansible.module_utils.pmsops.restore import single_tables
+from ansible.module_utils.pmsops.restore.request import Request
 
 
 def argument_spec() -> dict:
@@ -136,10 +136,10 @@ def argument_spec() -> dict:
 
 
 def run(module: AnsibleModule) -> dict:
-    """Bring the tables, or say which would be brought."""
+    """Restore the tables, or say which would be restored."""
     params = module.params
     database = Database.from_options(params["database"])
-    request = aside.Request(
+    request = Request(
         root=Path(params["root"]),
         keys=Path(params["keys"]),
         file=Path(params["file"]) if params["file"] else None,
@@ -148,12 +148,12 @@ def run(module: AnsibleModule) -> dict:
         identity=Path(params["identity"]) if params["identity"] else None,
         force_name=params["force_name"],
     )
-    wish = tables.Wish.parse(params["tables"], params["into"])
+    wanted = single_tables.TableRequest.parse(params["tables"], params["into"])
     if module.check_mode:
-        return {"changed": True} | tables.plan(database, request, wish)
+        return {"changed": True} | single_tables.plan(database, request, wanted)
     with signals.raised():
         progress = Progress(request.progress_file)
-        return {"changed": True} | tables.run(database, request, wish, progress=progress)
+        return {"changed": True} | single_tables.run(database, request, wanted, progress=progress)
 
 
 def main() -> None:

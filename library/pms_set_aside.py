@@ -72,7 +72,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.repository import quarantine, sets
-from ansible.module_utils.pmsops.restore import run as aside
+from ansible.module_utils.pmsops.restore import database_lock
 
 SPEC = {
     "root": {"type": "path", "required": True},
@@ -95,7 +95,7 @@ def run(module: AnsibleModule) -> dict:
     )
     if found and not module.check_mode:
         folder = Path(params["incident"]) if params["incident"] else None
-        with process_lock.exclusive(sets.state_folder(root) / aside.LOCK, "setting aside"):
+        with process_lock.exclusive(sets.state_folder(root) / database_lock.LOCK, "setting aside"):
             for each, why in found:
                 with record.action(folder, "contain", f"Set {each.name} aside: {why}") as action:
                     action.result = f"now {quarantine.set_aside(each, why, now=datetime.now(UTC))}"

@@ -113,7 +113,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import quarantine
-from ansible.module_utils.pmsops.restore import data_loss as loss
+from ansible.module_utils.pmsops.restore import data_loss
 
 SPEC = {
     "database": argument_specs.database(),
@@ -141,7 +141,9 @@ def run(module: AnsibleModule) -> dict:
     )
     lost = {"snapshot_at": None, "rpo_minutes": None, "text": None, "rows": {}}
     if choice.folder:
-        lost = loss.of(database, choice.document, params["tables"], now=datetime.now(UTC))
+        lost = data_loss.estimate(
+            database, choice.document, params["tables"], now=datetime.now(UTC)
+        )
     return {
         "changed": False,
         "set": str(choice.folder) if choice.folder else None,

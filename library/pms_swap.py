@@ -4,25 +4,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_swap
-short_description: Put a proved copy in the place of the live database, or bring the former one back
+short_description: Swap a proved staging database with the live one, or roll back
 description:
   - Stops the services that write, renames both databases in one transaction, starts TimescaleDB's
-    workers and sees them run, starts the services, clears the PMS's keys in Redis, and asks the PMS
-    by its JSON bodies whether it works on the new database and serves its book.
-  - Where it does not, the same swap is done backwards at once, and the task fails saying so.
-  - Each step is journalled, and the next run finishes or cleans up after a killed one.
-  - "**The live database changes its name; nothing of it is deleted.**"
+    workers and checks that they run, starts the services, clears the PMS's keys in Redis, and
+    checks by the PMS's JSON answers that it works on the new database and serves its positions.
+  - If it does not, the swap is reverted at once, and the task fails with the reason.
+  - Each step is journalled. After a killed run, the next one finishes it or cleans up.
+  - "**The live database is renamed; nothing in it is deleted.**"
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
 attributes:
   check_mode:
-    description: Says which databases would be renamed.
+    description: Returns which databases would be renamed.
     support: full
   diff_mode:
     description: Shows the names before and after.
     support: full
   idempotent:
-    description: With O(state=recovered) a second run changes nothing; a swap is done each time.
+    description: With O(state=recovered) a second run changes nothing; other states swap each time.
     support: partial
 options:
   root:
@@ -31,38 +31,39 @@ options:
     required: true
   state:
     description:
-      - V(swapped) puts O(incoming) in place; what was live becomes C(<database>__before_<run>).
-      - V(rolled_back) brings the database back that the live one replaced; what was live becomes
-        C(<database>__undone_<run>). After a rollback it changes nothing.
-      - V(recovered) only finishes or cleans up after a killed run.
+      - V(swapped) makes O(incoming) live; the live database becomes C(<database>__before_<run>).
+      - V(rolled_back) makes the former database live that the live one replaced; the live database
+        becomes C(<database>__undone_<run>). Right after a rollback, it changes nothing.
+      - V(recovered) only finishes an interrupted run, or cleans up after it.
     type: str
     choices: [swapped, rolled_back, recovered]
     default: swapped
   incoming:
     description:
-      - The proved copy; required with O(state=swapped).
-      - With O(state=rolled_back) one of the databases put aside earlier, where it is not to be the
-        one that the live database replaced.
+      - The proved staging database; required with O(state=swapped).
+      - With O(state=rolled_back) another former or rolled-back database than the one that the live
+        database replaced.
     type: str
   resume:
     description:
-      - The set that is going to be restored; with O(state=recovered) a copy of it that a run
-        before has proved is kept, for M(pms_restore) to go on with.
+      - The set that is going to be restored. With O(state=recovered), a staging database of it that
+        an interrupted run has proved is kept, and M(pms_restore) continues with it.
     type: path
   keep_former:
     description:
-      - Databases put aside to keep; older ones are dropped after a swap that went well.
-      - V(0) never drops one. The newest is never dropped.
+      - Number of former and rolled-back databases to keep; older ones are dropped after a
+        successful swap.
+      - V(0) keeps all. The newest is never dropped.
     type: int
     default: 0
   keep_former_days:
-    description: Days for which each of them is kept, whatever their number.
+    description: Days for which each of them is kept in any case.
     type: int
     default: 0
 """
 
 EXAMPLES = r"""
-- name: Bring the database of before the restore back
+- name: Roll back to the database before the restore
   pms_swap:
     database: "{{ pms_database }}"
     services: "{{ pms_services }}"
@@ -74,48 +75,48 @@ EXAMPLES = r"""
 
 RETURN = r"""
 live:
-  description: The database that is live.
+  description: Name of the live database.
   returned: success
   type: str
   sample: macro_trading
 former:
-  description: What was live before; null where nothing was swapped.
+  description: The former database, by its new name; null if nothing was swapped.
   returned: success
   type: str
   sample: macro_trading__before_20261123023709
 incoming:
-  description: What was put in place, by its name before; null where nothing was swapped.
+  description: The database that became live, by its earlier name; null if nothing was swapped.
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
 since:
-  description: When what would be put in place was made or put aside.
-  returned: in check mode, where something would be swapped
+  description: When the incoming database was created or replaced.
+  returned: in check mode, if something would be swapped
   type: str
   sample: "2026-11-23T02:37:09Z"
 waiting:
-  description: The proved copy of O(resume) that waits for its swap.
+  description: The proved staging database of O(resume) that waits for its swap.
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
 finished:
   description:
-    - What a killed run's swap, finished now, has put in place; the SHA-256 of the set's manifest,
-      or V(former) for a rollback.
+    - The swap of an interrupted run that was finished now; the SHA-256 of the set's manifest, or
+      V(former) for a rollback.
   returned: success
   type: str
   sample: former
 resumed:
-  description: Whether that is the set of O(resume).
+  description: Whether that swap was of the set O(resume).
   returned: success
   type: bool
   sample: false
 recovered:
-  description: What a killed run had left, and what was done about it.
+  description: What an interrupted run had left, and what was done about it.
   returned: success
   type: list
   elements: str
-  sample: ["The run before ended in step 'rename'."]
+  sample: ["The previous run ended in step 'rename'."]
 pruned:
   description: Former databases that were dropped.
   returned: success
@@ -144,7 +145,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 
 
 def argument_spec() -> dict:
@@ -170,12 +171,12 @@ def argument_spec() -> dict:
 def run(module: AnsibleModule) -> dict:
     """Swap, or say what would be renamed."""
     params = module.params
-    operation = swapping.Operation.from_options(params)
+    swap_run = SwapRun.from_options(params)
     if module.check_mode:
-        return operation.plan(params["state"], params["incoming"])
+        return swap_run.plan(params["state"], params["incoming"])
     resume = Path(params["resume"]) if params["resume"] else None
     with signals.raised():
-        return operation.run(params["state"], params["incoming"], resume=resume)
+        return swap_run.run(params["state"], params["incoming"], resume=resume)
 
 
 def main() -> None:

@@ -20,9 +20,7 @@ from ansible.module_utils.pmsops.recovery import (
     server_control,
 )
 from ansible.module_utils.pmsops.repository import retention
-from ansible.module_utils.pmsops.restore import data_loss as loss
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import data_loss, former_retention, registry
 
 from tests.support.server import HYPERTABLE, execute
 
@@ -285,7 +283,7 @@ def test_all_slots_taken_are_seen_as_such(server, filled):
 
 def test_what_a_restore_would_lose_is_counted(filled):
     now = datetime(2026, 11, 25, 12, 42, tzinfo=UTC)
-    found = loss.of(filled, manifest(), ["portfolio_positions", "no_such"], now=now)
+    found = data_loss.estimate(filled, manifest(), ["portfolio_positions", "no_such"], now=now)
     assert found["rpo_minutes"] == 42
     assert found["rows"] == {"portfolio_positions": 10, "no_such": None}
     assert "at least 10 rows of portfolio_positions" in found["text"]
@@ -300,16 +298,16 @@ def test_of_the_databases_put_aside_all_but_the_newest_may_go_with_confirm(
         for day, name in enumerate(names, 1):
             server.psql(f'CREATE DATABASE "{name}"')
             since = datetime.now(UTC) - timedelta(days=9 - day)
-            mark = {"is": beside.FORMER, "of": filled.name, "since": since.isoformat()}
-            beside.comment(filled, name, mark)
+            mark = {"is": registry.FORMER, "of": filled.name, "since": since.isoformat()}
+            registry.set_mark(filled, name, mark)
         found = disk_cleanup.freeable(
-            filled, tmp_path, retention.Policy(), former.Policy(), places=["database"]
+            filled, tmp_path, retention.Policy(), former_retention.Policy(), places=["database"]
         )
         formers = [each for each in found if each.confirm]
         assert [names[0] in each.text for each in formers] == [True]
         assert formers[0].size_bytes > 1_000_000
         formers[0].remove()
-        assert set(names) & set(beside.present(filled)) == {names[1]}
+        assert set(names) & set(registry.read_from(filled)) == {names[1]}
     finally:
         for name in names:
             server.drop(name)

@@ -15,15 +15,15 @@ import pytest
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
-from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import registry as beside_module
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import swap
-from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.restore import former_retention, registry, swap
+from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import restore_set
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, differences
 from ansible.module_utils.pmsops.verify import database as proof
@@ -61,14 +61,14 @@ GRANT SELECT ON portfolio_positions TO pg_monitor;
 def filled(server, database):
     execute(database, "SET ROLE macro_user;" + SCHEMA)
     yield database
-    for name in beside_module.present(database):
+    for name in registry.read_from(database):
         if name.startswith(f"{database.name}__"):
             server.drop(name)
 
 
 @pytest.fixture
 def request_(tmp_path):
-    return aside.Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
+    return Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
 
 
 @pytest.fixture
@@ -79,25 +79,23 @@ def taken(filled, request_):
 
 
 def restored(database, request):
-    return aside.run(database, request, progress=progress.Progress())
+    return restore_set(database, replace(request), progress=progress.Progress())
 
 
 def operation(database, request, **options):
-    return swapping.Operation(
+    return SwapRun(
         database=database,
         services=options.get("services", Services("none", ())),
         redis=None,
         url=options.get("url"),
         root=request.root,
-        policy=options.get("policy", former.Policy()),
+        policy=options.get("policy", former_retention.Policy()),
     )
 
 
 def beside(database):
     """Return the databases beside the live one."""
-    return [
-        name for name in beside_module.present(database) if name.startswith(f"{database.name}__")
-    ]
+    return [name for name in registry.read_from(database) if name.startswith(f"{database.name}__")]
 
 
 def whole(database):
@@ -428,7 +426,7 @@ def test_files_removed_cut_short_exchanged_or_added_are_refused(taken, request_)
 
 def test_a_manifest_that_another_key_signed_is_refused(filled, request_, taken, tmp_path):
     edited(taken, tmp_path / "foreign", lambda d: d["contents"]["public.journal"].update(rows=7))
-    for ask in (restored, aside.same, aside.plan):
+    for ask in (restored, result_if_matching, plan_restore):
         with pytest.raises(OpsError) as caught:
             ask(filled, request_)
         assert caught.value.code == "signing.unknown-key"
@@ -512,7 +510,7 @@ def test_a_set_that_lacks_its_canary_is_refused(filled, request_, taken):
 
 
 def test_two_restores_at_once_the_second_is_refused(filled, request_, taken):
-    with aside.process_lock.exclusive(request_.root / ".pms-ops" / "restore.lock", "restore"):
+    with process_lock.exclusive(request_.root / ".pms-ops" / "restore.lock", "restore"):
         assert refused(filled, request_).code == "lock.held"
 
 
@@ -583,7 +581,7 @@ def test_former_databases_are_pruned_only_where_policy_asks_and_never_the_newest
     formers = []
     for count in (0, 0, 1):
         side = restored(filled, request_)["side"]
-        one = operation(filled, request_, policy=former.Policy(count))
+        one = operation(filled, request_, policy=former_retention.Policy(count))
         done = one.run("swapped", side)
         formers.append(done["former"])
     assert done["pruned"] == formers[:2]

@@ -13,19 +13,27 @@ from pathlib import Path
 import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import archive_contents
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import crash_recovery as recovery
-from ansible.module_utils.pmsops.restore import phases as restore
-from ansible.module_utils.pmsops.restore import preflight, scratch, swap
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import single_tables as tables
-from ansible.module_utils.pmsops.restore import staging_database as side
-from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.restore import (
+    crash_recovery,
+    database_lock,
+    phases,
+    preflight,
+    registry,
+    scratch,
+    single_tables,
+    staging_database,
+    swap,
+)
+from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import restore_set
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, queries
 
@@ -61,14 +69,14 @@ def filled(server, database, host_tools):
     """A database with something in it; the host's own tools, which start sooner."""
     execute(database, "SET ROLE macro_user;" + SCHEMA)
     yield replace(database, access="host", bin_dir=str(host_tools))
-    for name in beside.present(database):
+    for name in registry.read_from(database):
         if name.startswith(f"{database.name}__"):
             server.drop(name)
 
 
 @pytest.fixture
 def request_(tmp_path):
-    return aside.Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
+    return Request(root=tmp_path / "backups", keys=tmp_path / "keys", keep=True)
 
 
 def backed_up(database, request):
@@ -82,16 +90,16 @@ def taken(filled, request_):
 
 
 def restored(database, request):
-    return aside.run(database, request, progress=progress.Progress())
+    return restore_set(database, replace(request), progress=progress.Progress())
 
 
 def operation(database, request, **options):
     given = {"services": Services("none", ()), "redis": None, "url": None} | options
-    return swapping.Operation(database=database, root=request.root, **given)
+    return SwapRun(database=database, root=request.root, **given)
 
 
 def names_beside(database):
-    return [name for name in beside.present(database) if name.startswith(f"{database.name}__")]
+    return [name for name in registry.read_from(database) if name.startswith(f"{database.name}__")]
 
 
 def value(database, sql):
@@ -232,7 +240,7 @@ def test_a_bare_dump_names_the_roles_that_it_needs(server, filled, request_, tmp
 @needs_timescaledb
 def test_a_bare_dump_of_another_timescaledb_is_refused(filled, request_, tmp_path, monkeypatch):
     dump = naive_dump(filled, tmp_path)
-    real = aside.naive.read
+    real = archive_contents.read
 
     def older(*args, **options):
         found = real(*args, **options)
@@ -242,21 +250,21 @@ def test_a_bare_dump_of_another_timescaledb_is_refused(filled, request_, tmp_pat
         found.timescaledb_version = "1.0.0"
         return found
 
-    monkeypatch.setattr(aside.naive, "read", older)
+    monkeypatch.setattr(archive_contents, "read", older)
     error = refused(filled, replace(request_, file=dump))
     assert error.code == "restore.timescaledb-version"
 
 
 def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_path, monkeypatch):
     dump = naive_dump(filled, tmp_path)
-    real = aside.restore.Restore.end_restoring
+    real = phases.PhasedRestore.end_restoring
 
     def losing(self):
         real(self)
         with self.target.session(superuser=True, autocommit=True) as cursor:
             cursor.execute("DELETE FROM book WHERE id = 7")
 
-    monkeypatch.setattr(aside.restore.Restore, "end_restoring", losing)
+    monkeypatch.setattr(phases.PhasedRestore, "end_restoring", losing)
     error = refused(filled, replace(request_, file=dump))
     assert error.code == "restore.different"
     assert "public.book has 49 rows, the dump 50" in str(error)
@@ -360,8 +368,8 @@ def test_autovacuum_keeps_off_the_copy_until_it_is_filled(server, filled, reques
         real(self, section, entries, **options)
         seen[section] = value(self.target, AUTOVACUUM)
 
-    real = restore.Restore.section
-    monkeypatch.setattr(restore.Restore, "section", looking)
+    real = phases.PhasedRestore.section
+    monkeypatch.setattr(phases.PhasedRestore, "section", looking)
     result = restored(filled, request_)
     filled_table = "_hyper_1_1_chunk" if HAS_TIMESCALEDB else "md"
     assert set(seen["post-data"]) >= {"book", "by_hand", filled_table}
@@ -420,10 +428,10 @@ def test_a_database_put_aside_can_be_brought_back_by_name(filled, request_, take
 
 
 def test_a_live_database_that_is_the_set_is_left_alone(filled, request_, taken):
-    assert aside.same(filled, request_)["id"] == taken.name
+    assert result_if_matching(filled, request_)["id"] == taken.name
     execute(filled, "UPDATE book SET name = 'x' WHERE id = 9")
-    assert aside.same(filled, request_) is None
-    assert aside.same(filled.named("nowhere"), request_) is None
+    assert result_if_matching(filled, request_) is None
+    assert result_if_matching(filled.named("nowhere"), request_) is None
 
 
 # --- Runs that ended ------------------------------------------------------------------------------
@@ -534,7 +542,7 @@ def dying(monkeypatch, step):
     monkeypatch.setattr(swap.Journal, "record", record)
 
 
-@pytest.mark.parametrize("at", ["back", "exchange", "revive"])
+@pytest.mark.parametrize("at", ["back", "exchange", "restart_services"])
 def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeypatch, at):
     execute(filled, "DELETE FROM book WHERE id = 1")
     side_name = restored(filled, request_)["side"]
@@ -549,7 +557,7 @@ def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeyp
             calls.append(args)
             if len(calls) > 1:
                 if at == "exchange":
-                    monkeypatch.setattr(swap.Swap, "revive", killed)
+                    monkeypatch.setattr(swap.Swap, "restart_services", killed)
                 raise Killed
             return real(self, *args)
 
@@ -558,7 +566,7 @@ def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeyp
         operation(filled, request_, url="http://127.0.0.1:9").run("swapped", side_name)
     monkeypatch.undo()
     said = operation(filled, request_).run("recovered", None, resume=taken)["recovered"]
-    assert any("going back" in line for line in said), said
+    assert any("swapping back" in line for line in said), said
     assert value(filled, "SELECT count(*) FROM book") == 49
     assert names_beside(filled) == []
     assert workers_run(filled)
@@ -582,13 +590,15 @@ def test_what_a_killed_run_left_lying_is_removed(server, filled, request_, taken
 
 def test_a_database_created_by_a_dead_run_a_moment_later_does_not_stay(filled, request_, taken):
     """The server goes on with a statement whose client is gone."""
-    name = beside.name(filled.name, beside.COPY, "20260101000000")
+    name = registry.database_name(filled.name, registry.STAGING, "20260101000000")
     journal = request_.root / ".pms-ops" / "restore.json"
     journal.write_text(json.dumps({"step": "aside", "live": filled.name, "side": name}))
 
     def create():
         with contextlib.suppress(OpsError, psycopg2.Error):
-            side.run(filled, [f"SELECT pg_sleep(3), '{name}'; CREATE DATABASE \"{name}\""])
+            staging_database.execute(
+                filled, [f"SELECT pg_sleep(3), '{name}'; CREATE DATABASE \"{name}\""]
+            )
 
     thread = threading.Thread(target=create)
     thread.start()
@@ -609,7 +619,7 @@ def test_another_machine_that_restores_the_same_database_is_respected(
     filled, request_, taken, tmp_path
 ):
     elsewhere = replace(request_, root=tmp_path / "other", file=taken)
-    with aside.one_of_this_server(filled):
+    with database_lock.server_wide_lock(filled):
         with pytest.raises(OpsError) as caught:
             restored(filled, elsewhere)
         assert caught.value.code == "restore.elsewhere"
@@ -648,16 +658,16 @@ def test_a_plain_script_is_refused_and_said_what_to_do_instead(filled, request_,
 
 
 def test_a_plan_changes_nothing_and_says_how_much_and_how_long(filled, request_, taken):
-    before = sorted(beside.present(filled))
+    before = sorted(registry.read_from(filled))
     execute(filled, "INSERT INTO book VALUES (999, 'since then')")
-    planned = aside.plan(filled, request_, ["book"])
+    planned = plan_restore(filled, request_, ["book"])
     assert planned["lost"].startswith("everything committed after ")
     assert "at least 1 rows of book" in planned["lost"]
     assert planned["size_bytes"] > 10**6
     assert planned["duration_seconds"] > 0
     assert planned["side"].startswith(f"{filled.name}__restore_")
     assert planned["former"] == []
-    assert sorted(beside.present(filled)) == before
+    assert sorted(registry.read_from(filled)) == before
     assert not (request_.root / ".pms-ops" / "restore.json").exists()
 
 
@@ -665,8 +675,8 @@ def test_a_plan_changes_nothing_and_says_how_much_and_how_long(filled, request_,
 
 
 def brought(database, request, names, into="night"):
-    wish = tables.Wish.parse(names, into)
-    return tables.run(database, request, wish, progress=progress.Progress())
+    wish = single_tables.TableRequest.parse(names, into)
+    return single_tables.run(database, request, wish, progress=progress.Progress())
 
 
 def test_tables_come_beside_the_live_ones_with_all_their_chunks(filled, request_, taken):
@@ -706,14 +716,14 @@ def test_tables_that_cannot_be_brought_are_refused(filled, request_, taken, name
 
 
 def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, taken, monkeypatch):
-    real = tables._restore_tables
+    real = single_tables._restore_tables
 
     def changing(one, wish):
         real(one, wish)
         with one.target.session(superuser=True, autocommit=True) as cursor:
             cursor.execute("UPDATE book SET name = 'other' WHERE id = 1")
 
-    monkeypatch.setattr(tables, "_restore_tables", changing)
+    monkeypatch.setattr(single_tables, "_restore_tables", changing)
     with pytest.raises(OpsError) as caught:
         brought(filled, request_, ["book"])
     assert caught.value.code == "restore.different"
@@ -722,6 +732,6 @@ def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, 
 
 
 def test_a_recovery_with_nothing_to_do_says_nothing(filled, request_, taken):
-    found = recovery.recover(operation(filled, request_)._swap(), request_.root)
-    assert found.said == []
+    found = crash_recovery.recover(operation(filled, request_)._swap(), request_.root)
+    assert found.lines == []
     assert sets.verification(taken) is None

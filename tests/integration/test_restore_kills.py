@@ -25,8 +25,8 @@ from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.restore import registry
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import against_set
 
@@ -126,18 +126,18 @@ class Scene:
         return said
 
     def recover(self, resume=None):
-        one = swapping.Operation(self.database, self.services, None, None, self.root)
+        one = SwapRun(self.database, self.services, None, None, self.root)
         return one.run("recovered", None, resume=resume)
 
     def beside(self):
         return [
             name
-            for name in beside.present(self.database)
+            for name in registry.read_from(self.database)
             if name.startswith(f"{self.database.name}__")
         ]
 
     def live_oid(self):
-        return beside.present(self.database)[self.database.name].oid
+        return registry.read_from(self.database)[self.database.name].oid
 
     def one_beside(self):
         """Return the database that the next swap or rollback puts in place."""
@@ -207,7 +207,7 @@ def scene(server, host_tools, tmp_path_factory):
 def wholly_written(writers):
     """Tell of each database that is still there whether it has all that it acknowledged."""
     seen = 0
-    for each in beside.present(writers.database).values():
+    for each in registry.read_from(writers.database).values():
         if each.oid not in writers.acknowledged:
             continue
         # What is acknowledged from here on may be missing from the answer.

@@ -30,13 +30,16 @@ from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import journal as restore_journal
-from ansible.module_utils.pmsops.restore import phases as restore
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import staging_database as side
-from ansible.module_utils.pmsops.restore import swap
-from ansible.module_utils.pmsops.restore import swap_run as swapping
+from ansible.module_utils.pmsops.restore import (
+    phases,
+    registry,
+    staging_database,
+    swap,
+)
+from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import restore_set
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
 
 
@@ -63,31 +66,31 @@ class FileServices(Services):
 
 # What is done from outside: before and after each of these a run may die.
 WATCHED = (
-    (restore_journal.Journal, "record"),
-    (restore_journal.Journal, "close"),
+    (Journal, "record"),
+    (Journal, "close"),
     (host_tools.HostTools, "start"),
     (sidecar.SidecarTools, "start"),
     (sidecar.SidecarTools, "_start"),
     (sidecar.SharedTools, "start"),
-    (beside, "comment"),
-    (side, "create"),
-    (side, "drop"),
-    (side, "bring_settings"),
+    (registry, "set_mark"),
+    (staging_database, "create"),
+    (staging_database, "drop"),
+    (staging_database, "apply_settings"),
     (sets, "mark_verified"),
     (files, "_written_aside"),
     (timescaledb_held_jobs, "hold"),
     (timescaledb_held_jobs, "release"),
     (timescaledb_workers, "start_workers"),
     (timescaledb_workers, "workers"),
-    (timescaledb_workers, "writable"),
+    (timescaledb_workers, "insert_test"),
     (redis_cache, "forget"),
     (health, "problems"),
     (swap, "_end_sessions"),
     (swap.Swap, "exchange"),
     (swap.Swap, "open"),
     (swap.Swap, "finish"),
-    (restore.Restore, "end_restoring"),
-    (restore.Restore, "analyze"),
+    (phases.PhasedRestore, "end_restoring"),
+    (phases.PhasedRestore, "analyze"),
 )
 points: list[str] = []
 die_at: str | None = None
@@ -135,9 +138,9 @@ def watch() -> None:
 def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     """Do what an order says, from recovery on, as the playbook's tasks do."""
     database = Database(**options["database"])
-    request = aside.Request(root=Path(options["root"]), keys=Path(options["keys"]), keep=True)
+    request = Request(root=Path(options["root"]), keys=Path(options["keys"]), keep=True)
     services = FileServices("files", tuple(options["services"]), options["folder"])
-    one = swapping.Operation(database, services, None, order.get("url"), request.root)
+    one = SwapRun(database, services, None, order.get("url"), request.root)
     swap.PROBE_SECONDS = 0
     if order["do"] == "recover":
         arm(order)
@@ -145,7 +148,7 @@ def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     one.run("recovered", None, resume=wanted)
     arm(order)
     if order["do"] == "restore":
-        made = aside.run(database, request, progress=progress.Progress(request.progress_file))
+        made = restore_set(database, request, progress=progress.Progress(request.progress_file))
         one.run("swapped", made["side"])
     if order["do"] == "swap":
         one.run("swapped", order["incoming"])

@@ -31,10 +31,6 @@ MAX_LINES = 300
 LONG_FILES: dict[str, str] = {
     "postgresql/catalog.py": "one table of queries, a kind of object each: what a proof compares",
     "reports/html_template.py": "one HTML page: a template is read from top to bottom, whole",
-    "restore/phases.py": "was long before the packages were made; waits for its split",
-    "restore/preflight.py": "was long before the packages were made; waits for its split",
-    "restore/run.py": "was long before the packages were made; waits for its split",
-    "restore/single_tables.py": "was long before the packages were made; waits for its split",
 }
 
 

@@ -23,10 +23,13 @@ from ansible.module_utils.pmsops.incidents.record import Action, ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery.disk import BACKUPS, DATABASE, FileSystem
 from ansible.module_utils.pmsops.repository import deduplication, retention, sets
-from ansible.module_utils.pmsops.restore import former_retention, scratch
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.restore import (
+    database_lock,
+    former_retention,
+    registry,
+    scratch,
+    staging_database,
+)
 
 PURPOSE = "freeing of space"
 
@@ -76,7 +79,7 @@ def make_room(
     state = sets.state_folder(policy.backup_root)
     with (
         process_lock.exclusive(state / sets.BACKUP_LOCK, PURPOSE),
-        process_lock.exclusive(state / aside.LOCK, PURPOSE),
+        process_lock.exclusive(state / database_lock.LOCK, PURPOSE),
     ):
         for system in short:
             things = freeable(
@@ -119,7 +122,7 @@ def freeable(
         ]
         found += [
             Freeable(f"leftovers of a killed restore: {path.name}", _bytes(path), _remover(path))
-            for path in scratch.left(backup_root)
+            for path in scratch.leftovers(backup_root)
             if backup_root in path.parents
         ]
         found += [
@@ -181,7 +184,9 @@ def _formers(database: Database, policy: former_retention.Policy) -> list[Freeab
     """
     policy = former_retention.Policy(max(policy.count, 1), policy.days)
     try:
-        found = beside.of(beside.present(database), database.name, beside.FORMER, beside.UNDONE)
+        found = registry.select(
+            registry.read_from(database), database.name, registry.FORMER, registry.UNDONE
+        )
         with database.session(name=database.maintenance_name, read_only=True) as cursor:
             cursor.execute("SELECT datname, pg_database_size(oid) FROM pg_database")
             sizes = dict(cursor.fetchall())
@@ -190,7 +195,7 @@ def _formers(database: Database, policy: former_retention.Policy) -> list[Freeab
     expired = former_retention.expired(found, policy, datetime.now(UTC))
 
     def remover(name: str) -> Callable[[], None]:
-        return lambda: side.drop(database, name)
+        return lambda: staging_database.drop(database, name)
 
     return [
         Freeable(

@@ -8,6 +8,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,22 @@ class BackupSet:
     @property
     def id(self) -> str:
         """Return the set's name for operators."""
-        return self.manifest["id"] if self.manifest else self.dump.name
+        return str(self.manifest["id"]) if self.manifest else self.dump.name
+
+    @property
+    def path(self) -> Path:
+        """Return what an operator finds on disk: the set's folder, or the bare dump."""
+        return self.folder or self.dump
+
+    @property
+    def encrypted(self) -> bool:
+        """Tell whether the dump has to be decrypted before pg_restore can read it."""
+        return bool(self.manifest and self.manifest.get("dump", {}).get("encrypted"))
+
+    @cached_property
+    def manifest_sha256(self) -> str | None:
+        """Return the SHA-256 of the manifest's file, by which evidence and journal name a set."""
+        return files.sha256(self.folder / manifest.NAME) if self.folder else None
 
 
 def state_folder(backup_root: Path) -> Path:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a killed restore or swap has left: found, said, and finished or cleaned up."""
+"""Recovery from an interrupted restore or swap: it is finished, or its leftovers are removed."""
 
 from __future__ import annotations
 
@@ -10,135 +10,138 @@ from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql.connection import (
-    Database,
-    fetch_all,
-)
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import journal as restore_journal
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import scratch
-from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.restore import journal, registry, scratch, staging_database
 from ansible.module_utils.pmsops.restore.swap import Swap
 
-ENDED_SECONDS = 15
-# What a run was just writing: how far it is, and its journal, each before it got its name.
-LEFT = ("restore.progress", "restore.*.tmp", f".{restore_journal.NAME}.*")
+SESSIONS_END_SECONDS = 15
+# Progress file and journal, and both while they were being written under another name.
+TEMPORARY_FILES = ("restore.progress", "restore.*.tmp", f".{journal.NAME}.*")
 
 
 @dataclass
-class Found:
-    """What a recovery found and did: lines for people, and what it brought to its end."""
+class RecoveryReport:
+    """What recovery found and did."""
 
-    said: list[str] = field(default_factory=list)
-    # The copy that is proved and waits for its swap, where the caller wants that very set.
+    # For people, one line each.
+    lines: list[str] = field(default_factory=list)
+    # The proved staging database that waits for its swap, if the caller wants that very set.
     waiting: str | None = None
-    # What a finished swap brought live: the manifest's SHA-256, or "former" for a rollback.
+    # Which swap was finished: the SHA-256 of the set's manifest, or "former" for a rollback.
     finished: str | None = None
 
 
-def recover(swap: Swap, root: Path, *, resume: str | None = None) -> Found:
-    """Finish or clean up after a killed run; whoever calls holds the lock, so all of it is dead.
+def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryReport:
+    """Finish an interrupted run, or clean up after it.
 
-    *resume* is the SHA-256 of the manifest that is asked for: a proved copy of it is kept.
+    The caller holds the lock, so no such run is alive. *resume* is the SHA-256 of the manifest
+    that is going to be restored: a proved staging database of that set is kept.
 
     :raises OpsError: database.*, restore.*, services.*
     """
-    result = Found()
-    live, journal = swap.live, swap.journal
-    result.said += [f"{path} was removed." for path in scratch.clean(root)]
-    for name in LEFT:
+    report = RecoveryReport()
+    live, state = swap.live, swap.journal
+    report.lines += [f"{path} was removed." for path in scratch.clean(root)]
+    for name in TEMPORARY_FILES:
         for path in sets.state_folder(root).glob(name):
             path.unlink(missing_ok=True)
     if live.access == "container":
         sidecar.remove_dead()
-    found = beside.present(live)
-    if not journal.state:
-        journal.from_marks(found, live.name)
-    if journal.state:
-        result.said.append(f"The run before ended in step '{journal.state['step']}'.")
-        _end_sessions(live, [journal.state.get("side"), journal.state.get("incoming")])
-        found = beside.present(live)
-    if journal.swapping:
-        _swapped(swap, found, result)
-        found = beside.present(live)
+    found = registry.read_from(live)
+    if not state.state:
+        state.load_from_marks(found, live.name)
+    if state.state:
+        report.lines.append(f"The previous run ended in step '{state.state['step']}'.")
+        _end_sessions(live, [state.state.get("side"), state.state.get("incoming")])
+        found = registry.read_from(live)
+    if state.swapping:
+        _finish_swap(swap, found, report)
+        found = registry.read_from(live)
     elif live.name in found and not found[live.name].open:
         swap.open([live.name])
-        result.said.append(f"{live.name} took no connections; it does now.")
-    keep = _kept(found, live.name, resume)
-    if keep:
-        result.waiting = keep
-        result.said.append(f"Its copy {keep} is proved and waits for the swap.")
-        journal.close()
-        journal.record("proved", live=live.name, side=keep, manifest_sha256=resume)
+        report.lines.append(f"{live.name} refused connections; it accepts them again.")
+    waiting = _waiting(found, live.name, resume)
+    if waiting:
+        report.waiting = waiting
+        report.lines.append(f"The staging database {waiting} is proved and waits for its swap.")
+        state.close()
+        state.record("proved", live=live.name, side=waiting, manifest_sha256=resume)
     else:
-        journal.close()
-    for name in beside.orphans(found, live.name):
-        if name != keep:
-            side.drop(live, name)
-            result.said.append(f"The copy {name} was dropped; the live database is untouched.")
-    return result
+        state.close()
+    for name in registry.abandoned(found, live.name):
+        if name != waiting:
+            staging_database.drop(live, name)
+            report.lines.append(
+                f"The staging database {name} was dropped; the live database was not touched."
+            )
+    return report
 
 
-def _swapped(swap: Swap, found: dict[str, beside.Beside], result: Found) -> None:
-    """Bring a swap to its end, whichever side of the renames it was killed on."""
+def _finish_swap(
+    swap: Swap, found: dict[str, registry.ManagedDatabase], report: RecoveryReport
+) -> None:
+    """Bring a swap to its end, whether or not it was killed before the renames."""
     state = swap.journal.state
-    incoming, outgoing, back = state["incoming"], state["outgoing"], state.get("going_back", False)
-    problems = swap.revive(state["services"])
+    incoming, outgoing = state["incoming"], state["outgoing"]
+    reverting = state.get("going_back", False)
+    problems = swap.restart_services(state["services"])
     if incoming in found or swap.live.name not in found:
         if problems:
-            raise _not_revived(problems)
-        result.said.append(
-            "It was going back, and had: the former database is live."
-            if back
-            else "The renames had not happened: the live database is the one of before."
+            raise _not_restarted(problems)
+        report.lines.append(
+            "It was swapping back, and had renamed: the former database is live."
+            if reverting
+            else "The renames had not happened: the live database is unchanged."
         )
-        return swap.given_up(keep=not back)
-    if back:
-        swap.back()
-        result.said.append("It was going back; that is finished now.")
-        return swap.given_up(keep=False)
-    problems = swap.settle(problems)
+        return swap.abandon(keep=not reverting)
+    if reverting:
+        swap.revert()
+        report.lines.append("It was swapping back; that is finished now.")
+        return swap.abandon(keep=False)
+    problems = swap.accept_or_revert(problems)
     if problems and outgoing is None:
-        raise _not_revived(problems)
+        raise _not_restarted(problems)
     if problems:
-        result.said.append(
+        report.lines.append(
             f"The renames had happened, but the PMS did not work ({problems[0]}): the former"
             " database is live again."
         )
-        return swap.given_up(keep=False)
-    result.said.append(
+        return swap.abandon(keep=False)
+    report.lines.append(
         f"The renames had happened: {incoming} is live"
-        + (f", the former one is {outgoing}." if outgoing else ".")
+        + (f", the former database is {outgoing}." if outgoing else ".")
     )
-    was_copy = state["incoming_mark"].get("is") == beside.COPY
-    result.finished = state.get("manifest_sha256") if was_copy else beside.FORMER
+    was_staging = state["incoming_mark"].get("is") == registry.STAGING
+    report.finished = state.get("manifest_sha256") if was_staging else registry.FORMER
     return swap.finish()
 
 
-def _kept(found: dict[str, beside.Beside], live: str, resume: str | None) -> str | None:
-    """Return the proved copy of the set that is asked for; its own mark says what it is."""
-    for each in reversed(beside.of(found, live, beside.COPY)):
+def _waiting(
+    found: dict[str, registry.ManagedDatabase], live: str, resume: str | None
+) -> str | None:
+    """Return the proved staging database of the set *resume*, by its mark."""
+    for each in reversed(registry.select(found, live, registry.STAGING)):
         if resume and each.mark.get("manifest_sha256") == resume:
             return each.name if each.mark.get("step") == "proved" else None
     return None
 
 
-def _not_revived(problems: list[str]) -> OpsError:
+def _not_restarted(problems: list[str]) -> OpsError:
     return OpsError(
-        "What a killed run had stopped does not come up: " + "; ".join(problems[:3]),
-        "Mend that, then run again; the run goes on from here.",
+        "Services that an interrupted run had stopped do not start: " + "; ".join(problems[:3]),
+        "Repair that, then run again: the run continues from here.",
         code="restore.not-revived",
     )
 
 
 def _end_sessions(live: Database, names: list[str | None]) -> None:
-    """End what a dead run's sessions still do to a copy, so that nothing of it appears later."""
+    """End the sessions in which a dead run's statements on *names* are still executing."""
     wanted = [name for name in names if name]
     with live.session(name=live.maintenance_name, superuser=True) as cursor:
-        deadline = time.monotonic() + ENDED_SECONDS
+        deadline = time.monotonic() + SESSIONS_END_SECONDS
         while time.monotonic() < deadline:
-            alive: list[Any] = fetch_all(
+            ended: list[Any] = fetch_all(
                 cursor,
                 """SELECT pg_terminate_backend(pid) FROM pg_stat_activity, unnest(%s) AS name
                     WHERE application_name = 'pms-ops' AND pid <> pg_backend_pid()
@@ -147,6 +150,6 @@ def _end_sessions(live: Database, names: list[str | None]) -> None:
                 (wanted,),
             )
             cursor.execute("SELECT pg_stat_clear_snapshot()")
-            if not alive:
+            if not ended:
                 return
             time.sleep(0.1)

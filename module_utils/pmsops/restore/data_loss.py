@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a restore of a set would lose: the time since it, and the rows that can still be counted."""
+"""What a restore would lose: the time since the snapshot, and the rows that can be counted."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_va
 COUNT_SECONDS = 10
 
 
-def of(
+def estimate(
     database: Database, manifest: dict[str, Any], tables: list[str], *, now: datetime
 ) -> dict[str, Any]:
     """Return ``{snapshot_at, rpo_minutes, rows, text}``.
 
-    *rows* says for each table how many more the live one has than the set, None where it cannot
-    be read: a lower bound, since changed rows are not counted.
+    *rows* has for each table how many more rows the live one has than the set, None if it cannot
+    be read. It is a lower bound, since changed rows are not counted.
     """
     taken = datetime.fromisoformat(manifest["snapshot_at"])
     minutes = round((now.astimezone(UTC) - taken).total_seconds() / 60)
-    rows = {table: _more(database, manifest, table) for table in tables}
+    rows = {table: _additional_rows(database, manifest, table) for table in tables}
     return {
         "snapshot_at": manifest["snapshot_at"],
         "rpo_minutes": minutes,
         "rows": rows,
-        "text": _text(manifest["snapshot_at"], minutes, rows),
+        "text": _describe(manifest["snapshot_at"], minutes, rows),
     }
 
 
-def _more(database: Database, manifest: dict[str, Any], table: str) -> int | None:
+def _additional_rows(database: Database, manifest: dict[str, Any], table: str) -> int | None:
     schema, _, name = table.rpartition(".")
     key = f"{schema or 'public'}.{name}"
     then = sum(manifest["contents"].get(each, {}).get("rows", 0) for each in _parts(manifest, key))
@@ -41,13 +41,13 @@ def _more(database: Database, manifest: dict[str, Any], table: str) -> int | Non
             cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
             quoted = f"{quote_ident(schema or 'public')}.{quote_ident(name)}"
             count = fetch_value(cursor, f"SELECT count(*) FROM {quoted}")
-        return int(count) - then
+        return int(count) - int(then)
     except (OpsError, psycopg2.Error):
         return None
 
 
 def _parts(manifest: dict[str, Any], table: str) -> set[str]:
-    """Return the table and what inherits from it: a hypertable's rows are those of its chunks."""
+    """Return the table and those that inherit from it, such as the chunks of a hypertable."""
     found, queue = {table}, [table]
     while queue:
         parent = queue.pop()
@@ -61,14 +61,14 @@ def _parts(manifest: dict[str, Any], table: str) -> set[str]:
     return found
 
 
-def _text(taken: str, minutes: int, rows: dict[str, int | None]) -> str:
+def _describe(taken: str, minutes: int, rows: dict[str, int | None]) -> str:
     more = [f"{count} rows of {table}" for table, count in rows.items() if count and count > 0]
     unknown = [table for table, count in rows.items() if count is None]
     text = f"everything committed after {taken}, the last {minutes} minutes"
     if more:
         text += ": at least " + ", ".join(more)
     if unknown:
-        text += f"; what is in {', '.join(unknown)} cannot be read"
+        text += f"; the rows of {', '.join(unknown)} cannot be counted"
     if not more and not unknown:
         text += "; the PMS's tables hold no more rows than the set"
     return text

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which of the databases that swaps have put aside policy lets go: never the newest one."""
+"""Which former databases retention may drop; the newest always stays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ansible.module_utils.pmsops.restore.registry import Beside
+from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
 
 @dataclass(frozen=True)
@@ -18,16 +18,16 @@ class Policy:
     days: int = 0
 
 
-def expired(found: Sequence[Beside], policy: Policy, now: datetime) -> list[str]:
-    """Return the names of those to drop, of *found* in the order in which they were put aside."""
+def expired(found: Sequence[ManagedDatabase], policy: Policy, now: datetime) -> list[str]:
+    """Return the names of those to drop; *found* is in the order in which they were replaced."""
     if policy.count < 1:
         return []
-    young = now - timedelta(days=policy.days)
-    return [each.name for each in found[: -policy.count] if _since(each, now) <= young]
+    youngest = now - timedelta(days=policy.days)
+    return [each.name for each in found[: -policy.count] if _since(each, now) <= youngest]
 
 
-def _since(each: Beside, now: datetime) -> datetime:
-    """Return when a database was put aside; one that does not say counts as new."""
+def _since(each: ManagedDatabase, now: datetime) -> datetime:
+    """Return when a database was replaced; one whose mark does not say counts as new."""
     try:
         moment = datetime.fromisoformat(str(each.mark["since"]))
     except (KeyError, ValueError):

@@ -1,14 +1,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The phases of a restore into a database aside: the live one is never where it happens.
+"""The phases of a restore into a staging database.
 
-Pre-data; the extensions' own tables serially, since TimescaleDB's refer to each other and to what
-pre-data made; the other data and post-data in parallel. Each phase ends at its first error.
+First pre-data; then the extensions' own tables serially, since TimescaleDB's refer to each other
+and to objects of pre-data; then all other data and post-data in parallel. Each phase ends at its
+first error.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -31,31 +31,20 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_literal,
     superuser_role,
 )
+from ansible.module_utils.pmsops.restore import pg_restore_errors, progress_query
+from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB
 
-# For the sessions of a restore alone; the server's configuration is not touched.
+# For the sessions of the restore only; the server's configuration is not touched.
 SESSION = {
     "synchronous_commit": "off",
     "maintenance_work_mem": "256MB",
     "jit": "off",
 }
-TIMESCALEDB = "timescaledb"
-SHOWN_ERRORS = 12
-SIZE = "SELECT pg_database_size(%s)"
-# What post-data makes: the indexes that no extension brought.
-INDEXES = """
-SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
-   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                    AND d.objid = c.oid AND d.deptype = 'e')
-"""
-_ENTRY = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$")
-_ERROR = re.compile(r"^pg_restore: (?:error|fatal): (.*)$")
 
 
 @dataclass
-class Restore:
-    """Fills the database *target* from one dump."""
+class PhasedRestore:
+    """Loads one dump into the staging database *target*, phase by phase."""
 
     target: Database
     dump: Path
@@ -64,7 +53,7 @@ class Restore:
     progress: Progress
     scratch: Path
     jobs: int = 2
-    # name -> {version, schema, owner of that schema}: those to create before the dump does.
+    # name -> {version, schema, owner of that schema}: to create before pg_restore would.
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -73,30 +62,29 @@ class Restore:
             self.superuser = superuser_role(cursor)
 
     def run(self) -> None:
-        """Bring everything in.
+        """Restore everything.
 
-        :raises OpsError: restore.failed with every line that pg_restore said, restore.restoring.
+        :raises OpsError: restore.failed with all errors of pg_restore, restore.restoring.
         """
         catalogue = self.prepare()
-        how = {"timescaledb": self.has_timescaledb}
-        with self.progress.phase("data"):  # how much it will be without its indexes, nobody knows
-            kept_off = autovacuum.hold(self.target, **how)
+        with self.progress.phase("data"):  # its size without indexes is unknown
+            held = autovacuum.hold(self.target, timescaledb=self.has_timescaledb)
             entries = self.contents.data_not_of(catalogue)
-            watch = Watch(self.target, self.target.maintenance_name, SIZE, (self.target.name,))
+            watch = progress_query.of_size(self.target)
             self.section("data", entries, jobs=self.jobs, watch=watch)
         with self.progress.phase("post-data", total=self.contents.indexes, unit="indexes"):
             entries = self.contents.without(self._schemas())
-            watch = Watch(self.target, self.target.name, INDEXES)
+            watch = progress_query.of_indexes(self.target)
             self.section("post-data", entries, jobs=self.jobs, watch=watch)
         self.end_restoring()
         self.analyze()
         with self.progress.phase("autovacuum"):
-            autovacuum.release(self.target, kept_off, **how)
+            autovacuum.release(self.target, held, timescaledb=self.has_timescaledb)
 
     def prepare(self) -> set[tuple[str, str]]:
-        """Bring in all but the rows of tables: extensions, pre-data, the extensions' own tables.
+        """Restore all but the rows of tables: extensions, pre-data, the extensions' own tables.
 
-        Return those tables. TimescaleDB is left in restoring mode, with its jobs held.
+        Return the extensions' tables. TimescaleDB is left in restoring mode, with its jobs held.
         """
         if self.extensions:
             with self.progress.phase("extensions"):
@@ -112,7 +100,7 @@ class Restore:
         return catalogue
 
     def end_restoring(self) -> None:
-        """End restoring mode in a transaction of its own, and see from a new session that it is.
+        """End restoring mode in a transaction of its own, and check it from a new session.
 
         :raises OpsError: restore.restoring
         """
@@ -126,17 +114,18 @@ class Restore:
             if still != "off":
                 raise OpsError(
                     f"{self.target.name} is still in TimescaleDB's restoring mode.",
-                    "Restore again; if it stays, see timescaledb_post_restore() in the server log.",
+                    "Restore again. If it happens again, look for timescaledb_post_restore() in the"
+                    " server log.",
                     code="restore.restoring",
                 )
 
     def _superuser_session(self) -> AbstractContextManager[psycopg2.extensions.cursor]:
-        """Give a session of the target in which each statement is a transaction of its own."""
+        """Give a session of the target; each statement is a transaction of its own."""
         return self.target.session(superuser=True, autocommit=True)
 
     @property
     def has_timescaledb(self) -> bool:
-        """Tell whether the dump is of a database with TimescaleDB."""
+        """Tell whether the dump comes from a database with TimescaleDB."""
         return TIMESCALEDB in self.extensions
 
     def _create_extensions(self) -> None:
@@ -155,17 +144,17 @@ class Restore:
                     + " CASCADE"
                 )
         if self.has_timescaledb:
-            # A new session: the library of that very version has to be the one that is loaded.
+            # In a new session, so that the library of exactly this version is loaded.
             with self._superuser_session() as cursor:
                 cursor.execute("SELECT timescaledb_pre_restore()")
 
     def _schemas(self) -> list[str]:
-        """Return the schemas that were made for extensions: the dump must not make them again."""
+        """Return the schemas created for extensions, which pg_restore must not create again."""
         named = {wanted["schema"] for wanted in self.extensions.values()}
         return sorted(named - {"public", "pg_catalog"})
 
     def _extension_tables(self) -> set[tuple[str, str]]:
-        """Return the tables whose rows an extension has dumped: they must be there first."""
+        """Return the tables whose rows extensions have dumped: they are restored first."""
         with self.target.session(read_only=True) as cursor:
             return set(
                 fetch_all(
@@ -184,9 +173,9 @@ class Restore:
         entries: Iterable[str],
         *,
         jobs: int = 1,
-        watch: Watch | None = None,
+        watch: progress_query.ProgressQuery | None = None,
     ) -> None:
-        """Run pg_restore for the *entries* that are of *section*; *watch* tells how far it is.
+        """Run pg_restore for the *entries* that belong to *section*; *watch* reports its progress.
 
         :raises OpsError: restore.failed
         """
@@ -212,19 +201,19 @@ class Restore:
             if watch:
                 with watch:
                     for _ in client.watch():
-                        self.progress.update(watch.ask())
-            status, said = client.wait(), client.errors()
+                        self.progress.update(watch.read())
+            status, output = client.wait(), client.errors()
         finally:
             client.stop()
         if status:
-            raise failed(section, said)
-        self.warnings += [line for line in said.splitlines() if line.strip()]
+            raise pg_restore_errors.to_error(section, output)
+        self.warnings += [line for line in output.splitlines() if line.strip()]
 
     def analyze(self) -> None:
-        """Give the planner statistics of every table, on several connections.
+        """Gather the planner's statistics of every table, on several connections.
 
-        In restoring mode a hypertable is to the server what it is: the parent of its chunks, which
-        are all visited by themselves.
+        In restoring mode a hypertable is a plain parent table to the server, so ANALYZE does not
+        descend into its chunks; they are in the list themselves.
         """
         queue: SimpleQueue[str] = SimpleQueue()
         with self.target.session(read_only=True) as cursor:
@@ -259,86 +248,17 @@ class Restore:
             list(pool.map(work, range(self.jobs)))
 
 
-@dataclass
-class Watch:
-    """Asks *database* one number again and again, on a connection that stays open."""
-
-    server: Database
-    database: str
-    sql: str
-    parameters: tuple[str, ...] = ()
-    _connection: psycopg2.extensions.connection | None = field(default=None, init=False)
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def ask(self) -> int:
-        """Return the number; 0 where it cannot be had, since it is not worth a failure."""
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self.server.connect(
-                    name=self.database, read_only=True, autocommit=True
-                )
-            with self._connection.cursor() as cursor:
-                return fetch_value(cursor, self.sql, self.parameters) or 0
-        except (OpsError, psycopg2.Error):
-            return 0
-
-
 def session_settings(jobs: int) -> dict[str, str]:
-    """Return what the sessions of *jobs* processes of pg_restore are tuned with.
+    """Return the settings for the sessions of *jobs* processes of pg_restore.
 
-    Where they fill the processors, each builds its index alone: with the server's own parallel
-    workers on top an index phase of two processes on two cores took 11 s instead of 8 s.
+    If the processes fill the processors, each builds its index without parallel workers: with
+    them, the index phase of two processes on two cores took 11 s instead of 8 s.
     """
     alone = {"max_parallel_maintenance_workers": "0"} if jobs >= (os.cpu_count() or 1) > 1 else {}
     return SESSION | alone
 
 
 def conninfo(name: str) -> str:
-    """Return a connection string for a database of any name; the rest is in the environment."""
+    """Return a connection string for a database of any name; the environment has the rest."""
     escaped = name.replace("\\", "\\\\").replace("'", "\\'")
     return f"dbname='{escaped}'"
-
-
-class RestoreError(OpsError):
-    """An error of pg_restore; ``rows`` is the table of all that it said."""
-
-    def __init__(self, what: str, remedy: str, *, code: str, rows: list[dict[str, str]]) -> None:
-        super().__init__(what, remedy, code=code)
-        self.rows = rows
-
-
-def failed(section: str, said: str) -> RestoreError:
-    """Turn what pg_restore said into one error that keeps each object and each reason."""
-    rows = errors(said)
-    table = [f"{row['object']}: {row['error']}" if row["object"] else row["error"] for row in rows]
-    more = f"; and {len(table) - SHOWN_ERRORS} more" if len(table) > SHOWN_ERRORS else ""
-    return RestoreError(
-        f"pg_restore failed in {section}: {'; '.join(table[:SHOWN_ERRORS])}{more}",
-        "The live database was not touched and the copy is dropped. docs/RESTORE.md has the"
-        " causes that are known; else take another set.",
-        code="restore.failed",
-        rows=rows,
-    )
-
-
-def errors(said: str) -> list[dict[str, str]]:
-    """Return a row ``{object, error}`` for each error in pg_restore's output, none left out."""
-    rows: list[dict[str, str]] = []
-    entry = ""
-    for line in said.splitlines():
-        if match := _ENTRY.match(line):
-            entry = match[1]
-        elif match := _ERROR.match(line):
-            rows.append({"object": entry, "error": match[1]})
-        elif line.strip() and not line.startswith("pg_restore: while"):
-            if rows:
-                rows[-1]["error"] += f" / {line.strip()}"
-            else:
-                rows.append({"object": "", "error": line.strip()})
-    return rows or [{"object": "", "error": "it said nothing"}]

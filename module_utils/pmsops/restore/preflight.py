@@ -1,10 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Everything that can be known to be in a restore's way before anything is changed."""
+"""Checks before a restore changes anything: rights, versions, extensions, roles, locale, space."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
@@ -17,115 +16,76 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     superuser_role,
 )
-from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.services import docker_engine
+from ansible.module_utils.pmsops.restore import free_space
+from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
 
-# A copy needs what the database needed, and WAL while it is written.
+# The staging database needs as much as the database, and WAL is written meanwhile.
 SPACE_SHARE = 1.2
 FREE_CONNECTIONS = 6
-# The copy's scheduler, the one that it has after the swap, and one for a job.
+# The staging database's scheduler, its scheduler after the swap, and one worker for a job.
 FREE_WORKERS = 3
-TIMESCALEDB = "timescaledb"
-LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass
-class Wanted:
-    """What a restore needs of a server, whether a manifest or a bare dump says so."""
-
-    database_name: str | None
-    server_major: int | None
-    # name -> {"version": str | None, "schema": str}
-    extensions: dict[str, dict[str, Any]]
-    described: dict[str, Any]
-    roles: set[str] = field(default_factory=set)
-    size_bytes: int | None = None
-    # The cluster that the set was made of, as pg_control_system() names it.
-    system_identifier: str | None = None
-
-
-@dataclass
-class Server:
-    """What the checks found out on the way."""
+class ServerState:
+    """What the checks found out about the server."""
 
     missing_roles: list[str]
-    # Extensions to create before the dump does, at these versions.
+    # Extensions to create before pg_restore would, in these versions.
     extensions: dict[str, dict[str, Any]]
-    # Extensions of which another version than the recorded one has to do.
+    # Extensions that the server does not have in their recorded version.
     other_versions: list[str]
     notes: list[str]
 
 
-def wanted_by(backup_set: sets.BackupSet) -> Wanted:
-    """Return what a set of ours needs."""
-    manifest = backup_set.manifest
-    if manifest is None:
-        raise ValueError(f"{backup_set.dump} has no manifest")
-    schemas = manifest["facts"]["schemas"]
-    return Wanted(
-        database_name=manifest["database_name"],
-        server_major=manifest["server"]["version_num"] // 10000,
-        extensions={
-            name: facts | {"owner": schemas.get(facts["schema"], {}).get("owner")}
-            for name, facts in manifest["facts"]["extensions"].items()
-        },
-        described=manifest["database"],
-        roles=set(manifest["required_roles"])
-        | {job["owner"] for job in manifest["facts"]["jobs"].values()}
-        | {role for role in manifest["database"]["settings"] if role},
-        size_bytes=manifest["server"]["size_bytes"],
-        system_identifier=manifest["server"].get("system_identifier"),
-    )
-
-
 def check(
     database: Database,
-    wanted: Wanted,
+    required: Requirements,
     tools: ClientTools,
     *,
     force_name: bool = False,
     create_roles: bool = False,
-) -> Server:
-    """Return what is known of the server; nothing is changed.
+) -> ServerState:
+    """Refuse a server that the restore would fail on; nothing is changed.
 
     :raises OpsError: clients.old, restore.*
     """
     with database.session(name=database.maintenance_name, read_only=True) as cursor:
         notes: list[str] = []
-        _can_restore(cursor, tools, database)
-        _same_database(wanted, database, force_name=force_name)
-        _new_enough(cursor, wanted)
-        extensions, other_versions = _extensions(cursor, wanted.extensions)
-        missing = _missing_roles(cursor, wanted.roles)
+        _require_rights(cursor, tools, database)
+        _require_same_name(required, database, force_name=force_name)
+        _require_version(cursor, required)
+        extensions, other_versions = _extensions(cursor, required.extensions)
+        missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:
             raise _lacks_roles(missing)
-        if TIMESCALEDB in wanted.extensions:
-            _workers(cursor)
+        if TIMESCALEDB in required.extensions:
+            _require_workers(cursor)
         here = fetch_value(cursor, "SELECT system_identifier::text FROM pg_control_system()")
-        if wanted.system_identifier not in (None, here):
-            # No reason to refuse: after the loss of all files the server is a new one.
+        if required.system_identifier not in (None, here):
+            # Not refused: after the loss of all files, the server is a new one.
             notes.append(
-                f"The set is of another server (system {wanted.system_identifier}; this one is"
-                f" {here}): one that was made anew since, or another PMS."
+                f"The set comes from another server (system {required.system_identifier}; this"
+                f" one is {here}): one that was rebuilt since, or another PMS."
             )
-        needed = wanted.size_bytes or _size(cursor, database.name)
-        free = _free_bytes(cursor, database)
-    _locale(database, wanted.described)
+        needed = required.size_bytes or _size(cursor, database.name)
+        free = free_space.free_bytes(cursor, database)
+    _require_locale(database, required.described)
     if free is None:
-        notes.append("The free space on the server's disk cannot be seen from here.")
+        notes.append("The free space on the server's disk could not be determined.")
     elif free < needed * SPACE_SHARE:
         raise OpsError(
-            f"The copy needs about {human(needed * SPACE_SHARE)}; the server's disk has"
+            f"The staging database needs about {human(needed * SPACE_SHARE)}; the server's disk has"
             f" {human(free)} free.",
-            f"Free space, or drop databases beside {database.name} that nobody needs.",
+            f"Free space, for example by dropping former databases of {database.name}.",
             code="restore.space",
         )
     if other_versions:
         notes.append(f"Other versions than recorded: {', '.join(other_versions)}.")
-    return Server(missing, extensions, other_versions, notes)
+    return ServerState(missing, extensions, other_versions, notes)
 
 
-def _can_restore(cursor: Any, tools: ClientTools, database: Database) -> None:
+def _require_rights(cursor: Any, tools: ClientTools, database: Database) -> None:
     version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int") // 10000
     if tools.major("pg_restore") < version:
         raise OpsError(
@@ -136,14 +96,14 @@ def _can_restore(cursor: Any, tools: ClientTools, database: Database) -> None:
         )
     if superuser_role(cursor) is None:
         raise OpsError(
-            f"Role {database.user} is no superuser and may become none by SET ROLE.",
-            "Grant it pms_restore as docs/database-rights.sql does: TimescaleDB's catalogue cannot"
-            " be restored otherwise.",
+            f"Role {database.user} is not a superuser and cannot become one by SET ROLE.",
+            "Grant it pms_restore as docs/database-rights.sql does. Only a superuser can restore"
+            " TimescaleDB's catalogue.",
             code="restore.rights",
         )
     if fetch_value(cursor, "SELECT pg_is_in_recovery()"):
         raise OpsError(
-            "The server is a standby or still in recovery; nothing can be written to it.",
+            "The server is a standby or still in recovery, so it accepts no writes.",
             "Point pms_db_host at the primary, or wait until recovery has ended.",
             code="restore.standby",
         )
@@ -161,29 +121,29 @@ def _can_restore(cursor: Any, tools: ClientTools, database: Database) -> None:
         )
 
 
-def _same_database(wanted: Wanted, database: Database, *, force_name: bool) -> None:
-    if wanted.database_name not in (None, database.name) and not force_name:
+def _require_same_name(required: Requirements, database: Database, *, force_name: bool) -> None:
+    if required.database_name not in (None, database.name) and not force_name:
         raise OpsError(
-            f"The set is of database {wanted.database_name}, not of {database.name}.",
-            "Take a set of this database; -e restore_force_name=true if you mean it.",
+            f"The set is of database {required.database_name}, not of {database.name}.",
+            "Take a set of this database, or force this one with -e restore_force_name=true.",
             code="restore.other-database",
         )
 
 
-def _new_enough(cursor: Any, wanted: Wanted) -> None:
+def _require_version(cursor: Any, required: Requirements) -> None:
     here = fetch_value(cursor, "SELECT current_setting('server_version_num')::int") // 10000
-    if wanted.server_major and here < wanted.server_major:
+    if required.server_major and here < required.server_major:
         raise OpsError(
-            f"The set is of PostgreSQL {wanted.server_major}; this server is {here}, older.",
-            f"Restore on PostgreSQL {wanted.server_major} or newer.",
+            f"The set is of PostgreSQL {required.server_major}; this server has the older {here}.",
+            f"Restore on PostgreSQL {required.server_major} or newer.",
             code="restore.server-old",
         )
 
 
 def _extensions(
-    cursor: Any, wanted: dict[str, dict[str, Any]]
+    cursor: Any, required: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Return the extensions to create beforehand, and those that will have another version."""
+    """Return the extensions to create before pg_restore, and those that get another version."""
     available: dict[str, set[str]] = {}
     for name, version in fetch_all(
         cursor, "SELECT name, version FROM pg_available_extension_versions"
@@ -191,7 +151,7 @@ def _extensions(
         available.setdefault(name, set()).add(version)
     defaults = dict(fetch_all(cursor, "SELECT name, default_version FROM pg_available_extensions"))
     before, other = {}, []
-    for name, facts in sorted(wanted.items()):
+    for name, facts in sorted(required.items()):
         version = facts["version"]
         if name not in available:
             raise OpsError(
@@ -204,8 +164,8 @@ def _extensions(
                 raise OpsError(
                     f"The set needs TimescaleDB {version}; the server has"
                     f" {', '.join(sorted(available[name]))}.",
-                    f"Install TimescaleDB {version} beside it (its files only), restore, then"
-                    " ALTER EXTENSION timescaledb UPDATE.",
+                    f"Install the files of TimescaleDB {version} as well, restore, then run ALTER"
+                    " EXTENSION timescaledb UPDATE.",
                     code="restore.timescaledb-version",
                 )
             other.append(name)
@@ -214,23 +174,23 @@ def _extensions(
     return before, other
 
 
-def _locale(database: Database, described: dict[str, Any]) -> None:
-    """Have the server's system look the locale up; nothing of it is kept.
+def _require_locale(database: Database, described: dict[str, Any]) -> None:
+    """Let the server's system look the locale up, in a transaction that is rolled back.
 
     :raises OpsError: restore.locale
     """
     connection = database.connect(name=database.maintenance_name)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_char_to_encoding(%s)", (described["encoding"],))
-            if cursor.fetchone()[0] == -1:
+            known = fetch_value(cursor, "SELECT pg_char_to_encoding(%s)", (described["encoding"],))
+            if known == -1:
                 raise OpsError(
                     f"The server does not know encoding {described['encoding']}.",
-                    "Restore on a server of the release that the set names.",
+                    "Restore on a server of the PostgreSQL version that the set names.",
                     code="restore.locale",
                 )
             if described["provider"] == "b":
-                return  # it is part of the server
+                return  # built into the server
             provider = {"i": "icu"}.get(described["provider"], "libc")
             locale = described["locale"] if provider == "icu" else described["collate"]
             cursor.execute(
@@ -238,7 +198,7 @@ def _locale(database: Database, described: dict[str, Any]) -> None:
                 (locale,),
             )
     except psycopg2.Error as exc:
-        # A locale of another encoding cannot be tried from here: CREATE DATABASE will say.
+        # A locale of another encoding cannot be tried from here; CREATE DATABASE checks it.
         if "could not create locale" in str(exc) or "could not open collator" in str(exc):
             raise OpsError(
                 f"The server's system lacks locale {locale}.",
@@ -250,23 +210,23 @@ def _locale(database: Database, described: dict[str, Any]) -> None:
         connection.close()
 
 
-def _missing_roles(cursor: Any, wanted: set[str]) -> list[str]:
-    """Return the owners and grantees that the server does not know; job owners count too."""
+def _missing_roles(cursor: Any, required: set[str]) -> list[str]:
+    """Return the owners (of jobs too) and grantees that the server does not know."""
     roles = {row[0] for row in fetch_all(cursor, "SELECT rolname FROM pg_roles")}
-    return sorted(wanted - roles - {"PUBLIC"})
+    return sorted(required - roles - {"PUBLIC"})
 
 
 def _lacks_roles(missing: list[str]) -> OpsError:
     return OpsError(
         f"The server lacks roles that the set needs: {', '.join(missing)}.",
-        "Create them (globals.sql of the set has each CREATE ROLE, without passwords), or allow it"
-        " with -e restore_create_roles=true.",
+        "Create them (the set's globals.sql has each CREATE ROLE, without passwords), or let the"
+        " restore do it with -e restore_create_roles=true.",
         code="restore.roles",
     )
 
 
-def _workers(cursor: Any) -> None:
-    """Refuse where the copy's scheduler would find no free background worker."""
+def _require_workers(cursor: Any) -> None:
+    """Refuse a server without a free background worker for the staging database's scheduler."""
     free = fetch_value(
         cursor,
         """SELECT current_setting('max_worker_processes')::int - count(*)
@@ -277,49 +237,18 @@ def _workers(cursor: Any) -> None:
     )
     if free < FREE_WORKERS:
         raise OpsError(
-            f"The server has {free} free background workers; the copy needs {FREE_WORKERS}, or its"
-            " jobs would silently not run.",
+            f"The server has {free} free background workers; a restore needs {FREE_WORKERS}, or"
+            " TimescaleDB's jobs would silently not run.",
             "Raise max_worker_processes (and timescaledb.max_background_workers) and restart the"
-            " server, or drop databases that are kept beside the live one.",
+            " server, or drop former databases that are no longer needed.",
             code="restore.workers",
         )
 
 
 def _size(cursor: Any, name: str) -> int:
-    return fetch_value(
+    size: int = fetch_value(
         cursor,
         "SELECT coalesce((SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s), 0)",
         (name,),
     )
-
-
-def _free_bytes(cursor: Any, database: Database) -> int | None:
-    """Return what is free where the server keeps its data, None where that cannot be seen."""
-    folder = fetch_value(cursor, "SELECT current_setting('data_directory', true)")
-    if not folder:
-        return None
-    if database.access == "container":
-        container = docker_engine.database_container(docker_engine.engine(), database.container)
-        for user in ("postgres", "root"):  # a container may have taken root its rights
-            status, output = container.exec_run(
-                ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user
-            )
-            if status == 0:
-                return smallest_free(output.decode(errors="replace"))
-        return None
-    if database.host not in LOCAL_HOSTS and not database.host.startswith("/"):
-        return None
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
-
-
-def smallest_free(output: str) -> int | None:
-    """Return the least free space of what ``df -P -B1`` lists: data and log may be on two disks."""
-    found = []
-    for line in output.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) >= 6 and fields[3].isdigit():
-            found.append(int(fields[3]))
-    return min(found) if found else None
+    return size

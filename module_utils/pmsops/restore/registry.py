@@ -1,9 +1,10 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The databases beside the live one: their names, and the comment that says what each is.
+"""The databases that restores manage next to the live one: their names and their marks.
 
-A copy is called ``<live>__restore_<run>``, what a swap put aside ``<live>__before_<run>``, what a
-rollback put aside ``<live>__undone_<run>``. The comment is read before the name: a database is
-known by its OID, which no rename changes, and whoever lost every file still finds what it is.
+A staging database is called ``<live>__restore_<run>``, a former database ``<live>__before_<run>``,
+a rolled-back one ``<live>__undone_<run>``. Each carries a mark: a comment of JSON that says what it
+is. The mark counts for more than the name, and the OID that it records for more than both, since no
+rename changes an OID. So the state of a restore is still known when all files are lost.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 NAME_BYTES = 63
 RUN = re.compile(r"\d{14}")
 MARK = "pms-ops: "
-COPY, FORMER, UNDONE = "copy", "former", "undone"
-WORDS = {COPY: "restore", FORMER: "before", UNDONE: "undone"}
+# Persisted in marks and in names: the values never change.
+STAGING, FORMER, UNDONE = "copy", "former", "undone"
+NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone"}
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A database of the server: its OID, and what our comment on it says (empty: nothing)."""
+class ManagedDatabase:
+    """A database of the server, with its OID and its mark (empty without a comment of ours)."""
 
     name: str
     oid: int
@@ -42,28 +44,28 @@ class Beside:
 
     @property
     def kind(self) -> str | None:
-        """Return copy, former or undone; None for any other database."""
+        """Return STAGING, FORMER or UNDONE; None for any other database."""
         return self.mark.get("is")
 
 
-def name(live: str, kind: str, run: str) -> str:
-    """Return the name of a database beside *live*, within PostgreSQL's 63 bytes."""
-    tail = f"__{WORDS[kind]}_{run}"
+def database_name(live: str, kind: str, run: str) -> str:
+    """Return the name of a managed database of *live*, within PostgreSQL's 63 bytes."""
+    tail = f"__{NAME_PARTS[kind]}_{run}"
     head = live.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore")
     return head + tail
 
 
 def run_stamp(now: datetime | None = None) -> str:
-    """Return the name of a run: the moment it began, to the second."""
+    """Return the name of a run: the second in which it began."""
     return (now or datetime.now(UTC)).strftime("%Y%m%d%H%M%S")
 
 
 def free_name(live: str, kind: str, taken: set[str], now: datetime | None = None) -> str:
-    """Return a name for a run that begins now, one that no database has."""
+    """Return a name that no database has, for a run that begins now."""
     stamp = run_stamp(now)
-    while (wanted := name(live, kind, stamp)) in taken:
+    while (name := database_name(live, kind, stamp)) in taken:
         stamp = f"{int(stamp) + 1:014d}"
-    return wanted
+    return name
 
 
 def mark_text(mark: dict[str, Any]) -> str:
@@ -72,7 +74,7 @@ def mark_text(mark: dict[str, Any]) -> str:
 
 
 def read_mark(comment: str | None) -> dict[str, Any]:
-    """Return what a comment of ours says, nothing for any other comment."""
+    """Return the mark that a comment carries, empty for any other comment."""
     if not comment or not comment.startswith(MARK):
         return {}
     try:
@@ -82,64 +84,68 @@ def read_mark(comment: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def listed(cursor: Any) -> dict[str, Beside]:
-    """Return all databases of the server by name; a database that was half dropped is none."""
+def read(cursor: Any) -> dict[str, ManagedDatabase]:
+    """Return all databases of the server by name, without those whose drop was interrupted."""
     rows = fetch_all(
         cursor,
         """SELECT datname, oid, datallowconn, shobj_description(oid, 'pg_database')
              FROM pg_database WHERE datconnlimit <> -2 ORDER BY datname""",
     )
-    return {row[0]: Beside(row[0], int(row[1]), row[2], row[3], read_mark(row[3])) for row in rows}
+    return {
+        row[0]: ManagedDatabase(row[0], int(row[1]), row[2], row[3], read_mark(row[3]))
+        for row in rows
+    }
 
 
-def present(live: Database) -> dict[str, Beside]:
+def read_from(live: Database) -> dict[str, ManagedDatabase]:
     """Return all databases of the server of *live*, by name."""
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
-        return listed(cursor)
+        return read(cursor)
 
 
-def of(found: dict[str, Beside], live: str, *kinds: str) -> list[Beside]:
-    """Return those of *found* that are beside *live* and of one of *kinds*, oldest first."""
+def select(found: dict[str, ManagedDatabase], live: str, *kinds: str) -> list[ManagedDatabase]:
+    """Return the managed databases of *live* of the given kinds, oldest first."""
     ours = [each for each in found.values() if each.mark.get("of") == live and each.kind in kinds]
     return sorted(ours, key=lambda each: (str(each.mark.get("since", "")), each.name))
 
 
-def orphans(found: dict[str, Beside], live: str) -> list[str]:
-    """Return the copies of *live* by mark, and by name those killed before they were marked."""
-    head, _, _ = name(live, COPY, "").rpartition("_")
+def abandoned(found: dict[str, ManagedDatabase], live: str) -> list[str]:
+    """Return the staging databases of *live*: by mark, or by name if killed before marked."""
+    head, _, _ = database_name(live, STAGING, "").rpartition("_")
     by_name = re.compile(re.escape(head) + "_" + RUN.pattern)
     return [
         each.name
         for each in found.values()
-        if (each.kind == COPY and each.mark.get("of") == live)
+        if (each.kind == STAGING and each.mark.get("of") == live)
         or (not each.mark and by_name.fullmatch(each.name))
     ]
 
 
-def to_bring_back(found: dict[str, Beside], live: str) -> Beside | None:
-    """Return the database that the one now called *live* replaced; None after a rollback.
+def rollback_target(found: dict[str, ManagedDatabase], live: str) -> ManagedDatabase | None:
+    """Return the former database that the live one replaced; None right after a rollback.
 
-    Whoever repeats a rollback that went well must not go back one restore further.
+    A successful rollback that is repeated must not go back one restore further.
 
-    :raises OpsError: restore.no-former where nothing was ever replaced.
+    :raises OpsError: restore.no-former if the live database replaced none that is still there.
     """
     now = found[live].oid if live in found else None
-    if any(each.mark.get("replaced_by") == now for each in of(found, live, UNDONE)):
+    if any(each.mark.get("replaced_by") == now for each in select(found, live, UNDONE)):
         return None
-    for each in reversed(of(found, live, FORMER)):
+    for each in reversed(select(found, live, FORMER)):
         if each.mark.get("replaced_by") == now:
             return each
-    others = ", ".join(each.name for each in of(found, live, FORMER, UNDONE)) or "none"
+    others = ", ".join(each.name for each in select(found, live, FORMER, UNDONE)) or "none"
     raise OpsError(
-        f"{live} did not replace any database that is still there (beside it: {others}).",
-        "Name the one to bring back with -e restore_former=<name>, or restore a set:"
+        f"No former database belongs to the live {live} (former and rolled-back databases on the"
+        f" server: {others}).",
+        "Name the one to roll back to with -e restore_former=<name>, or restore a set:"
         " dr_restore.yml -e file=...",
         code="restore.no-former",
     )
 
 
-def comment(live: Database, name: str, mark: dict[str, Any]) -> None:
-    """Mark a database; nothing where there is none of that name."""
+def set_mark(live: Database, name: str, mark: dict[str, Any]) -> None:
+    """Mark the database *name*; does nothing if it does not exist."""
     with live.session(name=live.maintenance_name, superuser=True) as cursor:
         if fetch_value(cursor, "SELECT 1 FROM pg_database WHERE datname = %s", (name,)):
             cursor.execute(

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Private folders of a restore, gone with it; the next run removes those of a killed one.
+"""Private folders of a restore, removed at its end; the next run removes those of a killed one.
 
-The plain copy of an encrypted dump lies in memory where it fits there, else beside the sets.
+The decrypted copy of an encrypted dump is kept in memory if it fits, else next to the sets.
 """
 
 from __future__ import annotations
@@ -13,38 +13,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.repository import encryption, sets
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # the folders made below it are private
 
 
 def _prefix(root: Path) -> str:
-    """Return how the folders of one backup_root are called: others' are none of its business."""
+    """Return the prefix of the folders of one backup_root; those of others are not touched."""
     return f".pms-restore-{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]}-"
 
 
 @contextmanager
 def folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
-    """Give a private folder, in memory where twice the *memory_bytes* asked for are free."""
-    where = sets.state_folder(root)
+    """Give a private folder, in memory if twice the *memory_bytes* asked for are free there."""
+    parent = sets.state_folder(root)
     if memory_bytes and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * memory_bytes:
-        where = MEMORY
-    with tempfile.TemporaryDirectory(prefix=_prefix(root), dir=where) as name:
+        parent = MEMORY
+    with tempfile.TemporaryDirectory(prefix=_prefix(root), dir=parent) as name:
         yield Path(name)
 
 
-def left(root: Path) -> list[Path]:
-    """Return what killed runs left; whoever calls holds the lock, or what runs is among it."""
+def decrypt(dump: Path, identity: Path, folder: Path) -> Path:
+    """Return a decrypted copy of *dump*, which disappears with the private *folder*."""
+    target = folder / dump.name.removesuffix(encryption.SUFFIX)
+    with encryption.decrypted(dump, identity) as source, target.open("xb") as out:
+        target.chmod(0o600)
+        shutil.copyfileobj(source, out, files.BLOCK_BYTES)
+    return target
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Return the folders that killed runs left; only the holder of the lock may call this."""
     return [
         path
-        for place in (sets.state_folder(root), MEMORY)
-        for path in place.glob(f"{_prefix(root)}*")
+        for parent in (sets.state_folder(root), MEMORY)
+        for path in parent.glob(f"{_prefix(root)}*")
     ]
 
 
 def clean(root: Path) -> list[Path]:
-    """Remove what killed runs left, and return it; whoever calls holds the lock."""
-    found = left(root)
+    """Remove the leftovers and return them; only the holder of the lock may call this."""
+    found = leftovers(root)
     for path in found:
         shutil.rmtree(path, ignore_errors=True)
     return found

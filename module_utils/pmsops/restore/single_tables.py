@@ -1,21 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Single tables of a set, brought into a schema of their own beside the live ones.
+"""Single tables of a set, restored into a schema of their own in the live database.
 
-A dump has no row of a hypertable: its rows are its chunks'. So the tables are restored into a
-database aside, read there as the application would, and copied as plain tables. The live database
-gets all of them in one transaction, or none.
+In a dump, the rows of a hypertable belong to its chunks. So the tables are restored into a staging
+database, read there as the application would read them, and copied as plain tables. The live
+database receives all of them in one transaction, or none.
 """
 
 from __future__ import annotations
 
-import os
-import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import fingerprint
@@ -25,16 +23,17 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_all,
     fetch_value,
     quote_ident,
-    quote_literal,
 )
-from ansible.module_utils.pmsops.repository import manifest, sets
-from ansible.module_utils.pmsops.restore import journal as restore_journal
-from ansible.module_utils.pmsops.restore import phases as restore
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.repository import manifest
+from ansible.module_utils.pmsops.restore import database_lock, staging_database
+from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.phases import PhasedRestore
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import StagedRestore
+from ansible.module_utils.pmsops.restore.table_copy import copy_table
 from ansible.module_utils.pmsops.verify import differences
 
-# A table and all tables whose rows are its own: partitions, chunks, and chunks' compressed rows.
+# A table and all tables that hold its rows: partitions and chunks.
 WITH_PARTS = """
 WITH RECURSIVE parts(oid) AS (
     SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))::oid
@@ -54,143 +53,143 @@ SELECT 1 FROM pg_attribute
  WHERE attrelid = to_regclass('_timescaledb_catalog.hypertable')
    AND attname = 'compressed_hypertable_id'
 """
-COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
- WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attnum > 0
-   AND NOT a.attisdropped ORDER BY a.attnum
-"""
+
+
+TableName = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """The tables to bring, as (schema, name), and the schema to bring them into."""
+class TableRequest:
+    """The tables to restore, as (schema, name), and the schema to restore them into."""
 
-    tables: tuple[tuple[str, str], ...]
+    tables: tuple[TableName, ...]
     into: str
 
     @classmethod
-    def parse(cls, tables: list[str], into: str) -> Wish:
-        """Read tables as an operator writes them; ``public.`` may be left out."""
-        named = [tuple(each.split(".", 1)) if "." in each else ("public", each) for each in tables]
+    def parse(cls, tables: list[str], into: str) -> TableRequest:
+        """Parse table names as an operator writes them; ``public.`` may be omitted."""
+        named = []
+        for each in tables:
+            schema, dot, name = each.partition(".")
+            named.append((schema, name) if dot else ("public", each))
         return cls(tuple(dict.fromkeys(named)), into)
 
 
-def plan(database: Database, request: aside.Request, wish: Wish) -> dict[str, Any]:
-    """Return what would be brought; nothing is changed."""
-    run_ = aside.Run(database, request, request.chosen(), Progress())
-    run_.check()
-    _check(run_, wish)
-    return _result(run_, wish, {name: _recorded_rows(run_, name) for name in wish.tables})
+def plan(database: Database, request: Request, wanted: TableRequest) -> dict[str, Any]:
+    """Return which tables would be restored; nothing is changed."""
+    restore = StagedRestore(database, request, Progress())
+    restore.check()
+    _check(restore, wanted)
+    return _result(restore, wanted, {name: _recorded_rows(restore, name) for name in wanted.tables})
 
 
 def run(
-    database: Database, request: aside.Request, wish: Wish, *, progress: Progress
+    database: Database, request: Request, wanted: TableRequest, *, progress: Progress
 ) -> dict[str, Any]:
-    """Bring the tables; return how many rows each has.
+    """Restore the tables; return how many rows each has.
 
     :raises OpsError: restore.no-table, restore.into-taken and those of a restore.
     """
-    state = sets.state_folder(request.root)
-    with (
-        process_lock.exclusive(state / aside.LOCK, "restore of tables"),
-        aside.one_of_this_server(database),
-    ):
+    with database_lock.exclusive(database, request.root, "restore of tables"):
         try:
-            run_ = aside.Run(database, request, request.chosen(), progress)
+            restore = StagedRestore(database, request, progress)
             with progress.phase("preflight"):
-                run_.check()
-                _check(run_, wish)
-            journal = restore_journal.Journal.open(state / restore_journal.NAME)
-            run_.begin(journal)
-            copy = database.named(run_.side)
+                restore.check()
+                _check(restore, wanted)
+            journal = Journal.of_root(request.root)
+            restore.begin(journal)
+            staging = database.named(restore.staging)
             try:
-                run_.fill(copy, lambda one: _restore_tables(one, wish))
-                with progress.phase("prove", total=len(wish.tables), unit="tables"):
-                    _prove(run_, copy, wish)
-                with progress.phase("copy", total=len(wish.tables), unit="tables"):
-                    rows = _bring(run_, copy, wish)
+                restore.fill(staging, lambda phases: _restore_tables(phases, wanted))
+                with progress.phase("prove", total=len(wanted.tables), unit="tables"):
+                    _prove(restore, staging, wanted)
+                with progress.phase("copy", total=len(wanted.tables), unit="tables"):
+                    rows = _copy_all(restore, staging, wanted)
             finally:
                 with suppress(OpsError, psycopg2.Error):
-                    side.drop(database, run_.side)
+                    staging_database.drop(database, restore.staging)
                     journal.close()
-                run_.close()
+                restore.close()
         except psycopg2.Error as exc:
             raise database.to_error(exc) from exc
         finally:
             progress.close()
-    return _result(run_, wish, rows) | {"phases": progress.seconds}
+    return _result(restore, wanted, rows) | {"phases": progress.seconds}
 
 
-def _result(run_: aside.Run, wish: Wish, rows: dict[tuple[str, str], int | None]) -> dict[str, Any]:
+def _result(
+    restore: StagedRestore, wanted: TableRequest, rows: Mapping[TableName, int | None]
+) -> dict[str, Any]:
     return {
-        "set": str(run_.chosen.folder or run_.chosen.dump),
-        "snapshot_at": (run_.chosen.manifest or {}).get("snapshot_at"),
-        "into": wish.into,
+        "set": str(restore.backup_set.path),
+        "snapshot_at": restore.document.get("snapshot_at"),
+        "into": wanted.into,
         "tables": [
-            {"name": f"{schema}.{name}", "rows": rows[schema, name]} for schema, name in wish.tables
+            {"name": f"{schema}.{name}", "rows": rows[schema, name]}
+            for schema, name in wanted.tables
         ],
         "phases": {},
     }
 
 
-def _recorded_rows(run_: aside.Run, name: tuple[str, str]) -> int | None:
-    """Return the rows that the set records of a plain table; chunks' are only known by name."""
-    entry = run_.document.get("contents", {}).get(".".join(name))
-    hypertables = run_.document.get("facts", {}).get("hypertables", {})
+def _recorded_rows(restore: StagedRestore, name: TableName) -> int | None:
+    """Return the recorded rows of a plain table; None for a hypertable, whose chunks hold them."""
+    entry = restore.document.get("contents", {}).get(".".join(name))
+    hypertables = restore.document.get("facts", {}).get("hypertables", {})
     return entry["rows"] if entry and ".".join(name) not in hypertables else None
 
 
-def _check(run_: aside.Run, wish: Wish) -> None:
-    """Refuse tables that the set does not have, or that the schema has already."""
-    if run_.naive:
-        has = {f" TABLE {schema} {name} " for schema, name in wish.tables}
-        lines = [f"{line} " for line in run_.contents.lines]
+def _check(restore: StagedRestore, wanted: TableRequest) -> None:
+    """Refuse tables that the set lacks, or that exist in the schema already."""
+    if restore.toc:
+        has = {f" TABLE {schema} {name} " for schema, name in wanted.tables}
+        lines = [f"{line} " for line in restore.toc.lines]
         missing = [each.split()[2] for each in has if not any(each in line for line in lines)]
     else:
-        known = run_.document["facts"]["tables"]
-        missing = [".".join(each) for each in wish.tables if ".".join(each) not in known]
+        known = restore.document["facts"]["tables"]
+        missing = [".".join(each) for each in wanted.tables if ".".join(each) not in known]
     if missing:
         raise OpsError(
             f"The set has no table {', '.join(sorted(missing))}.",
-            "Name tables as schema.table (public. may be left out), views are not restored.",
+            "Name tables as schema.table (public. may be omitted); views are not restored.",
             code="restore.no-table",
         )
-    names = [name for _schema, name in wish.tables]
+    names = [name for _schema, name in wanted.tables]
     if len(set(names)) < len(names):
         raise OpsError(
-            "Two of the tables have the same name, and one schema holds a name once.",
-            "Bring them one after the other, into schemas of their own.",
+            "Two of the tables have the same name, which one schema cannot hold twice.",
+            "Restore them one after the other, into schemas of their own.",
             code="restore.into-taken",
         )
-    with run_.database.session(read_only=True) as cursor:
+    with restore.database.session(read_only=True) as cursor:
         taken = [
             row[0]
             for row in fetch_all(
                 cursor,
                 """SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                     WHERE n.nspname = %s AND c.relname = ANY(%s) ORDER BY 1""",
-                (wish.into, names),
+                (wanted.into, names),
             )
         ]
     if taken:
         raise OpsError(
-            f"Schema {wish.into} of {run_.database.name} has {', '.join(taken)} already.",
-            f"Give another schema with -e into=..., or drop {wish.into} if nobody needs it.",
+            f"Schema {wanted.into} of {restore.database.name} already has {', '.join(taken)}.",
+            f"Give another schema with -e into=..., or drop schema {wanted.into}.",
             code="restore.into-taken",
         )
 
 
-def _restore_tables(one: restore.Restore, wish: Wish) -> None:
-    """Restore the definitions of everything, and the rows of the wished tables."""
-    one.prepare()
-    with one.target.session(read_only=True) as cursor:
-        parts = {part for name in wish.tables for part in _parts(cursor, name)}
-    with one.progress.phase("data"):
-        one.section("data", one.contents.data_of(parts), jobs=one.jobs)
-    one.end_restoring()
+def _restore_tables(phases: PhasedRestore, wanted: TableRequest) -> None:
+    """Restore all definitions, and the rows of the wanted tables."""
+    phases.prepare()
+    with phases.target.session(read_only=True) as cursor:
+        parts = {part for name in wanted.tables for part in _parts(cursor, name)}
+    with phases.progress.phase("data"):
+        phases.section("data", phases.contents.data_of(parts), jobs=phases.jobs)
+    phases.end_restoring()
 
 
-def _parts(cursor: Any, name: tuple[str, str]) -> list[tuple[str, str]]:
+def _parts(cursor: Any, name: TableName) -> list[TableName]:
     found = fetch_all(cursor, WITH_PARTS, name)
     if fetch_value(cursor, HAS_COMPRESSED):
         for compressed in fetch_all(cursor, COMPRESSED, name):
@@ -198,33 +197,35 @@ def _parts(cursor: Any, name: tuple[str, str]) -> list[tuple[str, str]]:
     return found
 
 
-def _prove(run_: aside.Run, copy: Database, wish: Wish) -> None:
-    """Compare the rows of the tables aside with the set.
+def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> None:
+    """Compare the rows of the restored tables with the set.
 
     :raises OpsError: restore.different
     """
-    if run_.naive:
+    if restore.contents:
         return
-    with copy.session(read_only=True) as cursor:
-        wanted = {".".join(part) for name in wish.tables for part in _parts(cursor, name)}
-        relations = [each for each in fingerprint.relations(cursor) if each.key in wanted]
-        formula = manifest.formula(run_.document)
+    with staging.session(read_only=True) as cursor:
+        parts = {".".join(part) for name in wanted.tables for part in _parts(cursor, name)}
+        relations = [each for each in fingerprint.relations(cursor) if each.key in parts]
+        formula = manifest.formula(restore.document)
         found = fingerprint.fingerprints([cursor], relations, formula=formula)
-    recorded = run_.document["contents"]
+    recorded = restore.document["contents"]
     problems = differences.of_contents({name: recorded[name] for name in found}, found)
     if problems:
         raise OpsError(
-            f"What was restored differs from the set: {'; '.join(differences.lines(problems))}.",
-            "Nothing was brought into the live database. Take another set.",
+            f"The restored tables differ from the set: {'; '.join(differences.lines(problems))}.",
+            "The live database was not changed. Take another set.",
             code="restore.different",
         )
 
 
-def _bring(run_: aside.Run, copy: Database, wish: Wish) -> dict[tuple[str, str], int]:
-    """Copy the tables into the live database in one transaction, and compare them there."""
+def _copy_all(
+    restore: StagedRestore, staging: Database, wanted: TableRequest
+) -> dict[tuple[str, str], int]:
+    """Copy the tables into the live database in one transaction, and compare them."""
     rows = {}
-    source = copy.connect(read_only=True)
-    target = run_.database.connect()
+    source = staging.connect(read_only=True)
+    target = restore.database.connect()
     try:
         with source.cursor() as reading, target.cursor() as writing:
             become_superuser(writing)
@@ -234,77 +235,16 @@ def _bring(run_: aside.Run, copy: Database, wish: Wish) -> dict[tuple[str, str],
                 " WHERE datname = current_database()",
             )
             writing.execute(
-                f"CREATE SCHEMA IF NOT EXISTS {quote_ident(wish.into)}"
+                f"CREATE SCHEMA IF NOT EXISTS {quote_ident(wanted.into)}"
                 f" AUTHORIZATION {quote_ident(owner)}"
             )
-            for done, name in enumerate(wish.tables):
-                run_.progress.update(done)
-                rows[name] = _copy(reading, writing, name, wish.into, owner, run_.chosen.id)
+            for done, name in enumerate(wanted.tables):
+                restore.progress.update(done)
+                rows[name] = copy_table(
+                    reading, writing, name, wanted.into, owner, restore.backup_set.id
+                )
         target.commit()
     finally:
         source.close()
         target.close()
     return rows
-
-
-def _copy(
-    reading: Any, writing: Any, name: tuple[str, str], into: str, owner: str, set_id: str
-) -> int:
-    """Copy one table; return its rows once both sides are seen to be equal."""
-    columns = fetch_all(reading, COLUMNS, name)
-    here = f"{quote_ident(into)}.{quote_ident(name[1])}"
-    there = ".".join(quote_ident(each) for each in name)
-    listed = ", ".join(quote_ident(each) for each, _type in columns)
-    spelled = ", ".join(f"{quote_ident(each)} {of_type}" for each, of_type in columns)
-    writing.execute(f"CREATE TABLE {here} ({spelled})")
-    writing.execute(f"ALTER TABLE {here} OWNER TO {quote_ident(owner)}")
-    said = f"{'.'.join(name)} as in backup set {set_id}"
-    writing.execute(f"COMMENT ON TABLE {here} IS {quote_literal(said)}")
-    if columns:
-        _stream(
-            reading,
-            f"COPY (SELECT {listed} FROM {there}) TO STDOUT",
-            writing,
-            f"COPY {here} ({listed}) FROM STDIN",
-        )
-    writing.execute(f"ANALYZE {here}")
-    relation = next(
-        each
-        for each in fingerprint.relations(writing)
-        if (each.schema, each.name) == (into, name[1])
-    )
-    found = fingerprint.fingerprint(writing, relation)
-    # Of the table as the application reads it: with its chunks or partitions.
-    whole = replace(relation, schema=name[0], name=name[1]).sql().replace(" FROM ONLY ", " FROM ")
-    reading.execute(whole)
-    count, total = reading.fetchone()
-    if found != {"rows": count, "fingerprint": format(int(total) % 2**64, "016x")}:
-        raise OpsError(
-            f"{into}.{name[1]} has {found['rows']} rows, the restored table {count}, or others.",
-            "Nothing was brought into the live database. Run again; if it stays, report it.",
-            code="restore.different",
-        )
-    return count
-
-
-def _stream(reading: Any, out: str, writing: Any, into: str) -> None:
-    """Have one session read what another one writes; no row is kept on the way."""
-    source, sink = os.pipe()
-    failures: list[BaseException] = []
-
-    def read() -> None:
-        try:
-            with os.fdopen(sink, "wb") as stream:
-                reading.copy_expert(out, stream)
-        except (psycopg2.Error, OSError) as exc:
-            failures.append(exc)
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        with os.fdopen(source, "rb") as stream:
-            writing.copy_expert(into, stream)
-    finally:
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The database aside that a restore fills: made as the backed-up one was, and dropped."""
+"""The staging database: created as the backed-up one was, given its settings, and dropped."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.client_tools import pg_dumpall
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -17,9 +19,10 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_literal,
     superuser_role,
 )
+from ansible.module_utils.pmsops.repository import encryption
 
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-# Settings whose value is a list of identifiers: quoted one by one, or they become one name.
+# Settings whose value is a list of identifiers: each is quoted by itself.
 # Source: PostgreSQL's variable_is_guc_list_quote().
 LISTS = frozenset(
     {"local_preload_libraries", "search_path", "session_preload_libraries"}
@@ -29,7 +32,7 @@ _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(?:,|$)')
 
 
 def create(live: Database, name: str, described: dict[str, Any], comment: str) -> None:
-    """Create database *name* on the server of *live*, with encoding, locale and owner.
+    """Create database *name* on the server of *live*, with encoding, locale, owner and comment.
 
     :raises OpsError: restore.locale where the server refuses the locale.
     """
@@ -44,9 +47,9 @@ def create(live: Database, name: str, described: dict[str, Any], comment: str) -
             run(f"CREATE DATABASE {quote_ident(name)} {' '.join(options)}")
         except (psycopg2.errors.WrongObjectType, psycopg2.errors.InvalidParameterValue) as exc:
             raise OpsError(
-                f"The server cannot make a database of locale {described['collate']}: "
+                f"The server cannot create a database with locale {described['collate']}: "
                 + str(exc).strip(),
-                "Install that locale on the server's system (locale-gen), restart the server, and"
+                "Install the locale on the server's system (locale-gen), restart the server, and"
                 " run again.",
                 code="restore.locale",
             ) from exc
@@ -54,24 +57,24 @@ def create(live: Database, name: str, described: dict[str, Any], comment: str) -
 
 
 def drop(live: Database, name: str) -> None:
-    """Drop a database beside the live one, whoever is connected; nothing where there is none."""
+    """Drop a database, ending its sessions; does nothing if it does not exist."""
     with _maintenance(live) as run:
         run(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)")
 
 
-def bring_settings(live: Database, name: str, described: dict[str, Any]) -> None:
-    """Bring back what a dump leaves out: limit, settings and grants of the database itself."""
+def apply_settings(live: Database, name: str, described: dict[str, Any]) -> None:
+    """Apply what a dump leaves out: connection limit, settings and grants of the database."""
     quoted = quote_ident(name)
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
         me = superuser_role(cursor)
         grants = _grants(cursor, name, described["grants"])
     with _maintenance(live) as run:
         run(f"ALTER DATABASE {quoted} CONNECTION LIMIT {int(described['connection_limit'])}")
-        for statement in settings(name, described["settings"]):
+        for statement in setting_statements(name, described["settings"]):
             run(statement)
         run(f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC, {quote_ident(described['owner'])}")
         for grantor, grant in grants:
-            # The owner grants what a superuser grants; for anybody else one has to be them.
+            # A superuser's grant counts as the owner's; another grantor has to grant as itself.
             own = grantor == described["owner"]
             run(f"SET ROLE {quote_ident(me if own else grantor)}" if me else "SELECT 1")
             run(grant)
@@ -79,30 +82,62 @@ def bring_settings(live: Database, name: str, described: dict[str, Any]) -> None
             run(f"SET ROLE {quote_ident(me)}")
 
 
-def bring_properties(live: Database, name: str, properties: list[tuple[str, str]]) -> None:
-    """Run what a bare dump says of its database on database *name*."""
-    run(live, [f"{before}{quote_ident(name)}{after}" for before, after in properties])
+def apply_properties(live: Database, name: str, properties: list[tuple[str, str]]) -> None:
+    """Apply what a bare dump says about its database to database *name*."""
+    execute(live, [f"{before}{quote_ident(name)}{after}" for before, after in properties])
 
 
-def run(live: Database, statements: list[str]) -> None:
+def create_roles(
+    live: Database, names: list[str], folder: Path, identity: Path | None = None
+) -> None:
+    """Create roles as the globals.sql in a set's *folder* describes them, without passwords.
+
+    :raises OpsError: restore.roles if globals.sql does not describe one of them.
+    """
+    if not names:
+        return
+    described = pg_dumpall.roles(_globals(folder, identity))
+    for name in names:
+        if name not in described:
+            raise OpsError(
+                f"The set's {pg_dumpall.NAME} does not say how to create role {name}.",
+                f"Create role {name} by hand, then run again.",
+                code="restore.roles",
+            )
+        execute(live, described[name])
+
+
+def _globals(folder: Path, identity: Path | None) -> str:
+    """Return the content of globals.sql, decrypted if necessary; empty if it cannot be read."""
+    path = folder / pg_dumpall.NAME
+    if path.exists():
+        return path.read_text()
+    path = folder / (pg_dumpall.NAME + encryption.SUFFIX)
+    if identity is None or not path.exists():
+        return ""
+    with encryption.decrypted(path, identity) as stream:
+        return stream.read().decode()
+
+
+def execute(live: Database, statements: list[str]) -> None:
     """Run statements on the server as a superuser, each in a transaction of its own."""
-    with _maintenance(live) as execute:
+    with _maintenance(live) as run:
         for statement in statements:
-            execute(statement)
+            run(statement)
 
 
-def settings(name: str, recorded: dict[str, list[str]]) -> list[str]:
-    """Return the statements that give database *name* its settings, and its roles theirs."""
+def setting_statements(name: str, recorded: dict[str, list[str]]) -> list[str]:
+    """Return the statements that set the recorded settings of database *name* and its roles."""
     quoted = quote_ident(name)
     statements = []
     for role, values in recorded.items():
         target = f"ROLE {quote_ident(role)} IN DATABASE {quoted}" if role else f"DATABASE {quoted}"
         for setting in values:
             key, _, value = setting.partition("=")
-            if key == "timescaledb.restoring":  # of a restore that nobody ended
+            if key == "timescaledb.restoring":  # left by an unfinished restore
                 continue
             spelled = (
-                ", ".join(quote_literal(each) for each in elements(value)) or "''"
+                ", ".join(quote_literal(each) for each in list_elements(value)) or "''"
                 if key.lower() in LISTS
                 else quote_literal(value)
             )
@@ -111,8 +146,8 @@ def settings(name: str, recorded: dict[str, list[str]]) -> list[str]:
     return statements
 
 
-def elements(value: str) -> list[str]:
-    """Return the names of a list setting as the catalogue spells it: ``a, "b c", "d""e"``."""
+def list_elements(value: str) -> list[str]:
+    """Return the names in a list setting, which the catalogue spells ``a, "b c", "d""e"``."""
     found = []
     position = 0
     while position < len(value):
@@ -126,7 +161,7 @@ def elements(value: str) -> list[str]:
 
 
 def locale_options(described: dict[str, Any]) -> list[str]:
-    """Return CREATE DATABASE's options for a recorded locale."""
+    """Return the options of CREATE DATABASE for a recorded locale."""
     provider = PROVIDERS[described["provider"]]
     options = [
         f"LOCALE_PROVIDER {provider}",
@@ -143,7 +178,7 @@ def locale_options(described: dict[str, Any]) -> list[str]:
 
 
 def _grants(cursor: Any, name: str, recorded: list[str]) -> list[tuple[str, str]]:
-    """Return grantor and GRANT of each recorded privilege; owners' own come first."""
+    """Return grantor and GRANT of each recorded privilege; grantable ones come last."""
     return [
         (grantor, grant)
         for grantor, grant in fetch_all(

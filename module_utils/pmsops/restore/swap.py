@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The swap: two renames in one transaction, journalled step by step, and undone if it fails.
+"""The swap: two renames in one transaction, journalled step by step, and reverted if it fails.
 
-Whatever moment a run is killed at, the live name belongs to the old database or to the new one,
-whole; crash_recovery.py finds out which, and finishes or cleans up.
+Whenever a run is killed, the live name belongs to the old database or to the new one, and that one
+is complete. crash_recovery.py finds out which, and finishes or cleans up.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     quote_literal,
 )
-from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.services.manager import Services
 
 RENAME_SECONDS = 20
 PROBE_SECONDS = 60
 IN_USE = "55006"
-GONE_LOOKS, GONE_SECONDS = 30, 0.003
+SESSION_END_POLLS, SESSION_END_POLL_SECONDS = 30, 0.003
 READ_ONLY = "default_transaction_read_only"
 
 
 @dataclass
 class Swap:
-    """Puts the database *incoming* in the place of the live one, which becomes *outgoing*."""
+    """Makes a database the live one, and the live one a former or rolled-back database."""
 
     live: Database
     services: Services
@@ -48,17 +48,17 @@ class Swap:
     forget_cache: Callable[[], None]
     progress: Progress = field(default_factory=Progress)
 
-    def run(self, incoming: str, outgoing: str | None, *, kind: str = beside.FORMER) -> list[str]:
-        """Swap, probe, and swap back where the probe fails; return what the probe said.
+    def run(self, incoming: str, outgoing: str | None, *, kind: str = registry.FORMER) -> list[str]:
+        """Swap, probe, and swap back if the probe finds problems; return these problems.
 
-        An empty list means that the incoming database is live and the PMS works on it. *outgoing*
-        is None where there is no live database to put aside; *kind* is what it will be.
+        With none, the database *incoming* is live and the PMS works on it. *outgoing* is the new
+        name of the live database, None if there is no live database; *kind* is what it becomes.
 
-        :raises OpsError: restore.not-swapped where the renames did not happen; the live database
-            is as it was and its services run again.
+        :raises OpsError: restore.not-swapped if the renames did not happen; the live database is
+            unchanged then, and its services run again.
         """
         running = self.services.running()
-        mark = beside.present(self.live)[incoming].mark
+        mark = registry.read_from(self.live)[incoming].mark
         self.journal.record(
             "swap",
             live=self.live.name,
@@ -67,23 +67,25 @@ class Swap:
             outgoing=outgoing,
             services=running,
         )
-        if mark:  # whoever lost the journal's disk finds the swap on the database
-            beside.comment(self.live, incoming, mark | {"state": self.journal.short()})
+        if mark:  # the database carries the journal too, in case its disk is lost
+            registry.set_mark(self.live, incoming, mark | {"state": self.journal.summary()})
         try:
             self._step("stop services", lambda: self.services.stop(running))
             self._step("rename", lambda: self.exchange(incoming, outgoing, {"is": kind}))
         except BaseException as exc:
-            # A failed rename too has ended the scheduler of the live database.
-            left = self.revive(running)
-            if left and isinstance(exc, OpsError):
+            # TimescaleDB's scheduler of the live database was stopped, even if the rename failed.
+            problems = self.restart_services(running)
+            if problems and isinstance(exc, OpsError):
                 raise OpsError(
-                    f"{exc} And then: {'; '.join(left)}", exc.remedy, code=exc.code
+                    f"{exc} Then: {'; '.join(problems)}",
+                    exc.remedy,
+                    code=exc.code,
                 ) from exc
             raise
-        return self.settle(self.revive(running))
+        return self.accept_or_revert(self.restart_services(running))
 
-    def revive(self, running: list[str]) -> list[str]:
-        """Open what is closed, start workers and services; return what did not come up."""
+    def restart_services(self, running: list[str]) -> list[str]:
+        """Allow connections, start workers and services; return what did not start."""
         problems = []
         state = self.journal.state
         names = [self.live.name, state["incoming"], state["outgoing"] or state["incoming"]]
@@ -100,28 +102,28 @@ class Swap:
                 problems.append(str(exc))
         return problems
 
-    def settle(self, problems: list[str]) -> list[str]:
-        """Probe what is live now; go back where it does not work."""
+    def accept_or_revert(self, problems: list[str]) -> list[str]:
+        """Probe the PMS on the live database; swap back if it has problems. Return them."""
         self.journal.record("probe")
-        problems = [*problems, *self._probed()]
+        problems = [*problems, *self._probe_problems()]
         state = self.journal.state
         if problems and state["outgoing"] is not None:
-            self.back()
+            self.revert()
         return problems
 
-    def back(self) -> None:
-        """Do the same swap backwards."""
+    def revert(self) -> None:
+        """Do the same swap in reverse."""
         state = self.journal.state
         self.journal.record("back", going_back=True)
-        with suppress(OpsError):  # one that is stuck must not be in the way
+        with suppress(OpsError):  # a stuck service must not stop the way back
             self.services.stop(state["services"])
         try:
             self.exchange(state["outgoing"], state["incoming"], state["incoming_mark"])
         finally:
-            self.revive(state["services"])
+            self.restart_services(state["services"])
         self.forget_cache()
 
-    def _probed(self) -> list[str]:
+    def _probe_problems(self) -> list[str]:
         self.forget_cache()
         with self.progress.phase("probe"):
             deadline = time.monotonic() + PROBE_SECONDS
@@ -136,13 +138,13 @@ class Swap:
             work()
 
     def _start_workers(self) -> None:
-        if self.live.name in beside.present(self.live):
+        if self.live.name in registry.read_from(self.live):
             timescaledb_workers.start_workers(self.live)
 
     def exchange(self, incoming: str, outgoing: str | None, mark: dict[str, Any]) -> None:
-        """Rename both in one transaction, with nobody connected to either.
+        """Rename both in one transaction, without a session in either.
 
-        *mark* says what the database is that is put aside.
+        *mark* is added to the mark of the outgoing database.
 
         :raises OpsError: restore.not-swapped
         """
@@ -150,8 +152,8 @@ class Swap:
             with suppress(OpsError, psycopg2.Error):
                 timescaledb_workers.workers(self.live.named(name), "stop")
         with self._maintenance() as cursor:
-            found = beside.listed(cursor)
-            if found[incoming].kind == beside.COPY:
+            found = registry.read(cursor)
+            if found[incoming].kind == registry.STAGING:
                 timescaledb_held_jobs.release(self.live.named(incoming))
             statements = self._statements(cursor, found, incoming, outgoing, mark)
             names = [each for each in (self.live.name, incoming) if each in found]
@@ -171,8 +173,8 @@ class Swap:
                     if exc.pgcode != IN_USE or time.monotonic() > deadline:
                         raise OpsError(
                             f"{self.live.name} could not be renamed: {str(exc).strip()}",
-                            "The live database is as it was. End what holds it open, then run"
-                            " again: the proved copy is kept for that.",
+                            "The live database is unchanged. End the sessions that hold it open,"
+                            " then run again: the proved staging database is kept for that.",
                             code="restore.not-swapped",
                         ) from exc
                 time.sleep(0.05)
@@ -180,40 +182,40 @@ class Swap:
     def _statements(
         self,
         cursor: Any,
-        found: dict[str, beside.Beside],
+        found: dict[str, registry.ManagedDatabase],
         incoming: str,
         outgoing: str | None,
         mark: dict[str, Any],
     ) -> list[str]:
-        """Return the swap: names, what each database is from now on, and who may write to it."""
-        live, coming = quote_ident(self.live.name), found[incoming]
+        """Return the statements of the swap: names, marks, and who may connect and write."""
+        live, arriving = quote_ident(self.live.name), found[incoming]
         statements = []
-        if self.live.name in found:
-            going = quote_ident(outgoing)
-            said = {
+        if outgoing is not None and self.live.name in found:
+            leaving = quote_ident(outgoing)
+            facts = {
                 "of": self.live.name,
                 "since": utc_stamp(datetime.now(UTC)),
-                "replaced_by": coming.oid,
+                "replaced_by": arriving.oid,
                 "comment": found[self.live.name].comment,
                 "read_only": _setting(cursor, found[self.live.name].oid),
             }
-            said |= mark | {"state": self.journal.short()}
+            facts |= mark | {"state": self.journal.summary()}
             statements += [
-                f"ALTER DATABASE {live} RENAME TO {going}",
-                f"COMMENT ON DATABASE {going} IS {quote_literal(beside.mark_text(said))}",
-                f"ALTER DATABASE {going} ALLOW_CONNECTIONS true",
+                f"ALTER DATABASE {live} RENAME TO {leaving}",
+                f"COMMENT ON DATABASE {leaving} IS {quote_literal(registry.mark_text(facts))}",
+                f"ALTER DATABASE {leaving} ALLOW_CONNECTIONS true",
             ]
-            if mark.get("is") != beside.COPY:
-                # Whoever finds it by its new name can look, and changes nothing by mistake.
-                statements.append(f"ALTER DATABASE {going} SET {READ_ONLY} TO on")
+            if mark.get("is") != registry.STAGING:
+                # It can be read under its new name, and nothing changes it by mistake.
+                statements.append(f"ALTER DATABASE {leaving} SET {READ_ONLY} TO on")
         statements.append(f"ALTER DATABASE {quote_ident(incoming)} RENAME TO {live}")
-        if coming.mark:
-            comment = coming.mark.get("comment")
+        if arriving.mark:
+            comment = arriving.mark.get("comment")
             statements.append(
                 f"COMMENT ON DATABASE {live} IS {quote_literal(comment) if comment else 'NULL'}"
             )
-        if coming.kind in (beside.FORMER, beside.UNDONE):
-            value = coming.mark.get("read_only")
+        if arriving.kind in (registry.FORMER, registry.UNDONE):
+            value = arriving.mark.get("read_only")
             statements.append(
                 f"ALTER DATABASE {live} SET {READ_ONLY} TO {quote_literal(value)}"
                 if value
@@ -232,46 +234,47 @@ class Swap:
                 cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS true")
 
     def finish(self) -> None:
-        """Forget the run, on disk and on the database that was put aside."""
+        """Forget the run, on disk and in the mark of the outgoing database."""
         self._unmark(self.journal.state.get("outgoing"))
         self.journal.close()
 
-    def given_up(self, *, keep: bool) -> None:
-        """Note that the incoming database is not live; *keep*: a proved copy still is one."""
+    def abandon(self, *, keep: bool) -> None:
+        """Record that the incoming database did not become live; with *keep* it stays proved."""
         self._unmark(self.journal.state["incoming"], **({} if keep else {"step": "rejected"}))
         self.journal.record("not swapped")
 
     def _unmark(self, name: str | None, **facts: Any) -> None:
-        found = beside.present(self.live)
+        found = registry.read_from(self.live)
         if name in found and found[name].mark:
             mark = {key: value for key, value in found[name].mark.items() if key != "state"}
-            beside.comment(self.live, name, mark | facts)
+            registry.set_mark(self.live, name, mark | facts)
 
     def _maintenance(self) -> AbstractContextManager[psycopg2.extensions.cursor]:
         return self.live.session(name=self.live.maintenance_name, superuser=True, autocommit=True)
 
 
 def _end_sessions(cursor: Any, names: list[str]) -> None:
-    """End all sessions of the databases *names*, and see them gone for a moment.
+    """End all sessions of the databases *names*, and wait a moment until they are gone.
 
-    A rename that finds a session which is just ending sleeps for a tenth of a second.
+    A rename that meets an ending session sleeps for a tenth of a second.
     """
     cursor.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
     )
-    for _ in range(GONE_LOOKS):
+    for _ in range(SESSION_END_POLLS):
         if not fetch_value(
             cursor, "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
         ):
             return
-        time.sleep(GONE_SECONDS)
+        time.sleep(SESSION_END_POLL_SECONDS)
 
 
 def _setting(cursor: Any, oid: int) -> str | None:
-    """Return what a database itself says about read-only transactions, None where nothing."""
-    return fetch_value(
+    """Return a database's own setting of READ_ONLY, None if it has none."""
+    value: str | None = fetch_value(
         cursor,
         """SELECT split_part(c, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) c
             WHERE s.setdatabase = %s AND s.setrole = 0 AND split_part(c, '=', 1) = %s""",
         (oid, READ_ONLY),
     )
+    return value

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A swap run: what a killed one left, the swap itself, and the former databases."""
+"""A swap run: crash recovery, the swap or rollback, and retention of former databases."""
 
 from __future__ import annotations
 
@@ -9,146 +9,150 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest, sets
-from ansible.module_utils.pmsops.restore import crash_recovery as recovery
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import journal as restore_journal
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import run as aside
-from ansible.module_utils.pmsops.restore import staging_database as side
-from ansible.module_utils.pmsops.restore import swap
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import (
+    crash_recovery,
+    database_lock,
+    former_retention,
+    registry,
+    staging_database,
+)
+from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.request import progress_file
+from ansible.module_utils.pmsops.restore.swap import Swap
 from ansible.module_utils.pmsops.services.manager import Services
 
-SWAPPED, ROLLED_BACK, RECOVERED = "swapped", "rolled_back", "recovered"
+# States of pms_swap; any other one is a rollback.
+SWAPPED, RECOVERED = "swapped", "recovered"
 
 
 @dataclass(frozen=True)
-class Operation:
-    """The live database and everything that has to follow it."""
+class SwapRun:
+    """The live database, the services on it, and the policy for its former databases."""
 
     database: Database
     services: Services
     redis: dict[str, Any] | None
     url: str | None
     root: Path
-    policy: former.Policy = field(default_factory=former.Policy)
+    policy: former_retention.Policy = field(default_factory=former_retention.Policy)
 
     @classmethod
-    def from_options(cls, options: dict[str, Any]) -> Operation:
-        """Return the operation that a module's options describe."""
+    def from_options(cls, options: dict[str, Any]) -> SwapRun:
+        """Return the run that a module's options describe."""
         return cls(
             database=Database.from_options(options["database"]),
             services=Services.from_options(options["services"]),
             redis=options["redis"],
             url=(options["api"] or {}).get("url"),
             root=Path(options["root"]),
-            policy=former.Policy(options["keep_former"], options["keep_former_days"]),
+            policy=former_retention.Policy(options["keep_former"], options["keep_former_days"]),
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
-        """Return what ``run`` would rename."""
+        """Return what ``run`` would rename; nothing is changed."""
         result = self._result()
-        found = beside.present(self.database)
+        found = registry.read_from(self.database)
         if state == RECOVERED:
-            journal = restore_journal.Journal.open(self._state() / restore_journal.NAME)
-            pending = bool(journal.state or beside.orphans(found, self.database.name))
-            said = ["A killed run would be finished or cleaned up first."] if pending else []
-            return {"changed": pending} | result | {"recovered": said}
-        coming = incoming if state == SWAPPED else self._coming(found, incoming)
-        if coming is None:
+            unfinished = Journal.of_root(self.root).state
+            pending = bool(unfinished or registry.abandoned(found, self.database.name))
+            lines = ["An interrupted run would be finished or cleaned up first."]
+            return {"changed": pending} | result | {"recovered": lines if pending else []}
+        incoming = incoming if state == SWAPPED else self._rollback_target(found, incoming)
+        if incoming is None:
             return {"changed": False} | result
-        going = self._going(state, found)
+        outgoing = self._outgoing(state, found)
         return (
-            {"changed": True, "diff": self._diff(coming, going)}
+            {"changed": True, "diff": self._diff(incoming, outgoing)}
             | result
             | {
-                "former": going,
-                "incoming": coming,
-                "since": found[coming].mark.get("since") if coming in found else None,
+                "former": outgoing,
+                "incoming": incoming,
+                "since": found[incoming].mark.get("since") if incoming in found else None,
             }
         )
 
     def run(
         self, state: str, incoming: str | None, *, resume: Path | None = None
     ) -> dict[str, Any]:
-        """Recover what a killed run left, then swap where that is asked for.
+        """Recover from an interrupted run, then swap or roll back if *state* asks for it.
 
-        *incoming* is the proved copy, or with ``rolled_back`` a database put aside earlier, by
-        default the one that the live database replaced. *resume* is the set that the caller is
-        going to restore: a proved copy of it is kept.
+        *incoming* is the proved staging database; for a rollback a former or rolled-back database,
+        by default the one that the live database replaced. *resume* is the set that the caller is
+        going to restore: a proved staging database of it is kept.
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
             restore.missing-copy.
         """
-        with (
-            process_lock.exclusive(self._state() / aside.LOCK, "swap"),
-            aside.one_of_this_server(self.database),
-        ):
+        with database_lock.exclusive(self.database, self.root, "swap"):
             try:
-                wanted = _sha256(resume)
-                recovered = self._recover(incoming, wanted)
+                wanted = _manifest_sha256(resume)
+                recovery = self._recover(incoming, wanted)
                 result = self._result() | {
-                    "recovered": recovered.said,
-                    "waiting": recovered.waiting,
-                    "finished": recovered.finished,
-                    "resumed": wanted is not None and recovered.finished == wanted,
+                    "recovered": recovery.lines,
+                    "waiting": recovery.waiting,
+                    "finished": recovery.finished,
+                    "resumed": wanted is not None and recovery.finished == wanted,
                 }
                 if state == RECOVERED:
-                    self.services.running()  # one that cannot be found is said now, not later
-                    return {"changed": bool(recovered.said)} | result
+                    self.services.running()  # a missing service is reported now, not after hours
+                    return {"changed": bool(recovery.lines)} | result
                 return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
                 raise self.database.to_error(exc) from exc
             finally:
-                Progress(self._progress_file).close()
+                self._progress().close()
 
     def _swapped(self, state: str, incoming: str | None, result: dict[str, Any]) -> dict[str, Any]:
-        found = beside.present(self.database)
-        coming = incoming if state == SWAPPED else self._coming(found, incoming)
-        if coming is None:
+        found = registry.read_from(self.database)
+        incoming = incoming if state == SWAPPED else self._rollback_target(found, incoming)
+        if incoming is None:
             return {"changed": False} | result
-        if coming not in found:
+        if incoming not in found:
             raise OpsError(
-                f"There is no database {coming} to put in place.",
-                "Run dr_restore.yml from its beginning: it makes the copy anew.",
+                f"The staging database {incoming} does not exist.",
+                "Run dr_restore.yml from its beginning: it restores the set again.",
                 code="restore.missing-copy",
             )
-        going = self._going(state, found)
-        one = self._swap()
-        kind = beside.FORMER if state == SWAPPED else beside.UNDONE
-        problems = one.run(coming, going, kind=kind)
+        outgoing = self._outgoing(state, found)
+        swap = self._swap()
+        problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
-            raise self._unproved(one, coming, going, problems)
-        one.finish()
-        gone = self._prune()
+            raise self._probe_failed(swap, incoming, outgoing, problems)
+        swap.finish()
+        dropped = self._drop_expired()
         return (
-            {"changed": True, "diff": self._diff(coming, going)}
+            {"changed": True, "diff": self._diff(incoming, outgoing)}
             | result
-            | {"former": going, "incoming": coming, "phases": one.progress.seconds, "pruned": gone}
+            | {
+                "former": outgoing,
+                "incoming": incoming,
+                "phases": swap.progress.seconds,
+                "pruned": dropped,
+            }
         )
 
-    def _unproved(
-        self, one: swap.Swap, coming: str, going: str | None, problems: list[str]
+    def _probe_failed(
+        self, swap: Swap, incoming: str, outgoing: str | None, problems: list[str]
     ) -> OpsError:
-        """Clean up after a swap that the PMS did not take; return what to say of it."""
+        """Clean up after a swap whose probe failed; return the error for it."""
         what = "The PMS did not work on the new database: " + "; ".join(problems[:3])
-        if going is None:
-            one.finish()
+        if outgoing is None:
+            swap.finish()
             return OpsError(
                 f"{what}. It stays live, since there was no database before it.",
                 "Read the log of the PMS's services (docker logs). The set itself was proved.",
                 code="restore.probe-only",
             )
-        one.given_up(keep=False)
-        found = beside.present(self.database)
-        if coming in found and found[coming].kind == beside.COPY:
-            side.drop(self.database, coming)
-        one.journal.close()
+        swap.abandon(keep=False)
+        found = registry.read_from(self.database)
+        if incoming in found and found[incoming].kind == registry.STAGING:
+            staging_database.drop(self.database, incoming)
+        swap.journal.close()
         return OpsError(
             f"{what}. The former database is live again.",
             "Read the log of the PMS's services (docker logs). The set itself was proved; nothing"
@@ -156,29 +160,25 @@ class Operation:
             code="restore.probe",
         )
 
-    def _recover(self, incoming: str | None, wanted: str | None) -> recovery.Found:
-        one = self._swap()
-        # Our own copy, proved a moment ago and waiting for this very swap, is no leftover.
-        if incoming and one.journal.proved and one.journal.state.get("side") == incoming:
-            return recovery.Found()
-        return recovery.recover(one, self.root, resume=wanted)
+    def _recover(self, incoming: str | None, wanted: str | None) -> crash_recovery.RecoveryReport:
+        swap = self._swap()
+        # The staging database that was proved a moment ago for this very swap is no leftover.
+        if incoming and swap.journal.proved and swap.journal.state.get("side") == incoming:
+            return crash_recovery.RecoveryReport()
+        return crash_recovery.recover(swap, self.root, resume=wanted)
 
-    def _swap(self) -> swap.Swap:
-        return swap.Swap(
+    def _swap(self) -> Swap:
+        return Swap(
             live=self.database,
             services=self.services,
-            journal=restore_journal.Journal.open(self._state() / restore_journal.NAME),
+            journal=Journal.of_root(self.root),
             probe=lambda: health.problems(self.database, self.url),
             forget_cache=lambda: redis_cache.forget(self.redis),
-            progress=Progress(self._progress_file),
+            progress=self._progress(),
         )
 
-    @property
-    def _progress_file(self) -> Path:
-        return self._state() / aside.PROGRESS
-
-    def _state(self) -> Path:
-        return sets.state_folder(self.root)
+    def _progress(self) -> Progress:
+        return Progress(progress_file(self.root))
 
     def _result(self) -> dict[str, Any]:
         return {
@@ -186,47 +186,56 @@ class Operation:
             "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
         }  # fmt: skip
 
-    def _coming(self, found: dict[str, beside.Beside], named: str | None) -> str | None:
-        """Return what a rollback brings back; None where that is live already."""
+    def _rollback_target(
+        self, found: dict[str, registry.ManagedDatabase], named: str | None
+    ) -> str | None:
+        """Return the database that a rollback makes live; None if it is live already."""
         if named is None:
-            coming = beside.to_bring_back(found, self.database.name)
-            return coming.name if coming else None
+            target = registry.rollback_target(found, self.database.name)
+            return target.name if target else None
         if named in found and found[named].mark.get("of") == self.database.name:
             return named
         raise OpsError(
-            f"{named} is not a database that was put aside for {self.database.name}.",
-            "`psql -l` lists the databases: their comments begin with pms-ops.",
+            f"{named} is not a former database of {self.database.name}.",
+            "`psql -l` lists the databases; the comments of former ones begin with pms-ops.",
             code="restore.no-former",
         )
 
-    def _going(self, state: str, found: dict[str, beside.Beside]) -> str | None:
-        """Return what the live database will be called; None where there is none."""
+    def _outgoing(self, state: str, found: dict[str, registry.ManagedDatabase]) -> str | None:
+        """Return the new name of the live database; None if there is no live database."""
         if self.database.name not in found:
             return None
-        kind = beside.FORMER if state == SWAPPED else beside.UNDONE
-        return beside.free_name(self.database.name, kind, set(found))
+        return registry.free_name(self.database.name, _kind(state), set(found))
 
-    def _diff(self, coming: str, going: str | None) -> dict[str, str]:
+    def _diff(self, incoming: str, outgoing: str | None) -> dict[str, str]:
         live = self.database.name
         return {
-            "before": f"{live if going else ''}\n{coming}\n",
-            "after": f"{going or ''}\n{live}\n",
+            "before": f"{live if outgoing else ''}\n{incoming}\n",
+            "after": f"{outgoing or ''}\n{live}\n",
         }
 
-    def _prune(self) -> list[str]:
-        found = beside.of(
-            beside.present(self.database), self.database.name, beside.FORMER, beside.UNDONE
+    def _drop_expired(self) -> list[str]:
+        """Drop the former and rolled-back databases that retention lets go; return their names."""
+        found = registry.select(
+            registry.read_from(self.database),
+            self.database.name,
+            registry.FORMER,
+            registry.UNDONE,
         )
-        gone = former.expired(found, self.policy, datetime.now(UTC))
-        for name in gone:
-            side.drop(self.database, name)
-        return gone
+        expired = former_retention.expired(found, self.policy, datetime.now(UTC))
+        for name in expired:
+            staging_database.drop(self.database, name)
+        return expired
 
 
-def _sha256(file: Path | None) -> str | None:
-    """Return what names the set that *file* means; None where nothing does."""
+def _kind(state: str) -> str:
+    """Return what the live database becomes."""
+    return registry.FORMER if state == SWAPPED else registry.UNDONE
+
+
+def _manifest_sha256(file: Path | None) -> str | None:
+    """Return what identifies the set at *file*; None without a file, a set or a manifest."""
     try:
-        folder = sets.resolve(file).folder if file else None
-        return files.sha256(folder / manifest.NAME) if folder else None
+        return sets.resolve(file).manifest_sha256 if file else None
     except (OpsError, OSError):
-        return None  # the restore itself will say what is wrong with it
+        return None  # the restore itself reports what is wrong with the set

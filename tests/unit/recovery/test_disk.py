@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.recovery.disk_cleanup import (
     make_room,
 )
 from ansible.module_utils.pmsops.repository import retention, sets
-from ansible.module_utils.pmsops.restore import former_retention as former
+from ansible.module_utils.pmsops.restore import former_retention
 
 from tests.support.backup_sets import make_set
 from tests.support.recorded_database import RecordedDatabase
@@ -97,7 +97,9 @@ def test_litter_of_ours_may_go_and_nobody_elses_files(tmp_path):
     (tmp_path / ".partial-2026-01-01_0600" / "toc.dat").write_bytes(b"x" * 100)
     (tmp_path / "somebody.tar").write_bytes(b"x" * 100)
     (tmp_path / "2026-01-02_0600.damaged").mkdir()
-    found = freeable(DATABASE, tmp_path, retention.Policy(), former.Policy(), places=["backups"])
+    found = freeable(
+        DATABASE, tmp_path, retention.Policy(), former_retention.Policy(), places=["backups"]
+    )
     assert [(each.text, each.size_bytes) for each in found] == [
         ("leftovers of a killed backup: .partial-2026-01-01_0600", 100)
     ]
@@ -160,7 +162,7 @@ def policy(root, database=DATABASE, **changes):
     options = {
         "free_percent": 50.0,
         "sets": retention.Policy(2, 0, 0, 0),
-        "formers": former.Policy(1, 0),
+        "formers": former_retention.Policy(1, 0),
     }
     return Policy(database, root, **(options | changes))
 
@@ -202,7 +204,7 @@ def test_former_databases_go_only_if_confirmed_and_never_the_newest(sets_of_a_we
     database = server_with_formers(3)
     database.access = "host"
     system = FileSystem(1, {"database": sets_of_a_week}, 10**18, 1)
-    limits = policy(sets_of_a_week, database, formers=former.Policy(keep, 0))
+    limits = policy(sets_of_a_week, database, formers=former_retention.Policy(keep, 0))
     removed, removable = make_room([system], limits, remove=True, record=record)
     assert removed == []
     assert removable == [
@@ -213,7 +215,11 @@ def test_former_databases_go_only_if_confirmed_and_never_the_newest(sets_of_a_we
 
 def test_a_server_that_is_down_has_no_former_databases(sets_of_a_week):
     found = freeable(
-        DATABASE, sets_of_a_week, retention.Policy(), former.Policy(1, 0), places=["database"]
+        DATABASE,
+        sets_of_a_week,
+        retention.Policy(),
+        former_retention.Policy(1, 0),
+        places=["database"],
     )
     assert found == []
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops.restore import data_loss as loss
+from ansible.module_utils.pmsops.restore import data_loss
 
 TAKEN = datetime(2026, 11, 22, 6, 0, tzinfo=UTC)
 MANIFEST = {
@@ -48,11 +48,11 @@ class Live:
 
 @pytest.mark.parametrize(("live", "more"), [(114, 0), (117, 3)])
 def test_the_rows_of_a_hypertable_are_those_of_its_chunks(live, more):
-    found = loss.of(Live(live), MANIFEST, ["pnl"], now=TAKEN + timedelta(minutes=30))
+    found = data_loss.estimate(Live(live), MANIFEST, ["pnl"], now=TAKEN + timedelta(minutes=30))
     assert found["rows"] == {"pnl": more}
     assert found["rpo_minutes"] == 30
     assert ("at least 3 rows of pnl" in found["text"]) == bool(more)
 
 
 def test_the_rows_of_a_plain_table_are_its_own():
-    assert loss.of(Live(6), MANIFEST, ["book"], now=TAKEN)["rows"] == {"book": 1}
+    assert data_loss.estimate(Live(6), MANIFEST, ["book"], now=TAKEN)["rows"] == {"book": 1}

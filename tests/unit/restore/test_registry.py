@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.restore import former_retention as former
-from ansible.module_utils.pmsops.restore import registry as beside
+from ansible.module_utils.pmsops.restore import former_retention, registry
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
 
 def database(name, oid, **mark):
-    return beside.Beside(name, oid, True, None, ({"of": "pms"} | mark) if mark else {})
+    return registry.ManagedDatabase(name, oid, True, None, ({"of": "pms"} | mark) if mark else {})
 
 
 def found(*each):
@@ -20,21 +19,24 @@ def found(*each):
 
 
 def test_a_name_fits_into_63_bytes_and_tells_what_it_is():
-    assert beside.name("pms", beside.COPY, "20261123060000") == "pms__restore_20261123060000"
-    long = beside.name("ü" * 40, beside.FORMER, "20261123060000")
+    assert (
+        registry.database_name("pms", registry.STAGING, "20261123060000")
+        == "pms__restore_20261123060000"
+    )
+    long = registry.database_name("ü" * 40, registry.FORMER, "20261123060000")
     assert len(long.encode()) <= 63
     assert long.endswith("__before_20261123060000")
 
 
 def test_a_name_that_is_taken_gets_the_next_second():
     taken = {"pms__before_20261123060000"}
-    assert beside.free_name("pms", beside.FORMER, taken, NOW) == "pms__before_20261123060001"
+    assert registry.free_name("pms", registry.FORMER, taken, NOW) == "pms__before_20261123060001"
 
 
 def test_only_a_comment_of_ours_is_a_mark():
-    assert beside.read_mark(beside.mark_text({"is": "copy"})) == {"is": "copy"}
+    assert registry.read_mark(registry.mark_text({"is": "copy"})) == {"is": "copy"}
     for other in (None, "", "the book", "pms-ops: no json", "pms-ops: [1]"):
-        assert beside.read_mark(other) == {}
+        assert registry.read_mark(other) == {}
 
 
 def test_copies_are_known_by_mark_or_by_name_and_nothing_else_is():
@@ -47,7 +49,7 @@ def test_copies_are_known_by_mark_or_by_name_and_nothing_else_is():
         database("b", 6, **{"is": "former"}),
         database("pms__before_20261123060000", 7),
     )
-    assert beside.orphans(everything, "pms") == ["a", "pms__restore_20261123060000"]
+    assert registry.abandoned(everything, "pms") == ["a", "pms__restore_20261123060000"]
 
 
 def test_a_rollback_brings_back_what_the_live_database_replaced():
@@ -56,7 +58,7 @@ def test_a_rollback_brings_back_what_the_live_database_replaced():
         database("old", 1, **{"is": "former"}, replaced_by=2, since="2026-01-01T00:00:00Z"),
         database("mid", 2, **{"is": "former"}, replaced_by=10, since="2026-02-01T00:00:00Z"),
     )
-    assert beside.to_bring_back(everything, "pms").name == "mid"
+    assert registry.rollback_target(everything, "pms").name == "mid"
 
 
 def test_a_rollback_repeated_goes_no_restore_further_back():
@@ -65,13 +67,13 @@ def test_a_rollback_repeated_goes_no_restore_further_back():
         database("old", 1, **{"is": "former"}, replaced_by=2),
         database("undone", 10, **{"is": "undone"}, replaced_by=2),
     )
-    assert beside.to_bring_back(everything, "pms") is None
+    assert registry.rollback_target(everything, "pms") is None
 
 
 def test_where_nothing_was_replaced_the_others_are_named():
     everything = found(database("pms", 9), database("old", 1, **{"is": "former"}, replaced_by=2))
-    with pytest.raises(OpsError, match=r"beside it: old") as caught:
-        beside.to_bring_back(everything, "pms")
+    with pytest.raises(OpsError, match=r"on the server: old") as caught:
+        registry.rollback_target(everything, "pms")
     assert caught.value.code == "restore.no-former"
 
 
@@ -83,15 +85,15 @@ def aged(*days):
 
 
 def test_nothing_is_dropped_without_a_policy():
-    assert former.expired(aged(1, 2, 20), former.Policy(), NOW) == []
+    assert former_retention.expired(aged(1, 2, 20), former_retention.Policy(), NOW) == []
 
 
 def test_number_and_age_have_both_to_be_over():
-    policy = former.Policy(count=1, days=3)
-    assert former.expired(aged(1, 2, 5, 20), policy, NOW) == ["f20", "f5"]
-    assert former.expired(aged(20), policy, NOW) == []
+    policy = former_retention.Policy(count=1, days=3)
+    assert former_retention.expired(aged(1, 2, 5, 20), policy, NOW) == ["f20", "f5"]
+    assert former_retention.expired(aged(20), policy, NOW) == []
 
 
 def test_one_that_does_not_say_when_it_was_put_aside_stays():
     everything = [database("x", 1, **{"is": "former"}), *aged(1)]
-    assert former.expired(everything, former.Policy(count=1), NOW) == []
+    assert former_retention.expired(everything, former_retention.Policy(count=1), NOW) == []

@@ -5,11 +5,14 @@ import json
 
 import pytest
 from ansible.module_utils.pmsops.client_tools import archive_toc
-from ansible.module_utils.pmsops.restore import journal as restore_journal
-from ansible.module_utils.pmsops.restore import phases as restore
-from ansible.module_utils.pmsops.restore import preflight
-from ansible.module_utils.pmsops.restore import registry as beside
-from ansible.module_utils.pmsops.restore import staging_database as side
+from ansible.module_utils.pmsops.restore import (
+    free_space,
+    pg_restore_errors,
+    phases,
+    registry,
+    staging_database,
+)
+from ansible.module_utils.pmsops.restore.journal import Journal
 
 LIST = """;
 ; Archive created at 2026-11-23 03:09:02 UTC
@@ -68,21 +71,21 @@ pg_restore: error: could not execute query: ERROR:  disk full
 
 
 def test_each_error_of_pg_restore_is_kept_with_its_object():
-    rows = restore.errors(SAID)
+    rows = pg_restore_errors.parse(SAID)
     assert [row["object"] for row in rows] == ["TABLE md macro_user", "TABLE other macro_user"]
     assert "does not exist / Command was: ALTER TABLE" in rows[0]["error"]
-    error = restore.failed("pre-data", SAID)
+    error = pg_restore_errors.to_error("pre-data", SAID)
     assert error.rows == rows
     assert "TABLE md macro_user: could not execute" in str(error)
     assert "TABLE other macro_user" in str(error)
 
 
 def test_a_tool_that_ends_without_a_word_is_an_error_too():
-    assert restore.errors("")[0]["error"] == "it said nothing"
+    assert pg_restore_errors.parse("")[0]["error"] == "pg_restore wrote nothing"
 
 
 def test_a_database_of_any_name_can_be_connected_to():
-    assert restore.conninfo("a'b\\c=d") == "dbname='a\\'b\\\\c=d'"
+    assert phases.conninfo("a'b\\c=d") == "dbname='a\\'b\\\\c=d'"
 
 
 @pytest.mark.parametrize(
@@ -95,11 +98,11 @@ def test_a_database_of_any_name_can_be_connected_to():
     ],
 )
 def test_the_names_of_a_list_setting_are_quoted_one_by_one(value, names):
-    assert side.elements(value) == names
+    assert staging_database.list_elements(value) == names
 
 
 def test_settings_become_statements_for_database_and_roles():
-    made = side.settings(
+    made = staging_database.setting_statements(
         "x",
         {
             "": ['search_path="$user", public', "work_mem=8MB", "timescaledb.restoring=on"],
@@ -125,7 +128,7 @@ def test_settings_become_statements_for_database_and_roles():
     ],
 )
 def test_each_kind_of_locale_is_asked_for(described, wanted):
-    assert wanted in side.locale_options(described)
+    assert wanted in staging_database.locale_options(described)
 
 
 def test_the_smaller_of_two_disks_decides():
@@ -133,16 +136,16 @@ def test_the_smaller_of_two_disks_decides():
         "Filesystem 1B-blocks Used Available Capacity Mounted on\n"
         "/dev/a 100 50 50 50% /var/lib/postgresql\n/dev/b 100 90 10 90% /wal\n"
     )
-    assert preflight.smallest_free(listed) == 10
-    assert preflight.smallest_free("df: no such folder\n") is None
+    assert free_space.smallest_free(listed) == 10
+    assert free_space.smallest_free("df: no such folder\n") is None
 
 
 def test_the_journal_is_on_disk_before_a_step_begins(tmp_path):
-    journal = restore_journal.Journal.open(tmp_path / "restore.json")
+    journal = Journal.open(tmp_path / "restore.json")
     assert journal.state == {}
     journal.record("aside", side="x")
     journal.record("proved")
-    again = restore_journal.Journal.open(tmp_path / "restore.json")
+    again = Journal.open(tmp_path / "restore.json")
     assert again.proved and not again.swapping
     assert again.state["side"] == "x"
     assert [step for step, _ in again.state["steps"]] == ["aside", "proved"]
@@ -151,13 +154,13 @@ def test_the_journal_is_on_disk_before_a_step_begins(tmp_path):
 
 
 def test_a_journal_that_is_lost_is_read_from_the_databases(tmp_path):
-    journal = restore_journal.Journal(tmp_path / "restore.json")
+    journal = Journal(tmp_path / "restore.json")
     mark = {"of": "pms", "is": "former", "state": {"step": "rename", "incoming": "x"}}
     found = {
-        "a": beside.Beside("a", 1, True, None, mark | {"of": "other"}),
-        "b": beside.Beside("b", 2, True, None, json.loads(json.dumps(mark))),
+        "a": registry.ManagedDatabase("a", 1, True, None, mark | {"of": "other"}),
+        "b": registry.ManagedDatabase("b", 2, True, None, json.loads(json.dumps(mark))),
     }
-    journal.from_marks(found, "pms")
+    journal.load_from_marks(found, "pms")
     assert journal.swapping
     assert journal.state["incoming"] == "x"
 
@@ -168,5 +171,5 @@ def test_a_journal_that_is_lost_is_read_from_the_databases(tmp_path):
 def test_indexes_are_built_alone_where_the_processes_fill_the_processors(
     monkeypatch, cores, jobs, alone
 ):
-    monkeypatch.setattr(restore.os, "cpu_count", lambda: cores)
-    assert ("max_parallel_maintenance_workers" in restore.session_settings(jobs)) == alone
+    monkeypatch.setattr(phases.os, "cpu_count", lambda: cores)
+    assert ("max_parallel_maintenance_workers" in phases.session_settings(jobs)) == alone

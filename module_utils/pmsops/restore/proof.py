@@ -1,0 +1,154 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The proof of a staging database: liveness, objects, rows, canary row, and the PMS's queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.pmsops.client_tools import archive_contents
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql import (
+    canary,
+    timescaledb_held_jobs,
+    timescaledb_workers,
+)
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import manifest
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.verify import database as comparison
+from ansible.module_utils.pmsops.verify import differences, queries
+
+OF_SET = "signature, every file, every object and every row"
+OF_ARCHIVE = (
+    "the archive is complete and every table has as many rows as the archive; without a manifest,"
+    " changed values and a changed dump go unnoticed"
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared; a difference is an error, so there is none here."""
+
+    verified: str
+    tables: int
+    rows: int
+    # Whether the canary row was found; None if the set records none.
+    canary: bool | None
+    queries: list[dict[str, Any]]
+    jobs: list[int]
+
+    def result(self) -> dict[str, Any]:
+        """Return the result keys of the proof."""
+        return {
+            "differences": 0,
+            "tables": self.tables,
+            "rows": self.rows,
+            "canary": self.canary,
+            "queries": self.queries,
+            "jobs": self.jobs,
+        }
+
+
+def require_liveness(staging: Database) -> None:
+    """Check that TimescaleDB's scheduler runs, and that hypertables accept rows.
+
+    :raises OpsError: restore.no-scheduler, restore.not-writable
+    """
+    timescaledb_workers.start_workers(staging)
+    # Each worker occupies a slot of the server, and nothing needs them before the swap.
+    timescaledb_workers.workers(staging, "stop")
+    refused = timescaledb_workers.insert_test(staging)
+    if refused:
+        raise OpsError(
+            "The staging database refuses rows: " + "; ".join(refused[:5]),
+            "Restore another set; the live database was not touched.",
+            code="restore.not-writable",
+        )
+
+
+def of_set(
+    staging: Database,
+    document: dict[str, Any],
+    request: Request,
+    progress: Progress,
+    other_versions: Sequence[str],
+) -> Proof:
+    """Compare a staging database with the manifest *document*.
+
+    :raises OpsError: restore.different, restore.canary, and those of queries.ask.
+    """
+    total = len(document["contents"])
+    with progress.phase("prove", total=total, unit="tables"):
+        found = comparison.differences(
+            staging, document, progress=progress, other_versions=other_versions
+        )
+    _require_none(found, request.shown)
+    seen = _require_canary(staging, document.get("canary"))
+    return _proof(staging, request, progress, OF_SET, total, manifest.rows(document), seen)
+
+
+def of_archive(
+    staging: Database,
+    contents: archive_contents.Contents,
+    request: Request,
+    progress: Progress,
+    warnings: list[str],
+) -> Proof:
+    """Compare a staging database with a bare dump; objects that are not valid become *warnings*.
+
+    :raises OpsError: restore.different, and those of queries.ask.
+    """
+    total = len(contents.rows)
+    with progress.phase("prove", total=total, unit="tables"):
+        found = comparison.naive_differences(staging, contents, progress=progress)
+        warnings += comparison.invalid_objects(staging)
+    _require_none(found, request.shown)
+    rows = sum(contents.rows.values())
+    return _proof(staging, request, progress, OF_ARCHIVE, total, rows, None)
+
+
+def _proof(
+    staging: Database,
+    request: Request,
+    progress: Progress,
+    verified: str,
+    tables: int,
+    rows: int,
+    seen: bool | None,
+) -> Proof:
+    with progress.phase("queries", total=len(request.queries), unit="queries"):
+        answers = queries.ask(staging, request.queries)
+    with staging.session(read_only=True) as cursor:
+        held = timescaledb_held_jobs.held(cursor)
+    return Proof(verified, tables, rows, seen, answers, held)
+
+
+def _require_none(found: list[differences.Difference], shown: int) -> None:
+    if found:
+        raise OpsError(
+            f"The staging database differs from the set in {len(found)} points: "
+            + "; ".join(differences.lines(found, shown=shown)),
+            "The live database was not touched, and the staging database was dropped. Take another"
+            " set, and keep this one to find the cause.",
+            code="restore.different",
+        )
+
+
+def _require_canary(staging: Database, token: str | None) -> bool | None:
+    """Refuse a database without the row that was written just before this very backup.
+
+    :raises OpsError: restore.canary
+    """
+    if not token:
+        return None
+    with staging.session(read_only=True) as cursor:
+        if not canary.seen(cursor, token):
+            raise OpsError(
+                f"The staging database lacks the canary row {token} written before the backup.",
+                "The set does not hold this backup. Take another set.",
+                code="restore.canary",
+            )
+    return True

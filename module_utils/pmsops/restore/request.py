@@ -1,0 +1,75 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an operator asks a restore for, and the one place where the set is looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.verify import differences, queries
+
+PROGRESS = "restore.progress"
+# A restore takes about three times as long as the dump of the same data with its fingerprints.
+SHARE_OF_DUMP = 3
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of a restore; *file* is None for the newest set."""
+
+    root: Path
+    keys: Path
+    file: Path | None = None
+    jobs: int = 2
+    trust: str | None = None
+    identity: Path | None = None
+    force_name: bool = False
+    create_roles: bool = False
+    keep: bool = False
+    shown: int = differences.SHOWN_PER_KIND
+    queries: tuple[queries.Query, ...] = ()
+
+    @cached_property
+    def backup_set(self) -> sets.BackupSet:
+        """Return the set to restore, looked up once: a backup may finish meanwhile.
+
+        :raises OpsError: set.*
+        """
+        return sets.resolve(self.file or sets.newest(self.root))
+
+    def identity_for(self, path: Path) -> Path:
+        """Return the identity file with which the encrypted *path* is read.
+
+        :raises OpsError: encryption.no-identity
+        """
+        if self.identity is None:
+            raise OpsError(
+                f"{path} is encrypted.",
+                "Give the identity file of one of its recipients: -e restore_identity_file=...",
+                code="encryption.no-identity",
+            )
+        return self.identity
+
+    @property
+    def progress_file(self) -> Path:
+        """Return the file in which a running restore reports its progress."""
+        return progress_file(self.root)
+
+    def expected_seconds(self) -> float | None:
+        """Estimate the duration: the last proof's, scaled by size, else from the dump's."""
+        document = self.backup_set.manifest or {}
+        size = document.get("server", {}).get("size_bytes")
+        for folder in reversed(sets.listed(self.root)):
+            record = sets.verification(folder) or {}
+            if size and record.get("duration_seconds") and record.get("size_bytes"):
+                return float(round(record["duration_seconds"] * size / record["size_bytes"], 1))
+        spent = document.get("phases", {}).get("dump and fingerprint")
+        return float(round(SHARE_OF_DUMP * spent, 1)) if spent else None
+
+
+def progress_file(root: Path) -> Path:
+    """Return the progress file of the restores and swaps of one backup_root."""
+    return root / sets.STATE / PROGRESS

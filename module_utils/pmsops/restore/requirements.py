@@ -1,0 +1,67 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a restore requires of a server, read from a manifest or from a bare dump."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible.module_utils.pmsops.client_tools import archive_contents, archive_toc
+from ansible.module_utils.pmsops.repository import sets
+
+TIMESCALEDB = "timescaledb"
+
+
+@dataclass
+class Requirements:
+    """What the server must have, and how the staging database must be created."""
+
+    database_name: str | None
+    server_major: int | None
+    # name -> {"version": str | None, "schema": str}
+    extensions: dict[str, dict[str, Any]]
+    # Encoding, locale, owner, settings: as the manifest's "database" has them.
+    described: dict[str, Any]
+    roles: set[str] = field(default_factory=set)
+    size_bytes: int | None = None
+    # The cluster that the set was made from, as pg_control_system() names it.
+    system_identifier: str | None = None
+
+
+def of_set(backup_set: sets.BackupSet) -> Requirements:
+    """Return what a set with a manifest requires."""
+    manifest = backup_set.manifest
+    if manifest is None:
+        raise ValueError(f"{backup_set.dump} has no manifest")
+    schemas = manifest["facts"]["schemas"]
+    return Requirements(
+        database_name=manifest["database_name"],
+        server_major=manifest["server"]["version_num"] // 10000,
+        extensions={
+            name: facts | {"owner": schemas.get(facts["schema"], {}).get("owner")}
+            for name, facts in manifest["facts"]["extensions"].items()
+        },
+        described=manifest["database"],
+        roles=set(manifest["required_roles"])
+        | {job["owner"] for job in manifest["facts"]["jobs"].values()}
+        | {role for role in manifest["database"]["settings"] if role},
+        size_bytes=manifest["server"]["size_bytes"],
+        system_identifier=manifest["server"].get("system_identifier"),
+    )
+
+
+def of_archive(toc: archive_toc.Contents, contents: archive_contents.Contents) -> Requirements:
+    """Return what a bare dump requires, as far as it says."""
+    return Requirements(
+        database_name=toc.database,
+        server_major=toc.server_major,
+        extensions={
+            name: {
+                "schema": schema,
+                "version": contents.timescaledb_version if name == TIMESCALEDB else None,
+            }
+            for name, schema in contents.extensions.items()
+        },
+        described=contents.described(),
+        roles=contents.roles | ({contents.owner} if contents.owner else set()),
+    )
