@@ -1,0 +1,383 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A database server in memory, as far as restores and swaps talk to one, and runs that die on it.
+
+It knows databases by name: OID, comment, whether they take connections, whether they are read-only,
+and TimescaleDB's scheduler and held jobs. Statements change these as PostgreSQL does, in
+transactions; a statement that it does not know is an error. What it cannot show is whether
+PostgreSQL accepts the statements: tests/integration does that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg2.errors
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services.manager import Services
+
+
+class Killed(BaseException):
+    """Ends a run where it stands, as SIGKILL does."""
+
+
+@dataclass
+class Killer:
+    """Counts the points that a run passes, and kills it at one of them.
+
+    A killed run is dead: whatever its ``finally`` and ``except`` blocks try is refused too.
+    """
+
+    at: int | None = None
+    points: list[str] = field(default_factory=list)
+    dead: bool = False
+
+    def passed(self, name: str) -> None:
+        """Note a point; raise Killed there, and at all later ones."""
+        if self.dead:
+            raise Killed
+        self.points.append(name)
+        if len(self.points) - 1 == self.at:
+            self.dead = True
+            raise Killed
+
+
+@dataclass
+class OneDatabase:
+    """A database of the server."""
+
+    oid: int
+    comment: str | None = None
+    open: bool = True
+    read_only: str | None = None
+    scheduler: bool = True
+    held: list[int] = field(default_factory=list)
+
+
+def name_in(text: str) -> str:
+    """Return the name that a quoted identifier stands for."""
+    return text.strip('"').replace('""', '"')
+
+
+IDENT = r'("(?:[^"]|"")+")'
+
+
+class Server:
+    """The databases, the statements that were run, and who may be killed by them."""
+
+    def __init__(self, *names: str, killer: Killer | None = None) -> None:
+        self.databases = {name: OneDatabase(100 + number) for number, name in enumerate(names)}
+        self.killer = killer or Killer()
+        self.statements: list[tuple[str, str]] = []
+        self.locked_elsewhere = False
+        # How many renames are refused since somebody is connected.
+        self.sessions = 0
+        # How often sessions of a dead run are still found.
+        self.dying = 0
+        # Called with each statement before it runs; may raise what a server would.
+        self.before: Callable[[str], None] = lambda statement: None
+
+    def add(self, name: str, oid: int, mark: dict[str, Any] | None = None, **facts: Any) -> None:
+        """Add a database with a mark of ours."""
+        comment = None if mark is None else "pms-ops: " + json.dumps(mark, sort_keys=True)
+        self.databases[name] = OneDatabase(oid, comment, **facts)
+
+    def mark(self, name: str) -> dict[str, Any]:
+        """Return the mark of a database."""
+        comment = self.databases[name].comment or ""
+        return json.loads(comment.removeprefix("pms-ops: ")) if comment[:7] == "pms-ops" else {}
+
+    def oid(self, name: str) -> int:
+        """Return the OID of a database."""
+        return self.databases[name].oid
+
+    def database(self, name: str) -> Database:
+        """Return a database of this server as the toolkit sees it."""
+        return FakeDatabase("fake", 5432, name, "pms_ops", access="host", server=self)
+
+    def run(self, current: str, sql: str, params: Any) -> list[tuple[Any, ...]]:
+        """Run one statement in database *current*; return its rows."""
+        sql = " ".join(sql.split())
+        self.statements.append((current, sql))
+        self.before(sql)
+        for pattern, work in CHANGES:
+            if match := pattern.fullmatch(sql):
+                self.killer.passed(f"before {sql}")
+                work(self, current, match)
+                self.killer.passed(f"after {sql}")
+                return []
+        for part, answer in QUERIES:
+            if part in sql:
+                return answer(self, current, params)
+        raise AssertionError(f"the fake server does not know: {sql}")
+
+
+def _rename(server: Server, _current: str, match: re.Match[str]) -> None:
+    old, new = name_in(match[1]), name_in(match[2])
+    found = server.databases[old]
+    if server.sessions:
+        server.sessions -= 1
+        raise _in_use(old)
+    if new in server.databases:
+        raise psycopg2.errors.DuplicateDatabase(f'database "{new}" already exists')
+    del server.databases[old]
+    server.databases[new] = replace(found, scheduler=False)
+
+
+def _in_use(name: str) -> psycopg2.Error:
+    class InUse(psycopg2.OperationalError):
+        pgcode = "55006"
+
+    return InUse(f'database "{name}" is being accessed by other users')
+
+
+def _comment(server: Server, _current: str, match: re.Match[str]) -> None:
+    text = match[2].strip()
+    unquoted = None
+    if text != "NULL":
+        unquoted = text.removeprefix("E").strip("'").replace("''", "'").replace("\\\\", "\\")
+    server.databases[name_in(match[1])].comment = unquoted
+
+
+def _allow(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases[name_in(match[1])].open = match[2] == "true"
+
+
+def _read_only(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases[name_in(match[1])].read_only = match[2].strip("'")
+
+
+def _reset(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases[name_in(match[1])].read_only = None
+
+
+def _drop(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases.pop(name_in(match[1]), None)
+
+
+def _create(server: Server, _current: str, match: re.Match[str]) -> None:
+    highest = max((each.oid for each in server.databases.values()), default=0)
+    server.databases[name_in(match[1])] = OneDatabase(highest + 1, scheduler=False)
+
+
+def _release(server: Server, current: str, _match: re.Match[str]) -> None:
+    server.databases[current].held = []
+
+
+def _nothing(_server: Server, _current: str, _match: re.Match[str]) -> None:
+    return None
+
+
+CHANGES = (
+    (re.compile(rf"ALTER DATABASE {IDENT} RENAME TO {IDENT}"), _rename),
+    (re.compile(rf"COMMENT ON DATABASE {IDENT} IS (.*)"), _comment),
+    (re.compile(rf"ALTER DATABASE {IDENT} ALLOW_CONNECTIONS (true|false)"), _allow),
+    (re.compile(rf"ALTER DATABASE {IDENT} SET default_transaction_read_only TO (.*)"), _read_only),
+    (re.compile(rf"ALTER DATABASE {IDENT} RESET default_transaction_read_only"), _reset),
+    (re.compile(rf"DROP DATABASE IF EXISTS {IDENT} WITH \(FORCE\)"), _drop),
+    (re.compile(rf"CREATE DATABASE {IDENT}.*"), _create),
+    (re.compile(r"COMMENT ON TABLE \S+ IS NULL"), _release),
+    (re.compile(r"UPDATE bgw_job SET scheduled = true .*"), _nothing),
+)
+
+
+def _scheduler(running: bool) -> Callable[[Server, str, Any], list[tuple[Any, ...]]]:
+    def work(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
+        server.killer.passed(f"workers of {current}: {running}")
+        server.databases[current].scheduler = running
+        return [(True,)]
+
+    return work
+
+
+def _listed(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
+    return [
+        (name, each.oid, each.open, each.comment) for name, each in sorted(server.databases.items())
+    ]
+
+
+def _exists(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    return [(1,)] if params[0] in server.databases else []
+
+
+def _closed(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    known = server.databases
+    return [(name,) for name in params[0] if name in known and not known[name].open]
+
+
+def _setting(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    return [
+        (each.read_only,)
+        for each in server.databases.values()
+        if each.oid == params[0] and each.read_only is not None
+    ]
+
+
+def _dying(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
+    server.dying -= 1
+    return [(True,)] if server.dying >= 0 else []
+
+
+# The first part that a query holds decides.
+QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], ...] = (
+    ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
+    ("SET ROLE", lambda server, current, params: []),
+    (
+        "pg_try_advisory_lock",
+        lambda server, current, params: [(not server.locked_elsewhere,)],
+    ),
+    ("shobj_description(oid, 'pg_database')", _listed),
+    ("SELECT 1 FROM pg_database WHERE datname = %s", _exists),
+    ("AND NOT datallowconn", _closed),
+    ("FROM pg_db_role_setting", _setting),
+    ("application_name = 'pms-ops' AND pid <>", _dying),
+    ("SELECT pg_stat_clear_snapshot()", lambda server, current, params: []),
+    ("SELECT pg_terminate_backend(pid)", lambda server, current, params: []),
+    (
+        "backend_type LIKE %s",
+        lambda server, current, params: [(int(server.databases[current].scheduler),)],
+    ),
+    (
+        "count(*) FROM pg_stat_activity WHERE datname = ANY",
+        lambda server, current, params: [(0,)],
+    ),
+    ("FROM pg_extension WHERE extname", lambda server, current, params: [(1,)]),
+    ("SELECT to_regprocedure", lambda server, current, params: [(True,)]),
+    ("start_background_workers()", _scheduler(True)),
+    ("stop_background_workers()", _scheduler(False)),
+    ("c.relname = 'bgw_job'", lambda server, current, params: [("bgw_job",)]),
+    (
+        "SELECT obj_description",
+        lambda server, current, params: [(json.dumps({"held": server.databases[current].held}),)],
+    ),
+)
+
+
+@dataclass(frozen=True)
+class FakeDatabase(Database):
+    """A database whose connections go to a Server in memory."""
+
+    server: Any = field(default=None, repr=False, compare=False)
+
+    def connect(self, **options: Any) -> Any:
+        """Open a connection; one that does not exist or takes none is an error."""
+        name = options.get("name") or self.name
+        if self.server.killer.dead:
+            raise Killed
+        if name != self.maintenance_name:
+            if name not in self.server.databases:
+                raise psycopg2.OperationalError(f'database "{name}" does not exist')
+            if not self.server.databases[name].open:
+                raise psycopg2.OperationalError(f'database "{name}" takes no connections')
+        return FakeConnection(self.server, name, options.get("autocommit", False))
+
+
+class FakeConnection:
+    """Commits and rolls back the server's databases; a closed connection rolls back."""
+
+    def __init__(self, server: Server, name: str, autocommit: bool) -> None:
+        self.server, self.name, self.autocommit = server, name, autocommit
+        self.before: dict[str, OneDatabase] | None = None
+        self.rows: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> FakeConnection:
+        return self
+
+    def __exit__(self, kind: object, *_exc: object) -> None:
+        self.commit() if kind is None else self.rollback()
+
+    def begin(self) -> None:
+        """Remember what a rollback brings back."""
+        self.before = {name: replace(each) for name, each in self.server.databases.items()}
+
+    def commit(self) -> None:
+        """Keep what was changed."""
+        self.before = None
+
+    def rollback(self) -> None:
+        """Bring back the databases as they were when the transaction began."""
+        if self.before is not None:
+            self.server.databases, self.before = self.before, None
+
+    close = rollback
+
+    def cursor(self) -> FakeCursor:
+        """Return a cursor of this connection."""
+        return FakeCursor(self)
+
+
+class FakeCursor:
+    """Runs statements one by one, in transactions as its connection has them."""
+
+    def __init__(self, connection: FakeConnection) -> None:
+        self.connection = connection
+        self.rows: list[tuple[Any, ...]] = []
+
+    def __enter__(self) -> FakeCursor:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        return None
+
+    def execute(self, sql: str, params: Any = None) -> None:
+        """Run a statement; BEGIN, COMMIT and ROLLBACK are the connection's."""
+        connection = self.connection
+        if connection.server.killer.dead:
+            raise Killed
+        if sql == "BEGIN":
+            connection.begin()
+        elif sql == "COMMIT":
+            connection.server.killer.passed("before COMMIT")
+            connection.commit()
+            connection.server.killer.passed("after COMMIT")
+        elif sql == "ROLLBACK":
+            connection.rollback()
+        else:
+            if not connection.autocommit and connection.before is None:
+                connection.begin()
+            self.rows = connection.server.run(connection.name, sql, params)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows of the last statement."""
+        return self.rows
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the first row of the last statement."""
+        return self.rows[0] if self.rows else None
+
+
+@dataclass(frozen=True)
+class FakeServices(Services):
+    """Services that are names in a set; starting and stopping are points to die at."""
+
+    up: set[str] = field(default_factory=set)
+    killer: Killer = field(default_factory=Killer)
+    # Names of services that refuse to start or stop, with the error that they give.
+    broken: dict[str, Exception] = field(default_factory=dict)
+
+    def running(self) -> list[str]:
+        """Return those that are up."""
+        return [name for name in self.names if name in self.up]
+
+    def stop(self, names: list[str]) -> None:
+        """Take *names* down."""
+        for name in names:
+            self.killer.passed(f"before stop {name}")
+            self._refuse(f"stop {name}")
+            self.up.discard(name)
+            self.killer.passed(f"after stop {name}")
+
+    def start(self, names: list[str]) -> None:
+        """Bring *names* up."""
+        for name in names:
+            self.killer.passed(f"before start {name}")
+            self._refuse(f"start {name}")
+            self.up.add(name)
+            self.killer.passed(f"after start {name}")
+
+    def _refuse(self, what: str) -> None:
+        if what in self.broken:
+            raise self.broken[what]

@@ -1,0 +1,179 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A PMS on a server in memory, with a journal on a real disk, and swaps that may die."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.pms import health, redis_cache
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import former_retention, swap
+from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.swap_run import SwapRun
+
+from tests.support.backup_sets import make_set
+from tests.support.fake_server import FakeServices, Killed, Killer, OneDatabase, Server
+
+LIVE, STAGING = "pms", "pms__restore_20261123060000"
+LIVE_OID, STAGING_OID, FORMER_OID = 100, 7, 5
+FORMER = "pms__before_20261101000000"
+SERVICES = ("api", "worker")
+BOOK = "the fund's book"
+
+
+class Scene:
+    """A live database, the services on it, and whatever a test puts next to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.killer = Killer()
+        self.server = Server(killer=self.killer)
+        self.server.databases[LIVE] = OneDatabase(LIVE_OID, BOOK)
+        self.up = {"api", "worker"}
+        self.broken: dict[str, Exception] = {}
+        self.problems: list[str] = []
+        self.policy = former_retention.Policy()
+        self.access = "host"
+        self.root, self.folder = folder.parent, folder
+        self.sha256 = sets.resolve(self.folder).manifest_sha256
+
+    def stage(self, **facts: Any) -> None:
+        """Add a proved staging database of the set, its journal, and its held job."""
+        mark = {
+            "is": "copy",
+            "of": LIVE,
+            "since": "2026-11-23T06:00:00Z",
+            "step": "proved",
+            "set": self.folder.name,
+            "manifest_sha256": self.sha256,
+            "comment": BOOK,
+        }
+        self.server.add(STAGING, STAGING_OID, mark | facts, scheduler=False, held=[1000])
+        self.journal().record(
+            "proved", live=LIVE, side=STAGING, set=str(self.folder), manifest_sha256=self.sha256
+        )
+
+    def former(self, name: str = FORMER, oid: int = FORMER_OID, **facts: Any) -> None:
+        """Add a former database that the live one replaced."""
+        mark = {
+            "is": "former",
+            "of": LIVE,
+            "since": "2026-11-01T00:00:00Z",
+            "replaced_by": LIVE_OID,
+            "comment": BOOK,
+            "read_only": None,
+        }
+        self.server.add(name, oid, mark | facts, read_only="on", scheduler=False)
+
+    def journal(self) -> Journal:
+        """Return the journal as the next run reads it."""
+        return Journal.of_root(self.root)
+
+    @property
+    def journal_file(self) -> Path:
+        """Return the journal's path."""
+        return self.root / ".pms-ops" / "restore.json"
+
+    def swap_run(self) -> SwapRun:
+        """Return a run as a module would make it."""
+        services = FakeServices(
+            "fake", SERVICES, up=self.up, killer=self.killer, broken=self.broken
+        )
+        database = replace(self.server.database(LIVE), access=self.access)
+        return SwapRun(database, services, None, None, self.root, self.policy)
+
+    def run(self, state: str, incoming: str | None = None, **options: Any) -> dict[str, Any]:
+        """Run in one process from its beginning to its end."""
+        return self.swap_run().run(state, incoming, **options)
+
+    def recover(self) -> dict[str, Any]:
+        """Run the recovery that precedes each restore of the set."""
+        return self.run("recovered", resume=self.folder)
+
+    def killed_at(self, at: int, state: str, incoming: str | None = None) -> bool:
+        """Run and die at a point; tell whether the run was long enough to come there."""
+        self.killer.points.clear()
+        self.killer.at = at
+        try:
+            self.run(state, incoming, **({"resume": self.folder} if state == "recovered" else {}))
+        except Killed:
+            pass
+        finally:
+            died, self.killer.dead, self.killer.at = self.killer.dead, False, None
+        return died
+
+    def names(self, part: str) -> list[str]:
+        """Return the databases with *part* in their names."""
+        return [name for name in self.server.databases if part in name]
+
+
+@pytest.fixture
+def scene_of(monkeypatch):
+    """Give a function that makes a Scene; each write of its journal is a point to die at."""
+    current: list[Scene] = []
+    write, close = files.replace, Journal.close
+
+    def passed(name: str) -> None:
+        if current:
+            current[-1].killer.passed(name)
+
+    def replaced(path: Path, content: bytes, **options: Any) -> None:
+        passed(f"before write {path.name}")
+        write(path, content, **options)
+        passed(f"after write {path.name}")
+
+    def closed(journal: Journal) -> None:
+        passed("before close")
+        close(journal)
+        passed("after close")
+
+    def problems(*_args: Any) -> list[str]:
+        passed("probe")
+        return list(current[-1].problems)
+
+    monkeypatch.setattr(files, "replace", replaced)
+    monkeypatch.setattr(Journal, "close", closed)
+    monkeypatch.setattr(health, "problems", problems)
+    monkeypatch.setattr(redis_cache, "forget", lambda options: passed("cache"))
+    monkeypatch.setattr(swap, "PROBE_SECONDS", 0)
+    # Thousands of runs cannot wait for a disk.
+    memory = Path("/dev/shm")
+    temporary = tempfile.TemporaryDirectory(
+        prefix="pms-unit-", dir=memory if memory.is_dir() else None
+    )
+    root = Path(temporary.name)
+    folder = make_set(root / "backups", root / "keys")
+
+    def make(
+        *,
+        staged: bool = False,
+        former: bool = False,
+        gone: bool = False,
+        problems: Sequence[str] = (),
+    ) -> Scene:
+        shutil.rmtree(root / "backups" / ".pms-ops", ignore_errors=True)
+        made = Scene(folder)
+        current.append(made)
+        if staged:
+            made.stage()
+        if former:
+            made.former()
+        if gone:
+            del made.server.databases[LIVE]
+        made.problems += problems
+        return made
+
+    with temporary:
+        yield make
+
+
+@pytest.fixture
+def scene(scene_of):
+    """A Scene with a live database alone."""
+    return scene_of()
