@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall
+from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
@@ -104,7 +104,7 @@ class Dump:
         self._export_tables(cursor, self.options.target.parent)
 
     def _write_globals(self, statements: list[str]) -> None:
-        with set_file(self.options.target.parent, pg_dumpall.NAME, self.recipients) as stream:
+        with set_file(self.options.target.parent, globals_sql.NAME, self.recipients) as stream:
             stream.write(pg_dumpall.read(self.tools, statements))
 
     def _failure(self) -> BaseException | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools import pg_dump
+from ansible.module_utils.pmsops.client_tools import tool_errors
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 
 # "4292; 0 17103 TABLE DATA _timescaledb_catalog chunk postgres"
@@ -65,13 +65,13 @@ class Contents:
 def read(tools: ClientTools, path: Path) -> Contents:
     """Return the table of contents of a dump; this proves nothing about the data.
 
-    :raises OpsError: those of pg_dump.to_error.
+    :raises OpsError: those of tool_errors.to_error.
     """
     status, output, errors = tools.capture(
         "pg_restore", ["--list", str(path)], folders={path.parent: "ro"}
     )
     if status:
-        raise pg_dump.to_error("pg_restore", status, errors)
+        raise tool_errors.to_error("pg_restore", status, errors)
     return parse(output.decode(errors="replace"))
 
 

@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from ansible.module_utils.pmsops.client_tools import pg_dump
+from ansible.module_utils.pmsops.client_tools import tool_errors
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all
 
-NAME = "globals.sql"
-
-_ROLE = re.compile(
-    r'(CREATE ROLE|ALTER ROLE) ("(?P<quoted>([^"]|"")+)"|(?P<plain>\w+))(;$| WITH [A-Z ]+;$)'
-)
 _DATABASE = """
 SELECT format('ALTER DATABASE %I OWNER TO %I;', d.datname, pg_get_userbyid(d.datdba)), 0
   FROM pg_database d WHERE d.datname = current_database()
@@ -46,7 +40,7 @@ def of_database(cursor: Any) -> list[str]:
 def read(tools: ClientTools, statements: list[str]) -> bytes:
     """Return roles, memberships, tablespaces and role settings, then the database's *statements*.
 
-    :raises OpsError: those of pg_dump.to_error.
+    :raises OpsError: those of tool_errors.to_error.
     """
     status, output, errors = tools.capture(
         "pg_dumpall",
@@ -58,17 +52,6 @@ def read(tools: ClientTools, statements: list[str]) -> bytes:
         ],
     )
     if status != 0:
-        raise pg_dump.to_error("pg_dumpall", status, errors)
+        raise tool_errors.to_error("pg_dumpall", status, errors)
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
     return output + "\n".join(lines + statements).encode() + b"\n"
-
-
-def roles(text: str) -> dict[str, list[str]]:
-    """Return, from the content of globals.sql, the statements that make each role."""
-    found: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        match = _ROLE.match(line)
-        if match:
-            name = match["quoted"].replace('""', '"') if match["quoted"] else match["plain"]
-            found.setdefault(name, []).append(line)
-    return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ansible.module_utils.pmsops.common.progress import describe
+from ansible.module_utils.pmsops.common.progress_text import describe
 
 TERMINAL_SECONDS = 1.0
 LOG_SECONDS = 30.0

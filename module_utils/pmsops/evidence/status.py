@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common import progress, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.repository import manifest, sets
@@ -93,7 +93,7 @@ def _running(backup_root: Path) -> str | None:
     for name, file in PROGRESS_FILES.items():
         try:
             state = json.loads((backup_root / sets.STATE / file).read_bytes())
-            return f"{name}: {progress.describe(state)}"
+            return f"{name}: {progress_text.describe(state)}"
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

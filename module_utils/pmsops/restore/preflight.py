@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +17,15 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     superuser_role,
 )
-from ansible.module_utils.pmsops.restore import free_space
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
+from ansible.module_utils.pmsops.services import docker_engine
 
 # The staging database needs as much as the database, and WAL is written meanwhile.
 SPACE_SHARE = 1.2
 FREE_CONNECTIONS = 6
 # The staging database's scheduler, its scheduler after the swap, and one worker for a job.
 FREE_WORKERS = 3
+LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass
@@ -69,7 +71,7 @@ def check(
                 f" one is {here}): one that was rebuilt since, or another PMS."
             )
         needed = required.size_bytes or _size(cursor, database.name)
-        free = free_space.free_bytes(cursor, database)
+        free = _free_bytes(cursor, database)
     _require_locale(database, required.described)
     if free is None:
         notes.append("The free space on the server's disk could not be determined.")
@@ -252,3 +254,35 @@ def _size(cursor: Any, name: str) -> int:
         (name,),
     )
     return size
+
+
+def _free_bytes(cursor: Any, database: Database) -> int | None:
+    """Return the free space in the server's data directory, None where it cannot be seen."""
+    folder = fetch_value(cursor, "SELECT current_setting('data_directory', true)")
+    if not folder:
+        return None
+    if database.access == "container":
+        container = docker_engine.database_container(docker_engine.engine(), database.container)
+        for user in ("postgres", "root"):  # some containers take the rights of root away
+            status, output = container.exec_run(
+                ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user
+            )
+            if status == 0:
+                return smallest_free(output.decode(errors="replace"))
+        return None
+    if database.host not in LOCAL_HOSTS and not database.host.startswith("/"):
+        return None
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def smallest_free(output: str) -> int | None:
+    """Return the least free space that ``df -P -B1`` lists: data and WAL may be on two disks."""
+    found = []
+    for line in output.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) >= 6 and fields[3].isdigit():
+            found.append(int(fields[3]))
+    return min(found) if found else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.client_tools import pg_dumpall
+from ansible.module_utils.pmsops.client_tools import globals_sql
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -96,11 +96,11 @@ def create_roles(
     """
     if not names:
         return
-    described = pg_dumpall.roles(_globals(folder, identity))
+    described = globals_sql.roles(_globals(folder, identity))
     for name in names:
         if name not in described:
             raise OpsError(
-                f"The set's {pg_dumpall.NAME} does not say how to create role {name}.",
+                f"The set's {globals_sql.NAME} does not say how to create role {name}.",
                 f"Create role {name} by hand, then run again.",
                 code="restore.roles",
             )
@@ -109,10 +109,10 @@ def create_roles(
 
 def _globals(folder: Path, identity: Path | None) -> str:
     """Return the content of globals.sql, decrypted if necessary; empty if it cannot be read."""
-    path = folder / pg_dumpall.NAME
+    path = folder / globals_sql.NAME
     if path.exists():
         return path.read_text()
-    path = folder / (pg_dumpall.NAME + encryption.SUFFIX)
+    path = folder / (globals_sql.NAME + encryption.SUFFIX)
     if identity is None or not path.exists():
         return ""
     with encryption.decrypted(path, identity) as stream:

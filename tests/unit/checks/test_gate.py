@@ -13,7 +13,7 @@ from ansible.module_utils.pmsops.checks import attestations, checklist, gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import playbook_lock, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.progress import describe
+from ansible.module_utils.pmsops.common.progress_text import describe
 from ansible.module_utils.pmsops.reports import terminal
 from ansible.module_utils.testing import patch_module_args
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import pg_dump
+from ansible.module_utils.pmsops.client_tools import pg_dump, tool_errors
 
 NOISE = """\
 pg_dump: warning: there are circular foreign-key constraints on this table:
@@ -50,7 +50,7 @@ def dumped(tools, tmp_path, **options):
 
 def test_the_noise_of_the_catalogue_goes_and_a_real_warning_stays():
     text = NOISE + "pg_dump: warning: typed table owner missing\n" + NOISE
-    assert pg_dump.warnings(text) == ["pg_dump: warning: typed table owner missing"]
+    assert tool_errors.warnings(text) == ["pg_dump: warning: typed table owner missing"]
 
 
 def test_zstd_is_taken_where_the_build_has_it(tmp_path):
@@ -97,7 +97,7 @@ def test_no_password_and_no_connection_is_among_the_arguments():
     ],
 )
 def test_a_failure_is_explained(said, code):
-    error = pg_dump.to_error("pg_dump", 1, NOISE + said)
+    error = tool_errors.to_error("pg_dump", 1, NOISE + said)
     assert error.code == code
     assert said in str(error)
     assert "circular" not in str(error)

@@ -7,7 +7,8 @@ import pty
 import subprocess
 import sys
 
-from ansible.module_utils.pmsops.common.progress import Progress, describe
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.progress_text import describe
 from ansible.module_utils.pmsops.control.progress_display import ProgressDisplay
 
 from tests.conftest import PROJECT

@@ -6,9 +6,9 @@ import json
 import pytest
 from ansible.module_utils.pmsops.client_tools import archive_toc
 from ansible.module_utils.pmsops.restore import (
-    free_space,
     pg_restore_errors,
     phases,
+    preflight,
     registry,
     staging_database,
 )
@@ -136,8 +136,8 @@ def test_the_smaller_of_two_disks_decides():
         "Filesystem 1B-blocks Used Available Capacity Mounted on\n"
         "/dev/a 100 50 50 50% /var/lib/postgresql\n/dev/b 100 90 10 90% /wal\n"
     )
-    assert free_space.smallest_free(listed) == 10
-    assert free_space.smallest_free("df: no such folder\n") is None
+    assert preflight.smallest_free(listed) == 10
+    assert preflight.smallest_free("df: no such folder\n") is None
 
 
 def test_the_journal_is_on_disk_before_a_step_begins(tmp_path):

@@ -1,0 +1,74 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The messages of a failed client tool as an error with a remedy."""
+
+from __future__ import annotations
+
+import re
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+KILLED = (-9, 137)
+# TimescaleDB's catalogue tables have circular foreign keys; pg_dump warns about each of them. The
+# warning is harmless: a restore loads that catalogue with its triggers off.
+_CIRCULAR = re.compile(
+    r"pg_dump: warning: there are circular foreign-key constraints [^\n]*\n"
+    r"(pg_dump: (detail|hint): [^\n]*\n?)+"
+)
+
+
+def warnings(errors: str) -> list[str]:
+    """Return the lines of pg_dump's messages without the known harmless ones."""
+    return [line for line in _CIRCULAR.sub("", errors).splitlines() if line.strip()]
+
+
+def to_error(tool: str, status: int, errors: str) -> OpsError:
+    """Return the OpsError for a failed run of a client tool."""
+    lines = warnings(errors)
+    said = " / ".join(lines[-6:]) or "it gave no message"
+    code, remedy = next(
+        ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, errors)),
+        ("clients.failed", "Correct what it names and run again; nothing was kept."),
+    )
+    if status in KILLED and code == "clients.failed":
+        remedy = "It was killed: look for memory pressure (dmesg), then run again."
+    return OpsError(f"{tool} ended with status {status}: {said}", remedy, code=code)
+
+
+_KNOWN = (
+    (
+        r"No space left on device|could not write to (output )?file.*space",
+        "disk.full",
+        "Free space on the file system of backup_root, or lower what retention keeps.",
+    ),
+    (
+        r"permission denied for|query would be affected by row-level security",
+        "database.rights",
+        "Grant the maintenance role what docs/database-rights.sql gives it.",
+    ),
+    (
+        r"could not obtain lock on relation|canceling statement due to lock timeout|deadlock",
+        "database.locked",
+        "Something changed the schema meanwhile (a compression or DDL job): run again.",
+    ),
+    (
+        r"server version mismatch|aborting because of server version",
+        "clients.old",
+        "Use client tools of the server's major version or a newer one: pms_db_bin_dir.",
+    ),
+    (
+        r"password authentication failed|no password supplied|fe_sendauth",
+        "database.auth",
+        "Set pms_db_user and pms_db_password to the maintenance role's.",
+    ),
+    (
+        r"Connection refused|server closed the connection|terminating connection"
+        r"|connection to server|could not connect|the database system is",
+        "database.unreachable",
+        "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
+    ),
+    (
+        r"Permission denied|could not (create|open) (directory|output|file)",
+        "files.unwritable",
+        "Let the user that runs the toolkit write below backup_root.",
+    ),
+)
