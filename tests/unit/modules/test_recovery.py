@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,6 @@ import pms_database_care
 import pms_disk
 import pms_pipeline
 import pms_redis_cache
-import pms_service
 import pytest
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.evidence import ledger
@@ -24,12 +24,20 @@ from ansible.module_utils.pmsops.recovery.database_server import ServerState
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.testing import patch_module_args
 
+from tests.conftest import PROJECT
 from tests.support.book_database import BookDatabase
 from tests.support.compose import Container, compose
 from tests.support.recorded_database import RecordedDatabase
 from tests.support.redis_server import Store, redis_server
 from tests.support.standin_pms import StandIn, served
 from tests.unit.recovery.test_database_settings import HEALTHY as SETTINGS
+
+# By its path: the stand-in PMS of the lab has a package of the same name.
+SPEC = importlib.util.spec_from_file_location(
+    "library_pms_service", PROJECT / "library/pms_service.py"
+)
+pms_service = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(pms_service)
 
 DATABASE = {
     "host": "127.0.0.1",
