@@ -79,7 +79,7 @@ differences:
   elements: str
   sample: ["contents: public.decision_journal has 41 rows, not 40"]
 amcheck:
-  description: What pg_amcheck said, empty where it found nothing; null where it was not asked.
+  description: Messages of pg_amcheck, empty if it found nothing; null if it did not run.
   returned: success
   type: list
   elements: str
