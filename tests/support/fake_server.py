@@ -55,6 +55,7 @@ class OneDatabase:
     read_only: str | None = None
     scheduler: bool = True
     held: list[int] = field(default_factory=list)
+    scheduled: list[int] = field(default_factory=list)
 
 
 def name_in(text: str) -> str:
@@ -77,6 +78,8 @@ class Server:
         self.sessions = 0
         # How often sessions of a dead run are still found.
         self.dying = 0
+        # Jobs that TimescaleDB's scheduler has run in a staging database.
+        self.jobs_run_early: list[int] = []
         # Called with each statement before it runs; may raise what a server would.
         self.before: Callable[[str], None] = lambda statement: None
 
@@ -164,7 +167,8 @@ def _create(server: Server, _current: str, match: re.Match[str]) -> None:
 
 
 def _release(server: Server, current: str, _match: re.Match[str]) -> None:
-    server.databases[current].held = []
+    found = server.databases[current]
+    found.scheduled, found.held = found.held, []
 
 
 def _nothing(_server: Server, _current: str, _match: re.Match[str]) -> None:
@@ -188,6 +192,8 @@ def _scheduler(running: bool) -> Callable[[Server, str, Any], list[tuple[Any, ..
     def work(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
         server.killer.passed(f"workers of {current}: {running}")
         server.databases[current].scheduler = running
+        if running and server.mark(current).get("is") == "copy":
+            server.jobs_run_early += server.databases[current].scheduled
         return [(True,)]
 
     return work
@@ -221,6 +227,19 @@ def _dying(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]
     return [(True,)] if server.dying >= 0 else []
 
 
+def _hold(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
+    server.killer.passed(f"before hold in {current}")
+    found = server.databases[current]
+    jobs, found.scheduled = found.scheduled, []
+    return [(job,) for job in jobs]
+
+
+def _held(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
+    server.databases[current].held = json.loads(params[0])["held"]
+    server.killer.passed(f"after hold in {current}")
+    return []
+
+
 # The first part that a query holds decides.
 QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
@@ -248,6 +267,9 @@ QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], 
     ("SELECT to_regprocedure", lambda server, current, params: [(True,)]),
     ("start_background_workers()", _scheduler(True)),
     ("stop_background_workers()", _scheduler(False)),
+    ("UPDATE bgw_job SET scheduled = false", _hold),
+    ("COMMENT ON TABLE bgw_job IS %s", _held),
+    ("SELECT pg_database_size", lambda server, current, params: [(1000,)]),
     ("c.relname = 'bgw_job'", lambda server, current, params: [("bgw_job",)]),
     (
         "SELECT obj_description",

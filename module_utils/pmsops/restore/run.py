@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.client_tools import archive_contents, archive_t
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import (
@@ -111,7 +112,10 @@ class StagedRestore:
             self.progress.expect(self.request.expected_seconds())
         staging = self.database.named(self.staging)
         try:
-            if not waiting:
+            if waiting:
+                # A swap that was killed before its renames may have released the held jobs.
+                timescaledb_held_jobs.hold(staging)
+            else:
                 self.fill(staging, PhasedRestore.run)
                 with self.progress.phase("settings"):
                     self._apply_settings(staging)

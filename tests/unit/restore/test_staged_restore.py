@@ -1,0 +1,186 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restores that die at every point between the preflight and the proof, and what comes after."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from ansible.module_utils.pmsops.client_tools import factory
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import proof, registry, staging_database
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import StagedRestore, restore_set
+
+from tests.support.fake_server import Killed
+from tests.unit.restore.conftest import BOOK, LIVE, LIVE_OID
+
+PROVED = proof.Proof("everything", 1, 2, None, [], [1000])
+
+
+@pytest.fixture
+def restores(scene_of, monkeypatch):
+    """Give a function that makes a Scene whose restores need neither a dump nor client tools."""
+    current = []
+
+    def check(self):
+        self.required = SimpleNamespace(
+            size_bytes=100, extensions={"timescaledb": {}}, described={}
+        )
+        self.server = SimpleNamespace(missing_roles=[], other_versions=[], notes=[])
+        taken = set(registry.read_from(self.database))
+        self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
+
+    def fill(self, staging, _work):
+        described = {
+            "encoding": "UTF8",
+            "owner": "o",
+            "provider": "c",
+            "collate": "C",
+            "ctype": "C",
+        }
+        mark = registry.mark_text(self._mark("restoring"))
+        staging_database.create(self.database, staging.name, described, mark)
+        current[-1].server.databases[staging.name].scheduled = [1000]
+        timescaledb_held_jobs.hold(staging)
+
+    def prove(self, _staging):
+        current[-1].killer.passed("proof")
+        if current[-1].differs:
+            raise OpsError("It differs.", "Take another set.", code="restore.different")
+        return PROVED
+
+    monkeypatch.setattr(StagedRestore, "check", check)
+    monkeypatch.setattr(StagedRestore, "fill", fill)
+    monkeypatch.setattr(StagedRestore, "_prove", prove)
+    monkeypatch.setattr(staging_database, "apply_settings", lambda *args: None)
+    monkeypatch.setattr(timescaledb_workers, "insert_test", lambda database: [])
+    monkeypatch.setattr(
+        factory, "for_database", lambda database: SimpleNamespace(settle=lambda: None)
+    )
+
+    def make(**options):
+        scene = scene_of(**options)
+        scene.differs = False
+        (scene.folder / sets.VERIFIED).unlink(missing_ok=True)
+        current.append(scene)
+        return scene
+
+    return make
+
+
+def restored(scene, **options):
+    """Restore the set in one process; return the result."""
+    request = Request(scene.root, scene.root.parent / "keys", scene.folder, keep=True)
+    return restore_set(
+        scene.server.database(LIVE), replace(request, **options), progress=Progress()
+    )
+
+
+def killed_restore(scene, at, **options):
+    """Restore and die at a point; tell whether the run came there."""
+    scene.killer.points.clear()
+    scene.killer.at = at
+    try:
+        with suppress(Killed):
+            restored(scene, **options)
+        return scene.killer.dead
+    finally:
+        scene.killer.dead, scene.killer.at = False, None
+
+
+def untouched(scene):
+    """See that the live database is as it was."""
+    live = scene.server.databases[LIVE]
+    assert (live.oid, live.open, live.comment, live.read_only) == (LIVE_OID, True, BOOK, None)
+    assert scene.up == {"api", "worker"}
+
+
+def test_a_kept_staging_database_is_marked_journalled_and_the_set_verified(restores):
+    scene = restores()
+    done = restored(scene)
+    mark = scene.server.mark(done["side"])
+    assert (mark["is"], mark["of"], mark["step"]) == ("copy", LIVE, "proved")
+    assert mark["manifest_sha256"] == done["manifest_sha256"] == scene.sha256
+    assert scene.journal().state["step"] == "proved"
+    assert sets.verification(scene.folder)["tables"] == 0
+    assert done["duration_today_seconds"] == pytest.approx(done["duration_seconds"] * 10, abs=0.02)
+    assert (done["differences"], done["verified"], done["jobs"]) == (0, "everything", [1000])
+    untouched(scene)
+
+
+def test_a_drill_leaves_nothing(restores):
+    scene = restores()
+    done = restored(scene, keep=False)
+    assert done["side"] is None
+    assert list(scene.server.databases) == [LIVE]
+    assert not scene.journal_file.exists()
+
+
+def test_a_staging_database_that_differs_is_dropped_and_the_set_not_verified(restores):
+    scene = restores()
+    scene.differs = True
+    with pytest.raises(OpsError, match="It differs"):
+        restored(scene)
+    assert list(scene.server.databases) == [LIVE]
+    assert not scene.journal_file.exists()
+    assert sets.verification(scene.folder) is None
+
+
+def test_a_restore_refuses_to_begin_over_an_unfinished_one(restores):
+    scene = restores()
+    scene.journal().record("aside", live=LIVE, side="pms__restore_20260101000000")
+    with pytest.raises(OpsError) as caught:
+        restored(scene)
+    assert caught.value.code == "restore.unfinished"
+    assert scene.journal().state["step"] == "aside"
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["restore", "drill"])
+@pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
+def test_a_restore_killed_anywhere_is_done_by_the_next_run(restores, keep, lost):
+    at, died = 0, True
+    waited = 0
+    while died:
+        scene = restores()
+        died = killed_restore(scene, at, keep=keep)
+        untouched(scene)
+        if lost:
+            scene.journal_file.unlink(missing_ok=True)
+        found = scene.recover()
+        untouched(scene)
+        left = scene.names("__restore_")
+        assert left == ([found["waiting"]] if found["waiting"] else [])
+        if found["waiting"]:
+            waited += 1
+            assert "proof" in scene.killer.points or not died
+        done = restored(scene)
+        assert done["side"] == (found["waiting"] or done["side"])
+        scene.run("swapped", done["side"])
+        assert scene.server.jobs_run_early == []
+        assert scene.server.databases[LIVE].scheduled == [1000]
+        assert scene.names("__restore_") == []
+        at += 1
+    assert at > 15
+    assert (waited > 0) is keep
+
+
+def test_jobs_that_a_killed_swap_released_are_held_again_before_the_proof(restores):
+    scene = restores()
+    staging = restored(scene)["side"]
+    scene.killer.points.clear()
+    scene.run("swapped", staging)
+    at = scene.killer.points.index('before ALTER DATABASE "pms" ALLOW_CONNECTIONS false')
+    scene = restores()
+    staging = restored(scene)["side"]
+    assert scene.killed_at(at, "swapped", staging)
+    assert scene.server.databases[staging].scheduled == [1000]
+    assert scene.recover()["waiting"] == staging
+    assert restored(scene)["side"] == staging
+    assert scene.server.jobs_run_early == []
+    assert scene.server.databases[staging].held == [1000]
