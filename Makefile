@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev setup-lint golive lab lab-down check test test-all lint docs bench collection lock
+.PHONY: help setup setup-dev setup-lint golive lab lab-down check test test-all test-long test-matrix lint docs bench collection lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,8 +36,14 @@ check: setup-lint ## Run the quick linters and the unit tests: the inner loop, n
 test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
 	@scripts/test.sh
 
-test-all: setup-dev ## Run every test, and those that run each night only
+test-long: setup-dev ## Run every test, with kills of every playbook and full property tests
 	@scripts/test.sh --all
+
+test-matrix: setup-dev ## Test the supported versions of PostgreSQL and ansible-core: CELLS="..."
+	@scripts/test_matrix.sh $(CELLS)
+
+test-all: setup-dev ## Run test-long, then test-matrix
+	@status=0; scripts/test.sh --all || status=$$?; scripts/test_matrix.sh || status=$$?; exit $$status
 
 lint: setup-lint ## Run the linters
 	@scripts/lint.sh
