@@ -77,11 +77,12 @@ class Bare:
 
         def phases() -> None:
             self._run("pre-data", self.contents.without([]), "--section=pre-data")
-            catalogue = {
-                tuple(line.split(" TABLE DATA ")[1].split()[:2])
+            names = [
+                line.split(" TABLE DATA ")[1].split()
                 for line in self.contents.lines
                 if " TABLE DATA _timescaledb_c" in line
-            }
+            ]
+            catalogue = {(schema, name) for schema, name, *_owner in names}
             self._run("catalogue", self.contents.data_of(catalogue), "--section=data")
             rest = self.contents.data_not_of(catalogue)
             self._run("data", rest, "--section=data", "--jobs=2")
@@ -113,7 +114,7 @@ class Bare:
     def _run(self, name: str, entries: list[str], *arguments: str) -> None:
         listing = self.folder / f"{name}.entries"
         listing.write_text("\n".join(entries) + "\n")
-        status, said = self.tools.run(
+        status, output = self.tools.run(
             "pg_restore",
             [
                 f"--dbname={self.target.name}",
@@ -126,7 +127,7 @@ class Bare:
             folders={self.folder: "ro", self.dump.parent: "ro"},
         )
         if status:
-            raise RuntimeError(said)
+            raise RuntimeError(output)
 
 
 class Busy:
@@ -144,7 +145,7 @@ class Busy:
         return result
 
     def __str__(self) -> str:
-        return f"{os.cpu_count() - self.idle / self.spent:.2f}"
+        return f"{(os.cpu_count() or 1) - self.idle / self.spent:.2f}"
 
 
 def _idle_seconds() -> float:
@@ -154,11 +155,11 @@ def _idle_seconds() -> float:
 
 
 class Rounds:
-    """Restores in turn: serial, phased and ours; what each took, a value of each round.
+    """Restores in turn: serial, phased and ours; the seconds of each, one value per round.
 
-    Each is dropped, and ext4 passes by the inodes of files that were removed within the last
-    minute, one by one: a restore within that minute makes its thousands of files slower, all its
-    definitions in 1.2 s instead of 0.6. So the next one waits.
+    Each is dropped. For a minute after a removal, ext4 skips the inodes of the removed files one by
+    one, so a restore within that minute creates its thousands of files more slowly: its definitions
+    take 1.2 s instead of 0.6. So the next restore waits.
     """
 
     def __init__(self, database: Any, by_hand: Bare, job: dict[str, Any]) -> None:
@@ -192,8 +193,11 @@ class Rounds:
 
     def medians(self) -> tuple[float, float, float, float]:
         """Return the seconds of a serial restore, a phased one, ours, and of its proof."""
-        return tuple(
-            statistics.median(each) for each in (self.serial, self.bare, self.ours, self.proof)
+        return (
+            statistics.median(self.serial),
+            statistics.median(self.bare),
+            statistics.median(self.ours),
+            statistics.median(self.proof),
         )
 
     def __str__(self) -> str:
@@ -277,7 +281,7 @@ def _swaps(database: Any, job: dict[str, Any]) -> tuple[float, int, float]:
         back = job | {"state": "rolled_back", "incoming": None}
         undone = measured("bench.restore:our_swap", back)["result"]
         rollbacks.append(undone["seconds"])
-        incoming = undone["former"]  # the copy again, by the name that the rollback gave it
+        incoming = undone["former"]  # the same database, renamed by the rollback
     return max(windows), mixtures, max(rollbacks)
 
 
