@@ -174,7 +174,7 @@ Waived by {{ result.waiver.who }} until <strong>{{ result.waiver.until }}</stron
 <p class="muted">This is the first run.</p>
 {% endif %}
 {% if record.history.runs %}
-<p class="small muted" id="strip">The last {{ record.history.runs | length }} \
+<p class="small muted" id="strip">{{ record.history.runs | length }} \
 previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <ul class="strip" aria-labelledby="strip">
 {% for run in record.history.runs %}
