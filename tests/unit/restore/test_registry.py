@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.restore import former_retention, registry
+from ansible.module_utils.pmsops.restore import registry
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
@@ -75,25 +75,3 @@ def test_where_nothing_was_replaced_the_others_are_named():
     with pytest.raises(OpsError, match=r"on the server: old") as caught:
         registry.rollback_target(everything, "pms")
     assert caught.value.code == "restore.no-former"
-
-
-def aged(*days):
-    return [
-        database(f"f{day}", day, **{"is": "former"}, since=f"2026-11-{23 - day:02}T00:00:00Z")
-        for day in sorted(days, reverse=True)
-    ]
-
-
-def test_nothing_is_dropped_without_a_policy():
-    assert former_retention.expired(aged(1, 2, 20), former_retention.Policy(), NOW) == []
-
-
-def test_number_and_age_have_both_to_be_over():
-    policy = former_retention.Policy(count=1, days=3)
-    assert former_retention.expired(aged(1, 2, 5, 20), policy, NOW) == ["f20", "f5"]
-    assert former_retention.expired(aged(20), policy, NOW) == []
-
-
-def test_one_that_does_not_say_when_it_was_put_aside_stays():
-    everything = [database("x", 1, **{"is": "former"}), *aged(1)]
-    assert former_retention.expired(everything, former_retention.Policy(count=1), NOW) == []

@@ -1,175 +1,186 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Restores that die at every point between the preflight and the proof, and what comes after."""
+
 from __future__ import annotations
 
-import json
+from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import archive_toc
-from ansible.module_utils.pmsops.restore import (
-    pg_restore_errors,
-    phases,
-    preflight,
-    registry,
-    staging_database,
-)
-from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.client_tools import factory
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import proof, registry, staging_database
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import StagedRestore, restore_set
 
-LIST = """;
-; Archive created at 2026-11-23 03:09:02 UTC
-;     dbname: pms
-;     Dumped from database version: 17.12 (Debian 17.12-0+deb13u1)
-;
-2; 3079 17156 EXTENSION - timescaledb\x20
-4070; 0 0 COMMENT - EXTENSION timescaledb\x20
-15; 2615 17908 SCHEMA - odd one postgres
-16; 2615 17909 SCHEMA - odd postgres
-3748; 0 17178 TABLE DATA _timescaledb_catalog hypertable postgres
-4287; 0 17909 TABLE DATA public hypertable postgres
-"""
+from tests.support.fake_server import Killed
+from tests.unit.restore.conftest import BOOK, LIVE, LIVE_OID
+
+PROVED = proof.Proof("everything", 1, 2, None, [], [1000])
 
 
-def test_the_list_of_entries_says_of_what_and_of_which_release_a_dump_is():
-    contents = archive_toc.parse(LIST)
-    assert contents.database == "pms"
-    assert contents.server_major == 17
-    assert contents.extensions == ["timescaledb"]
-    assert len(contents.lines) == 6
+@pytest.fixture
+def restores(scene_of, monkeypatch):
+    """Give a function that makes a Scene whose restores need neither a dump nor client tools."""
+    current = []
 
+    def check(self):
+        self.required = SimpleNamespace(
+            size_bytes=100, extensions={"timescaledb": {}}, described={}
+        )
+        self.server = SimpleNamespace(missing_roles=[], other_versions=[], notes=[])
+        taken = set(registry.read_from(self.database))
+        self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
 
-def test_comments_on_extensions_and_schemas_made_beforehand_are_left_out():
-    kept = archive_toc.parse(LIST).without(["odd"])
-    assert not any(
-        "COMMENT - EXTENSION" in line or "SCHEMA - odd postgres" in line for line in kept
+    def fill(self, staging, _work):
+        described = {
+            "encoding": "UTF8",
+            "owner": "o",
+            "provider": "c",
+            "collate": "C",
+            "ctype": "C",
+        }
+        mark = registry.mark_text(self._mark("restoring"))
+        staging_database.create(self.database, staging.name, described, mark)
+        current[-1].server.databases[staging.name].scheduled = [1000]
+        timescaledb_held_jobs.hold(staging)
+
+    def prove(self, _staging):
+        current[-1].killer.passed("proof")
+        if current[-1].differs:
+            raise OpsError("It differs.", "Take another set.", code="restore.different")
+        return PROVED
+
+    monkeypatch.setattr(StagedRestore, "check", check)
+    monkeypatch.setattr(StagedRestore, "fill", fill)
+    monkeypatch.setattr(StagedRestore, "_prove", prove)
+    monkeypatch.setattr(staging_database, "apply_settings", lambda *args: None)
+    monkeypatch.setattr(timescaledb_workers, "insert_test", lambda database: [])
+    monkeypatch.setattr(
+        factory, "for_database", lambda database: SimpleNamespace(settle=lambda: None)
     )
-    assert any("SCHEMA - odd one" in line for line in kept)
+
+    def make(**options):
+        scene = scene_of(**options)
+        scene.differs = False
+        (scene.folder / sets.VERIFIED).unlink(missing_ok=True)
+        current.append(scene)
+        return scene
+
+    return make
 
 
-def test_data_entries_are_told_apart_by_schema():
-    contents = archive_toc.parse(LIST)
-    catalogue = {("_timescaledb_catalog", "hypertable")}
-    assert len(contents.data_of(catalogue)) == 1
-    assert len(contents.data_not_of(catalogue)) == 5
-
-
-def test_indexes_and_keys_are_counted():
-    keys = """1; 2606 5 CONSTRAINT public t t_pkey owner
-2; 1259 6 INDEX public by_name owner
-3; 2606 7 FK CONSTRAINT public t t_fkey owner
-4; 2606 8 CHECK CONSTRAINT public t positive owner
-"""
-    assert archive_toc.parse(LIST + keys).indexes == 2
-
-
-SAID = """pg_restore: while PROCESSING TOC:
-pg_restore: from TOC entry 281; 1259 17909 TABLE md macro_user
-pg_restore: error: could not execute query: ERROR:  role "macro_user" does not exist
-Command was: ALTER TABLE public.md OWNER TO macro_user;
-
-pg_restore: from TOC entry 282; 1259 17909 TABLE other macro_user
-pg_restore: error: could not execute query: ERROR:  disk full
-"""
-
-
-def test_each_error_of_pg_restore_is_kept_with_its_object():
-    rows = pg_restore_errors.parse(SAID)
-    assert [row["object"] for row in rows] == ["TABLE md macro_user", "TABLE other macro_user"]
-    assert "does not exist / Command was: ALTER TABLE" in rows[0]["error"]
-    error = pg_restore_errors.to_error("pre-data", SAID)
-    assert error.rows == rows
-    assert "TABLE md macro_user: could not execute" in str(error)
-    assert "TABLE other macro_user" in str(error)
-
-
-def test_a_tool_that_ends_without_a_word_is_an_error_too():
-    assert pg_restore_errors.parse("")[0]["error"] == "pg_restore wrote nothing"
-
-
-def test_a_database_of_any_name_can_be_connected_to():
-    assert phases.conninfo("a'b\\c=d") == "dbname='a\\'b\\\\c=d'"
-
-
-@pytest.mark.parametrize(
-    ("value", "names"),
-    [
-        ('"$user", public', ["$user", "public"]),
-        ('public, "odd, one", "a""b"', ["public", "odd, one", 'a"b']),
-        ("", []),
-        ('""', [""]),
-    ],
-)
-def test_the_names_of_a_list_setting_are_quoted_one_by_one(value, names):
-    assert staging_database.list_elements(value) == names
-
-
-def test_settings_become_statements_for_database_and_roles():
-    made = staging_database.setting_statements(
-        "x",
-        {
-            "": ['search_path="$user", public', "work_mem=8MB", "timescaledb.restoring=on"],
-            "r": ["app.name=a=b"],
-        },
+def restored(scene, **options):
+    """Restore the set in one process; return the result."""
+    request = Request(scene.root, scene.root.parent / "keys", scene.folder, keep=True)
+    return restore_set(
+        scene.server.database(LIVE), replace(request, **options), progress=Progress()
     )
-    assert made == [
-        "ALTER DATABASE \"x\" SET \"search_path\" TO '$user', 'public'",
-        'ALTER DATABASE "x" SET "work_mem" TO \'8MB\'',
-        'ALTER ROLE "r" IN DATABASE "x" SET "app"."name" TO \'a=b\'',
-    ]
 
 
-@pytest.mark.parametrize(
-    ("described", "wanted"),
-    [
-        ({"provider": "c", "collate": "C", "ctype": "C"}, "LOCALE_PROVIDER libc"),
-        (
-            {"provider": "i", "collate": "C", "ctype": "C", "locale": "pt", "icu_rules": "&a<b"},
-            "ICU_RULES '&a<b'",
-        ),
-        ({"provider": "b", "collate": "C", "ctype": "C", "locale": "C"}, "BUILTIN_LOCALE 'C'"),
-    ],
-)
-def test_each_kind_of_locale_is_asked_for(described, wanted):
-    assert wanted in staging_database.locale_options(described)
+def killed_restore(scene, at, **options):
+    """Restore and die at a point; tell whether the run came there."""
+    scene.killer.points.clear()
+    scene.killer.at = at
+    try:
+        with suppress(Killed):
+            restored(scene, **options)
+        return scene.killer.dead
+    finally:
+        scene.killer.dead, scene.killer.at = False, None
 
 
-def test_the_smaller_of_two_disks_decides():
-    listed = (
-        "Filesystem 1B-blocks Used Available Capacity Mounted on\n"
-        "/dev/a 100 50 50 50% /var/lib/postgresql\n/dev/b 100 90 10 90% /wal\n"
-    )
-    assert preflight.smallest_free(listed) == 10
-    assert preflight.smallest_free("df: no such folder\n") is None
+def untouched(scene):
+    """See that the live database is as it was."""
+    live = scene.server.databases[LIVE]
+    assert (live.oid, live.open, live.comment, live.read_only) == (LIVE_OID, True, BOOK, None)
+    assert scene.up == {"api", "worker"}
 
 
-def test_the_journal_is_on_disk_before_a_step_begins(tmp_path):
-    journal = Journal.open(tmp_path / "restore.json")
-    assert journal.state == {}
-    journal.record("aside", side="x")
-    journal.record("proved")
-    again = Journal.open(tmp_path / "restore.json")
-    assert again.proved and not again.swapping
-    assert again.state["side"] == "x"
-    assert [step for step, _ in again.state["steps"]] == ["aside", "proved"]
-    again.close()
-    assert list(tmp_path.iterdir()) == []
+def test_a_kept_staging_database_is_marked_journalled_and_the_set_verified(restores):
+    scene = restores()
+    done = restored(scene)
+    mark = scene.server.mark(done["side"])
+    assert (mark["is"], mark["of"], mark["step"]) == ("copy", LIVE, "proved")
+    assert mark["manifest_sha256"] == done["manifest_sha256"] == scene.sha256
+    assert scene.journal().state["step"] == "proved"
+    assert sets.verification(scene.folder)["tables"] == 0
+    assert done["duration_today_seconds"] == pytest.approx(done["duration_seconds"] * 10, abs=0.02)
+    assert (done["differences"], done["verified"], done["jobs"]) == (0, "everything", [1000])
+    untouched(scene)
 
 
-def test_a_journal_that_is_lost_is_read_from_the_databases(tmp_path):
-    journal = Journal(tmp_path / "restore.json")
-    mark = {"of": "pms", "is": "former", "state": {"step": "rename", "incoming": "x"}}
-    found = {
-        "a": registry.ManagedDatabase("a", 1, True, None, mark | {"of": "other"}),
-        "b": registry.ManagedDatabase("b", 2, True, None, json.loads(json.dumps(mark))),
-    }
-    journal.load_from_marks(found, "pms")
-    assert journal.swapping
-    assert journal.state["incoming"] == "x"
+def test_a_drill_leaves_nothing(restores):
+    scene = restores()
+    done = restored(scene, keep=False)
+    assert done["side"] is None
+    assert list(scene.server.databases) == [LIVE]
+    assert not scene.journal_file.exists()
 
 
-@pytest.mark.parametrize(
-    ("cores", "jobs", "alone"), [(2, 2, True), (2, 1, False), (16, 2, False), (1, 1, False)]
-)
-def test_indexes_are_built_alone_where_the_processes_fill_the_processors(
-    monkeypatch, cores, jobs, alone
-):
-    monkeypatch.setattr(phases.os, "cpu_count", lambda: cores)
-    assert ("max_parallel_maintenance_workers" in phases.session_settings(jobs)) == alone
+def test_a_staging_database_that_differs_is_dropped_and_the_set_not_verified(restores):
+    scene = restores()
+    scene.differs = True
+    with pytest.raises(OpsError, match="It differs"):
+        restored(scene)
+    assert list(scene.server.databases) == [LIVE]
+    assert not scene.journal_file.exists()
+    assert sets.verification(scene.folder) is None
+
+
+def test_a_restore_refuses_to_begin_over_an_unfinished_one(restores):
+    scene = restores()
+    scene.journal().record("aside", live=LIVE, side="pms__restore_20260101000000")
+    with pytest.raises(OpsError) as caught:
+        restored(scene)
+    assert caught.value.code == "restore.unfinished"
+    assert scene.journal().state["step"] == "aside"
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["restore", "drill"])
+@pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
+def test_a_restore_killed_anywhere_is_done_by_the_next_run(restores, keep, lost):
+    at, died = 0, True
+    waited = 0
+    while died:
+        scene = restores()
+        died = killed_restore(scene, at, keep=keep)
+        untouched(scene)
+        if lost:
+            scene.journal_file.unlink(missing_ok=True)
+        found = scene.recover()
+        untouched(scene)
+        left = scene.names("__restore_")
+        assert left == ([found["waiting"]] if found["waiting"] else [])
+        if found["waiting"]:
+            waited += 1
+            assert "proof" in scene.killer.points or not died
+        done = restored(scene)
+        assert done["side"] == (found["waiting"] or done["side"])
+        scene.run("swapped", done["side"])
+        assert scene.server.jobs_run_early == []
+        assert scene.server.databases[LIVE].scheduled == [1000]
+        assert scene.names("__restore_") == []
+        at += 1
+    assert at > 15
+    assert (waited > 0) is keep
+
+
+def test_jobs_that_a_killed_swap_released_are_held_again_before_the_proof(restores):
+    scene = restores()
+    staging = restored(scene)["side"]
+    scene.killer.points.clear()
+    scene.run("swapped", staging)
+    at = scene.killer.points.index('before ALTER DATABASE "pms" ALLOW_CONNECTIONS false')
+    scene = restores()
+    staging = restored(scene)["side"]
+    assert scene.killed_at(at, "swapped", staging)
+    assert scene.server.databases[staging].scheduled == [1000]
+    assert scene.recover()["waiting"] == staging
+    assert restored(scene)["side"] == staging
+    assert scene.server.jobs_run_early == []
+    assert scene.server.databases[staging].held == [1000]
