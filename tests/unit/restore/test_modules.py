@@ -1,0 +1,144 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""pms_swap, pms_restore and pms_restore_tables: planned, done, and done again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pms_restore
+import pms_restore_tables
+import pms_swap
+import pytest
+from ansible.module_utils.pmsops.client_tools import factory
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import pg_restore_errors, single_tables
+from ansible.module_utils.pmsops.restore.run import StagedRestore
+from ansible.module_utils.pmsops.services.manager import Services
+from ansible.module_utils.testing import patch_module_args
+
+from tests.support.fake_server import FakeServices
+from tests.unit.restore.conftest import FORMER_OID, LIVE, LIVE_OID, SERVICES, STAGING, STAGING_OID
+
+DATABASE = {"host": "127.0.0.1", "port": 1, "name": LIVE, "user": "pms_ops", "access": "host"}
+
+
+@pytest.fixture
+def call(scene_of, monkeypatch, capsys):
+    """Give a function that calls a module on a scene; return what it prints."""
+
+    def made(scene: Any, module: Any, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        monkeypatch.setattr(
+            Database, "from_options", lambda given: scene.server.database(given["name"])
+        )
+        services = FakeServices("fake", SERVICES, up=scene.up, killer=scene.killer)
+        monkeypatch.setattr(Services, "from_options", lambda given: services)
+        monkeypatch.setattr(factory, "for_database", lambda database: None)
+        common = {"database": DATABASE, "root": str(scene.root), "_ansible_check_mode": check}
+        with patch_module_args(common | options), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    return made
+
+
+def test_a_rollback_planned_done_planned_and_done_again(scene_of, call):
+    scene = scene_of(former=True)
+    options = {"state": "rolled_back"}
+    planned = call(scene, pms_swap, check=True, **options)
+    assert scene.server.oid(LIVE) == LIVE_OID
+    done = call(scene, pms_swap, **options)
+    assert scene.server.oid(LIVE) == FORMER_OID
+    again = [call(scene, pms_swap, check=check, **options) for check in (True, False)]
+    assert [each["changed"] for each in (planned, done, *again)] == [True, True, False, False]
+    assert planned["incoming"] == done["incoming"]
+    assert set(done) <= set(planned) | {"phases"}
+    assert scene.server.oid(LIVE) == FORMER_OID
+
+
+def test_a_recovery_planned_done_planned_and_done_again(scene_of, call):
+    scene = scene_of()
+    scene.server.add("pms__restore_20260101000000", 60)
+    results = [
+        call(scene, pms_swap, check=check, state="recovered")
+        for check in (True, False, True, False)
+    ]
+    assert [each["changed"] for each in results] == [True, True, False, False]
+    assert results[1]["recovered"] == [
+        "The staging database pms__restore_20260101000000 was dropped; the live database was not"
+        " touched."
+    ]
+    assert list(scene.server.databases) == [LIVE]
+
+
+def test_a_swap_keeps_the_set_that_is_asked_for(scene_of, call):
+    scene = scene_of(staged=True)
+    found = call(scene, pms_swap, state="recovered", resume=str(scene.folder))
+    assert found["waiting"] == STAGING
+    done = call(scene, pms_swap, incoming=STAGING, keep_former=1)
+    assert (done["changed"], done["incoming"], done["pruned"]) == (True, STAGING, [])
+    assert scene.server.oid(LIVE) == STAGING_OID
+
+
+def test_an_error_of_a_swap_has_its_remedy_and_its_code(scene_of, call):
+    failed = call(scene_of(), pms_swap, incoming=STAGING)
+    assert failed["failed"]
+    assert failed["code"] == "restore.missing-copy"
+    assert failed["remedy"].startswith("Run dr_restore.yml from its beginning")
+    assert "incoming" in call(scene_of(), pms_swap)["msg"]
+
+
+def test_a_restore_that_is_not_needed_changes_nothing(scene_of, call, monkeypatch):
+    monkeypatch.setattr(StagedRestore, "check", lambda self: pytest.fail("it was restored"))
+    scene = scene_of()
+    monkeypatch.setattr(
+        pms_restore, "result_if_matching", lambda database, request: {"id": "x", "side": None}
+    )
+    options = {"keys": str(scene.root.parent / "keys"), "unless_same": True}
+    for check in (True, False):
+        assert call(scene, pms_restore, check=check, **options)["changed"] is False
+    assert list(scene.server.databases) == [LIVE]
+
+
+def test_every_error_of_pg_restore_is_a_row_of_the_result(scene_of, call, monkeypatch):
+    output = (
+        "pg_restore: from TOC entry 281; 1259 17909 TABLE md owner\n"
+        'pg_restore: error: could not execute query: ERROR:  role "owner" does not exist\n'
+    )
+
+    def failing(self):
+        raise pg_restore_errors.to_error("pre-data", output)
+
+    monkeypatch.setattr(StagedRestore, "check", failing)
+    monkeypatch.setattr(StagedRestore, "close", lambda self: None)
+    scene = scene_of()
+    failed = call(scene, pms_restore, keys=str(scene.root.parent / "keys"))
+    assert failed["code"] == "restore.failed"
+    assert failed["errors"][0]["object"] == "TABLE md owner"
+    assert list(scene.server.databases) == [LIVE]
+
+
+def test_tables_are_asked_for_with_or_without_their_schema(scene_of, call, monkeypatch):
+    asked = []
+
+    def planned(_database, request, wanted):
+        asked.append((request.backup_set.path, wanted))
+        return {"tables": []}
+
+    def failing(*_args, **_options):
+        raise OpsError("There is none.", "Name another.", code="restore.no-table")
+
+    monkeypatch.setattr(single_tables, "plan", planned)
+    monkeypatch.setattr(single_tables, "run", failing)
+    scene = scene_of()
+    options = {
+        "keys": str(scene.root.parent / "keys"),
+        "tables": ["book", "other.prices", "book"],
+        "into": "friday",
+    }
+    assert call(scene, pms_restore_tables, check=True, **options)["changed"]
+    ((path, wanted),) = asked
+    assert path == scene.folder
+    assert wanted.tables == (("public", "book"), ("other", "prices"))
+    assert call(scene, pms_restore_tables, **options)["code"] == "restore.no-table"
