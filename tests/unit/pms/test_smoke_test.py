@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from types import SimpleNamespace
 
 import pms_smoke_test
+import psycopg2
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import smoke_test
@@ -216,16 +218,10 @@ def test_a_system_without_a_url_is_refused_by_name():
         smoke_test.refuse_unless(True, "")
 
 
-def test_the_result_of_a_broken_system_is_a_result_and_no_failed_task(book, monkeypatch):
+def test_the_result_of_a_broken_system_is_a_result_and_no_failed_task(book):
     """Ansible takes a true value named ``failed`` for the task's own failure."""
     book.faults.add("wrong_pnl")
-    monkeypatch.setattr(smoke_test._Reader, "__enter__", lambda self: self)
-    monkeypatch.setattr(
-        smoke_test._Reader, "rows", lambda self, sql, params: book.rows(sql, params)
-    )
-    with served(book) as url:
-        api = PmsApi(url, "manager", RIGHT)
-        result = smoke_test.run(api, database=None, deadline_seconds=60)
+    result = whole_test(book, lambda **_: Connection(book))
     assert result["verdict"] == "fail"
     assert result["not_passed"][0] == "pnl"
     assert not {"failed", "changed", "msg", "skipped"} & set(result)
@@ -237,3 +233,79 @@ def test_a_position_of_another_store_with_the_same_number_is_not_taken_for_the_a
     assert steps["approve"]["status"] == "fail"
     assert steps["close"]["status"] == "pass"
     assert book.positions[1]["close_price"] == book.positions[1]["entry_price"]
+
+
+# --- the connection that reads, and keeps a second test out ---------------------------------------
+
+
+class Connection:
+    """A connection to the stand-in's lists; *locked* says that another test holds the lock."""
+
+    def __init__(self, book: StandIn, *, locked: bool = False, broken: bool = False) -> None:
+        self.book, self.locked, self.broken = book, locked, broken
+        self.closed = 0
+        self.found: list[dict] = []
+
+    def cursor(self, **_options):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def execute(self, sql, params=None):
+        if self.broken and "pg_try_advisory_lock" not in sql and "timeout" not in sql:
+            raise psycopg2.OperationalError("server closed the connection\nunexpectedly")
+        if "timeout" in sql:
+            self.found = []
+        elif "pg_try_advisory_lock" in sql:
+            self.found = [{"got": not self.locked}]
+        else:
+            self.found = self.book.rows(sql, params)
+
+    def fetchall(self):
+        return self.found
+
+    def close(self):
+        self.closed = 1
+
+
+def whole_test(book: StandIn, connect) -> dict:
+    database = SimpleNamespace(connect=connect)
+    with served(book) as url:
+        return smoke_test.run(PmsApi(url, "manager", RIGHT), database, deadline_seconds=60.0)
+
+
+def test_a_run_reads_on_one_connection_and_closes_it(book):
+    connection = Connection(book)
+    result = whole_test(book, lambda **_: connection)
+    assert (result["verdict"], result["not_passed"]) == ("pass", [])
+    assert result["tag"].startswith(TAG_PREFIX)
+    assert connection.closed
+
+
+def test_a_second_test_on_the_same_database_is_refused(book):
+    connection = Connection(book, locked=True)
+    with pytest.raises(OpsError) as caught:
+        whole_test(book, lambda **_: connection)
+    assert caught.value.code == "smoke.running"
+    assert connection.closed and len(book.positions) == 1
+
+
+def test_a_database_that_cannot_be_reached_leaves_its_steps_unknown(book):
+    def connect(**_options):
+        raise OpsError("nobody answers", "Start it.", code="database.unreachable")
+
+    result = whole_test(book, connect)
+    statuses = {step["id"]: step["status"] for step in result["steps"]}
+    assert statuses["open_stored"] == "unknown" and statuses["close"] == "pass"
+    assert result["verdict"] == "fail"
+
+
+def test_a_connection_that_breaks_leaves_its_steps_unknown(book):
+    result = whole_test(book, lambda **_: Connection(book, broken=True))
+    step = next(step for step in result["steps"] if step["id"] == "open_stored")
+    assert step["status"] == "unknown"
+    assert "server closed the connection" in step["finding"]
