@@ -12,12 +12,13 @@ from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import journal, registry, scratch, staging_database
+from ansible.module_utils.pmsops.restore import registry, scratch, staging_database
+from ansible.module_utils.pmsops.restore.journal import NAME as JOURNAL
 from ansible.module_utils.pmsops.restore.swap import Swap
 
 SESSIONS_END_SECONDS = 15
 # Progress file and journal, and both while they were being written under another name.
-TEMPORARY_FILES = ("restore.progress", "restore.*.tmp", f".{journal.NAME}.*")
+TEMPORARY_FILES = ("restore.progress", "restore.*.tmp", f".{JOURNAL}.*")
 
 
 @dataclass
@@ -41,7 +42,7 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
     :raises OpsError: database.*, restore.*, services.*
     """
     report = RecoveryReport()
-    live, state = swap.live, swap.journal
+    live, journal = swap.live, swap.journal
     report.lines += [f"{path} was removed." for path in scratch.clean(root)]
     for name in TEMPORARY_FILES:
         for path in sets.state_folder(root).glob(name):
@@ -49,13 +50,13 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
     if live.access == "container":
         sidecar.remove_dead()
     found = registry.read_from(live)
-    if not state.state:
-        state.load_from_marks(found, live.name)
-    if state.state:
-        report.lines.append(f"The previous run ended in step '{state.state['step']}'.")
-        _end_sessions(live, [state.state.get("side"), state.state.get("incoming")])
+    if not journal.state:
+        journal.load_from_marks(found, live.name)
+    if journal.state:
+        report.lines.append(f"The previous run ended in step '{journal.state['step']}'.")
+        _end_sessions(live, [journal.state.get("side"), journal.state.get("incoming")])
         found = registry.read_from(live)
-    if state.swapping:
+    if journal.swapping:
         _finish_swap(swap, found, report)
         found = registry.read_from(live)
     elif live.name in found and not found[live.name].open:
@@ -65,10 +66,10 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
     if waiting:
         report.waiting = waiting
         report.lines.append(f"The staging database {waiting} is proved and waits for its swap.")
-        state.close()
-        state.record("proved", live=live.name, side=waiting, manifest_sha256=resume)
+        journal.close()
+        journal.record("proved", live=live.name, side=waiting, manifest_sha256=resume)
     else:
-        state.close()
+        journal.close()
     for name in registry.abandoned(found, live.name):
         if name != waiting:
             staging_database.drop(live, name)
