@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
-from ansible.module_utils.pmsops.restore import former_retention, registry, swap
+from ansible.module_utils.pmsops.restore import former_retention, registry, scratch, swap
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
@@ -28,6 +29,7 @@ from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, differences
 from ansible.module_utils.pmsops.verify import database as proof
 
+from tests.support import patterns
 from tests.support.server import (
     HAS_TIMESCALEDB,
     HYPERTABLE,
@@ -57,13 +59,19 @@ GRANT SELECT ON portfolio_positions TO pg_monitor;
 """
 
 
+@pytest.fixture(scope="module")
+def pattern(server, tmp_path_factory):
+    """A filled database, a set of it and its keys, once; each test has a copy of what it needs."""
+    with patterns.database_and_set(
+        server, tmp_path_factory.mktemp("pattern"), "SET ROLE macro_user;" + SCHEMA
+    ) as made:
+        yield made
+
+
 @pytest.fixture
-def filled(server, database):
-    execute(database, "SET ROLE macro_user;" + SCHEMA)
-    yield database
-    for name in registry.read_from(database):
-        if name.startswith(f"{database.name}__"):
-            server.drop(name)
+def filled(pattern):
+    with pattern.database() as database:
+        yield database
 
 
 @pytest.fixture
@@ -72,10 +80,9 @@ def request_(tmp_path):
 
 
 @pytest.fixture
-def taken(filled, request_):
+def taken(pattern, request_):
     """The folder of a set of the filled database."""
-    settings = backup.Settings(root=request_.root, keys=request_.keys)
-    return Path(backup.run(filled, settings, progress=progress.Progress())["set"])
+    return pattern.set_below(request_.root.parent)
 
 
 def restored(database, request):
@@ -195,7 +202,7 @@ def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, 
 
 
 def test_an_encrypted_set_restores_with_its_identity_and_leaves_no_plain_copy(
-    filled, request_, tmp_path
+    filled, request_, tmp_path, monkeypatch
 ):
     pair = pyrage.x25519.Identity.generate()
     identity = tmp_path / "identity.txt"
@@ -207,10 +214,24 @@ def test_an_encrypted_set_restores_with_its_identity_and_leaves_no_plain_copy(
     with pytest.raises(OpsError) as caught:
         restored(filled, replace(request_, keep=False))
     assert caught.value.code == "encryption.no-identity"
-    before = set(Path("/dev/shm").iterdir())
+    folders, plain, folder = [], [], scratch.folder
+
+    @contextmanager
+    def watched(*arguments, **options):
+        with folder(*arguments, **options) as path:
+            folders.append(path)
+            yield path
+            plain.extend(path.rglob("*.pgdump"))
+
+    monkeypatch.setattr(scratch, "folder", watched)
     assert restored(filled, replace(request_, keep=False, identity=identity))["differences"] == 0
-    assert set(Path("/dev/shm").iterdir()) == before
-    assert not list((request_.root / ".pms-ops").glob(".pms-ops-restore-*"))
+    # There was a plain copy, and of it and its folder nothing is left, wherever that was.
+    (used,) = folders
+    assert len(plain) == 1
+    ours = used.name.rpartition("-")[0]
+    assert ours.startswith(".pms-restore-")
+    for place in (Path("/dev/shm"), request_.root / ".pms-ops"):
+        assert [each for each in place.iterdir() if each.name.startswith(ours)] == []
 
 
 # --- Every change is named ------------------------------------------------------------------------
