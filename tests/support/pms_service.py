@@ -30,6 +30,7 @@ NEWEST = exchange_calendar.previous_business_day(TODAY)
 SEEDED = exchange_calendar.previous_business_day(exchange_calendar.previous_business_day(NEWEST))
 JWT_SECRET = "a secret of the tests, long enough for HS256"
 TIMEOUT = 20
+START_SECONDS = 90
 
 
 @dataclass
@@ -103,8 +104,9 @@ class Api:
         )
 
     def wait(self) -> None:
-        """Wait until it answers."""
-        for _ in range(150):
+        """Wait until it answers; on a busy machine Python alone takes many seconds to start."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
             try:
                 if requests.get(f"{self.url}/health", timeout=5).ok:
                     return
