@@ -42,6 +42,7 @@ ansible_lint_in_halves() {
 step "ruff check" ruff check --quiet
 step "ruff format" ruff format --check --quiet
 step yamllint yamllint --strict .
+step "mypy --strict" scripts/typecheck.sh --no-error-summary
 mapfile -t scripts < <(shell_scripts)
 step shellcheck shellcheck "${scripts[@]}"
 step "validate-modules" scripts/validate_modules.sh

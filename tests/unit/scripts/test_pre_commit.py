@@ -24,12 +24,13 @@ MODULE = "library/pms_hold.py"
 SOURCE = (PROJECT / MODULE).read_text()
 COLLECTION = (
     *("collection", "docs", "module_utils", "playbooks", "plugins", "requirements", "roles"),
-    "scripts",
+    *("scripts", "bench", "pmsops_cli"),  # for mypy
 )
 # For each hook a file that it refuses.
 WRONG = {
     "ruff-check": ("wrong.py", '"""Imports what it does not use."""\n\nimport os\n'),
     "ruff-format": ("wrong.py", '"""Spaces where they do not belong."""\n\nvalue = [1,2]\n'),
+    "mypy": ("bench/wrong.py", '"""Says a wrong type."""\n\nvalue: int = "text"\n'),
     "yamllint": ("wrong.yml", "---\na: 1\na: 2\n"),
     "shellcheck": ("wrong.sh", "#!/usr/bin/env bash\ncd $1\n"),
     "validate-modules": (
