@@ -135,7 +135,7 @@ def with_known_tickers(arguments: MarkArguments, open_ones: Iterable[Row]) -> Ma
         shown = ", ".join(f"{name} at {price}" for name, price in sorted(marks.items()))
         raise OpsError(
             f"Nothing was changed: no open position is in {', '.join(unknown)}.",
-            f"Open are {shown or 'no positions at all'}.",
+            f"Open positions: {shown or 'none'}.",
             code="mtm.unknown",
         )
     prices = {tickers[name.upper()]: price for name, price in arguments.prices.items()}

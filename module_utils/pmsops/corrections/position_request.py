@@ -181,7 +181,7 @@ def unknown(position_id: int, rows: Iterable[Row]) -> OpsError:
     open_ones = [row for row in rows if row["is_open"]]
     return OpsError(
         f"Nothing was changed: there is no position {position_id}.",
-        f"Open are {summary(open_ones)}.",
+        f"Open positions: {summary(open_ones)}.",
         code="position.unknown",
     )
 

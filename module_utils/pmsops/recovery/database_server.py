@@ -130,7 +130,7 @@ def plan(database: Database) -> list[str]:
 
 def _password(database: Database, state: ServerState) -> OpsError:
     return OpsError(
-        f"The server answers but refuses the toolkit's password: {state.message}",
+        f"The server answers but rejects the toolkit's login: {state.message}",
         f"Set pms_db_password to the password of role {database.user}, or set the role's password"
         " again (docs/database-rights.sql). A restart does not help.",
         code="care.password",

@@ -138,7 +138,8 @@ def test_a_position_matches_only_in_every_value(changes):
 
 def test_an_unknown_position_is_refused_with_the_open_ones():
     closed = WRONG | {"id": 8, "is_open": False}
-    assert unknown(9, [WRONG, closed]).remedy == "Open are 7: LONG USDBRL 15,000,000 BRL at 5.41."
+    remedy = unknown(9, [WRONG, closed]).remedy
+    assert remedy == "Open positions: 7: LONG USDBRL 15,000,000 BRL at 5.41."
 
 
 @pytest.mark.parametrize(("value", "number"), [("5", 5.0), (0, None), ([], None), (True, None)])
