@@ -10,7 +10,7 @@ started=$SECONDS
 scripts/lint.sh --quick || failed=1
 pytest --numprocesses=2 --quiet --cov --cov-report=json:.cache/coverage.json "$@" tests/unit || failed=1
 if (($# == 0)); then # a choice of tests reaches less
-    scripts/branch_coverage.py .cache/coverage.json
+    scripts/branch_coverage.py .cache/coverage.json || failed=1
 fi
 printf 'check: %d s in all\n' $((SECONDS - started))
 exit "$failed"

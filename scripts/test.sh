@@ -31,7 +31,7 @@ export PMS_LINT_SECONDS=$((SECONDS - started)) # a row of the table that conftes
 printf 'lint: %d s in all; now the tests (times per part at their end)\n' "$PMS_LINT_SECONDS"
 
 tests=0
-# Mostly they wait, for containers and time-outs: two files at a time, the longest first. The tests
+# Mostly they wait, for containers and time-outs: three files at a time, the longest first. The tests
 # of a file stay together and in order, since they share servers or a lab.
-pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@" || tests=$?
+pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder "$@" || tests=$?
 exit $((lint ? lint : tests))
