@@ -482,7 +482,7 @@ def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_p
         scene.check(beside=sorted([*former, copy]), waiting=True)
         Played(scene, tmp_path).kill("rename", "open", "workers")
         said = Played(scene, tmp_path).end()
-        assert "The run before ended in step" in " ".join(said.split())
+        assert "The previous run ended in step" in " ".join(said.split())
         assert copy not in scene.beside()
         scene.check(beside=scene.beside())
     assert len(scene.beside()) == len(former) + 1

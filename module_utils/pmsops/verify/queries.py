@@ -44,9 +44,10 @@ def ask(database: Database, wanted: Iterable[Query]) -> list[dict[str, Any]]:
                     rows = cursor.rowcount
         except psycopg2.Error as exc:
             raise OpsError(
-                f"The copy does not answer '{query.title}': {str(exc).splitlines()[0]}",
-                "Run that query on the live database: if it fails there too, correct"
-                " restore_queries; else the set is of another release of the PMS.",
+                f"The query '{query.title}' fails in the staging database:"
+                f" {str(exc).splitlines()[0]}",
+                "Run it on the live database. If it fails there too, correct restore_queries; if"
+                " not, the set comes from another release of the PMS.",
                 code="restore.query",
             ) from exc
         answers.append(
