@@ -287,8 +287,7 @@ def _swaps(database: Any, job: dict[str, Any]) -> tuple[float, int, float]:
 
 def _mark(database: Any, word: str) -> None:
     """Write a word into two tables, so that an answer tells from which database each half is."""
-    with database.session() as cursor:
-        cursor.execute("SET ROLE pms_restore")
+    with database.session(superuser=True) as cursor:
         for table in ("bench_one", "bench_two"):
             cursor.execute(f"DROP TABLE IF EXISTS public.{table}")
             cursor.execute(f"CREATE TABLE public.{table} AS SELECT %s::text AS word", (word,))
