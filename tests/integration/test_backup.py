@@ -149,7 +149,8 @@ def test_tools_of_the_host_serve_as_well(filled, settings, host_tools):
     on_host = replace(filled, access="host", bin_dir=str(host_tools), container=None)
     folder = Path(made(on_host, settings)["set"])
     sets.check(sets.resolve(folder), settings.keys)
-    assert manifest.read(folder)["dump"]["compression"] == "zstd:1"
+    compression = "zstd:1" if POSTGRESQL >= 16 else "1"
+    assert manifest.read(folder)["dump"]["compression"] == compression
 
 
 def test_the_password_is_in_no_argument_list_while_a_backup_runs(filled, settings, host_tools):
@@ -194,7 +195,7 @@ def test_a_clock_set_back_is_said_and_the_new_set_outlives_its_own_run(
 def test_the_plan_changes_nothing(filled, settings, tmp_path):
     before = contents(filled)
     planned = backup.plan(filled, settings)
-    assert planned["tables"] > 8
+    assert planned["tables"] > (8 if HAS_TIMESCALEDB else 1)
     assert planned["estimated_bytes"] > 0
     assert list(tmp_path.iterdir()) == []
     assert contents(filled) == before
@@ -304,9 +305,11 @@ def test_a_table_that_does_not_exist_is_said_and_nothing_is_left(filled, setting
 
 
 def test_missing_rights_are_named_before_anything_is_written(server, filled, settings):
+    # Of a hypertable each chunk is named; two plain tables are not "and more".
+    named = r"\S+, .* and more" if HAS_TIMESCALEDB else r"public\.md, .*public\.positions"
     server.psql("CREATE ROLE poor LOGIN PASSWORD 'poor'")
     try:
-        with pytest.raises(OpsError, match=r"poor may not read \S+, .* and more") as caught:
+        with pytest.raises(OpsError, match=f"poor may not read {named}") as caught:
             made(replace(filled, user="poor", password="poor"), settings)
         assert caught.value.code == "database.rights"
         assert leftovers(settings) == []
