@@ -131,22 +131,25 @@ def older_than_server(services: Services, name: str, database: Database) -> bool
 
 
 def _containers(services: Services, desired: DesiredState) -> list[tuple[str, Any]]:
-    import docker.errors
-
     found = []
     if desired.names and services.manager == "compose":
         found += replace(services, names=desired.names).containers()
-    for name in desired.containers:
-        try:
-            found.append((name, containers.engine().containers.get(name)))
-        except docker.errors.NotFound as exc:
-            raise OpsError(
-                f"There is no container {name}: it was removed, or has another name.",
-                "Create it again with the PMS's Compose file (docker compose up -d), or correct the"
-                " inventory; `docker ps -a` lists all containers.",
-                code="services.missing",
-            ) from exc
-    return found
+    return found + [(name, _container(name)) for name in desired.containers]
+
+
+def _container(name: str) -> Any:
+    # Imported here: a host whose services are systemd units need not have this library.
+    import docker.errors
+
+    try:
+        return containers.engine().containers.get(name)
+    except docker.errors.NotFound as exc:
+        raise OpsError(
+            f"There is no container {name}: it was removed, or has another name.",
+            "Create it again with the PMS's Compose file (docker compose up -d), or correct the"
+            " inventory; `docker ps -a` lists all containers.",
+            code="services.missing",
+        ) from exc
 
 
 def _unit_steps(services: Services, desired: DesiredState) -> list[Step]:

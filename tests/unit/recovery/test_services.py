@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -158,6 +159,16 @@ def test_units_of_systemd_are_started_and_restarted_where_that_is_asked(restart,
     assert [step.text for step in planned_steps(units, desired)] == steps
     assert bring_up(units, desired, record=lambda _text: nullcontext(Action())) == steps
     assert "web" in units.active
+
+
+def test_units_of_systemd_need_no_library_of_docker(monkeypatch):
+    monkeypatch.setitem(sys.modules, "docker", None)
+    monkeypatch.setitem(sys.modules, "docker.errors", None)
+    units = Units("systemd", ("db", "web"), None, ["db"])
+    desired = DesiredState(names=units.names)
+    assert bring_up(units, desired, record=lambda _text: nullcontext(Action())) == [
+        "Start web, which was not active"
+    ]
 
 
 def test_services_that_nothing_manages_need_no_step():
