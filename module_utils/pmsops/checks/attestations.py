@@ -66,7 +66,7 @@ def load(source: Any, checklist: Checklist, today: date) -> Statements:
             faults = list(_faults(kind, entry, fields, known, today))
             if isinstance(entry, dict) and entry.get("check"):
                 where += f" ({entry['check']})"
-                if entry["check"] in found[kind]:
+                if str(entry["check"]) in found[kind]:
                     faults.append("the check has one already")
             problems += [f"{where}: {fault}" for fault in faults]
             if not faults:
@@ -105,8 +105,10 @@ def _faults(
     for name in needed:
         if not str(entry.get(name) or "").strip():
             yield f"{name} is missing"
-    check = known.get(str(entry.get("check")))
-    if entry.get("check") and check is None:
+    name = entry.get("check")
+    # A number of YAML is no id: the statement would be accepted, and found by no check.
+    check = known.get(name) if isinstance(name, str) else None
+    if name and check is None:
         yield "there is no such check"
     if check is not None and (check.probe == "attest") != (kind == "attestations"):
         yield (

@@ -124,6 +124,13 @@ def test_something_that_is_no_list_of_statements_is_an_error(source, tmp_path, m
         attestations.load(source, loaded, TODAY)
 
 
+@pytest.mark.parametrize("name", [5, ["5"]], ids=str)
+def test_a_statement_whose_check_is_no_text_is_an_error_and_never_passed_over(name):
+    loaded = checklist.load(document(item("5")))
+    with pytest.raises(OpsError, match="no such check"):
+        attestations.load({"waivers": [WAIVER | {"check": name}]}, loaded, TODAY)
+
+
 def test_two_statements_about_one_check_are_an_error():
     loaded = checklist.load(document(item("a")))
     with pytest.raises(OpsError, match="has one already"):
