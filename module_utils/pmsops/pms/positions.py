@@ -101,7 +101,9 @@ def served(api: Asks) -> dict[int, Row]:
     rows: dict[int, Row] = {}
     for is_open in ("false", "true"):
         found = api.ask("positions", query={"is_open": is_open})
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(
+            isinstance(row, dict) and {"id", "is_open"} <= row.keys() for row in found
+        ):
             raise OpsError(
                 "The PMS did not answer with a list of positions.",
                 "Compare the running release with the approved one.",

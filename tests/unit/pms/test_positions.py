@@ -124,3 +124,10 @@ def test_a_pms_that_is_down_is_a_problem(book):
         pass
     found = health.problems(BookDatabase(book), url)
     assert len(found) == 1 and "did not answer GET /health" in found[0]
+
+
+@pytest.mark.parametrize("row", [{"id": 1}, {"is_open": True}, "text"], ids=str)
+def test_positions_without_id_or_state_are_a_problem_and_no_crash(book, row, monkeypatch):
+    """A swap probes the PMS after its renames: only a problem makes it swap back."""
+    monkeypatch.setattr(PmsApi, "ask", lambda *_args, **_options: [row])
+    assert "list of positions" in problems(book, BookDatabase(book))[0]
