@@ -32,4 +32,7 @@ def moment(text: str) -> datetime:
 
     :raises ValueError: for any other text.
     """
-    return datetime.fromisoformat(text)
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return found

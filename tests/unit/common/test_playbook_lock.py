@@ -56,6 +56,14 @@ def test_the_lock_of_a_dead_run_is_taken_over_at_once(path):
     assert playbook_lock.holder(path).owner == HERE.text()
 
 
+@pytest.mark.parametrize("until", ["2026-11-23T04:30:00", "2026-11-23", "soon", None], ids=str)
+def test_a_lock_whose_end_is_no_moment_is_nobodys(path, until):
+    take(path, ELSEWHERE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"until": until}))
+    assert playbook_lock.holder(path) is None
+    assert take(path, HERE) is None
+
+
 def test_a_run_of_another_machine_counts_until_its_lease_is_over(path):
     take(path, ELSEWHERE)
     with pytest.raises(OpsError, match="control2"):
