@@ -37,6 +37,7 @@ from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set, queries
 
+from tests.support import patterns
 from tests.support.server import (
     HAS_TIMESCALEDB,
     HYPERTABLE,
@@ -64,14 +65,23 @@ VALUES (1000, 'Retention [1000]', '1 day', '1 hour', -1, '1 hour', 'public', 'f'
 """
 
 
+@pytest.fixture(scope="module")
+def pattern(server, tmp_path_factory, host_tools):
+    """A filled database, a set of it and its keys; the host's own tools, which start sooner."""
+    with patterns.database_and_set(
+        server,
+        tmp_path_factory.mktemp("pattern"),
+        "SET ROLE macro_user;" + SCHEMA,
+        access="host",
+        bin_dir=str(host_tools),
+    ) as made:
+        yield made
+
+
 @pytest.fixture
-def filled(server, database, host_tools):
-    """A database with something in it; the host's own tools, which start sooner."""
-    execute(database, "SET ROLE macro_user;" + SCHEMA)
-    yield replace(database, access="host", bin_dir=str(host_tools))
-    for name in registry.read_from(database):
-        if name.startswith(f"{database.name}__"):
-            server.drop(name)
+def filled(pattern):
+    with pattern.database() as database:
+        yield database
 
 
 @pytest.fixture
@@ -85,8 +95,8 @@ def backed_up(database, request):
 
 
 @pytest.fixture
-def taken(filled, request_):
-    return backed_up(filled, request_)
+def taken(pattern, request_):
+    return pattern.set_below(request_.root.parent)
 
 
 def restored(database, request):
