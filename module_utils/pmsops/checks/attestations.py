@@ -105,10 +105,10 @@ def _faults(
     for name in needed:
         if not str(entry.get(name) or "").strip():
             yield f"{name} is missing"
-    name = entry.get("check")
     # A number of YAML is no id: the statement would be accepted, and found by no check.
-    check = known.get(name) if isinstance(name, str) else None
-    if name and check is None:
+    named = entry.get("check")
+    check = known.get(named) if isinstance(named, str) else None
+    if named and check is None:
         yield "there is no such check"
     if check is not None and (check.probe == "attest") != (kind == "attestations"):
         yield (
