@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,7 +129,7 @@ class Context:
 
             try:
                 self._opened["docker"] = docker.DockerClient.from_env(
-                    timeout=max(int(deadline.left()), 1)
+                    timeout=math.ceil(deadline.left())
                 )
             except docker.errors.DockerException as exc:
                 raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
