@@ -21,8 +21,6 @@ PROJECT = Path(__file__).resolve().parents[1]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 INSTANCE = "bench"
 DATABASE = f"macro_timescaledb_{INSTANCE}"
-# As the PMS's own Compose file has it: each check costs a tenth of a second of a processor.
-HEALTH_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,12 @@ class Figure:
 def start_lab(scale: int, *, alone: bool = False) -> Any:
     """Start the lab of the measurements with so much data; return its database.
 
-    *alone*: all but the database is stopped then, since Dagster alone takes a third of a core.
+    *alone*: all but the database is stopped then, so that only the measurement uses the processors.
     """
     from ansible.module_utils.pmsops.postgresql.connection import Database
 
     stop_lab()
-    playbook(
-        "playbooks/lab.yml",
-        *("-e", f"lab_scale={scale}"),
-        *("-e", f"lab_health_seconds={HEALTH_SECONDS}"),
-    )
+    playbook("playbooks/lab.yml", "-e", f"lab_scale={scale}")
     if alone:
         names = subprocess.run(
             ["docker", "ps", "--format={{.Names}}", f"--filter=name=^macro_.*_{INSTANCE}$"],

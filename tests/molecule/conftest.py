@@ -40,10 +40,7 @@ def remove_lab(instance: str) -> None:
 
 @pytest.fixture(scope="module")
 def shared_labs():
-    """The labs that a test leaves well for the next one of its file; removed after the last.
-
-    A lab that nobody uses takes half a core all the same.
-    """
+    """The labs that a test leaves well for the next one of its file; removed after the last."""
     names: set[str] = set()
     yield names
     for name in sorted(names):
