@@ -126,6 +126,9 @@ ansible_cell() {
     for path in /dev/shm /var/run/docker.sock; do
         mounts+=(--volume "$path:$path")
     done
+    # The go-live asks how full the file system of the containers is.
+    path=$(docker info --format '{{.DockerRootDir}}')
+    mounts+=(--volume "$path:$path:ro")
     docker run --rm --privileged --name "pms-matrix-$1" --network host --pid host "${mounts[@]}" \
         --env PIP_NO_INDEX=1 --env "PIP_FIND_LINKS=$WORK/wheels" --env "TMPDIR=$WORK/tmp" \
         --env HOME="$WORK" --env LC_ALL=C.UTF-8 --env PYTHONUNBUFFERED=1 --env ANSIBLE_NOCOLOR=1 \
