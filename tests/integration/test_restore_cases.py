@@ -642,6 +642,7 @@ def test_another_machine_that_restores_the_same_database_is_respected(
 # --- Refusals -------------------------------------------------------------------------------------
 
 
+@needs_timescaledb
 def test_too_few_background_workers_are_refused(filled, request_, taken, monkeypatch):
     monkeypatch.setattr(preflight, "FREE_WORKERS", 1000)
     assert refused(filled, request_).code == "restore.workers"
