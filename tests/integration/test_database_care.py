@@ -287,7 +287,7 @@ def test_what_a_restore_would_lose_is_counted(filled):
     assert found["rpo_minutes"] == 42
     assert found["rows"] == {"portfolio_positions": 10, "no_such": None}
     assert "at least 10 rows of portfolio_positions" in found["text"]
-    assert "no_such cannot be read" in found["text"]
+    assert "the rows of no_such cannot be counted" in found["text"]
 
 
 def test_of_the_databases_put_aside_all_but_the_newest_may_go_with_confirm(

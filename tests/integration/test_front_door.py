@@ -124,7 +124,7 @@ def test_a_backup_is_made_shown_and_compared_from_any_folder(door: Door, server:
     assert door.run("verify", folder.name, "--strict", cwd=Path("/")).returncode == 0
     server.psql("DELETE FROM holdings WHERE id = 1", fund)
     differs = door.json("verify", folder.name, "--strict", status=1)
-    assert differs["status"] == "not in the promised state"
+    assert differs["status"] == "failed"
     assert differs["facts"]["differences"] >= 1
     assert "differs from the set" in differs["failed"][0]["what"]
     assert Path(differs["log"]).read_text().count(server.password) == 0
