@@ -12,6 +12,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.dialect import OPERATIONS, Dialect
 
 TIMEOUTS_SECONDS = (5, 20)  # to connect, to read
+# How a PMS that keeps /openapi.json to itself answers; its book can be read all the same.
+UNDESCRIBED = (401, 403, 404)
 DETAIL_LENGTH = 200
 
 
@@ -74,7 +76,7 @@ class PmsApi:
         """
         if self._dialect is None:
             answer = self.request("GET", "/openapi.json")
-            if answer.status == 404:
+            if answer.status in UNDESCRIBED:
                 self._dialect = Dialect.undescribed()
                 return self._dialect
             if answer.status != 200 or not isinstance(answer.body, Mapping):

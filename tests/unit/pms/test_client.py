@@ -91,11 +91,14 @@ def test_a_server_that_is_no_pms_is_told_from_one():
         PmsApi(url).call("mtm", {})
 
 
-def test_without_a_description_the_pms_is_read_by_the_paths_of_its_code_and_never_written_to():
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_without_a_description_the_pms_is_read_by_the_paths_of_its_code_and_never_written_to(
+    status,
+):
     book = StandIn()
     answer = book.answer
     book.answer = lambda method, path, *rest: (
-        (404, {}) if path == "/openapi.json" else answer(method, path, *rest)
+        (status, {}) if path == "/openapi.json" else answer(method, path, *rest)
     )
     with served(book) as url:
         api = PmsApi(url)
