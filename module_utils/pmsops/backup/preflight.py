@@ -120,11 +120,11 @@ def file_system_error(exc: OSError, root: Path) -> OpsError:
     if exc.errno == 28:
         return OpsError(
             f"The disk of {root} is full: {exc}",
-            "Free space, or lower what retention keeps. Nothing of the failed set was left.",
+            "Free space, or lower the backup_keep_* numbers. The failed set was removed.",
             code="disk.full",
         )
     return OpsError(
         f"Cannot write below {root}: {exc}",
-        "Let the user that runs the toolkit write there, and check the file system.",
+        "Give the user of the playbook write access there, and check the file system.",
         code="files.unwritable",
     )

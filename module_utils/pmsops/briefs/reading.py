@@ -59,7 +59,7 @@ class Source:
         """
         if self.api is None:
             raise OpsError(
-                "The brief has no PMS to ask: pms_api_url is empty.",
+                "The brief needs the address of the PMS: pms_api_url is empty.",
                 "Set pms_api_url to the base URL of the PMS.",
                 code="pms.no_url",
             )

@@ -63,8 +63,8 @@ def run(
     checklist = whole.only(options.sections, options.checks)
     if not checklist.checks:
         raise OpsError(
-            "No check is selected, so there is nothing to decide by.",
-            "Name other golive_sections, or none.",
+            "No check is selected, so there is no verdict.",
+            "Select other golive_sections, or leave them empty for all.",
             code="gate.section",
         )
     variables = Variables(_values(settings) | options.variables, clock)

@@ -19,7 +19,7 @@ def damaged(database: Database) -> list[str]:
         if not fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'amcheck'"):
             raise OpsError(
                 f"Database {database.name} lacks the extension amcheck.",
-                "CREATE EXTENSION amcheck in it as a superuser, then run again.",
+                "Run CREATE EXTENSION amcheck in this database as a superuser, then run again.",
                 code="verify.amcheck",
             )
         role = superuser_role(cursor)

@@ -38,7 +38,7 @@ _KNOWN = (
     (
         r"No space left on device|could not write to (output )?file.*space",
         "disk.full",
-        "Free space on the file system of backup_root, or lower what retention keeps.",
+        "Free space on the file system of backup_root, or lower the backup_keep_* numbers.",
     ),
     (
         r"permission denied for|query would be affected by row-level security",
@@ -58,7 +58,7 @@ _KNOWN = (
     (
         r"password authentication failed|no password supplied|fe_sendauth",
         "database.auth",
-        "Set pms_db_user and pms_db_password to the maintenance role's.",
+        "Set pms_db_user and pms_db_password to those of the maintenance role.",
     ),
     (
         r"Connection refused|server closed the connection|terminating connection"
@@ -69,6 +69,6 @@ _KNOWN = (
     (
         r"Permission denied|could not (create|open) (directory|output|file)",
         "files.unwritable",
-        "Let the user that runs the toolkit write below backup_root.",
+        "Give the user of the playbook write access below backup_root.",
     ),
 )

@@ -54,7 +54,7 @@ def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str,
     """
     if missing := [name for name in GATE if name not in gate]:
         raise OpsError(
-            f"This is no result of pms_gate: it lacks {', '.join(missing)}.",
+            f"This is not a result of pms_gate: it lacks {', '.join(missing)}.",
             "Pass the whole registered result of the task that ran pms_gate.",
             code="evidence.gate",
         )

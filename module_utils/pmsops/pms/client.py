@@ -57,7 +57,7 @@ class PmsApi:
         options = options or {}
         if not options.get("url"):
             raise OpsError(
-                "There is no PMS to talk to: pms_api_url is empty.",
+                "The address of the PMS is missing: pms_api_url is empty.",
                 "Set pms_api_url to the base URL of the PMS.",
                 code="pms.no_url",
             )
@@ -143,7 +143,7 @@ class PmsApi:
             raise OpsError(
                 f"{OPERATIONS[operation].method} {path} answered {answer.status}"
                 f"{describe_error(answer.body)}.",
-                "Read the log of the PMS at this time; the answer says no more than this.",
+                "Read the log of the PMS at this time; its answer has no other details.",
                 code="pms.answer",
             )
         return answer.body

@@ -41,7 +41,7 @@ def refuse_unless(allowed: bool, url: str | None) -> None:
         )
     if not url:
         raise OpsError(
-            "The smoke test has no PMS to talk to: pms_api_url is empty.",
+            "The smoke test needs the address of the PMS: pms_api_url is empty.",
             "Set pms_api_url to the base URL of the PMS.",
             code="smoke.no_url",
         )

@@ -134,7 +134,7 @@ class Database:
         if "password authentication failed" in text or "no password supplied" in text:
             return OpsError(
                 f"{where} refused the password of role {self.user}.",
-                "Set pms_db_user and pms_db_password to the maintenance role's.",
+                "Set pms_db_user and pms_db_password to those of the maintenance role.",
                 code="database.auth",
             )
         if re.search(r'database "[^"]*" does not exist', text):

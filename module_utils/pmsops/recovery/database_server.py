@@ -130,9 +130,9 @@ def plan(database: Database) -> list[str]:
 
 def _password(database: Database, state: ServerState) -> OpsError:
     return OpsError(
-        f"The server answers but rejects the toolkit's login: {state.message}",
-        f"Set pms_db_password to the password of role {database.user}, or set the role's password"
-        " again (docs/database-rights.sql). A restart does not help.",
+        f"The server answers but rejects the login of role {database.user}: {state.message}",
+        "Set pms_db_password to the password of that role, or set it again in the database"
+        " (docs/database-rights.sql). A restart does not help.",
         code="care.password",
     )
 

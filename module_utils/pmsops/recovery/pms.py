@@ -127,7 +127,7 @@ def refuse_loss(pms: Pms) -> None:
 
 def _would_lose(pms: Pms, what: str) -> OpsError:
     return OpsError(
-        f"The PMS was not restarted: a restart would lose trades that no database holds: {what}.",
+        f"The PMS was not restarted: a restart would lose trades that are only in memory: {what}.",
         "If the PMS answered, all of it is saved as application.json in the incident's folder."
         f" Allow the restart with -e confirm={pms.database.name}, and enter the lost trades again"
         " afterwards.",

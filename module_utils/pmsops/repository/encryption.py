@@ -32,7 +32,7 @@ def parse_recipients(texts: Sequence[str]) -> list[Any]:
             found.append(kind.from_str(text))
         except pyrage.RecipientError as exc:
             raise OpsError(
-                f"{text[:80]!r} is no public key of age: {exc}",
+                f"{text[:80]!r} is not a public key of age: {exc}",
                 "Give backup_recipients keys that begin with age1, as age-keygen prints them.",
                 code="encryption.recipient",
             ) from exc
@@ -63,7 +63,7 @@ def load_identities(path: Path) -> list[Any]:
         ) from exc
     if not found:
         raise OpsError(
-            f"{path} holds no identity.",
+            f"{path} does not hold an identity.",
             "Give the file that age-keygen wrote (a line AGE-SECRET-KEY-1...).",
             code="encryption.identity",
         )

@@ -242,8 +242,8 @@ def set_aside(folder: Path, why: str, *, now: datetime) -> Path:
         place.chmod(mode)
     except OSError as exc:
         raise OpsError(
-            f"{folder} cannot be set aside: {exc.strerror or exc}.",
-            "Give the user that runs the playbook the right to write in backup_root, and room.",
+            f"{folder} cannot be quarantined: {exc.strerror or exc}.",
+            "Give the user of the playbook write access to backup_root, and free space there.",
             code="set.not-aside",
         ) from exc
     return place

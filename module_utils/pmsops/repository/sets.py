@@ -93,7 +93,7 @@ def newest(backup_root: Path, *, verified: bool = False) -> Path:
     if not found and verified:
         raise OpsError(
             f"{backup_root} holds no verified backup set.",
-            "Run playbooks/drill.yml to prove the newest one.",
+            "Run playbooks/drill.yml, which verifies the newest set.",
             code="set.none-verified",
         )
     if not found:
@@ -137,7 +137,7 @@ def resolve(path: Path) -> BackupSet:
             f"{path} is a plain SQL script. psql would run every command in it, shell commands"
             " included, against the server.",
             "Read it, load it by hand into an empty database of a throw-away server, and back"
-            " that up with playbooks/backup.yml; restore the set.",
+            " up this database with playbooks/backup.yml. Then restore the new set.",
             code="set.plain-sql",
         )
     raise OpsError(
@@ -163,7 +163,8 @@ def check(
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise OpsError(
             f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.",
-            "Do not restore it; take another set. playbooks/drill.yml -e file=... proves one.",
+            "Do not restore it. Take another set, and verify that first:"
+            " playbooks/drill.yml -e file=<set>.",
             code="set.damaged",
         )
     recorded = backup_set.manifest["files"]

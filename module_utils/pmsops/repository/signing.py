@@ -96,7 +96,7 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
     if not isinstance(signature, dict) or signature.get("algorithm") != ALGORITHM:
         raise OpsError(
             "The manifest carries no Ed25519 signature.",
-            "Take another set. An unsigned set proves nothing about where it comes from.",
+            "Take another set. The origin of an unsigned set is unknown.",
             code="signing.missing",
         )
     try:

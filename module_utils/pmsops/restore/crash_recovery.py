@@ -131,7 +131,7 @@ def _waiting(
 def _not_restarted(problems: list[str]) -> OpsError:
     return OpsError(
         "Services that an interrupted run had stopped do not start: " + "; ".join(problems[:3]),
-        "Repair that, then run again: the run continues from here.",
+        "Repair these services, then run again: the run continues from here.",
         code="restore.not-revived",
     )
 

@@ -174,7 +174,7 @@ class Swap:
                         raise OpsError(
                             f"{self.live.name} could not be renamed: {str(exc).strip()}",
                             "The live database is unchanged. End the sessions that hold it open,"
-                            " then run again: the proved staging database is kept for that.",
+                            " then run again: the staging database is kept for the next run.",
                             code="restore.not-swapped",
                         ) from exc
                 time.sleep(0.05)

@@ -144,8 +144,8 @@ class SwapRun:
         if outgoing is None:
             swap.finish()
             return OpsError(
-                f"{what}. It stays live, since there was no database before it.",
-                "Read the log of the PMS's services (docker logs). The set itself was proved.",
+                f"{what}. It stays live, because there is no former database.",
+                "Read the log of the PMS's services (docker logs). The set itself is verified.",
                 code="restore.probe-only",
             )
         swap.abandon(keep=False)
@@ -155,8 +155,8 @@ class SwapRun:
         swap.journal.close()
         return OpsError(
             f"{what}. The former database is live again.",
-            "Read the log of the PMS's services (docker logs). The set itself was proved; nothing"
-            " was lost.",
+            "Read the log of the PMS's services (docker logs). The set itself is verified, and"
+            " nothing was lost.",
             code="restore.probe",
         )
 
