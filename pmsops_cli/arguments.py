@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 ABOUT = """\
-Operate a PMS: go-live checklist, proved backups, disaster recovery.
+Operate a PMS: go-live checklist, verified backups, disaster recovery.
 
   before a release   pms-ops golive                 go or no-go, with evidence
-  every night        pms-ops backup                 a signed set, verified
-  every week         pms-ops drill                  restore the newest set, prove it, drop it
-  on the worst day   pms-ops dr                     list the scenarios; `dr triage` picks one
+  every night        pms-ops backup                 make a signed backup set
+  every week         pms-ops drill                  verify the newest set in a staging database
+  in a disaster      pms-ops dr                     list the scenarios; `dr triage` picks one
                      pms-ops restore SET --check    show the plan; without --check, restore
-                     pms-ops rollback               undo the last restore
-  at any time        pms-ops status                 show what exists and what is due
+                     pms-ops rollback               make the former database live again
+  at any time        pms-ops status                 show the sets, runs and due tasks
 
 A system of your own, in three commands:
   pms-ops init /opt/macro_trading/docker-compose.yml --name prod --create-role
@@ -177,7 +177,7 @@ def _backups(add: AddCommand) -> None:
     )
     drill = add(
         "drill",
-        "restore a set into a staging database, prove it, measure, drop it",
+        "verify a set in a staging database, which is dropped after the proof",
         "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600",
     )
     drill.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
@@ -187,13 +187,15 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops verify\n  pms-ops verify 2026-11-22_0600 --strict",
     )
     verify.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
-    verify.add_argument("--strict", action="store_true", help="exit 1 if anything differs")
+    verify.add_argument(
+        "--strict", action="store_true", help="exit 1 if the database differs from the set"
+    )
     verify.add_argument(
         "--amcheck", action="store_true", help="also check pages and indexes with pg_amcheck"
     )
     restore = add(
         "restore",
-        "replace the live database by a set; the former database is kept",
+        "restore a set, and swap it with the live database, which is kept",
         "  pms-ops restore 2026-11-22_0600 --check   the plan\n"
         "  pms-ops restore 2026-11-22_0600           shows the plan, asks, restores\n"
         "  pms-ops restore latest --confirm macro_trading         without a terminal\n"
@@ -203,7 +205,7 @@ def _backups(add: AddCommand) -> None:
     restore.add_argument(
         "file",
         metavar="SET",
-        help="a set's folder, name or dump; latest; or a .pgdump of pg_dump -Fc",
+        help="a set's name, folder or dump; latest; or a file made by pg_dump -Fc",
     )
     restore.add_argument(
         "--tables", metavar="A,B", help="restore only these tables, into the schema of --into"
@@ -212,7 +214,7 @@ def _backups(add: AddCommand) -> None:
     _confirm(restore)
     rollback = add(
         "rollback",
-        "bring back the former database of the last restore",
+        "make the former database of the last restore live again",
         "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading",
     )
     rollback.add_argument("--to", metavar="DATABASE", help="an earlier former database")
@@ -248,7 +250,7 @@ def _disasters(add: AddCommand) -> None:
 def _looking(add: AddCommand) -> None:
     add(
         "status",
-        "show what exists and what is due, from the folders of sets and evidence",
+        "show sets, runs and due tasks, from the folders of sets and evidence",
         "  pms-ops status                exit 1 if something is due\n"
         "  pms-ops -i prod status --json",
     )
@@ -281,10 +283,10 @@ def _first_contact(add: AddCommand) -> None:
         "  pms-ops init compose.yml --service database=pg --force",
     )
     init.add_argument("compose_file", metavar="COMPOSE_FILE", help="the PMS's Compose file")
-    init.add_argument("--env", metavar="FILE", help="its .env (default: the one beside it)")
-    init.add_argument("--name", default="prod", help="folder below inventory/ (prod)")
+    init.add_argument("--env", metavar="FILE", help="its .env (default: in the same folder)")
+    init.add_argument("--name", default="prod", help="folder below inventory/ (default: prod)")
     init.add_argument(
-        "--host", metavar="USER@HOST", help="the machine it runs on (default: this one)"
+        "--host", metavar="USER@HOST", help="the managed host (default: this machine)"
     )
     init.add_argument(
         "--project", metavar="NAME", help="the Compose project, if it was started with -p"
@@ -299,7 +301,7 @@ def _first_contact(add: AddCommand) -> None:
     init.add_argument(
         "--root",
         metavar="FOLDER",
-        help="folder for backups and evidence on that machine (/srv/pms-ops/NAME)",
+        help="folder for sets and evidence on the managed host (default: /srv/pms-ops/NAME)",
     )
     init.add_argument(
         "--create-role",
@@ -314,15 +316,15 @@ def _first_contact(add: AddCommand) -> None:
     init.add_argument("--force", action="store_true", help="overwrite existing files")
     add(
         "doctor",
-        "name what is missing on this machine and on the hosts",
+        "check the requirements on the control node and on the managed hosts",
         "  pms-ops doctor\n  pms-ops -i prod doctor --json",
     )
     prepare = add(
         "prepare",
-        "create the Python environment of the modules on remote hosts",
+        "create the Python environment of the modules on managed hosts",
         "  pms-ops -i prod prepare\n  pms-ops -i prod prepare --remove",
     )
-    prepare.add_argument("--remove", action="store_true", help="remove it")
+    prepare.add_argument("--remove", action="store_true", help="remove the environment")
     completion = add(
         "completion",
         "print the completion script of a shell",
