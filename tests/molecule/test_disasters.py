@@ -6,7 +6,7 @@ import pytest
 
 from tests.molecule.conftest import PROJECT, play
 
-OWN_LAB = ("dr_killed",)
+OWN_LAB = ("dr_killed", "dr_triage")  # each in a file of its own: files run side by side
 SCENARIOS = sorted(
     path.parent.name
     for path in PROJECT.glob("molecule/dr_*/molecule.yml")
