@@ -90,11 +90,11 @@ def _collect(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
     systems = session.systems
     if not all(each.local for each in systems):
         return _ask_hosts(session, head)
-    from ansible.module_utils.pmsops.evidence import status as state
+    from ansible.module_utils.pmsops.evidence import status as system_status
 
     now = datetime.now(UTC)
     return {
-        each.host: state.collect(each.backup_root, each.evidence_root, now=now, head=head)
+        each.host: system_status.collect(each.backup_root, each.evidence_root, now=now, head=head)
         for each in systems
     }
 
@@ -116,12 +116,14 @@ def _ask_hosts(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
 
 
 def _print(found: dict[str, dict[str, Any]]) -> None:
-    from ansible.module_utils.pmsops.evidence import status as state
+    from ansible.module_utils.pmsops.evidence import status as system_status
 
     out = console.Display("status", as_json=False).out
     for host, each in found.items():
         out.print(host, style="bold", markup=False)
-        state.describe(each, lambda name, text: out.print(f"  {name:<11} {text}", markup=False))
+        system_status.describe(
+            each, lambda name, text: out.print(f"  {name:<11} {text}", markup=False)
+        )
         for due in each["due"]:
             out.print(f"  [red]due[/]         {_plain(due['what'])}")
             out.print(f"              -> {due['next']}", markup=False)

@@ -121,3 +121,8 @@ def test_what_can_hold_and_fail_is_an_expectation(expectation):
 def test_a_count_is_never_below_zero(comparison, expected, always):
     problem = validation.expectation_problem({"path": "x", "take": "count", comparison: expected})
     assert problem.endswith("always holds" if always else "never holds")
+
+
+@pytest.mark.parametrize("severity", ["blocker", "warning", "info"])
+def test_each_severity_of_the_published_schema_is_accepted(severity):
+    assert found(checks=[item("a", severity=severity)]) == []

@@ -34,7 +34,8 @@ def path(tmp_path):
 def test_a_second_run_is_refused_and_told_who_is_at_work(path):
     assert take(path, OTHER) is None
     with pytest.raises(
-        OpsError, match=rf"go-live now.*go-live, process 1 on {HERE.host} since 2026-11-23T03:30"
+        OpsError,
+        match=rf"go-live cannot start.*go-live, process 1 on {HERE.host} since 2026-11-23T03:30",
     ) as e:
         take(path, HERE)
     assert e.value.code == "lock.run"
@@ -84,7 +85,9 @@ def test_whoever_only_looks_is_refused_while_a_run_is_at_work_and_takes_nothing(
     take(path, DEAD)
     playbook_lock.see_free(path, "verdict", now=NOW)
     take(path, OTHER)
-    with pytest.raises(OpsError, match=r"No verdict now: .* held by go-live, process 1") as caught:
+    with pytest.raises(
+        OpsError, match=r"verdict cannot start: .* held by go-live, process 1"
+    ) as caught:
         playbook_lock.see_free(path, "verdict", now=NOW)
     assert caught.value.code == "lock.run"
     assert playbook_lock.holder(path).owner == OTHER.text()
