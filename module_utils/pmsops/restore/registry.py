@@ -2,8 +2,8 @@
 """The databases that restores manage next to the live one: their names and their marks.
 
 A staging database is called ``<live>__restore_<run>``, a former database ``<live>__before_<run>``,
-a rolled-back one ``<live>__undone_<run>``. Each carries a mark: a comment of JSON that says what it
-is. The mark counts for more than the name, and the OID that it records for more than both, since no
+a rolled-back one ``<live>__undone_<run>``, and that of a backup's trial ``<live>__trial_<run>``.
+Each carries a mark: a comment of JSON that says what it is. The mark counts for more than the name, and the OID that it records for more than both, since no
 rename changes an OID. So the state of a restore is still known when all files are lost.
 """
 
@@ -28,8 +28,8 @@ NAME_BYTES = 63
 RUN = re.compile(r"\d{14}")
 MARK = "pms-ops: "
 # Persisted in marks and in names: the values never change.
-STAGING, FORMER, UNDONE = "copy", "former", "undone"
-NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone"}
+STAGING, FORMER, UNDONE, TRIAL = "copy", "former", "undone", "trial"
+NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone", TRIAL: "trial"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ManagedDatabase:
 
     @property
     def kind(self) -> str | None:
-        """Return STAGING, FORMER or UNDONE; None for any other database."""
+        """Return STAGING, FORMER, UNDONE or TRIAL; None for any other database."""
         return self.mark.get("is")
 
 
@@ -109,14 +109,14 @@ def select(found: dict[str, ManagedDatabase], live: str, *kinds: str) -> list[Ma
     return sorted(ours, key=lambda each: (str(each.mark.get("since", "")), each.name))
 
 
-def abandoned(found: dict[str, ManagedDatabase], live: str) -> list[str]:
-    """Return the staging databases of *live*: by mark, or by name if killed before marked."""
-    head, _, _ = database_name(live, STAGING, "").rpartition("_")
+def abandoned(found: dict[str, ManagedDatabase], live: str, kind: str = STAGING) -> list[str]:
+    """Return *live*'s databases of *kind*: by mark, or by name if killed before marked."""
+    head, _, _ = database_name(live, kind, "").rpartition("_")
     by_name = re.compile(re.escape(head) + "_" + RUN.pattern)
     return [
         each.name
         for each in found.values()
-        if (each.kind == STAGING and each.mark.get("of") == live)
+        if (each.kind == kind and each.mark.get("of") == live)
         or (not each.mark and by_name.fullmatch(each.name))
     ]
 

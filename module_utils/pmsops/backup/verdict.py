@@ -1,0 +1,61 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The verdict of a backup's trial: would this set restore, and if not, what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# Persisted in manifests: the values never change.
+PASSED, REFUSED, NOT_RUN, OFF = "passed", "refused", "not run", "off"
+SHOWN_FINDINGS = 12
+RECORDED_FINDINGS = 100
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a restore of the set would refuse."""
+
+    # Kind and name, as in ``TABLE public.trades``.
+    object: str
+    what: str
+    remedy: str
+
+    def text(self) -> str:
+        """Return the finding as a line for people."""
+        return f"{self.object}: {self.what} {self.remedy}"
+
+
+@dataclass
+class Verdict:
+    """The outcome of a trial; a manifest records it as ``trial``."""
+
+    status: str
+    # Why the trial, or a part of it, was not run.
+    reason: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """Return the verdict as the manifest and the module's result have it."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "findings": [asdict(each) for each in self.findings[:RECORDED_FINDINGS]],
+            "count": len(self.findings),
+            "seconds": round(self.seconds, 3),
+        }
+
+    def warnings(self) -> list[str]:
+        """Return what the operator has to know, a line each."""
+        lines = []
+        if self.status == REFUSED:
+            lines.append(
+                f"A restore of this set would fail in {len(self.findings)} points; the set is kept:"
+            )
+            lines += [each.text() for each in self.findings[:SHOWN_FINDINGS]]
+            if (more := len(self.findings) - SHOWN_FINDINGS) > 0:
+                lines.append(f"and {more} more, in the manifest's trial")
+        if self.reason:
+            lines.append(f"The trial (would this set restore?) was not run in full: {self.reason}")
+        return lines
