@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
 
+SCHEMA = 3  # of the facts; 1 and 2 have chunks and compressed relations among the tables
 # Objects of an extension are left out; the extension itself is a fact.
 _OWN = """NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = '{catalogue}'::regclass
                        AND x.objid = {oid} AND x.deptype = 'e')"""
@@ -27,6 +29,10 @@ _ACL = (
 
 def _own(catalogue: str, oid: str) -> str:
     return _OWN.format(catalogue=catalogue, oid=oid)
+
+
+def _logical(oid: str) -> str:
+    return timescaledb_chunks.NOT_PHYSICAL.format(oid=oid)
 
 
 def _acl(acl: str, kind: str, owner: str) -> str:
@@ -58,7 +64,7 @@ FACTS: dict[str, str] = {
                    'comment', obj_description(c.oid, 'pg_class'))
           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-           AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}""",
+           AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")} AND {_logical("c.oid")}""",
     "columns": f"""
         SELECT n.nspname || '.' || c.relname || '.' || a.attname, jsonb_build_object(
                    'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
@@ -73,7 +79,7 @@ FACTS: dict[str, str] = {
           LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'c') AND c.relpersistence <> 't'
            AND a.attnum > 0 AND NOT a.attisdropped
-           AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}""",
+           AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")} AND {_logical("c.oid")}""",
     "constraints": f"""
         SELECT n.nspname || '.' || coalesce(c.relname, t.typname) || '.' || k.conname,
                jsonb_build_object('definition', pg_get_constraintdef(k.oid),
@@ -81,20 +87,23 @@ FACTS: dict[str, str] = {
           FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
           LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid
          WHERE {_USER_SCHEMA} AND (k.conrelid = 0 OR {_own("pg_class", "k.conrelid")})
-           AND k.contype <> 't' AND {_own("pg_type", "k.contypid")}""",
+           AND k.contype <> 't' AND {_own("pg_type", "k.contypid")}
+           AND {_logical("k.conrelid")}""",
     "indexes": f"""
         SELECT n.nspname || '.' || c.relname, jsonb_build_object(
                    'definition', pg_get_indexdef(c.oid), 'valid', i.indisvalid AND i.indisready,
                    'clustered', i.indisclustered, 'options', c.reloptions)
           FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE {_USER_SCHEMA} AND {_own("pg_class", "i.indrelid")}""",
+         WHERE {_USER_SCHEMA} AND {_own("pg_class", "i.indrelid")}
+           AND {_logical("i.indrelid")}""",
     "triggers": f"""
         SELECT n.nspname || '.' || c.relname || '.' || t.tgname, jsonb_build_object(
                    'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)
           FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE NOT t.tgisinternal AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}""",
+         WHERE NOT t.tgisinternal AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}
+           AND {_logical("c.oid")}""",
     "event_triggers": f"""
         SELECT t.evtname, jsonb_build_object('event', t.evtevent, 'enabled', t.evtenabled,
                    'function', t.evtfoid::regprocedure::text, 'tags', t.evttags)
@@ -104,7 +113,8 @@ FACTS: dict[str, str] = {
                    'definition', pg_get_ruledef(r.oid), 'enabled', r.ev_enabled)
           FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
           JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE r.rulename <> '_RETURN' AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}""",
+         WHERE r.rulename <> '_RETURN' AND {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}
+           AND {_logical("c.oid")}""",
     "policies": f"""
         SELECT n.nspname || '.' || c.relname || '.' || p.polname, jsonb_build_object(
                    'command', p.polcmd, 'permissive', p.polpermissive,
@@ -114,7 +124,7 @@ FACTS: dict[str, str] = {
                    'check', pg_get_expr(p.polwithcheck, p.polrelid))
           FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
           JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE {_USER_SCHEMA} AND {_own("pg_class", "c.oid")}""",
+         WHERE {_USER_SCHEMA} AND {_own("pg_class", "c.oid")} AND {_logical("c.oid")}""",
     "views": f"""
         SELECT n.nspname || '.' || c.relname, jsonb_build_object(
                    'kind', c.relkind, 'definition', pg_get_viewdef(c.oid),
@@ -155,8 +165,10 @@ FACTS: dict[str, str] = {
     "publications": """
         SELECT p.pubname, jsonb_build_object('owner', p.pubowner::regrole::text,
                    'all_tables', p.puballtables,
-                   'tables', (SELECT array_agg(t.schemaname || '.' || t.tablename ORDER BY 1)
-                                FROM pg_publication_tables t WHERE t.pubname = p.pubname))
+                   'tables', (SELECT array_agg(x.name ORDER BY x.name COLLATE "C")
+                                FROM (SELECT t.schemaname || '.' || t.tablename AS name
+                                        FROM pg_publication_tables t
+                                       WHERE t.pubname = p.pubname) x))
           FROM pg_publication p""",
     "foreign_servers": f"""
         SELECT s.srvname, jsonb_build_object('owner', s.srvowner::regrole::text,
@@ -238,8 +250,13 @@ def database(cursor: Any) -> dict[str, Any]:
     return facts
 
 
-def facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the facts of the database that *cursor* is connected to, kind by kind."""
+def facts(cursor: Any, schema: int = SCHEMA) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the facts of the database that *cursor* is connected to, kind by kind.
+
+    *schema* is that of the manifest to compare with. Before schema 3, chunks and compressed
+    relations are tables like others.
+    """
+    timescaledb_chunks.leave_out(cursor, schema >= 3)
     found = {kind: dict(sorted(fetch_all(cursor, sql))) for kind, sql in FACTS.items()}
     found["sequences"] = _sequences(cursor)
     found["large_objects"] = {"all": {"count": large_objects(cursor)}}

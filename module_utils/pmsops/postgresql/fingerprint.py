@@ -21,16 +21,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import fingerprint_v1
+from ansible.module_utils.pmsops.postgresql import fingerprint_v1, timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import quote_ident
 
 # The manifest records the formula, so that a set is compared with the one it was made with.
-FORMULA = 2
-FORMULAS = (1, FORMULA)
+# Formula 2 read relations as they are stored, formula 3 reads rows as a query sees them: compressed
+# chunks decompressed. The hash of a row is the same.
+FORMULA = 3
+FORMULAS = (1, 2, FORMULA)
+LOGICAL = 3  # the first formula that reads rows as a query sees them
 
 # {c} is the column, {k} and {l} are its constants. Types without an entry are hashed as text.
 # 0 and -0 have one hash, so -0 gets the other constant; atan2 distinguishes the two.
@@ -72,8 +75,10 @@ WITH RECURSIVE base(oid, root) AS (
       FROM pg_catalog.pg_extension e,
            ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS c(oid, condition)
 )
-SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
+SELECT c.oid::int8, n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
        pg_catalog.pg_relation_size(c.oid),
+       EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
+           AND NOT c.relispartition,
        coalesce(
            (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
@@ -92,12 +97,15 @@ SELECT n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
  WHERE c.relkind = 'r' AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
    AND (d.objid IS NULL OR config.oid IS NOT NULL)
- ORDER BY 5 DESC, 1, 2
+ ORDER BY 6 DESC, 2, 3
 """
 
 # Tables whose rows the extension itself makes, or a restore changes on purpose.
 # bgw_job is compared job by job (catalog.FACTS), since a restored copy's jobs are held still.
 NOT_COMPARED = frozenset({"bgw_job", "metadata"})
+# Its configuration tables describe hypertables, chunks, jobs: facts of their own kinds, which do
+# not depend on how a version of TimescaleDB stores them.
+TIMESCALEDB = "timescaledb"
 
 
 @dataclass(frozen=True)
@@ -111,19 +119,29 @@ class Relation:
     size_bytes: int
     columns: tuple[str, ...]
     types: tuple[str, ...]
+    # Whether it inherits from another table: a restore may then change the order of its columns.
+    inherits: bool = False
+    # Set for a chunk as formula 3 reads it.
+    chunk: timescaledb_chunks.Chunk | None = None
 
     @property
     def key(self) -> str:
-        """Return the qualified name as the manifest spells it."""
-        return f"{self.schema}.{self.name}"
+        """Return the name of the relation's rows in the manifest."""
+        return self.chunk.key if self.chunk else f"{self.schema}.{self.name}"
 
-    def sql(self, formula: int = FORMULA) -> str:
-        """Return the statement that gives row count and hash sum."""
+    def sql(self, formula: int = FORMULA, *, whole: bool = False) -> str:
+        """Return the statement that gives row count and hash sum.
+
+        *whole* is with the rows of partitions, chunks and other children.
+        """
         columns = list(zip(self.columns, self.types, strict=True))
+        if self.inherits and formula >= LOGICAL:
+            columns.sort()
         row_hash = fingerprint_v1.row_hash if formula == 1 else _row_hash
+        only = "" if whole or self.chunk else "ONLY "
         return (
             f"SELECT count(*), coalesce(sum({row_hash(columns)}), 0)"
-            f" FROM ONLY {quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
+            f" FROM {only}{quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
         )
 
 
@@ -146,21 +164,47 @@ def _constant(name: str) -> str:
     return f"'{value}'::pg_catalog.int8"
 
 
-def relations(cursor: Any) -> list[Relation]:
-    """Return the tables that hold rows, largest first."""
+def relations(cursor: Any, formula: int = FORMULA) -> list[Relation]:
+    """Return the tables that hold rows, largest first, as a formula counts them."""
     cursor.execute(RELATIONS_SQL)
-    found = [
-        Relation(schema, name, extension, condition, size, tuple(columns), tuple(types))
-        for schema, name, extension, condition, size, columns, types in cursor.fetchall()
+    found = {
+        oid: Relation(*plain, tuple(columns), tuple(types), inherits)
+        for oid, *plain, inherits, columns, types in cursor.fetchall()
+    }
+    if formula < LOGICAL:
+        return [r for r in found.values() if not (r.extension and r.name in NOT_COMPARED)]
+    chunks = timescaledb_chunks.chunks(cursor)
+    physical = {*timescaledb_chunks.relations(cursor)} - {*chunks}
+    return [
+        replace(relation, chunk=chunks.get(oid), inherits=relation.inherits and oid not in chunks)
+        for oid, relation in found.items()
+        if oid not in physical and relation.extension != TIMESCALEDB
     ]
-    return [r for r in found if not (r.extension and r.name in NOT_COMPARED)]
 
 
 def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict[str, Any]:
-    """Return ``{"rows": int, "fingerprint": str}`` of one table."""
+    """Return ``{"rows": int, "fingerprint": str}`` of one table.
+
+    A chunk that is read as such has ``of`` besides, the hypertable.
+    """
     cursor.execute(relation.sql(formula))
     rows, total = cursor.fetchone()
-    return {"rows": rows, "fingerprint": format(int(total) % 2**64, "016x")}
+    found = {"rows": rows, "fingerprint": _hex(int(total))}
+    return found | ({"of": relation.chunk.hypertable} if relation.chunk else {})
+
+
+def summed(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the fingerprint of relations that are one together: the chunks of one range."""
+    first, *others = parts
+    total = dict(first)
+    for each in others:
+        total["rows"] += each["rows"]
+        total["fingerprint"] = _hex(int(total["fingerprint"], 16) + int(each["fingerprint"], 16))
+    return total
+
+
+def _hex(total: int) -> str:
+    return format(total % 2**64, "016x")
 
 
 def fingerprints(
@@ -180,17 +224,17 @@ def fingerprints(
     for relation in expected:
         queue.put(relation)
 
-    def work(cursor: Any) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {}
+    def work(cursor: Any) -> list[tuple[str, dict[str, Any]]]:
+        found: list[tuple[str, dict[str, Any]]] = []
         while True:
             try:
                 relation = queue.get_nowait()
             except Empty:
                 return found
-            found[relation.key] = fingerprint(cursor, relation, formula)
+            found.append((relation.key, fingerprint(cursor, relation, formula)))
             done(relation)
 
-    def work_after_first(cursor: Any) -> dict[str, dict[str, Any]]:
+    def work_after_first(cursor: Any) -> list[tuple[str, dict[str, Any]]]:
         first()
         return work(cursor)
 
@@ -200,7 +244,8 @@ def fingerprints(
             pool.submit(work_after_first, leader),
             *(pool.submit(work, cursor) for cursor in others),
         ]
-        merged: dict[str, dict[str, Any]] = {}
+        merged: dict[str, list[dict[str, Any]]] = {}
         for part in parts:
-            merged.update(part.result())
-    return dict(sorted(merged.items()))
+            for key, found in part.result():
+                merged.setdefault(key, []).append(found)
+    return {key: summed(found) for key, found in sorted(merged.items())}

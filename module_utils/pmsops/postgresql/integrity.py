@@ -23,7 +23,8 @@ def missing_tables(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]
     """
     wanted = manifest["facts"]
     tables = {row[0] for row in fetch_all(cursor, _TABLES)}
-    missing = [name for name in manifest["contents"] if _ours(name) and name not in tables]
+    recorded = [name for name, entry in manifest["contents"].items() if "of" not in entry]
+    missing = [name for name in recorded if _ours(name) and name not in tables]
     found = dict(fetch_all(cursor, _HYPERTABLES)) if _timescaledb(cursor) else {}
     dropping = {row[0] for row in fetch_all(cursor, _DROPPING)} if found else set()
     plain, fewer = [], []

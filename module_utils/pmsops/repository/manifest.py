@@ -16,9 +16,10 @@ from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.repository import signing
 
 NAME = "manifest.json"
-# Schema 2 names the formula of the fingerprints; sets of schema 1 use formula 1.
-SCHEMA_VERSION = 2
-READABLE = (1, SCHEMA_VERSION)
+# Schema 2 names the formula of the fingerprints; sets of schema 1 use formula 1. Schema 3 has the
+# rows as a query sees them and facts of more kinds.
+SCHEMA_VERSION = 3
+READABLE = (1, 2, SCHEMA_VERSION)
 REQUIRED = (
     "id",
     "database_name",
@@ -67,8 +68,8 @@ def read(folder: Path) -> dict[str, Any]:
     ):
         raise OpsError(
             f"{path} has schema version {document.get('schema_version')!r} and fingerprints of"
-            f" formula {formula(document)!r}; this release reads versions 1 and {SCHEMA_VERSION},"
-            f" formulas 1 and {fingerprint.FORMULA}.",
+            f" formula {formula(document)!r}; this release reads versions 1 to {SCHEMA_VERSION},"
+            f" formulas 1 to {fingerprint.FORMULA}.",
             "Use the release of pms-ops that wrote the set; the manifest names it.",
             code="manifest.version",
         )
@@ -86,6 +87,34 @@ def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
 def formula(document: dict[str, Any]) -> Any:
     """Return the formula that the set's fingerprints were made with."""
     return document.get("fingerprint_formula", 1)
+
+
+def schema(document: dict[str, Any]) -> int:
+    """Return the schema version, which says how the set's facts were read."""
+    return int(document["schema_version"])
+
+
+def tables(document: dict[str, Any]) -> list[str]:
+    """Return the tables that have rows of their own; chunks that are named by range are none."""
+    return [name for name, entry in document["contents"].items() if "of" not in entry]
+
+
+def rows_of(document: dict[str, Any], table: str) -> int:
+    """Return the rows of a table with those of its chunks and all children; 0 if it is unknown."""
+    parents = {
+        name: facts.get("parents") or () for name, facts in document["facts"]["tables"].items()
+    }
+    family, queue = {table}, [table]
+    while queue:
+        parent = queue.pop()
+        children = {name for name, above in parents.items() if parent in above} - family
+        queue += children
+        family |= children
+    return sum(
+        entry["rows"]
+        for name, entry in document["contents"].items()
+        if name in family or entry.get("of") in family
+    )
 
 
 def rows(document: dict[str, Any]) -> int:

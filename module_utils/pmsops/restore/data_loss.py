@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, quote_ident
+from ansible.module_utils.pmsops.repository import manifest as manifests
 
 COUNT_SECONDS = 10
 
@@ -35,7 +36,7 @@ def estimate(
 def _additional_rows(database: Database, manifest: dict[str, Any], table: str) -> int | None:
     schema, _, name = table.rpartition(".")
     key = f"{schema or 'public'}.{name}"
-    then = sum(manifest["contents"].get(each, {}).get("rows", 0) for each in _parts(manifest, key))
+    then = manifests.rows_of(manifest, key)
     try:
         with database.session(read_only=True, seconds=5) as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
@@ -44,21 +45,6 @@ def _additional_rows(database: Database, manifest: dict[str, Any], table: str) -
         return int(count) - int(then)
     except (OpsError, psycopg2.Error):
         return None
-
-
-def _parts(manifest: dict[str, Any], table: str) -> set[str]:
-    """Return the table and those that inherit from it, such as the chunks of a hypertable."""
-    found, queue = {table}, [table]
-    while queue:
-        parent = queue.pop()
-        children = {
-            name
-            for name, facts in manifest.get("facts", {}).get("tables", {}).items()
-            if parent in (facts.get("parents") or ())
-        }
-        queue += children - found
-        found |= children
-    return found
 
 
 def _describe(taken: str, minutes: int, rows: dict[str, int | None]) -> str:

@@ -133,10 +133,15 @@ def _result(
 
 
 def _recorded_rows(restore: StagedRestore, name: TableName) -> int | None:
-    """Return the recorded rows of a plain table; None for a hypertable, whose chunks hold them."""
-    entry = restore.document.get("contents", {}).get(".".join(name))
-    hypertables = restore.document.get("facts", {}).get("hypertables", {})
-    return entry["rows"] if entry and ".".join(name) not in hypertables else None
+    """Return the recorded rows of a table with its chunks; None if the set does not tell.
+
+    A set of schema 1 or 2 has the rows of compressed chunks in another form.
+    """
+    table, document = ".".join(name), restore.document
+    if not document or table not in document["facts"]["tables"]:
+        return None
+    known = manifest.schema(document) >= 3 or table not in document["facts"]["hypertables"]
+    return manifest.rows_of(document, table) if known else None
 
 
 def _check(restore: StagedRestore, wanted: TableRequest) -> None:
@@ -205,9 +210,13 @@ def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> N
     if restore.contents:
         return
     with staging.session(read_only=True) as cursor:
-        parts = {".".join(part) for name in wanted.tables for part in _parts(cursor, name)}
-        relations = [each for each in fingerprint.relations(cursor) if each.key in parts]
+        parts = {part for name in wanted.tables for part in _parts(cursor, name)}
         formula = manifest.formula(restore.document)
+        relations = [
+            each
+            for each in fingerprint.relations(cursor, formula)
+            if (each.schema, each.name) in parts
+        ]
         found = fingerprint.fingerprints([cursor], relations, formula=formula)
     recorded = restore.document["contents"]
     problems = differences.of_contents({name: recorded[name] for name in found}, found)

@@ -51,8 +51,7 @@ def copy_table(
     )
     found = fingerprint.fingerprint(writing, relation)
     # The table as the application reads it: with its chunks or partitions.
-    whole = replace(relation, schema=name[0], name=name[1]).sql().replace(" FROM ONLY ", " FROM ")
-    reading.execute(whole)
+    reading.execute(replace(relation, schema=name[0], name=name[1]).sql(whole=True))
     count: int
     count, total = reading.fetchone()
     if found != {"rows": count, "fingerprint": format(int(total) % 2**64, "016x")}:

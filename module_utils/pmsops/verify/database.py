@@ -37,8 +37,9 @@ def differences(
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
+    formula = manifests.formula(manifest)
     with Snapshot(database, connections=READERS) as snapshot:
-        found = _facts(snapshot.cursors[0])
+        found = _facts(snapshot.cursors[0], manifest)
         wanted = _wanted(manifest, found, other_versions)
         done: list[str] = []
 
@@ -49,9 +50,9 @@ def differences(
 
         contents = fingerprint.fingerprints(
             snapshot.cursors,
-            fingerprint.relations(snapshot.cursors[0]),
+            fingerprint.relations(snapshot.cursors[0], formula),
             count,
-            formula=manifests.formula(manifest),
+            formula=formula,
         )
     tables = wanted["tables"] | found["tables"]
     parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
@@ -67,16 +68,19 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
 
     with Snapshot(database, connections=1) as snapshot:
         cursor = snapshot.cursors[0]
-        found = _facts(cursor)
+        found = _facts(cursor, manifest)
         if compare.facts(_wanted(manifest, found, ()), found):
             return False
-        relations = fingerprint.relations(cursor)
-        if {each.key for each in relations} != set(manifest["contents"]):
-            return False
         formula = manifests.formula(manifest)
+        relations: dict[str, list[fingerprint.Relation]] = {}
+        for each in fingerprint.relations(cursor, formula):
+            relations.setdefault(each.key, []).append(each)
+        if set(relations) != set(manifest["contents"]):
+            return False
         return all(
-            fingerprint.fingerprint(cursor, each, formula) == manifest["contents"][each.key]
-            for each in reversed(relations)
+            fingerprint.summed(fingerprint.fingerprint(cursor, each, formula) for each in parts)
+            == manifest["contents"][key]
+            for key, parts in reversed(relations.items())
         )
 
 
@@ -115,27 +119,39 @@ def invalid_objects(database: Database) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _facts(cursor: Any) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return the facts of a database and of its objects; held jobs count as scheduled."""
-    found = catalog.facts(cursor)
+def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:
+    """Return the facts of a database and of its objects; held jobs count as scheduled.
+
+    For a set of an older schema they are those that the set itself names.
+    """
+    schema = manifests.schema(manifest)
+    found = catalog.facts(cursor, schema)
     for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:
             found["jobs"][str(job)]["scheduled"] = True
-    return {"database": {"all": _comparable(catalog.database(cursor))}} | found
+    found = {"database": {"all": _comparable(catalog.database(cursor))}} | found
+    if schema < manifests.SCHEMA_VERSION:
+        wanted = {"database": {"all": _comparable(manifest["database"])}} | manifest["facts"]
+        return compare.narrowed(found, wanted)
+    return found
 
 
 def _wanted(
-    manifest: dict[str, Any],
-    found: dict[str, dict[str, dict[str, Any]]],
-    other_versions: Collection[str],
-) -> dict[str, dict[str, dict[str, Any]]]:
+    manifest: dict[str, Any], found: compare.Facts, other_versions: Collection[str]
+) -> compare.Facts:
     extensions = {name: dict(facts) for name, facts in manifest["facts"]["extensions"].items()}
     for name in other_versions:
         if name in extensions and name in found["extensions"]:
             extensions[name]["version"] = found["extensions"][name]["version"]
+    # Sets of schema 1 and 2 have the tables of a publication in the order of the server's OIDs.
+    publications = {
+        name: facts | {"tables": sorted(facts.get("tables") or []) or None}
+        for name, facts in manifest["facts"].get("publications", {}).items()
+    }
     return {
         "database": {"all": _comparable(manifest["database"])},
         **manifest["facts"],
+        **({"publications": publications} if "publications" in manifest["facts"] else {}),
         "extensions": extensions,
     }
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 SHOWN_PER_KIND = 10
+# Kind, name, attribute: as catalog.facts gives them.
+Facts = dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,22 @@ class Difference:
         return f"{self.kind}: {name} {self.what}"
 
 
-def facts(
-    wanted: dict[str, dict[str, dict[str, Any]]], found: dict[str, dict[str, dict[str, Any]]]
-) -> list[Difference]:
+def narrowed(found: Facts, wanted: Facts) -> Facts:
+    """Return of *found* the kinds and attributes that *wanted* has: the facts of an older schema.
+
+    A kind without a single object names no attributes; then all of them stay.
+    """
+    result: Facts = {}
+    for kind in wanted:
+        named = {attribute for facts in wanted[kind].values() for attribute in facts}
+        result[kind] = {
+            name: {each: facts[each] for each in facts if each in named or not named}
+            for name, facts in found.get(kind, {}).items()
+        }
+    return result
+
+
+def facts(wanted: Facts, found: Facts) -> list[Difference]:
     """Return the differences between two sets of facts, as catalog.facts gives them."""
     differences = []
     for kind in sorted(set(wanted) | set(found)):

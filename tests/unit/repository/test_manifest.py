@@ -56,13 +56,13 @@ def test_json_that_is_no_object_is_refused(folder):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("schema_version", 3), ("schema_version", None), ("fingerprint_formula", 3)],
+    [("schema_version", 4), ("schema_version", None), ("fingerprint_formula", 4)],
 )
 def test_a_version_of_the_future_is_refused_and_names_what_is_read(folder, field, value):
     rewrite(folder, lambda document: document.update({field: value}))
     error = refusal(folder)
     assert error.code == "manifest.version"
-    assert "versions 1 and 2, formulas 1 and 2" in str(error)
+    assert "versions 1 to 3, formulas 1 to 3" in str(error)
 
 
 def test_sets_of_the_first_schema_have_the_first_formula(folder):
