@@ -10,7 +10,10 @@ from typing import Any
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+
+QUERY_SECONDS = 10
 
 
 @dataclass
@@ -74,7 +77,7 @@ class Source:
 
         try:
             with self.database.session(read_only=True) as cursor:
-                cursor.execute("SET LOCAL statement_timeout = '10s'")
+                session_settings.limit_statements(cursor, QUERY_SECONDS)
                 cursor.execute(sql, params)
                 return cursor.fetchall()
         except psycopg2.Error as exc:

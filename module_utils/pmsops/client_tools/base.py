@@ -10,13 +10,15 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-NO_TIMEOUTS = {"statement_timeout": "0", "lock_timeout": "0"}
 POLL_SECONDS = 1.0  # as often as progress is written
 
 
@@ -117,6 +119,18 @@ class ClientTools(ABC):
         finally:
             process.stop()
 
+    @cached_property
+    def _no_timeouts(self) -> dict[str, str]:
+        """Return the settings that turn off the time-outs that the server knows."""
+        try:
+            with self.database.session(
+                name=self.database.maintenance_name, read_only=True
+            ) as cursor:
+                return session_settings.known_timeouts(cursor)
+        except (OpsError, psycopg2.Error):
+            # The tool itself says what is wrong with the server, unless it only reads an archive.
+            return dict.fromkeys(session_settings.TIMEOUTS_AT_START, "0")
+
     def environment(
         self, database: str | None, host: str, port: int, settings: dict[str, str] | None = None
     ) -> dict[str, str]:
@@ -128,20 +142,12 @@ class ClientTools(ABC):
             "PGDATABASE": database or self.database.name,
             "PGAPPNAME": "pms-ops",
             "PGCONNECT_TIMEOUT": "10",
-            "PGOPTIONS": " ".join(
-                f"-c {name}={_escaped(value)}"
-                for name, value in (NO_TIMEOUTS | (settings or {})).items()
-            ),
+            "PGOPTIONS": session_settings.options(self._no_timeouts | (settings or {})),
             "LC_ALL": "C",
         }
         if self.database.password:
             variables["PGPASSWORD"] = self.database.password
         return variables
-
-
-def _escaped(value: str) -> str:
-    """Return a setting as PGOPTIONS takes it: an unescaped blank would end it."""
-    return re.sub(r"([\\\s])", r"\\\1", value)
 
 
 def read_major(tool: str, output: str) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import TIMEOUT_MESSAGE
 
 KILLED = (-9, 137)
 # TimescaleDB's catalogue tables have circular foreign keys; pg_dump warns about each of them. The
@@ -59,6 +60,12 @@ _KNOWN = (
         r"password authentication failed|no password supplied|fe_sendauth",
         "database.auth",
         "Set pms_db_user and pms_db_password to those of the maintenance role.",
+    ),
+    (
+        TIMEOUT_MESSAGE.pattern,
+        "database.timeout",
+        "The database runs. Find out what keeps it busy (pg_stat_activity), or what sets this"
+        " time-out in the toolkit's sessions (a pooler?), then run again.",
     ),
     (
         r"Connection refused|server closed the connection|terminating connection"

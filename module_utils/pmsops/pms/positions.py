@@ -14,9 +14,11 @@ from typing import Any, Protocol
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 Row = dict[str, Any]
+QUERY_SECONDS = 15
 # The identity of a position; prices and P&L change while the PMS runs.
 COMPARED = ("instrument", "direction", "notional_brl", "entry_price")
 STORED = "SELECT to_jsonb(p) AS position FROM public.portfolio_positions p"
@@ -183,7 +185,7 @@ def _shorten(ids: tuple[int, ...], most: int = 8) -> str:
 def _fetch_rows(database: Database, sql: str) -> list[tuple[Any, ...]]:
     try:
         with database.session(read_only=True) as cursor:
-            cursor.execute("SET LOCAL statement_timeout = '15s'")
+            session_settings.limit_statements(cursor, QUERY_SECONDS)
             return fetch_all(cursor, sql)
     except psycopg2.Error as exc:
         raise database.to_error(exc) from exc

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, SmokeTest
 from ansible.module_utils.pmsops.pms.smoke_test_traces import TAG_PREFIX
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 STATEMENT_TIMEOUT_SECONDS = 10
@@ -140,4 +141,4 @@ class _Reader:
     def _connect(self) -> None:
         self._connection = self._database.connect(read_only=True, autocommit=True)
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
+            session_settings.limit_statements(cursor, STATEMENT_TIMEOUT_SECONDS, transaction=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 # Tables per transaction: one transaction for all could exhaust the server's lock table.
@@ -25,10 +26,6 @@ SELECT format('%I.%I', n.nspname, c.relname)
    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                     AND d.objid = c.oid AND d.deptype = 'e')
 """
-# A setting of PostgreSQL 17. On older servers, event triggers marked ALWAYS fire here too.
-NO_EVENT_TRIGGERS = (
-    "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'event_triggers'"
-)
 
 
 def hold(database: Database, *, timescaledb: bool) -> list[str]:
@@ -47,8 +44,7 @@ def release(database: Database, tables: Sequence[str], *, timescaledb: bool) -> 
 def _alter(database: Database, tables: Sequence[str], change: str, timescaledb: bool) -> None:
     with database.session(superuser=True, autocommit=True) as cursor:
         # Keep the dump's event triggers and TimescaleDB's hooks out of these statements.
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(NO_EVENT_TRIGGERS)
+        session_settings.silence_triggers(cursor, transaction=False)
         if timescaledb:
             cursor.execute("SET timescaledb.restoring = on")
         for first in range(0, len(tables), BATCH):

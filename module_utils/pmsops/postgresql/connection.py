@@ -13,8 +13,23 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 
 CONNECT_TIMEOUT_SECONDS = 10
+# SQLSTATEs of ended sessions, and the server's words. A cancelled statement has one SQLSTATE for
+# several reasons, so its words decide.
+_TIMEOUT_CODES = {
+    "25P03": "idle_in_transaction_session_timeout",
+    "25P04": "transaction_timeout",
+    "57P05": "idle_session_timeout",
+}
+TIMEOUT_MESSAGES = {
+    "statement timeout": "statement_timeout",
+    "transaction timeout": "transaction_timeout",
+    "idle-in-transaction timeout": "idle_in_transaction_session_timeout",
+    "idle-session timeout": "idle_session_timeout",
+}
+TIMEOUT_MESSAGE = re.compile(f"due to ({'|'.join(TIMEOUT_MESSAGES)})")
 
 
 @dataclass(frozen=True)
@@ -51,8 +66,7 @@ class Database:
         """Open a connection to *name*, by default to the database itself.
 
         Row level security is off: a role that it would filter gets an error instead of part of
-        the rows. Dates, floats and intervals print in one fixed form, whatever the server's or the
-        role's settings are, since fingerprints are taken of these forms.
+        the rows. No time-out of the server, the database or the role ends the session.
 
         :raises OpsError: database.unreachable, database.auth or database.missing.
         """
@@ -70,11 +84,9 @@ class Database:
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
-                options="-c row_security=off -c datestyle=ISO,YMD -c timezone=UTC"
-                " -c intervalstyle=postgres -c extra_float_digits=1 -c bytea_output=hex"
-                " -c client_encoding=UTF8 -c statement_timeout=0 -c lock_timeout=0"
-                " -c idle_in_transaction_session_timeout=0",
+                options=session_settings.options(session_settings.AT_START),
             )
+            session_settings.end_timeouts(connection)
         except psycopg2.OperationalError as exc:
             raise self._connection_error(target, exc) from exc
         connection.set_session(readonly=read_only, autocommit=autocommit)
@@ -108,6 +120,13 @@ class Database:
                 f"Role {self.user} lacks a right in database {self.name}: {text}",
                 "Grant the maintenance role what docs/database-rights.sql gives it.",
                 code="database.rights",
+            )
+        if (timeout := ended_by(exc)) is not None:
+            return OpsError(
+                f"{timeout} ended a statement of the toolkit in database {self.name}: {text}",
+                "The database runs. Find out what keeps it busy (pg_stat_activity), or what sets"
+                f" {timeout} in the toolkit's sessions (a pooler?), then run again.",
+                code="database.timeout",
             )
         if exc.pgcode is None or exc.pgcode[:2] in ("08", "57"):
             return OpsError(
@@ -149,6 +168,14 @@ class Database:
             " docs/DR_PLAYBOOK.md, scenario 1, restarts a stopped one.",
             code="database.unreachable",
         )
+
+
+def ended_by(exc: psycopg2.Error) -> str | None:
+    """Return the time-out of the server that ended a statement or a session, None for others."""
+    if exc.pgcode in _TIMEOUT_CODES:
+        return _TIMEOUT_CODES[exc.pgcode]
+    match = TIMEOUT_MESSAGE.search(str(exc))
+    return TIMEOUT_MESSAGES[match[1]] if match else None
 
 
 def quote_ident(name: str) -> str:

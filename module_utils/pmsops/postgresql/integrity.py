@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.errors
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value, quote_ident
 
 # SQLSTATEs of a damaged page or index, and of a lost or unreadable file.
@@ -69,7 +70,7 @@ def unreadable_tables(
             break
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", (_ms(left),))
+                session_settings.limit_statements(cursor, left)
                 # t::text reads every column, TOASTed ones too.
                 cursor.execute(
                     "SELECT count(*) FROM (SELECT t::text FROM"
@@ -99,10 +100,6 @@ def unreadable_tables(
 
 def _said(schema: str, table: str, exc: psycopg2.Error) -> str:
     return f"{schema}.{table}: {exc.diag.message_primary or exc}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{max(int(seconds * 1000), 1)}ms"
 
 
 def _ours(name: str) -> bool:

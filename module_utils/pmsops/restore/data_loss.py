@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, quote_ident
 from ansible.module_utils.pmsops.repository import manifest as manifests
 
@@ -39,7 +40,7 @@ def _additional_rows(database: Database, manifest: dict[str, Any], table: str) -
     then = manifests.rows_of(manifest, key)
     try:
         with database.session(read_only=True, seconds=5) as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
+            session_settings.limit_statements(cursor, COUNT_SECONDS)
             quoted = f"{quote_ident(schema or 'public')}.{quote_ident(name)}"
             count = fetch_value(cursor, f"SELECT count(*) FROM {quoted}")
         return int(count) - int(then)

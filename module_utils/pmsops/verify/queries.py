@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
 SECONDS = 60
@@ -34,7 +35,7 @@ def ask(database: Database, wanted: Iterable[Query]) -> list[dict[str, Any]]:
         began = time.monotonic()
         try:
             with database.session(read_only=True) as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{SECONDS}s'")
+                session_settings.limit_statements(cursor, SECONDS)
                 missing = query.needs and fetch_value(
                     cursor, "SELECT to_regclass(%s) IS NULL", (query.needs,)
                 )

@@ -16,7 +16,16 @@ from tests.conftest import PROJECT
 
 PREFIX = "ansible.module_utils.pmsops"
 # Bytes of module_utils/pmsops that the module shipped before the packages were made, plus 5 %.
-LIMITS = {"pms_gate": 277_546 * 105 // 100, "pms_restore": 218_679 * 105 // 100}
+PACKAGES = {"pms_gate": 277_546 * 105 // 100, "pms_restore": 218_679 * 105 // 100}
+# What came since, by subject, in bytes.
+SINCE = {
+    # Time-outs, event triggers, logical slots, prepared transactions, list settings.
+    "around the rename": {"pms_gate": 4_000, "pms_restore": 24_000},
+}
+LIMITS = {
+    module: limit + sum(more.get(module, 0) for more in SINCE.values())
+    for module, limit in PACKAGES.items()
+}
 
 
 def imported(path: Path) -> Iterator[str]:

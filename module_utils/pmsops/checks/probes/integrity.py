@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswer
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import integrity
+from ansible.module_utils.pmsops.postgresql import integrity, session_settings
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 # Left of the probe's time for its answer.
@@ -41,10 +41,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
             )
             return found | {"damaged": summary(found["damaged"])}
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true)",
-                (f"{max(int(deadline.left() * 1000), 1)}ms",),
-            )
+            session_settings.limit_statements(cursor, deadline.left())
             if about == "catalogue":
                 return {"contradictions": summary(integrity.catalogue_contradictions(cursor))}
             return _against_newest(context, cursor)

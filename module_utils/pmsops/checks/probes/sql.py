@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.postgresql import session_settings
 
 MAX_ROWS = 5000
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL)
@@ -45,12 +46,7 @@ def run(
     connection = context.connection(database, deadline)
     try:
         with connection.cursor() as cursor:
-            milliseconds = max(int(deadline.left() * 1000), 1)
-            cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true),"
-                " set_config('lock_timeout', %s, true)",
-                (f"{milliseconds}ms", f"{milliseconds}ms"),
-            )
+            session_settings.limit_statements(cursor, deadline.left())
             cursor.execute(query, args)
             if cursor.description is None:
                 raise Failed("the query returns no rows at all: it is no SELECT")

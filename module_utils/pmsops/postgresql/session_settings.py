@@ -1,0 +1,78 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The settings of the toolkit's own sessions: time-outs, event triggers, forms of values.
+
+Servers, databases and roles may set time-outs, which are meant for the application. Sessions of
+the toolkit run without any, since an ended dump or snapshot is no proof; a limit on a single
+question is set by ``limit_statements``, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Every setting with which PostgreSQL ends a statement, a transaction or a session by the clock.
+TIMEOUTS = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",  # since PostgreSQL 14
+    "transaction_timeout",  # since PostgreSQL 17
+)
+# Known to every server that the toolkit works with. A server refuses a connection that begins
+# with a setting that it does not know, so the others are set when the session is there.
+TIMEOUTS_AT_START = TIMEOUTS[:3]
+# Dates, floats and intervals print in one fixed form, since fingerprints are taken of these forms.
+_FORMS = {
+    "row_security": "off",
+    "datestyle": "ISO,YMD",
+    "timezone": "UTC",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+}
+AT_START = _FORMS | dict.fromkeys(TIMEOUTS_AT_START, "0")
+# The setting of PostgreSQL 17 that turns all event triggers off; only a superuser may set it.
+EVENT_TRIGGERS = "event_triggers"
+_KNOWN = "SELECT name FROM pg_settings WHERE name = ANY(%s)"
+_NO_TIMEOUTS = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)"
+_SILENCE = "SELECT set_config(name, 'off', %s) FROM pg_settings WHERE name = 'event_triggers'"
+
+
+def options(settings: dict[str, str]) -> str:
+    """Return *settings* as libpq takes them for the start of a session."""
+    return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
+
+
+def end_timeouts(connection: Any) -> None:
+    """Turn off the time-outs that the server of a new psycopg2 connection knows."""
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(_NO_TIMEOUTS, (list(TIMEOUTS),))
+
+
+def known_timeouts(cursor: Any) -> dict[str, str]:
+    """Return the settings that turn off all time-outs that this server knows."""
+    cursor.execute(_KNOWN, (list(TIMEOUTS),))
+    return {name: "0" for (name,) in cursor.fetchall()}
+
+
+def limit_statements(cursor: Any, seconds: float, *, transaction: bool = True) -> None:
+    """Cancel each statement after *seconds*, in this transaction, else for the whole session."""
+    scope = "LOCAL" if transaction else "SESSION"
+    cursor.execute(f"SET {scope} statement_timeout = {max(int(seconds * 1000), 1)}")
+
+
+def silence_triggers(cursor: Any, *, transaction: bool = True) -> None:
+    """Keep event triggers and row triggers out of what a superuser's session does from now on.
+
+    Before PostgreSQL 17, event triggers that are enabled ALWAYS run in spite of it.
+    """
+    scope = "LOCAL" if transaction else "SESSION"
+    cursor.execute(f"SET {scope} session_replication_role = replica")
+    cursor.execute(_SILENCE, (transaction,))
+
+
+def _escaped(value: str) -> str:
+    """Return a value as the options take it: an unescaped blank would end it."""
+    return "".join("\\" + each if each == "\\" or each.isspace() else each for each in value)
