@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The inner loop: the quick linters and the unit tests, no containers; at most 90 s on two cores.
-# Prints how much of each package the unit tests reach. Arguments go to pytest.
+# Prints how much of each package the unit tests reach. Arguments go to pytest. Tests that run whole
+# linters are left to `make test`: the linters themselves run here.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -8,7 +9,7 @@ failed=0
 mkdir -p .cache
 started=$SECONDS
 scripts/lint.sh --quick || failed=1
-pytest --numprocesses=2 --quiet --cov --cov-report=json:.cache/coverage.json "$@" tests/unit || failed=1
+pytest --numprocesses=2 --quiet -m "not linters" --cov --cov-report=json:.cache/coverage.json "$@" tests/unit || failed=1
 if (($# == 0)); then # a choice of tests reaches less
     scripts/branch_coverage.py .cache/coverage.json || failed=1
 fi

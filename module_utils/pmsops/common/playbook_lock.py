@@ -118,7 +118,7 @@ def holder(path: Path) -> Holder | None:
 
 def _held(path: Path, purpose: str, other: Holder) -> OpsError:
     return OpsError(
-        f"{purpose} cannot start: {path} is held by {other.described()}, until {other.until} at the"
+        f"Cannot start {purpose}: {path} is held by {other.described()}, until {other.until} at the"
         " latest.",
         "Wait for that run to end. If it has certainly ended without releasing the lock, remove"
         f" {path}.",

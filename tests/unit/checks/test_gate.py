@@ -255,7 +255,7 @@ def test_the_module_gives_no_verdict_on_what_another_run_changes(capsys, tmp_pat
     held_by_another(lock)
     found = module(capsys, checklist=document(item("a")), lock=str(lock))
     assert (found["failed"], found["code"]) == (True, "lock.run")
-    assert "No verdict on x now" in found["msg"]
+    assert "Cannot start verdict on x" in found["msg"]
 
 
 def test_the_module_gives_no_verdict_where_another_run_began_meanwhile(capsys, tmp_path):

@@ -35,7 +35,7 @@ def test_a_second_run_is_refused_and_told_who_is_at_work(path):
     assert take(path, OTHER) is None
     with pytest.raises(
         OpsError,
-        match=rf"go-live cannot start.*go-live, process 1 on {HERE.host} since 2026-11-23T03:30",
+        match=rf"Cannot start go-live.*go-live, process 1 on {HERE.host} since 2026-11-23T03:30",
     ) as e:
         take(path, HERE)
     assert e.value.code == "lock.run"
@@ -86,7 +86,7 @@ def test_whoever_only_looks_is_refused_while_a_run_is_at_work_and_takes_nothing(
     playbook_lock.see_free(path, "verdict", now=NOW)
     take(path, OTHER)
     with pytest.raises(
-        OpsError, match=r"verdict cannot start: .* held by go-live, process 1"
+        OpsError, match=r"Cannot start verdict: .* held by go-live, process 1"
     ) as caught:
         playbook_lock.see_free(path, "verdict", now=NOW)
     assert caught.value.code == "lock.run"

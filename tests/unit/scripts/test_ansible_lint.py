@@ -68,6 +68,7 @@ def test_its_own_checks_follow_only_where_the_one_check_finds_something(
     assert bool(runner.app.runtime.has_playbook) == (not wrong)
 
 
+@pytest.mark.linters
 def test_the_program_names_each_fault(tmp_path):
     files = write(tmp_path, {"good.yml": GOOD} | {name: text for name, (text, _) in WRONG.items()})
     done = subprocess.run(

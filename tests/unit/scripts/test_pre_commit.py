@@ -13,6 +13,9 @@ import yaml
 
 from tests.conftest import PROJECT
 
+# `make check` has run the linters themselves.
+pytestmark = pytest.mark.linters
+
 CONFIG = ".pre-commit-config.yaml"
 HOOKS = {
     hook["id"]: hook
