@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,18 @@ from hypothesis import settings
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "library")]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+
+
+def share_bytecode() -> None:
+    """Let the processes of the tests compile a module once: tests/support/bytecode."""
+    folder = str(PROJECT / "tests" / "support" / "bytecode")
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [folder, *(each for each in others if each and each != folder)]
+    )
+
+
+share_bytecode()
 
 # Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
 settings.register_profile("ci", max_examples=100, deadline=None)

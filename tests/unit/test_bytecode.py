@@ -1,0 +1,151 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The bytecode cache of the tests: it saves time, and a module never notices it."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT, share_bytecode
+
+BYTECODE = PROJECT / "tests/support/bytecode"
+
+
+class Cache:
+    """A copy of the cache in a project of its own, and modules in zip files."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.site = root / "project/tests/support/bytecode"
+        self.folder = root / "project/.cache/bytecode"
+        self.before = None
+        shutil.copytree(BYTECODE, self.site, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def zip(self, name: str, source: str) -> Path:
+        path = self.root / name
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("shipped.py", source)
+        return path
+
+    def run(self, path: Path, *after: Path, script: str = "print(shipped.VALUE)") -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(path)!r})\n"
+             f"import shipped\n{script}"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (self.site, *after)))},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            preexec_fn=self.before,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+        return done.stdout.strip()
+
+    def entries(self) -> list[Path]:
+        return [path for path in self.folder.rglob("*") if path.is_file()]
+
+    def entry(self) -> Path:
+        (only,) = self.entries()
+        return only
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path)
+
+
+def test_the_second_import_of_a_source_takes_the_code_of_the_first(cache):
+    path = cache.zip("first.zip", "VALUE = 'compiled'")
+    assert cache.run(path) == "compiled"
+    code = marshal.dumps(compile("VALUE = 'read from the cache'", "other", "exec"))
+    cache.entry().write_bytes(hashlib.sha256(code).digest() + code)
+    assert cache.run(cache.zip("second.zip", "VALUE = 'compiled'")) == "read from the cache"
+
+
+def test_a_changed_source_is_compiled(cache):
+    assert cache.run(cache.zip("one.zip", "VALUE = 1")) == "1"
+    assert cache.run(cache.zip("one.zip", "VALUE = 2")) == "2"
+    assert len(cache.entries()) == 2
+
+
+def test_a_traceback_names_the_zip_that_the_code_runs_from(cache):
+    source = "import traceback\ndef fail():\n    raise ValueError\n"
+    script = (
+        "try:\n    shipped.fail()\n"
+        "except ValueError as error:\n"
+        "    print(shipped.traceback.extract_tb(error.__traceback__)[-1].filename)\n"
+    )
+    for name in ("first.zip", "second.zip"):
+        path = cache.zip(name, source)
+        assert cache.run(path, script=script) == f"{path}/shipped.py"
+    assert len(cache.entries()) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:10],
+        lambda content: content[:-1],
+        lambda content: content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        lambda content: bytes(len(content)),
+        lambda content: content[32:],
+    ],
+    ids=["empty", "shorter than a digest", "short", "one bit", "zeros", "no digest"],
+)
+def test_a_damaged_entry_is_compiled_and_written_again(cache, damage):
+    path = cache.zip("one.zip", "VALUE = 1")
+    cache.run(path)
+    written = cache.entry().read_bytes()
+    cache.entry().write_bytes(damage(written))
+    assert cache.run(path) == "1"
+    assert len(cache.entry().read_bytes()) == len(written)
+
+
+def test_a_module_runs_without_a_place_for_the_cache(cache):
+    cache.folder.parent.mkdir(parents=True)
+    cache.folder.write_text("a file where the folder has to be")
+    assert cache.run(cache.zip("one.zip", "VALUE = 1")) == "1"
+
+
+def test_a_module_runs_on_a_full_disk(cache):
+    cache.before = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    assert cache.run(cache.zip("one.zip", "VALUE = 1")) == "1"
+    assert not cache.entries()
+
+
+def test_processes_write_at_the_same_time(cache):
+    path = cache.zip("one.zip", "VALUE = 1\n" + "def f(): return 1\n" * 500)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(cache.run, [path] * 16)) == {"1"}
+    assert len(cache.entry().name) == 64  # nothing partial is left
+    assert cache.run(path) == "1"
+
+
+def test_a_hidden_sitecustomize_runs_too(cache, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "sitecustomize.py").write_text("import sys; sys.hidden = 'ran'")
+    path = cache.zip("one.zip", "VALUE = 1")
+    assert cache.run(path, other, script="print(sys.hidden)") == "ran"
+
+
+def test_every_process_that_a_test_starts_has_the_cache(monkeypatch):
+    assert os.environ["PYTHONPATH"].split(os.pathsep).count(str(BYTECODE)) == 1
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    share_bytecode()
+    share_bytecode()
+    assert os.environ["PYTHONPATH"] == f"{BYTECODE}{os.pathsep}/elsewhere"
+    monkeypatch.delenv("PYTHONPATH")
+    share_bytecode()
+    assert os.environ["PYTHONPATH"] == str(BYTECODE)
