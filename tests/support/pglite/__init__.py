@@ -26,11 +26,11 @@ from tests.support.server import free_port
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
 FOLDER = Path(os.environ.get("PMS_TEST_PGLITE") or PROJECT / ".cache" / "pglite")
-# As Database.connect sets them.
-OPTIONS = (
-    "-c row_security=off -c datestyle=ISO,YMD -c timezone=UTC -c intervalstyle=postgres"
-    " -c extra_float_digits=1 -c bytea_output=hex -c client_encoding=UTF8"
-)
+# As Database.connect sets them; the start of a session takes no options here.
+SETTINGS = """
+SET row_security = off; SET datestyle = 'ISO,YMD'; SET timezone = 'UTC';
+SET intervalstyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'
+"""
 needs_pglite = pytest.mark.skipif(
     os.environ.get("PMS_TEST_WITHOUT_PGLITE") == "1", reason="PMS_TEST_WITHOUT_PGLITE=1"
 )
@@ -63,12 +63,14 @@ def running_pglite() -> Iterator[int]:
 
 def connect(port: int) -> psycopg2.extensions.connection:
     """Return a connection to the served database; close it before the next one."""
-    return psycopg2.connect(
+    connection = psycopg2.connect(
         host="127.0.0.1",
         port=port,
         dbname="postgres",
         user="postgres",
         password="postgres",
         sslmode="disable",
-        options=OPTIONS,
     )
+    with connection, connection.cursor() as cursor:
+        cursor.execute(SETTINGS)
+    return connection
