@@ -165,7 +165,9 @@ CREATE MATERIALIZED VIEW rich.daily WITH (timescaledb.continuous,
     timescaledb.materialized_only = false) AS
     SELECT public.time_bucket(interval '1 day', at) AS day, symbol, max(price) AS high
       FROM rich.tick GROUP BY 1, 2 WITH NO DATA;
+-- outside a transaction
 CALL public.refresh_continuous_aggregate('rich.daily', '2026-01-01', '2026-01-20');
+-- outside a transaction
 CREATE MATERIALIZED VIEW rich.weekly WITH (timescaledb.continuous,
     timescaledb.materialized_only = true) AS
     SELECT public.time_bucket(interval '7 days', day) AS week, max(high) AS high
@@ -726,14 +728,20 @@ COMMENT ON TRANSFORM FOR int LANGUAGE sql IS 'as the manual has it';
         """
 CREATE COLLATION rich.posix FROM "C";
 CREATE COLLATION rich.libc_c (LOCALE = 'C');
-CREATE CONVERSION rich.latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
 CREATE TABLE rich.collated (a text COLLATE rich.posix, b text COLLATE "C");
 INSERT INTO rich.collated VALUES ('a10', 'B'), ('a9', 'b');
 ALTER COLLATION rich.posix OWNER TO rich_owner;
-ALTER CONVERSION rich.latin OWNER TO rich_owner;
 COMMENT ON COLLATION rich.posix IS 'plain';
+""",
+    ),
+    Part(
+        "conversions",
+        """
+CREATE CONVERSION rich.latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+ALTER CONVERSION rich.latin OWNER TO rich_owner;
 COMMENT ON CONVERSION rich.latin IS 'old files';
 """,
+        whole_server=True,
     ),
     Part(
         "collations_icu",
@@ -1032,12 +1040,17 @@ def parts(
 
 
 def script(chosen: Collection[Part]) -> str:
-    """Return the statements that make the parts, for a superuser of an empty database."""
+    """Return the statements that make the parts, for psql as a superuser of an empty database."""
     body = "\n".join(part.sql for part in chosen)
     return (
         f"SET client_min_messages = error;\nSET timezone = 'UTC';\n{body}\n"
         "RESET search_path;\nRESET timezone;\n"
     )
+
+
+def statements(chosen: Collection[Part]) -> list[str]:
+    """Return the same as script() in pieces, for a client that runs each as a transaction."""
+    return script(chosen).split("-- outside a transaction\n")
 
 
 def varied(seed: int, known: Collection[Part]) -> list[Part]:

