@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
+from ansible.module_utils.pmsops.postgresql import timescaledb_chunks, timescaledb_facts
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
 
 SCHEMA = 3  # of the facts; 1 and 2 have chunks and compressed relations among the tables
@@ -260,10 +260,7 @@ def facts(cursor: Any, schema: int = SCHEMA) -> dict[str, dict[str, dict[str, An
     found = {kind: dict(sorted(fetch_all(cursor, sql))) for kind, sql in FACTS.items()}
     found["sequences"] = _sequences(cursor)
     found["large_objects"] = {"all": {"count": large_objects(cursor)}}
-    found["hypertables"], found["jobs"] = {}, {}
-    if "timescaledb" in found["extensions"]:
-        found["hypertables"] = _hypertables(cursor)
-        found["jobs"] = _jobs(cursor)
+    found |= timescaledb_facts.facts(cursor, schema)
     return found
 
 
@@ -291,44 +288,3 @@ def _sequences(cursor: Any) -> dict[str, dict[str, Any]]:
             "is_called": is_called,
         }
     return dict(sorted(sequences.items()))
-
-
-def _hypertables(cursor: Any) -> dict[str, dict[str, Any]]:
-    """Hypertables with dimensions and chunks, from the views that all versions have."""
-    return dict(
-        fetch_all(
-            cursor,
-            """
-            SELECT h.hypertable_schema || '.' || h.hypertable_name, jsonb_build_object(
-                       'owner', h.owner, 'chunks', h.num_chunks,
-                       'compression', h.compression_enabled, 'dimensions',
-                       (SELECT jsonb_agg(jsonb_build_object(
-                                   'column', d.column_name, 'type', d.column_type::text,
-                                   'interval', d.time_interval::text,
-                                   'integer_interval', d.integer_interval,
-                                   'partitions', d.num_partitions)
-                               ORDER BY d.dimension_number)
-                          FROM timescaledb_information.dimensions d
-                         WHERE d.hypertable_schema = h.hypertable_schema
-                           AND d.hypertable_name = h.hypertable_name))
-              FROM timescaledb_information.hypertables h ORDER BY 1""",
-        )
-    )
-
-
-def _jobs(cursor: Any) -> dict[str, dict[str, Any]]:
-    """User-visible background jobs; ids below 1000 are the extension's own."""
-    return dict(
-        fetch_all(
-            cursor,
-            """
-            SELECT job_id::text, jsonb_build_object(
-                       'application', application_name, 'owner', owner::text,
-                       'procedure', proc_schema || '.' || proc_name, 'scheduled', scheduled,
-                       'every', schedule_interval::text, 'config', config,
-                       'max_runtime', max_runtime::text, 'max_retries', max_retries,
-                       'retry_period', retry_period::text,
-                       'hypertable', hypertable_schema || '.' || hypertable_name)
-              FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY 1""",
-        )
-    )

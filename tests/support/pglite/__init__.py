@@ -75,6 +75,11 @@ def connect(port: int) -> psycopg2.extensions.connection:
         password="postgres",
         sslmode="disable",
     )
-    with connection, connection.cursor() as cursor:
+    # The server has one session, which outlives its connections.
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("ROLLBACK")
+        cursor.execute("DISCARD ALL")
         cursor.execute(SETTINGS)
+    connection.autocommit = False
     return connection
