@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.repository import manifest as manifests
 from ansible.module_utils.pmsops.verify import differences as compare
+from ansible.module_utils.pmsops.verify import same_meaning
 
 READERS = 2
 # Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
@@ -56,8 +57,9 @@ def differences(
         )
     tables = wanted["tables"] | found["tables"]
     parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
+    objects = compare.facts(wanted, found)
     return [
-        *compare.facts(wanted, found),
+        *same_meaning.remaining(database, objects, wanted, found),
         *compare.of_contents(manifest["contents"], contents, parents),
     ]
 
@@ -69,7 +71,11 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
     with Snapshot(database, connections=1) as snapshot:
         cursor = snapshot.cursors[0]
         found = _facts(cursor, manifest)
-        if compare.facts(_wanted(manifest, found, ()), found):
+        wanted = _wanted(manifest, found, ())
+        objects = compare.facts(wanted, found)
+        if not all(same_meaning.may_mean_the_same(each) for each in objects):
+            return False
+        if same_meaning.remaining(database, objects, wanted, found):
             return False
         formula = manifests.formula(manifest)
         relations: dict[str, list[fingerprint.Relation]] = {}

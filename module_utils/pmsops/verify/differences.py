@@ -21,6 +21,8 @@ class Difference:
     what: str
     # The table of a chunk or partition: operators do not know chunks by name.
     of: str = ""
+    # The attribute that differs; empty where the object as a whole does.
+    attribute: str = ""
 
     def text(self) -> str:
         """Return the difference as a line for people."""
@@ -103,7 +105,10 @@ def _attributes(
 ) -> list[Difference]:
     return [
         Difference(
-            kind, name, f"has {attribute} {there.get(attribute)!r}, not {here.get(attribute)!r}"
+            kind,
+            name,
+            f"has {attribute} {there.get(attribute)!r}, not {here.get(attribute)!r}",
+            attribute=attribute,
         )
         for attribute in sorted(set(here) | set(there))
         if here.get(attribute) != there.get(attribute)
