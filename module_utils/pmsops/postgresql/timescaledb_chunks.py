@@ -41,6 +41,15 @@ SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema_name, table_name
 _BY_OID = "SELECT relid::pg_catalog.oid FROM _timescaledb_catalog.chunk"
 _COMPRESSED = """
 SELECT compress_relid::pg_catalog.oid FROM _timescaledb_catalog.compression_settings"""
+# A chunk and the relation that holds its compressed rows.
+_PAIRS_BY_OID = """
+SELECT relid::pg_catalog.int8, compress_relid::pg_catalog.int8
+  FROM _timescaledb_catalog.compression_settings WHERE compress_relid IS NOT NULL"""
+_PAIRS_BY_NAME = """
+SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', k.schema_name, k.table_name))::int8,
+       pg_catalog.to_regclass(pg_catalog.format('%I.%I', c.schema_name, c.table_name))::int8
+  FROM _timescaledb_catalog.chunk k
+  JOIN _timescaledb_catalog.chunk c ON c.id = k.compressed_chunk_id"""
 # State 2 is that of a hypertable whose chunks are the compressed relations of another one.
 _INTERNAL = """
 SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema_name, table_name))::pg_catalog.oid
@@ -83,6 +92,15 @@ def relations(cursor: Any) -> list[int]:
         parts.append(_COMPRESSED)
     found = fetch_all(cursor, " UNION ".join(parts))
     return sorted(int(oid) for (oid,) in found if oid is not None)
+
+
+def compressed(cursor: Any) -> dict[int, int]:
+    """Return the OID of the relation with the compressed rows of each compressed chunk."""
+    if not exists(cursor):
+        return {}
+    by_oid = _has(cursor, "compression_settings", "compress_relid")
+    pairs = fetch_all(cursor, _PAIRS_BY_OID if by_oid else _PAIRS_BY_NAME)
+    return {chunk: relation for chunk, relation in pairs if chunk and relation}
 
 
 def leave_out(cursor: Any, wanted: bool = True) -> None:
