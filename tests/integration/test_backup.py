@@ -614,7 +614,7 @@ def test_lost_connections_leave_no_set(server, large, settings, whose):
         if ended != "0":
             break
     thread.join()
-    assert [error.code for error in caught] == ["database.unreachable"]
+    assert [error.code for error in caught] == ["database.session-ended"]
     assert leftovers(settings) == []
 
 
@@ -634,7 +634,10 @@ def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(
             dump_under_way(own)
             getattr(own.container, what)(timeout=1)
             thread.join()
-        assert [error.code for error in caught] == ["database.unreachable"]
+        # A restarted server may be up again when the toolkit looks a second time.
+        ended = "database.session-ended" if what == "restart" else "database.unreachable"
+        assert {error.code for error in caught} <= {"database.unreachable", ended}
+        assert len(caught) == 1
         assert leftovers(settings) == []
         if what == "stop":
             with pytest.raises(OpsError) as refused:

@@ -150,15 +150,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(*, in_memory: bool = True) -> Iterator[Server]:
-    """Run a database server; one in memory is quicker, but forgets everything when stopped."""
+def running_server(*, in_memory: bool = True, **settings: str) -> Iterator[Server]:
+    """Run a database server; one in memory is quicker, but forgets everything when stopped.
+
+    *settings*: those of postgresql.conf that the tests need otherwise.
+    """
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)
     port = free_port()
     container = engine.containers.run(
         IMAGE,
         entrypoint=["sh", "-c", START, "start"],
-        command=SETTINGS,
+        command=[
+            *SETTINGS,
+            *(word for each in settings.items() for word in ("-c", "=".join(each))),
+        ],
         user="root",
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
         ports={"5432/tcp": ("127.0.0.1", port)},

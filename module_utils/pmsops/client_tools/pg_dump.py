@@ -79,7 +79,7 @@ def run(
         if status == 0:
             return compression, tool_errors.warnings(errors)
         if NO_ZSTD not in errors:
-            raise tool_errors.to_error("pg_dump", status, errors)
+            raise tool_errors.to_error("pg_dump", status, errors, tools.database)
         if job.target.is_dir():
             job.target.rmdir()
     raise tool_errors.to_error("pg_dump", 1, errors)

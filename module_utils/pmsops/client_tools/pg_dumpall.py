@@ -52,6 +52,6 @@ def read(tools: ClientTools, statements: list[str]) -> bytes:
         ],
     )
     if status != 0:
-        raise tool_errors.to_error("pg_dumpall", status, errors)
+        raise tool_errors.to_error("pg_dumpall", status, errors, tools.database)
     lines = [f"\n--\n-- Database {tools.database.name}\n--\n"]
     return output + "\n".join(lines + statements).encode() + b"\n"

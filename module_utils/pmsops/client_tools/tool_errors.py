@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql.connection import TIMEOUT_MESSAGE
+from ansible.module_utils.pmsops.postgresql.connection import Database
 
 KILLED = (-9, 137)
+SESSION_ENDED = "database.session-ended"
 # TimescaleDB's catalogue tables have circular foreign keys; pg_dump warns about each of them. The
 # warning is harmless: a restore loads that catalogue with its triggers off.
 _CIRCULAR = re.compile(
@@ -22,14 +23,16 @@ def warnings(errors: str) -> list[str]:
     return [line for line in _CIRCULAR.sub("", errors).splitlines() if line.strip()]
 
 
-def to_error(tool: str, status: int, errors: str) -> OpsError:
-    """Return the OpsError for a failed run of a client tool."""
+def to_error(tool: str, status: int, errors: str, database: Database | None = None) -> OpsError:
+    """Return the OpsError for a failed run of a client tool on *database*."""
     lines = warnings(errors)
     said = " / ".join(lines[-6:]) or "it gave no message"
     code, remedy = next(
         ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, errors)),
         ("clients.failed", "Correct what it names and run again; nothing was kept."),
     )
+    if database and code == SESSION_ENDED:
+        return database.broken(f"{tool} ended with status {status}: {said}")
     if status in KILLED and code == "clients.failed":
         remedy = "It was killed: look for memory pressure (dmesg), then run again."
     return OpsError(f"{tool} ended with status {status}: {said}", remedy, code=code)
@@ -62,14 +65,19 @@ _KNOWN = (
         "Set pms_db_user and pms_db_password to those of the maintenance role.",
     ),
     (
-        TIMEOUT_MESSAGE.pattern,
+        r"due to (statement|transaction|idle-in-transaction|idle-session) timeout",
         "database.timeout",
         "The database runs. Find out what keeps it busy (pg_stat_activity), or what sets this"
         " time-out in the toolkit's sessions (a pooler?), then run again.",
     ),
     (
-        r"Connection refused|server closed the connection|terminating connection"
-        r"|connection to server|could not connect|the database system is",
+        r"server closed the connection|terminating connection",
+        "database.session-ended",
+        "If the database answers, look in its log for who or what ended the session, and run again."
+        " If not, bring it back (docs/DR_PLAYBOOK.md, scenario 1).",
+    ),
+    (
+        r"Connection refused|connection to server|could not connect|the database system is",
         "database.unreachable",
         "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
     ),

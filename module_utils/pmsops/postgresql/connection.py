@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import session_settings
 
 CONNECT_TIMEOUT_SECONDS = 10
+SECOND_LOOK_SECONDS = 5
 # SQLSTATEs of ended sessions, and the server's words. A cancelled statement has one SQLSTATE for
 # several reasons, so its words decide.
 _TIMEOUT_CODES = {
@@ -23,13 +24,12 @@ _TIMEOUT_CODES = {
     "25P04": "transaction_timeout",
     "57P05": "idle_session_timeout",
 }
-TIMEOUT_MESSAGES = {
-    "statement timeout": "statement_timeout",
-    "transaction timeout": "transaction_timeout",
-    "idle-in-transaction timeout": "idle_in_transaction_session_timeout",
-    "idle-session timeout": "idle_session_timeout",
+_TIMEOUT_MESSAGES = {
+    "due to statement timeout": "statement_timeout",
+    "due to transaction timeout": "transaction_timeout",
+    "due to idle-in-transaction timeout": "idle_in_transaction_session_timeout",
+    "due to idle-session timeout": "idle_session_timeout",
 }
-TIMEOUT_MESSAGE = re.compile(f"due to ({'|'.join(TIMEOUT_MESSAGES)})")
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,7 @@ class Database:
                 code="database.timeout",
             )
         if exc.pgcode is None or exc.pgcode[:2] in ("08", "57"):
-            return OpsError(
-                f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}",
-                "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
-                code="database.unreachable",
-            )
+            return self.broken(text)
         if exc.pgcode[:2] == "53":
             return OpsError(
                 f"The server at {self.host}:{self.port} has exhausted a resource: {text}",
@@ -144,6 +140,24 @@ class Database:
             f"A statement failed in database {self.name}: {text}",
             "The server's message names the cause. The statement's transaction was rolled back.",
             code="database.statement",
+        )
+
+    def broken(self, text: str) -> OpsError:
+        """Return the OpsError for a lost connection: the server is down, or ended the session."""
+        what = f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}"
+        try:
+            self.connect(name=self.maintenance_name, seconds=SECOND_LOOK_SECONDS).close()
+        except OpsError:
+            return OpsError(
+                what,
+                "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
+                code="database.unreachable",
+            )
+        return OpsError(
+            f"{what}. The server answers: it was the session that ended.",
+            "Look in the server's log for who or what ended it (a time-out, pg_terminate_backend, a"
+            " restart), and at firewalls between; then run again.",
+            code="database.session-ended",
         )
 
     def _connection_error(self, target: str, exc: psycopg2.OperationalError) -> OpsError:
@@ -174,8 +188,8 @@ def ended_by(exc: psycopg2.Error) -> str | None:
     """Return the time-out of the server that ended a statement or a session, None for others."""
     if exc.pgcode in _TIMEOUT_CODES:
         return _TIMEOUT_CODES[exc.pgcode]
-    match = TIMEOUT_MESSAGE.search(str(exc))
-    return TIMEOUT_MESSAGES[match[1]] if match else None
+    said = str(exc)
+    return next((name for words, name in _TIMEOUT_MESSAGES.items() if words in said), None)
 
 
 def quote_ident(name: str) -> str:

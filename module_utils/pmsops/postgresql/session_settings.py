@@ -34,7 +34,7 @@ _FORMS = {
 AT_START = _FORMS | dict.fromkeys(TIMEOUTS_AT_START, "0")
 # The setting of PostgreSQL 17 that turns all event triggers off; only a superuser may set it.
 EVENT_TRIGGERS = "event_triggers"
-_KNOWN = "SELECT name FROM pg_settings WHERE name = ANY(%s)"
+_NAMES = "SELECT name FROM pg_settings WHERE name = ANY(%s)"
 _NO_TIMEOUTS = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)"
 _SILENCE = "SELECT set_config(name, 'off', %s) FROM pg_settings WHERE name = 'event_triggers'"
 
@@ -53,7 +53,7 @@ def end_timeouts(connection: Any) -> None:
 
 def known_timeouts(cursor: Any) -> dict[str, str]:
     """Return the settings that turn off all time-outs that this server knows."""
-    cursor.execute(_KNOWN, (list(TIMEOUTS),))
+    cursor.execute(_NAMES, (list(TIMEOUTS),))
     return {name: "0" for (name,) in cursor.fetchall()}
 
 
