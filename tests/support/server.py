@@ -120,6 +120,19 @@ class Server:
             self.psql("CREATE EXTENSION timescaledb", name)
         return self.database(name)
 
+    def drop_subscriptions(self, name: str) -> None:
+        """Drop the subscriptions of a database, which keep it from being dropped."""
+        of_this = (
+            "SELECT quote_ident(subname) FROM pg_subscription s"
+            f" JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = '{name}'"
+        )
+        for each in self.psql(of_this).splitlines():
+            self.psql(
+                f"ALTER SUBSCRIPTION {each} DISABLE;"
+                f"ALTER SUBSCRIPTION {each} SET (slot_name = NONE); DROP SUBSCRIPTION {each}",
+                name,
+            )
+
     def drop(self, name: str) -> None:
         """Drop a database with everybody in it."""
         quoted = '"' + name.replace('"', '""') + '"'

@@ -168,7 +168,10 @@ SELECT c.oid::int8, jsonb_build_object(
                            a.atthasdef, a.attidentity, a.attgenerated, a.attstorage,
                            to_jsonb(a) ->> 'attcompression',
                            nullif(to_jsonb(a) ->> 'attstattarget', '-1'),
-                           a.attoptions::text, a.attacl::text, l.collname), ',' ORDER BY a.attnum))
+                           -- PostgreSQL 17.12 notes a version of its own among the options.
+                           (SELECT string_agg(o, ',' ORDER BY o COLLATE "C")
+                              FROM unnest(a.attoptions) o WHERE NOT starts_with(o, 'pg_attver=')),
+                           a.attacl::text, l.collname), ',' ORDER BY a.attnum))
                          FROM pg_attribute a LEFT JOIN pg_collation l ON l.oid = a.attcollation
                         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
            'constraints', (SELECT md5(coalesce(string_agg(t.text, ',' ORDER BY t.text), ''))
