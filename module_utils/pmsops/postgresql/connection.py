@@ -144,17 +144,17 @@ class Database:
 
     def broken(self, text: str) -> OpsError:
         """Return the OpsError for a lost connection: the server is down, or ended the session."""
-        what = f"The connection to database {self.name} at {self.host}:{self.port} broke: {text}"
+        where = f"{self.name} at {self.host}:{self.port}"
         try:
             self.connect(name=self.maintenance_name, seconds=SECOND_LOOK_SECONDS).close()
         except OpsError:
             return OpsError(
-                what,
+                f"The connection to database {where} broke: {text}",
                 "Bring the database back (docs/DR_PLAYBOOK.md, scenario 1), then run again.",
                 code="database.unreachable",
             )
         return OpsError(
-            f"{what}. The server answers: it was the session that ended.",
+            f"The server ended the connection to database {where}, and answers again: {text}",
             "Look in the server's log for who or what ended it (a time-out, pg_terminate_backend, a"
             " restart), and at firewalls between; then run again.",
             code="database.session-ended",

@@ -3,8 +3,9 @@
 
 A staging database is called ``<live>__restore_<run>``, a former database ``<live>__before_<run>``,
 a rolled-back one ``<live>__undone_<run>``, and that of a backup's trial ``<live>__trial_<run>``.
-Each carries a mark: a comment of JSON that says what it is. The mark counts for more than the name, and the OID that it records for more than both, since no
-rename changes an OID. So the state of a restore is still known when all files are lost.
+Each carries a mark: a comment of JSON that says what it is. The mark counts for more than the name,
+and the OID that it records for more than both, since no rename changes an OID. So the state of a
+restore is still known when all files are lost.
 """
 
 from __future__ import annotations
