@@ -17,7 +17,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.repository import manifest as manifests
 from ansible.module_utils.pmsops.verify import differences as compare
-from ansible.module_utils.pmsops.verify import same_meaning
+from ansible.module_utils.pmsops.verify import expected_changes, same_meaning
 
 READERS = 2
 # Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
@@ -31,17 +31,18 @@ def differences(
     *,
     progress: Progress | None = None,
     other_versions: Collection[str] = (),
+    deviations: list[str] | None = None,
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
     *other_versions* names the extensions whose recorded version the server does not have.
+    *deviations* gets a line for each thing that no restore of the set can bring back.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
     formula = manifests.formula(manifest)
     with Snapshot(database, connections=READERS) as snapshot:
-        found = _facts(snapshot.cursors[0], manifest)
-        wanted = _wanted(manifest, found, other_versions)
+        wanted, found, notes = _both(snapshot.cursors[0], manifest, other_versions)
         done: list[str] = []
 
         def count(relation: fingerprint.Relation) -> None:
@@ -58,6 +59,8 @@ def differences(
     tables = wanted["tables"] | found["tables"]
     parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
     objects = compare.facts(wanted, found)
+    if deviations is not None:
+        deviations += notes
     return [
         *same_meaning.remaining(database, objects, wanted, found),
         *compare.of_contents(manifest["contents"], contents, parents),
@@ -70,8 +73,7 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
 
     with Snapshot(database, connections=1) as snapshot:
         cursor = snapshot.cursors[0]
-        found = _facts(cursor, manifest)
-        wanted = _wanted(manifest, found, ())
+        wanted, found, _ = _both(cursor, manifest, ())
         objects = compare.facts(wanted, found)
         if not all(same_meaning.may_mean_the_same(each) for each in objects):
             return False
@@ -123,6 +125,20 @@ def invalid_objects(database: Database) -> list[str]:
                 WHERE NOT indisvalid ORDER BY 1""",
         )
     return [row[0] for row in rows]
+
+
+def _both(
+    cursor: Any, manifest: dict[str, Any], other_versions: Collection[str]
+) -> tuple[compare.Facts, compare.Facts, list[str]]:
+    """Return the facts to compare, of the set and of the database, and the expected deviations."""
+    found = _facts(cursor, manifest)
+    return expected_changes.understood(
+        _wanted(manifest, found, other_versions),
+        found,
+        set_major=manifest["server"]["version_num"] // 10000,
+        major=cursor.connection.server_version // 10000,
+        schema=manifests.schema(manifest),
+    )
 
 
 def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:

@@ -22,7 +22,7 @@ SINCE = {
     # Time-outs, event triggers, logical slots, prepared transactions, list settings.
     "around the rename": {"pms_gate": 4_000, "pms_restore": 24_000},
     # Definitions compared by meaning, and facts of other versions of the server.
-    "meaning": {"pms_gate": 26_000, "pms_restore": 26_000},
+    "meaning": {"pms_gate": 34_000, "pms_restore": 34_000},
     # The statements that read every kind of object, and what no dump carries.
     "facts of every kind": {"pms_restore": 36_000},
 }
