@@ -74,7 +74,8 @@ COLUMNS = f"""
        AND a.attnum > 0 AND NOT a.attisdropped
        AND {USER_SCHEMA} AND {own("pg_class", "c.oid")} AND {logical("c.oid")}"""
 
-# The server enforces a foreign key by internal triggers. A dump does not carry their state.
+# The server enforces a foreign key by internal triggers. A dump does not carry their state. Keys
+# that the server derives, for each partition on either side, have names by the order of partitions.
 CONSTRAINTS = f"""
     SELECT n.nspname || '.' || coalesce(c.relname, t.typname) || '.' || k.conname,
            jsonb_build_object('definition', pg_get_constraintdef(k.oid),
@@ -90,7 +91,8 @@ CONSTRAINTS = f"""
      WHERE {USER_SCHEMA} AND (k.conrelid = 0 OR {own("pg_class", "k.conrelid")})
        AND {logical("k.conrelid")}
        AND k.contype <> 't' AND {own("pg_type", "k.contypid")}
-       AND (%(schema)s < 3 OR k.contype <> 'n' OR k.contypid <> 0)"""
+       AND (%(schema)s < 3 OR k.contype <> 'n' OR k.contypid <> 0)
+       AND (%(schema)s < 3 OR k.contype <> 'f' OR k.conparentid = 0)"""
 
 INDEXES = f"""
     SELECT n.nspname || '.' || c.relname, jsonb_build_object(

@@ -55,7 +55,7 @@ QUERIES = {
           FROM pg_statistic_ext k JOIN pg_namespace m ON m.oid = k.stxnamespace
           JOIN pg_class c ON c.oid = k.stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace""",
     "publication_tables": f"""
-        SELECT p.pubname || '.' || n.nspname || '.' || c.relname, {_OF_RELATION}
+        SELECT p.pubname || ' of ' || n.nspname || '.' || c.relname, {_OF_RELATION}
           FROM pg_publication_rel k JOIN pg_publication p ON p.oid = k.prpubid
           JOIN pg_class c ON c.oid = k.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace""",
 }
