@@ -62,6 +62,17 @@ options:
     description: First write a row to C(pms_ops.canary), which a drill checks.
     type: bool
     default: true
+  trial:
+    description:
+      - V(schema) restores the schema and the constraints of each set into a scratch database on the
+        same server, without rows, and drops it again. It also looks for rows that a restore would
+        refuse. What a restore would refuse is in RV(trial), in the manifest and in the warnings; the
+        set is kept.
+      - A server without room for it (disk, connections, workers) is left alone, and RV(trial) says so.
+      - V(none) leaves it out.
+    type: str
+    choices: [schema, none]
+    default: schema
   recipients:
     description:
       - Public keys to encrypt the set to, of age (V(age1...)) or SSH. This machine does not need
@@ -159,6 +170,22 @@ manifest_sha256:
   returned: success
   type: str
   sample: 53d1a83fcbd888c8a90df052244f2d7e7addd9318fb2a35ab79c6bad3dba9d4e
+trial:
+  description:
+    - Whether the set would restore. RV(trial.status) is V(passed), V(refused), V(not run) or V(off);
+      RV(trial.reason) says why all or a part of it was not run. RV(trial.findings) name at most 100
+      objects, what is wrong with each, and the remedy; RV(trial.count) is the number of all.
+  returned: when a set was made
+  type: dict
+  sample:
+    status: refused
+    reason: null
+    count: 1
+    findings:
+      - object: TABLE public.valuations
+        what: 12 rows of column price are null, and the restored column takes no nulls.
+        remedy: Set the values, or ALTER TABLE public.instruments ALTER COLUMN price DROP NOT NULL.
+    seconds: 1.7
 removed:
   description: Sets that retention deleted, or would delete.
   returned: success
@@ -215,6 +242,7 @@ def argument_spec() -> dict:
         "tables": {"type": "list", "elements": "str", "default": []},
         "api_url": {"type": "str"},
         "canary": {"type": "bool", "default": True},
+        "trial": {"type": "str", "choices": ["schema", "none"], "default": "schema"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
         "keep_last": {"type": "int", "default": 7},

@@ -47,8 +47,12 @@ class Dump:
         recipients: list[Any],
         compression: str | None,
         tick: Callable[[int], None],
+        keep_schema: bool = False,
     ) -> None:
-        """*tick* is called while pg_dump runs, with the bytes written so far."""
+        """*tick* is called while pg_dump runs, with the bytes written so far.
+
+        With *keep_schema* the schema is dumped a second time, into memory.
+        """
         self.snapshot = snapshot
         self.options = options
         self.tools = tools
@@ -57,6 +61,8 @@ class Dump:
         self.recipients = recipients
         self.compression = compression
         self.tick = tick
+        self.keep_schema = keep_schema
+        self.schema = b""
         self.readings = Readings()
         self._readers: list[Future[None]] = []
 
@@ -70,6 +76,7 @@ class Dump:
             self._readers = [
                 pool.submit(self._read_database),
                 pool.submit(self._write_globals, statements),
+                *([pool.submit(self._dump_schema)] if self.keep_schema else []),
             ]
             try:
                 result = pg_dump.run(
@@ -106,6 +113,9 @@ class Dump:
     def _write_globals(self, statements: list[str]) -> None:
         with set_file(self.options.target.parent, globals_sql.NAME, self.recipients) as stream:
             stream.write(pg_dumpall.read(self.tools, statements))
+
+    def _dump_schema(self) -> None:
+        self.schema = pg_dump.schema(self.tools, self.options)
 
     def _failure(self) -> BaseException | None:
         ended = [reader for reader in self._readers if reader.done()]

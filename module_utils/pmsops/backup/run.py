@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.backup import preflight, sealing
+from ansible.module_utils.pmsops.backup import preflight, row_checks, sealing, trial, verdict
 from ansible.module_utils.pmsops.backup.dump import Dump, file_stem, set_file
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
@@ -93,7 +93,7 @@ def clean(root: Path, database: Database) -> list[str]:
         cleaned.append(leftover.name)
     journal = sets.state_folder(root) / jobs.JOURNAL
     cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
-    return cleaned
+    return cleaned + trial.clean(database, root)
 
 
 class _Run:
@@ -159,6 +159,7 @@ class _Run:
             "duration_seconds": round((self.now() - started).total_seconds(), 3),
             "snapshot_at": document["snapshot_at"],
             "phases": self.progress.seconds,
+            "trial": document["trial"],
             "warnings": self.warnings,
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
@@ -204,9 +205,11 @@ class _Run:
                     recipients=self.recipients,
                     compression=self.settings.compression,
                     tick=tick,
+                    keep_schema=bool(self.recipients) and self.settings.trial != "none",
                 )
                 compression, warnings = dump.run()
                 self.warnings += warnings
+            refused = self._row_checks(cursor)
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
                 "id": name,
@@ -231,6 +234,10 @@ class _Run:
                 "contents": dump.readings.contents,
                 "canary": token,
             }
+        with self.progress.phase("trial"):
+            judged = self._trial(dump, document).joined(*refused)
+        document["trial"] = judged.document()
+        self.warnings += judged.warnings()
         if self.settings.api_url:
             with self.progress.phase("application"):
                 content, missing = export.content(self.settings.api_url)
@@ -239,6 +246,21 @@ class _Run:
             if missing:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
+
+    def _row_checks(self, cursor: Any) -> tuple[list[verdict.Finding], str | None, float]:
+        """Return what a restore of the snapshot's rows would refuse, why not all, and seconds."""
+        if self.settings.trial == "none":
+            return [], None, 0.0
+        with self.progress.phase("row checks"):
+            found = row_checks.find(cursor)
+        return *found, self.progress.seconds["row checks"]
+
+    def _trial(self, dump: Dump, document: dict[str, Any]) -> verdict.Verdict:
+        """Return whether the set would restore, as far as a restore without rows can tell."""
+        if self.settings.trial == "none":
+            return verdict.Verdict(verdict.OFF)
+        archive = dump.schema if self.recipients else dump.options.target
+        return trial.run(self.database, self.tools, archive, document, self.settings.root)
 
     def _dump_role(self, cursor: Any) -> str | None:
         """Return the role that may read large objects; only a superuser may read all of them."""

@@ -22,6 +22,8 @@ class Settings:
     tables: tuple[str, ...] = ()
     api_url: str | None = None
     canary: bool = True
+    # "schema": after the dump its schema is restored into a scratch database; "none": it is not.
+    trial: str = "schema"
     policy: retention.Policy = field(default_factory=retention.Policy)
     # Public keys of age. With any, the dump is one stream, and every file but the manifest is
     # encrypted.
@@ -44,6 +46,7 @@ class Settings:
             tables=tuple(options["tables"]),
             api_url=options["api_url"] or None,
             canary=options["canary"],
+            trial=options["trial"],
             recipients=tuple(options["recipients"]),
             policy=retention.Policy(
                 last=options["keep_last"],

@@ -36,6 +36,16 @@ class Verdict:
     findings: list[Finding] = field(default_factory=list)
     seconds: float = 0.0
 
+    def joined(self, findings: list[Finding], reason: str | None, seconds: float) -> Verdict:
+        """Return this verdict together with what was found among the rows."""
+        found = self.findings + findings
+        return Verdict(
+            REFUSED if found else self.status,
+            "; ".join(each for each in (self.reason, reason) if each) or None,
+            found,
+            self.seconds + seconds,
+        )
+
     def document(self) -> dict[str, Any]:
         """Return the verdict as the manifest and the module's result have it."""
         return {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible.module_utils.pmsops.client_tools import tool_errors
@@ -46,6 +46,21 @@ def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> ToolProc
     folders = {} if job.stream else {job.target.parent: "rw"}
     arguments = job.arguments(compression)
     return tools.start("pg_dump", arguments, folders=folders, stream=job.stream)
+
+
+def schema(tools: ClientTools, job: DumpOptions) -> bytes:
+    """Return a dump of the schema that *job* dumps, in memory: it touches no disk on the way.
+
+    It is in custom format, and has what a dump of everything has outside the section of the rows.
+
+    :raises OpsError: those of tool_errors.to_error.
+    """
+    wanted = replace(job, format="custom", stream=True)
+    arguments = [*wanted.arguments("0"), "--section=pre-data", "--section=post-data"]
+    status, output, errors = tools.capture("pg_dump", arguments)
+    if status:
+        raise tool_errors.to_error("pg_dump", status, errors)
+    return output
 
 
 def compressions(tools: ClientTools, wanted: str | None = None) -> list[str]:

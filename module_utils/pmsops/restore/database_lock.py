@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.repository import sets
 LOCK = "restore.lock"
 # The server takes a moment to notice that a killed run's session has ended.
 ATTEMPTS, ATTEMPT_SECONDS = 30, 0.1
+DOING = {"restore": "restoring or swapping", "trial": "trying a backup set of"}
 
 
 @contextmanager
@@ -32,8 +33,8 @@ def exclusive(database: Database, root: Path, purpose: str) -> Iterator[None]:
 
 
 @contextmanager
-def server_wide_lock(database: Database) -> Iterator[None]:
-    """Keep restores of one database apart, whichever machine they run on.
+def server_wide_lock(database: Database, purpose: str = "restore") -> Iterator[None]:
+    """Keep restores, or trials, of one database apart, whichever machine they run on.
 
     :raises OpsError: restore.elsewhere
     """
@@ -41,14 +42,15 @@ def server_wide_lock(database: Database) -> Iterator[None]:
         for _ in range(ATTEMPTS):
             if fetch_value(
                 cursor,
-                "SELECT pg_try_advisory_lock(hashtext('pms-ops restore'), hashtext(%s))",
-                (database.name,),
+                "SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))",
+                (f"pms-ops {purpose}", database.name),
             ):
                 break
             time.sleep(ATTEMPT_SECONDS)
         else:
+            doing = DOING[purpose]
             raise OpsError(
-                f"Another machine is restoring or swapping {database.name}.",
+                f"Another machine is {doing} {database.name}.",
                 "Wait until it is done. If that machine is dead, end its session: SELECT pid,"
                 " client_addr FROM pg_stat_activity WHERE application_name = 'pms-ops'.",
                 code="restore.elsewhere",

@@ -9,7 +9,7 @@ first error.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -167,6 +167,20 @@ class PhasedRestore:
                 )
             )
 
+    def rehearse(self) -> list[dict[str, str]]:
+        """Restore the schema without rows, going on after errors; return all of them.
+
+        Each is a row ``{object, error}`` as pg_restore_errors.parse gives it.
+        """
+        try:
+            self._create_extensions()
+        except psycopg2.Error as exc:
+            return [{"object": "EXTENSION", "error": " ".join(str(exc).split())}]
+        status, output = self._pg_restore(
+            ("pre-data", "post-data"), self.contents.without(self._schemas()), stop=False
+        )
+        return pg_restore_errors.parse(output) if status else []
+
     def section(
         self,
         section: str,
@@ -179,16 +193,31 @@ class PhasedRestore:
 
         :raises OpsError: restore.failed
         """
-        listing = self.scratch / f"{section}.entries"
+        status, output = self._pg_restore((section,), entries, jobs=jobs, watch=watch)
+        if status:
+            raise pg_restore_errors.to_error(section, output)
+        self.warnings += [line for line in output.splitlines() if line.strip()]
+
+    def _pg_restore(
+        self,
+        sections: Sequence[str],
+        entries: Iterable[str],
+        *,
+        jobs: int = 1,
+        watch: progress_query.ProgressQuery | None = None,
+        stop: bool = True,
+    ) -> tuple[int, str]:
+        """Run pg_restore and return its status and output; with *stop* its first error ends it."""
+        listing = self.scratch / f"{sections[0]}.entries"
         listing.write_text("\n".join(entries) + "\n")
         client = self.tools.start(
             "pg_restore",
             [
                 f"--dbname={conninfo(self.target.name)}",
-                f"--section={section}",
+                *(f"--section={section}" for section in sections),
                 f"--use-list={listing}",
                 f"--jobs={jobs}",
-                "--exit-on-error",
+                *(["--exit-on-error"] if stop else []),
                 "--no-password",
                 *([f"--role={self.superuser}"] if self.superuser else []),
                 str(self.dump),
@@ -205,9 +234,7 @@ class PhasedRestore:
             status, output = client.wait(), client.errors()
         finally:
             client.stop()
-        if status:
-            raise pg_restore_errors.to_error(section, output)
-        self.warnings += [line for line in output.splitlines() if line.strip()]
+        return status, output
 
     def analyze(self) -> None:
         """Gather the planner's statistics of every table, on several connections.

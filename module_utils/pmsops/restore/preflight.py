@@ -57,12 +57,12 @@ def check(
         _require_rights(cursor, tools, database)
         _require_same_name(required, database, force_name=force_name)
         _require_version(cursor, required)
-        extensions, other_versions = _extensions(cursor, required.extensions)
+        extensions, other_versions = extensions_to_create(cursor, required.extensions)
         missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:
             raise _lacks_roles(missing)
         if TIMESCALEDB in required.extensions:
-            _require_workers(cursor)
+            require_workers(cursor)
         here = fetch_value(cursor, "SELECT system_identifier::text FROM pg_control_system()")
         if required.system_identifier not in (None, here):
             # Not refused: after the loss of all files, the server is a new one.
@@ -71,7 +71,7 @@ def check(
                 f" one is {here}): one that was rebuilt since, or another PMS."
             )
         needed = required.size_bytes or _size(cursor, database.name)
-        free = _free_bytes(cursor, database)
+        free = free_bytes(cursor, database)
     _require_locale(database, required.described)
     if free is None:
         notes.append("The free space on the server's disk could not be determined.")
@@ -109,18 +109,30 @@ def _require_rights(cursor: Any, tools: ClientTools, database: Database) -> None
             "Point pms_db_host at the primary, or wait until recovery has ended.",
             code="restore.standby",
         )
-    free = fetch_value(
-        cursor,
-        "SELECT current_setting('max_connections')::int"
-        " - current_setting('superuser_reserved_connections')::int - count(*)"
-        " FROM pg_stat_activity WHERE backend_type = 'client backend'",
-    )
+    free = free_connections(cursor)
     if free < FREE_CONNECTIONS:
         raise OpsError(
             f"The server has {free} free connections; a restore needs {FREE_CONNECTIONS}.",
             "End idle sessions, or raise max_connections.",
             code="restore.connections",
         )
+
+
+def free_connections(cursor: Any) -> int:
+    """Return how many more connections the server, and the session's own role, would take."""
+    free: int = fetch_value(
+        cursor,
+        """SELECT least(
+               current_setting('max_connections')::int
+               - current_setting('superuser_reserved_connections')::int
+               - coalesce(current_setting('reserved_connections', true), '0')::int
+               - count(*) FILTER (WHERE backend_type = 'client backend'),
+               (SELECT CASE WHEN rolconnlimit < 0 THEN 2147483647 ELSE rolconnlimit END
+                  FROM pg_roles WHERE rolname = session_user)
+               - count(*) FILTER (WHERE usename = session_user))::int
+             FROM pg_stat_activity""",
+    )
+    return free
 
 
 def _require_same_name(required: Requirements, database: Database, *, force_name: bool) -> None:
@@ -142,7 +154,7 @@ def _require_version(cursor: Any, required: Requirements) -> None:
         )
 
 
-def _extensions(
+def extensions_to_create(
     cursor: Any, required: dict[str, dict[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Return the extensions to create before pg_restore, and those that get another version."""
@@ -227,7 +239,7 @@ def _lacks_roles(missing: list[str]) -> OpsError:
     )
 
 
-def _require_workers(cursor: Any) -> None:
+def require_workers(cursor: Any) -> None:
     """Refuse a server without a free background worker for the staging database's scheduler."""
     free = fetch_value(
         cursor,
@@ -256,7 +268,7 @@ def _size(cursor: Any, name: str) -> int:
     return size
 
 
-def _free_bytes(cursor: Any, database: Database) -> int | None:
+def free_bytes(cursor: Any, database: Database) -> int | None:
     """Return the free space in the server's data directory, None where it cannot be seen."""
     folder = fetch_value(cursor, "SELECT current_setting('data_directory', true)")
     if not folder:

@@ -30,9 +30,13 @@ class Requirements:
 
 def of_set(backup_set: sets.BackupSet) -> Requirements:
     """Return what a set with a manifest requires."""
-    manifest = backup_set.manifest
-    if manifest is None:
+    if backup_set.manifest is None:
         raise ValueError(f"{backup_set.dump} has no manifest")
+    return of_manifest(backup_set.manifest)
+
+
+def of_manifest(manifest: dict[str, Any]) -> Requirements:
+    """Return what the set of a *manifest* requires."""
     schemas = manifest["facts"]["schemas"]
     return Requirements(
         database_name=manifest["database_name"],

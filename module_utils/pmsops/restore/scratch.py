@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Private folders of a restore, removed at its end; the next run removes those of a killed one.
+"""Private folders of a restore or a trial, removed at its end, or by the next run after a kill.
 
-The decrypted copy of an encrypted dump is kept in memory if it fits, else next to the sets.
+The decrypted copy of an encrypted dump is kept in memory if it fits, else next to the sets. What a
+trial keeps of an encrypted set is in memory or nowhere.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import encryption, sets
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # the folders made below it are private
 
 
-def _prefix(root: Path) -> str:
+def _prefix(root: Path, purpose: str = "restore") -> str:
     """Return the prefix of the folders of one backup_root; those of others are not touched."""
-    return f".pms-restore-{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]}-"
+    return f".pms-{purpose}-{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]}-"
 
 
 @contextmanager
@@ -34,6 +36,23 @@ def folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
         yield Path(name)
 
 
+@contextmanager
+def trial_folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
+    """Give a private folder to a trial; with *memory_bytes* it is in memory.
+
+    :raises OpsError: backup.trial-memory if that many bytes do not fit.
+    """
+    parent = MEMORY if memory_bytes else sets.state_folder(root)
+    if memory_bytes and not (MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * memory_bytes):
+        raise OpsError(
+            f"{MEMORY} has no room for the schema of an encrypted set, which no disk may hold.",
+            f"Make {MEMORY} larger (it needs {2 * memory_bytes} bytes free).",
+            code="backup.trial-memory",
+        )
+    with tempfile.TemporaryDirectory(prefix=_prefix(root, "trial"), dir=parent) as name:
+        yield Path(name)
+
+
 def decrypt(dump: Path, identity: Path, folder: Path) -> Path:
     """Return a decrypted copy of *dump*, which disappears with the private *folder*."""
     target = folder / dump.name.removesuffix(encryption.SUFFIX)
@@ -43,18 +62,18 @@ def decrypt(dump: Path, identity: Path, folder: Path) -> Path:
     return target
 
 
-def leftovers(root: Path) -> list[Path]:
+def leftovers(root: Path, purpose: str = "restore") -> list[Path]:
     """Return the folders that killed runs left; only the holder of the lock may call this."""
     return [
         path
         for parent in (sets.state_folder(root), MEMORY)
-        for path in parent.glob(f"{_prefix(root)}*")
+        for path in parent.glob(f"{_prefix(root, purpose)}*")
     ]
 
 
-def clean(root: Path) -> list[Path]:
+def clean(root: Path, purpose: str = "restore") -> list[Path]:
     """Remove the leftovers and return them; only the holder of the lock may call this."""
-    found = leftovers(root)
+    found = leftovers(root, purpose)
     for path in found:
         shutil.rmtree(path, ignore_errors=True)
     return found

@@ -154,7 +154,7 @@ def test_the_free_space_in_a_container_is_that_of_data_and_log(monkeypatch):
     )
     database = SimpleNamespace(access="container", container="db")
     cursor = RecordedDatabase(ANSWERS).connection.cursor()
-    assert preflight._free_bytes(cursor, database) == 8
+    assert preflight.free_bytes(cursor, database) == 8
     assert asked == [("//pg_wal/", "postgres"), ("//pg_wal/", "root")]
     monkeypatch.setattr(preflight, "smallest_free", lambda output: pytest.fail("it was read"))
     monkeypatch.setattr(
@@ -162,7 +162,7 @@ def test_the_free_space_in_a_container_is_that_of_data_and_log(monkeypatch):
         "database_container",
         lambda engine, name: SimpleNamespace(exec_run=lambda command, user: (1, b"")),
     )
-    assert preflight._free_bytes(cursor, database) is None
+    assert preflight.free_bytes(cursor, database) is None
 
 
 def test_a_locale_of_the_server_s_own_is_not_looked_up():

@@ -1,0 +1,235 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The trial of a backup set, on real servers: what a restore would refuse is told with the backup.
+
+Each finding is held against a real restore of the same set, which has to fail; and a set that
+passed has to restore.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pyrage
+import pytest
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup import trial
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import database_lock, preflight, registry, scratch
+from ansible.module_utils.pmsops.restore import run as restore
+from ansible.module_utils.pmsops.restore.request import Request
+
+from tests.conftest import PROJECT
+from tests.support.server import HYPERTABLE, POSTGRESQL, execute
+
+SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
+SCHEMA = f"""
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+{HYPERTABLE}
+INSERT INTO md (at, value)
+SELECT t, 1 FROM generate_series(timestamptz '2026-01-01', '2026-03-30', '1 day') t;
+CREATE TABLE funds (id int PRIMARY KEY, name text CHECK (name <> ''));
+INSERT INTO funds SELECT n, 'fund ' || n FROM generate_series(1, 100) n;
+CREATE TABLE trades (id int PRIMARY KEY, fund int REFERENCES funds, at timestamptz DEFAULT now());
+INSERT INTO trades SELECT n, n FROM generate_series(1, 100) n;
+CREATE INDEX ON trades (at DESC) WHERE fund > 3;
+CREATE MATERIALIZED VIEW per_fund AS SELECT fund, count(*) FROM trades GROUP BY fund;
+"""
+
+
+@pytest.fixture
+def filled(database):
+    execute(database, SCHEMA)
+    return database
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys")
+
+
+def made(database, settings):
+    return backup.run(database, settings, progress=progress.Progress())
+
+
+def restored(database, settings, result, **options):
+    """Restore the set and drop the result, as a drill does."""
+    request = Request(root=settings.root, keys=settings.keys, file=Path(result["set"]), **options)
+    return restore.restore_set(database, request, progress=progress.Progress())
+
+
+def objects(result):
+    return [each["object"] for each in result["trial"]["findings"]]
+
+
+def only(result):
+    (finding,) = result["trial"]["findings"]
+    return f"{finding['object']}: {finding['what']} {finding['remedy']}"
+
+
+def scratch_databases(server):
+    return server.psql("SELECT datname FROM pg_database WHERE datname LIKE '%\\_\\_trial\\_%'")
+
+
+def test_a_sound_set_passes_and_leaves_nothing(server, filled, settings):
+    result = made(filled, settings)
+    assert result["trial"]["status"] == "passed", result["trial"]
+    assert result["trial"]["findings"] == [] and result["trial"]["reason"] is None
+    assert 0 < result["trial"]["seconds"] < 30
+    document = sets.resolve(Path(result["set"])).manifest
+    assert document["trial"] == result["trial"]
+    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text()))
+    assert scratch_databases(server) == ""
+    assert scratch.leftovers(settings.root, "trial") == []
+
+
+# What a restore of the schema shows, and what only rows show. Each: statements, and the object.
+REFUSED = {
+    "a check that looks for its function on the search path": (
+        """CREATE FUNCTION plain(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+        CREATE FUNCTION good(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS
+          'BEGIN RETURN plain($1) <> ''''; END';
+        CREATE TABLE words (id int, word text CHECK (good(word)));
+        INSERT INTO words VALUES (1, 'a');""",
+        "CHECK words_word_check",
+        "function plain(text) does not exist",
+    ),
+    "a generated column that does": (
+        """CREATE FUNCTION plain(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+        CREATE FUNCTION keyed(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+          'BEGIN RETURN plain($1); END';
+        CREATE TABLE words (word text, key text GENERATED ALWAYS AS (keyed(word)) STORED);
+        INSERT INTO words VALUES ('A');""",
+        "GENERATED key",
+        "function plain(text) does not exist",
+    ),
+    "an index that does": (
+        """CREATE FUNCTION plain(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+        CREATE FUNCTION keyed(text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+          SET search_path = public AS 'BEGIN RETURN plain($1); END';
+        CREATE TABLE words (word text);
+        INSERT INTO words VALUES ('A');
+        CREATE INDEX by_key ON words (keyed(word));
+        ALTER FUNCTION keyed RESET search_path;""",
+        "INDEX by_key",
+        "function plain(text) does not exist",
+    ),
+    "rows that a changed check refuses": (
+        """CREATE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0';
+        CREATE TABLE numbers (n int CONSTRAINT positive CHECK (good(n)));
+        INSERT INTO numbers VALUES (1), (2), (20);
+        CREATE OR REPLACE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE sql AS
+          'SELECT $1 > 10';""",
+        "CHECK public.numbers.positive",
+        "violated by 2 rows",
+    ),
+    "rows that a check refuses since their time has passed": (
+        """CREATE TABLE orders (id int, until timestamptz CONSTRAINT open CHECK (until > now()));
+        INSERT INTO orders VALUES (1, clock_timestamp() + interval '10 milliseconds');
+        SELECT pg_sleep(0.05);""",
+        "CHECK public.orders.open",
+        "violated by 1 rows",
+    ),
+    "rows that a changed domain refuses": (
+        """CREATE FUNCTION good(text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE DOMAIN isin AS text CHECK (good(VALUE));
+        CREATE TABLE papers (isin isin);
+        INSERT INTO papers VALUES ('short');
+        CREATE OR REPLACE FUNCTION good(text) RETURNS bool IMMUTABLE LANGUAGE sql AS
+          'SELECT length($1) = 12';""",
+        "DOMAIN public.isin",
+        'value for domain public.isin violates check constraint "isin_check"',
+    ),
+    "rows without their parent": (
+        """INSERT INTO trades VALUES (1000, 5);
+        ALTER TABLE trades DISABLE TRIGGER ALL;
+        INSERT INTO trades VALUES (1001, 5000), (1002, NULL);""",
+        "FOREIGN KEY public.trades.trades_fund_fkey",
+        "violated (its triggers are disabled) by 1 rows",
+    ),
+}
+AS_SUPERUSER = {"rows without their parent"}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_a_restore_refuses_is_named_with_the_backup(case, server, filled, settings):
+    statements, name, text = REFUSED[case]
+    if case in AS_SUPERUSER:
+        server.psql(statements, filled.name)
+    else:
+        execute(filled, statements)
+    result = made(filled, settings)
+    assert result["trial"]["status"] == "refused"
+    assert name in objects(result)
+    assert text in only(result)
+    assert any(name in line for line in result["warnings"])
+    with pytest.raises(OpsError) as caught:
+        restored(filled, settings, result)
+    assert caught.value.code == "restore.failed"
+
+
+@pytest.mark.skipif(POSTGRESQL >= 18, reason="PostgreSQL 18 takes no such child")
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_child_with_nulls_below_a_parent_without_is_named(rows, filled, settings):
+    execute(
+        filled,
+        f"""CREATE TABLE parent (id int, price int);
+        CREATE TABLE child () INHERITS (parent);
+        INSERT INTO child SELECT n, NULL FROM generate_series(1, {rows}) n;
+        ALTER TABLE ONLY parent ALTER COLUMN price SET NOT NULL;""",
+    )
+    result = made(filled, settings)
+    assert objects(result) == ["COLUMN public.child.price"]
+    assert ("refuses the 2 rows with a null" in only(result)) == (rows == 2)
+    with pytest.raises(OpsError) as caught:
+        restored(filled, settings, result)
+    assert caught.value.code == ("restore.failed" if rows else "restore.different")
+
+
+# A database may have all of this, and a restore takes it: nothing is alarmed about.
+TAKEN = {
+    "a default that fails on an empty search path": """
+        CREATE FUNCTION plain() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        CREATE FUNCTION given() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN plain(); END';
+        CREATE TABLE t (id int DEFAULT given());
+        INSERT INTO t DEFAULT VALUES;""",
+    "a check that is not validated": """
+        CREATE TABLE t (id int);
+        INSERT INTO t VALUES (-1);
+        ALTER TABLE t ADD CHECK (id > 0) NOT VALID;""",
+    "functions that set their path": """
+        CREATE FUNCTION plain(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+        CREATE FUNCTION keyed(text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+          SET search_path = public AS 'BEGIN RETURN plain($1); END';
+        CREATE TABLE t (word text CHECK (keyed(word) <> ''),
+                        key text GENERATED ALWAYS AS (keyed(word)) STORED);
+        CREATE INDEX ON t (keyed(word)) WHERE keyed(word) <> 'x';
+        CREATE STATISTICS s ON keyed(word), word FROM t;
+        INSERT INTO t VALUES ('A'), (NULL);""",
+    "partitions by an expression, a domain and a time": """
+        CREATE FUNCTION part(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 % 2';
+        CREATE DOMAIN day AS date CHECK (VALUE <= CURRENT_DATE + 3650);
+        CREATE TABLE t (id int, d day, CHECK (id < date_part('epoch', now())))
+          PARTITION BY LIST (part(id));
+        CREATE TABLE t0 PARTITION OF t FOR VALUES IN (0);
+        CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1);
+        INSERT INTO t SELECT n, '2026-01-01' FROM generate_series(1, 10) n;""",
+    "rows of an owner whom row security filters": """
+        CREATE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE TABLE t (id int CHECK (good(id)));
+        INSERT INTO t VALUES (1);
+        ALTER TABLE t OWNER TO macro_user;
+        ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+        CREATE POLICY nobody ON t USING (false);""",
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_what_a_restore_takes_raises_no_alarm(case, filled, settings):
+    execute(filled, TAKEN[case])
+    result = made(filled, settings)
+    assert (result["trial"]["status"], result["trial"]["reason"]) == ("passed", None), result
+    restored(filled, settings, result)
