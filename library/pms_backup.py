@@ -64,11 +64,11 @@ options:
     default: true
   trial:
     description:
-      - V(schema) restores the schema and the constraints of each set into a scratch database on the
-        same server, without rows, and drops it again. It also looks for rows that a restore would
-        refuse. What a restore would refuse is in RV(trial), in the manifest and in the warnings; the
-        set is kept.
-      - A server without room for it (disk, connections, workers) is left alone, and RV(trial) says so.
+      - V(schema) restores the schema and the constraints of each set into a scratch database on
+        the same server, without rows, and drops it again. It also looks for rows that a restore
+        would refuse. RV(trial), the manifest and the warnings name them; the set is kept.
+      - A server without room for it (disk, connections, workers) is left alone, and RV(trial) says
+        so.
       - V(none) leaves it out.
     type: str
     choices: [schema, none]
@@ -172,9 +172,9 @@ manifest_sha256:
   sample: 53d1a83fcbd888c8a90df052244f2d7e7addd9318fb2a35ab79c6bad3dba9d4e
 trial:
   description:
-    - Whether the set would restore. RV(trial.status) is V(passed), V(refused), V(not run) or V(off);
-      RV(trial.reason) says why all or a part of it was not run. RV(trial.findings) name at most 100
-      objects, what is wrong with each, and the remedy; RV(trial.count) is the number of all.
+    - Whether the set would restore. RV(trial.status) is V(passed), V(refused), V(not run) or
+      V(off); RV(trial.reason) says why all or a part of it was not run. RV(trial.findings) name at
+      most 100 objects, what is wrong with each, and the remedy; RV(trial.count) counts all.
   returned: when a set was made
   type: dict
   sample:

@@ -11,15 +11,13 @@ import json
 from pathlib import Path
 
 import jsonschema
-import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
-from ansible.module_utils.pmsops.backup import trial
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import database_lock, preflight, registry, scratch
 from ansible.module_utils.pmsops.restore import run as restore
+from ansible.module_utils.pmsops.restore import scratch
 from ansible.module_utils.pmsops.restore.request import Request
 
 from tests.conftest import PROJECT
