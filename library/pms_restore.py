@@ -151,6 +151,12 @@ jobs:
   type: list
   elements: int
   sample: [1000, 1001]
+not_restored:
+  description: What the backup had and no restore of the set brings back, a line each.
+  returned: success
+  type: list
+  elements: str
+  sample: ["index public.by_name is invalid in the backup, and no restore brings it back"]
 notes:
   description: What could not be checked, or will differ from the recorded state.
   returned: success

@@ -78,6 +78,13 @@ differences:
   type: list
   elements: str
   sample: ["contents: public.decision_journal has 41 rows, not 40"]
+not_restored:
+  description: What the backup had and no restore of the set brings back, a line each; such things
+    count as no difference.
+  returned: success
+  type: list
+  elements: str
+  sample: ["index public.by_name is invalid in the backup, and no restore brings it back"]
 amcheck:
   description: Messages of pg_amcheck, empty if it found nothing; null if it did not run.
   returned: success

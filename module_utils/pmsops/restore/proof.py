@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents
@@ -39,6 +39,8 @@ class Proof:
     canary: bool | None
     queries: list[dict[str, Any]]
     jobs: list[int]
+    # What no restore of the set brings back, a line each.
+    not_restored: list[str] = field(default_factory=list)
 
 
 def require_liveness(staging: Database) -> None:
@@ -71,12 +73,19 @@ def of_set(
     """
     total = len(document["contents"])
     with progress.phase("prove", total=total, unit="tables"):
+        deviations: list[str] = []
         found = comparison.differences(
-            staging, document, progress=progress, other_versions=other_versions
+            staging,
+            document,
+            progress=progress,
+            other_versions=other_versions,
+            deviations=deviations,
+            restored=True,
         )
     _require_none(found, request.shown)
     seen = _require_canary(staging, document.get("canary"))
-    return _proof(staging, request, progress, OF_SET, total, manifest.rows(document), seen)
+    made = _proof(staging, request, progress, OF_SET, total, manifest.rows(document), seen)
+    return replace(made, not_restored=deviations)
 
 
 def of_archive(

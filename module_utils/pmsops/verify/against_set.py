@@ -34,11 +34,13 @@ def against(
             code="verify.no-manifest",
         )
     sets.check(chosen, keys, trust=trust)
-    found = proof.differences(database, chosen.manifest)
+    not_restored: list[str] = []
+    found = proof.differences(database, chosen.manifest, deviations=not_restored)
     return {
         "set": str(chosen.folder),
         "identical": not found,
         "count": len(found),
         "differences": differences.lines(found, shown=shown),
+        "not_restored": not_restored,
         "snapshot_at": chosen.manifest["snapshot_at"],
     }

@@ -32,17 +32,19 @@ def differences(
     progress: Progress | None = None,
     other_versions: Collection[str] = (),
     deviations: list[str] | None = None,
+    restored: bool = False,
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
     *other_versions* names the extensions whose recorded version the server does not have.
-    *deviations* gets a line for each thing that no restore of the set can bring back.
+    *deviations* gets a line for each thing that no restore of the set can bring back. *restored*
+    tells that the database is a copy that nobody has changed since it was restored.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
     formula = manifests.formula(manifest)
     with Snapshot(database, connections=READERS) as snapshot:
-        wanted, found, notes = _both(snapshot.cursors[0], manifest, other_versions)
+        wanted, found, notes = _both(snapshot.cursors[0], manifest, other_versions, restored)
         done: list[str] = []
 
         def count(relation: fingerprint.Relation) -> None:
@@ -73,7 +75,7 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
 
     with Snapshot(database, connections=1) as snapshot:
         cursor = snapshot.cursors[0]
-        wanted, found, _ = _both(cursor, manifest, ())
+        wanted, found, _ = _both(cursor, manifest, (), False)
         objects = compare.facts(wanted, found)
         if not all(same_meaning.may_mean_the_same(each) for each in objects):
             return False
@@ -128,7 +130,7 @@ def invalid_objects(database: Database) -> list[str]:
 
 
 def _both(
-    cursor: Any, manifest: dict[str, Any], other_versions: Collection[str]
+    cursor: Any, manifest: dict[str, Any], other_versions: Collection[str], restored: bool
 ) -> tuple[compare.Facts, compare.Facts, list[str]]:
     """Return the facts to compare, of the set and of the database, and the expected deviations."""
     found = _facts(cursor, manifest)
@@ -138,6 +140,8 @@ def _both(
         set_major=manifest["server"]["version_num"] // 10000,
         major=cursor.connection.server_version // 10000,
         schema=manifests.schema(manifest),
+        other_versions=other_versions,
+        restored=restored,
     )
 
 

@@ -8,6 +8,7 @@ operator where the copy lacks something.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.pmsops.verify.differences import Facts
@@ -17,16 +18,38 @@ _NAMES_NOT_NULL, _NAMES_DOMAINS_NOT_NULL = 18, 17
 # Since this version the privilege MAINTAIN belongs to all privileges of a table.
 _MAINTAIN = 17
 _ALL_BEFORE = "arwdDxt"
+# Attributes that came with a later version, and the value that stands for what was before.
+_LATER = {
+    ("publications", "generated_columns"): (18, "n"),
+    ("publications", "all_sequences"): (19, "false"),
+    ("subscriptions", "twophasestate"): (15, "d"),
+    ("subscriptions", "disableonerr"): (15, "false"),
+    ("subscriptions", "passwordrequired"): (16, "true"),
+    ("subscriptions", "runasowner"): (16, "false"),
+    ("subscriptions", "origin"): (16, "any"),
+    ("subscriptions", "failover"): (17, "false"),
+    ("subscriptions", "retaindeadtuples"): (19, "false"),
+    ("subscriptions", "maxretention"): (19, "0"),
+}
 _ENTRY = re.compile(r"(?P<grantee>.*)=(?P<privileges>[a-zA-Z*]+)/(?P<grantor>.*)", re.DOTALL)
 _REFERENCES = re.compile(r"(?<= REFERENCES )(?P<table>[^(]+)(?=\()")
 
 
 def understood(
-    wanted: Facts, found: Facts, *, set_major: int, major: int, schema: int
+    wanted: Facts,
+    found: Facts,
+    *,
+    set_major: int,
+    major: int,
+    schema: int,
+    other_versions: Collection[str] = (),
+    restored: bool = False,
 ) -> tuple[Facts, Facts, list[str]]:
     """Return both sides without expected changes, and a note for each thing that the copy lacks.
 
     *set_major* and *major* are the servers' versions, *schema* is that of the set.
+    *other_versions* names the extensions whose version differs. *restored* tells of a copy as it
+    was restored: elsewhere an object of an extension that differs may have been changed.
     """
     wanted, found = dict(wanted), dict(found)
     notes: list[str] = []
@@ -39,7 +62,32 @@ def understood(
     if set_major < _MAINTAIN <= major:
         for kind, objects in wanted.items():
             wanted[kind] = {name: _with_maintain(facts) for name, facts in objects.items()}
+    for (kind, attribute), (since, value) in _LATER.items():
+        if set_major < since <= major and kind in found:
+            found[kind] = {
+                name: facts | {attribute: None} if facts.get(attribute) == value else facts
+                for name, facts in found[kind].items()
+            }
+    _extension_objects(wanted, found, set_major != major, other_versions)
+    _system_objects(wanted, found, notes)
+    _disabled_keys(wanted, found, notes)
+    if restored:
+        _changed_members(wanted, found, notes)
     return wanted, found, notes
+
+
+def _extension_objects(
+    wanted: Facts, found: Facts, all_differ: bool, other_versions: Collection[str]
+) -> None:
+    """Leave out the objects of extensions that are of another version, or on another server's."""
+    kind = "extension_objects"
+    for side in (wanted, found):
+        if kind in side:
+            side[kind] = {
+                name: facts
+                for name, facts in side[kind].items()
+                if not all_differ and facts.get("extension") not in other_versions
+            }
 
 
 def _without_not_null(wanted: Facts, found: Facts, set_major: int) -> dict[str, dict[str, Any]]:
@@ -102,6 +150,42 @@ def _invalid_indexes(wanted: Facts, found: Facts, notes: list[str]) -> None:
         else:
             notes.append(f"index {name} is invalid in the backup, and no restore brings it back")
     wanted["indexes"] = kept
+
+
+def _system_objects(wanted: Facts, found: Facts, notes: list[str]) -> None:
+    """Leave out what somebody has put among the server's own objects: pg_dump does."""
+    there = found.get("system_objects", {})
+    for name in set(wanted.get("system_objects", {})) - set(there):
+        notes.append(f"{name} is among the server's own objects, and no restore brings it back")
+    if there.keys() <= wanted.get("system_objects", {}).keys():
+        wanted["system_objects"] = {
+            name: facts for name, facts in wanted["system_objects"].items() if name in there
+        }
+
+
+def _disabled_keys(wanted: Facts, found: Facts, notes: list[str]) -> None:
+    """Expect foreign keys that the backup does not enforce to be enforced by the copy."""
+    off = "not_enforced_by"
+    there = found.get("constraints", {})
+    result = dict(wanted.get("constraints", {}))
+    for name, facts in result.items():
+        if facts.get(off) and name in there and not there[name].get(off):
+            result[name] = facts | {off: there[name].get(off)}
+            notes.append(f"constraint {name} is not enforced in the backup; a restored copy does")
+    wanted["constraints"] = result
+
+
+def _changed_members(wanted: Facts, found: Facts, notes: list[str]) -> None:
+    """Expect the objects of an extension as its script makes them: no dump holds a change."""
+    kind = "extension_objects"
+    there = found.get(kind, {})
+    for name, facts in wanted.get(kind, {}).items():
+        if name in there and facts != there[name]:
+            wanted[kind] = wanted[kind] | {name: there[name]}
+            notes.append(
+                f"{name} of extension {facts['extension']} was changed in the backup; a restored"
+                " copy has the extension's own"
+            )
 
 
 def _with_maintain(facts: dict[str, Any]) -> dict[str, Any]:
