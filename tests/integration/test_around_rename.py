@@ -157,3 +157,73 @@ def test_a_session_that_a_time_out_ended_is_no_dead_database(live, name):
         error.code == "database.session-ended" and "server closed the connection" in str(error)
     )
     assert told, error
+
+
+# --- Event triggers -----------------------------------------------------------------------------
+
+AUDIT = """
+CREATE TABLE audit (id bigserial PRIMARY KEY, at timestamptz DEFAULT now(), what text);
+CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = pg_catalog AS $$
+BEGIN
+    INSERT INTO public.audit (what) VALUES (tg_event || ' ' || coalesce(tg_tag, ''));
+END $$;
+CREATE MATERIALIZED VIEW names AS SELECT name FROM positions;
+"""
+LOGIN = """
+CREATE EVENT TRIGGER note_login ON login EXECUTE FUNCTION note();
+ALTER EVENT TRIGGER note_login ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER note_login IS 'who came';
+"""
+STATEMENTS = """
+CREATE EVENT TRIGGER note_ddl ON ddl_command_end EXECUTE FUNCTION note();
+ALTER EVENT TRIGGER note_ddl ENABLE ALWAYS;
+"""
+# A row trigger whose sequence no rollback brings back.
+ROW = """
+CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM nextval('public.audit_id_seq'); RETURN NEW; END $$;
+CREATE TRIGGER number BEFORE INSERT ON md FOR EACH ROW EXECUTE FUNCTION number();
+"""
+
+
+def count(server, name):
+    return int(server.psql("SET event_triggers = off; SELECT count(*) FROM audit", name))
+
+
+@since_17
+def test_a_login_trigger_that_fills_a_table_does_not_disturb_the_proof(server, live, request_):
+    server.psql(AUDIT + LOGIN, live.name)
+    server.psql(f"ALTER DATABASE {live.name} SET event_triggers TO on")
+    backed_up(live, request_)
+    assert restored(live, replace(request_, keep=False))["differences"] == 0
+    staged = restored(live, request_)
+    done = run_of(live, request_).run("swapped", staged["side"])
+    # The live database writes down who came, as before; the former one does not, and can be read.
+    settings = "SELECT unnest(setconfig) FROM pg_db_role_setting s JOIN pg_database d ON d.oid ="
+    settings += " s.setdatabase WHERE datname = '{}' ORDER BY 1"
+    assert server.psql(settings.format(live.name)) == "event_triggers=on"
+    before = count(server, live.name)
+    with live.session() as cursor:
+        assert fetch_value(cursor, "SELECT count(*) FROM audit") == before + 1
+    with live.named(done["former"]).session() as cursor:
+        assert fetch_value(cursor, "SHOW event_triggers") == "off"
+        assert fetch_value(cursor, "SELECT count(*) FROM positions") == 100
+    run_of(live, request_).run("rolled_back", None)
+    assert server.psql(settings.format(live.name)) == "event_triggers=on"
+    server.psql(f"ALTER DATABASE {live.name} RESET event_triggers")
+    assert server.psql(settings.format(live.name)) == ""
+
+
+def test_an_event_trigger_for_statements_does_not_disturb_the_proof(server, live, request_):
+    server.psql(AUDIT + STATEMENTS + ROW, live.name)
+    backed_up(live, request_)
+    staged = restored(live, request_)
+    run_of(live, request_).run("swapped", staged["side"])
+    with live.session(read_only=True) as cursor:
+        kept = fetch_value(cursor, "SELECT count(*) FROM audit")
+        assert fetch_value(cursor, "SELECT evtenabled FROM pg_event_trigger") == "A"
+    assert against_set.against(live, root=request_.root, keys=request_.keys)["identical"]
+    execute(live, "SET ROLE macro_user; COMMENT ON TABLE positions IS 'the book'")
+    with live.session(read_only=True) as cursor:
+        assert fetch_value(cursor, "SELECT count(*) FROM audit") == kept + 1

@@ -53,6 +53,7 @@ class OneDatabase:
     comment: str | None = None
     open: bool = True
     read_only: str | None = None
+    event_triggers: str | None = None
     scheduler: bool = True
     held: list[int] = field(default_factory=list)
     scheduled: list[int] = field(default_factory=list)
@@ -157,6 +158,14 @@ def _reset(server: Server, _current: str, match: re.Match[str]) -> None:
     server.databases[name_in(match[1])].read_only = None
 
 
+def _event_triggers(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases[name_in(match[1])].event_triggers = match[2]
+
+
+def _reset_event_triggers(server: Server, _current: str, match: re.Match[str]) -> None:
+    server.databases[name_in(match[1])].event_triggers = None
+
+
 def _drop(server: Server, _current: str, match: re.Match[str]) -> None:
     server.databases.pop(name_in(match[1]), None)
 
@@ -181,6 +190,8 @@ CHANGES = (
     (re.compile(rf"ALTER DATABASE {IDENT} ALLOW_CONNECTIONS (true|false)"), _allow),
     (re.compile(rf"ALTER DATABASE {IDENT} SET default_transaction_read_only TO (.*)"), _read_only),
     (re.compile(rf"ALTER DATABASE {IDENT} RESET default_transaction_read_only"), _reset),
+    (re.compile(rf"ALTER DATABASE {IDENT} SET event_triggers TO (on|off)"), _event_triggers),
+    (re.compile(rf"ALTER DATABASE {IDENT} RESET event_triggers"), _reset_event_triggers),
     (re.compile(rf"DROP DATABASE IF EXISTS {IDENT} WITH \(FORCE\)"), _drop),
     (re.compile(rf"CREATE DATABASE {IDENT}.*"), _create),
     (re.compile(r"COMMENT ON TABLE \S+ IS NULL"), _release),
@@ -215,11 +226,10 @@ def _closed(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]
 
 
 def _setting(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
-    return [
-        (each.read_only,)
-        for each in server.databases.values()
-        if each.oid == params[0] and each.read_only is not None
-    ]
+    oid, name = params
+    attribute = {"default_transaction_read_only": "read_only"}.get(name, name)
+    found = [getattr(each, attribute) for each in server.databases.values() if each.oid == oid]
+    return [(value,) for value in found if value is not None]
 
 
 def _dying(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
@@ -244,6 +254,9 @@ def _held(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
 QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
     ("SET ROLE", lambda server, current, params: []),
+    ("SET LOCAL session_replication_role", lambda server, current, params: []),
+    ("SELECT set_config(name, 'off', %s)", lambda server, current, params: []),
+    ("SELECT 1 FROM pg_settings WHERE name = %s", lambda server, current, params: [(1,)]),
     (
         "pg_try_advisory_lock",
         lambda server, current, params: [(not server.locked_elsewhere,)],

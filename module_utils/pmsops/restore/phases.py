@@ -73,13 +73,19 @@ class PhasedRestore:
             watch = progress_query.of_size(self.target)
             self.section("data", entries, jobs=self.jobs, watch=watch)
         with self.progress.phase("post-data", total=self.contents.indexes, unit="indexes"):
+            event_triggers = self.contents.event_triggers
             entries = self.contents.without(self._schemas())
+            entries = [each for each in entries if each not in event_triggers]
             watch = progress_query.of_indexes(self.target)
             self.section("post-data", entries, jobs=self.jobs, watch=watch)
         self.end_restoring()
         self.analyze()
         with self.progress.phase("autovacuum"):
             autovacuum.release(self.target, held, timescaledb=self.has_timescaledb)
+        if event_triggers:
+            # Last: before PostgreSQL 17 they would run for each statement of the phases before.
+            with self.progress.phase("event triggers"):
+                self.section("post-data", event_triggers)
 
     def prepare(self) -> set[tuple[str, str]]:
         """Restore all but the rows of tables: extensions, pre-data, the extensions' own tables.

@@ -10,13 +10,13 @@ restore is still known when all files are lost.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import database_mark
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -27,7 +27,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 
 NAME_BYTES = 63
 RUN = re.compile(r"\d{14}")
-MARK = "pms-ops: "
+mark_text, read_mark = database_mark.text, database_mark.read
 # Persisted in marks and in names: the values never change.
 STAGING, FORMER, UNDONE, TRIAL = "copy", "former", "undone", "trial"
 NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone", TRIAL: "trial"}
@@ -67,22 +67,6 @@ def free_name(live: str, kind: str, taken: set[str], now: datetime | None = None
     while (name := database_name(live, kind, stamp)) in taken:
         stamp = f"{int(stamp) + 1:014d}"
     return name
-
-
-def mark_text(mark: dict[str, Any]) -> str:
-    """Return the comment that carries *mark*."""
-    return MARK + json.dumps(mark, sort_keys=True)
-
-
-def read_mark(comment: str | None) -> dict[str, Any]:
-    """Return the mark that a comment carries, empty for any other comment."""
-    if not comment or not comment.startswith(MARK):
-        return {}
-    try:
-        found = json.loads(comment.removeprefix(MARK))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def read(cursor: Any) -> dict[str, ManagedDatabase]:

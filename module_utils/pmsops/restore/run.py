@@ -14,7 +14,7 @@ from ansible.module_utils.pmsops.client_tools import archive_contents, archive_t
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs
+from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import (
@@ -178,7 +178,15 @@ class StagedRestore:
             "set": self.backup_set.id,
             "manifest_sha256": self.backup_set.manifest_sha256,
             "comment": self.document.get("database", {}).get("comment"),
+            event_triggers.MARKED: self._own_event_triggers(),
         }
+
+    def _own_event_triggers(self) -> str | None:
+        """Return how the database itself sets event triggers, off until it is live."""
+        if self.contents is None:
+            return event_triggers.own(self.required.described.get("settings") or {})
+        found = [event_triggers.own_of_statement(*each) for each in self.contents.properties]
+        return next((value for value in found if value), None)
 
     def fill(self, staging: Database, work: Callable[[PhasedRestore], None]) -> None:
         """Create the staging database, and let *work* restore into it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import globals_sql
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import event_triggers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -34,6 +35,8 @@ _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(?:,|$)')
 def create(live: Database, name: str, described: dict[str, Any], comment: str) -> None:
     """Create database *name* on the server of *live*, with encoding, locale, owner and comment.
 
+    Its event triggers are off.
+
     :raises OpsError: restore.locale where the server refuses the locale.
     """
     options = [
@@ -42,9 +45,9 @@ def create(live: Database, name: str, described: dict[str, Any], comment: str) -
         f"OWNER {quote_ident(described['owner'])}",
         *locale_options(described),
     ]
-    with _maintenance(live) as run:
+    with _session(live) as cursor:
         try:
-            run(f"CREATE DATABASE {quote_ident(name)} {' '.join(options)}")
+            cursor.execute(f"CREATE DATABASE {quote_ident(name)} {' '.join(options)}")
         except (psycopg2.errors.WrongObjectType, psycopg2.errors.InvalidParameterValue) as exc:
             raise OpsError(
                 f"The server cannot create a database with locale {described['collate']}: "
@@ -53,7 +56,9 @@ def create(live: Database, name: str, described: dict[str, Any], comment: str) -
                 " run again.",
                 code="restore.locale",
             ) from exc
-        run(f"COMMENT ON DATABASE {quote_ident(name)} IS {quote_literal(comment)}")
+        cursor.execute(f"COMMENT ON DATABASE {quote_ident(name)} IS {quote_literal(comment)}")
+        if event_triggers.known(cursor):
+            cursor.execute(event_triggers.off(quote_ident(name)))
 
 
 def drop(live: Database, name: str) -> None:
@@ -84,7 +89,14 @@ def apply_settings(live: Database, name: str, described: dict[str, Any]) -> None
 
 def apply_properties(live: Database, name: str, properties: list[tuple[str, str]]) -> None:
     """Apply what a bare dump says about its database to database *name*."""
-    execute(live, [f"{before}{quote_ident(name)}{after}" for before, after in properties])
+    execute(
+        live,
+        [
+            f"{before}{quote_ident(name)}{after}"
+            for before, after in properties
+            if event_triggers.own_of_statement(before, after) is None
+        ],
+    )
 
 
 def create_roles(
@@ -135,6 +147,8 @@ def setting_statements(name: str, recorded: dict[str, list[str]]) -> list[str]:
         for setting in values:
             key, _, value = setting.partition("=")
             if key == "timescaledb.restoring":  # left by an unfinished restore
+                continue
+            if key == event_triggers.SETTING and not role:  # given back by the swap
                 continue
             spelled = (
                 ", ".join(quote_literal(each) for each in list_elements(value)) or "''"
@@ -195,7 +209,11 @@ def _grants(cursor: Any, name: str, recorded: list[str]) -> list[tuple[str, str]
     ]
 
 
+def _session(live: Database) -> AbstractContextManager[Any]:
+    return live.session(name=live.maintenance_name, superuser=True, autocommit=True)
+
+
 @contextmanager
 def _maintenance(live: Database) -> Iterator[Callable[..., None]]:
-    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
+    with _session(live) as cursor:
         yield cursor.execute

@@ -18,7 +18,11 @@ import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
+from ansible.module_utils.pmsops.postgresql import (
+    event_triggers,
+    timescaledb_held_jobs,
+    timescaledb_workers,
+)
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -190,6 +194,7 @@ class Swap:
         """Return the statements of the swap: names, marks, and who may connect and write."""
         live, arriving = quote_ident(self.live.name), found[incoming]
         statements = []
+        has_event_triggers = event_triggers.known(cursor)
         if outgoing is not None and self.live.name in found:
             leaving = quote_ident(outgoing)
             facts = {
@@ -197,8 +202,11 @@ class Swap:
                 "since": utc_stamp(datetime.now(UTC)),
                 "replaced_by": arriving.oid,
                 "comment": found[self.live.name].comment,
-                "read_only": _setting(cursor, found[self.live.name].oid),
+                "read_only": _setting(cursor, found[self.live.name].oid, READ_ONLY),
             }
+            if has_event_triggers:
+                own = _setting(cursor, found[self.live.name].oid, event_triggers.SETTING)
+                facts[event_triggers.MARKED] = own
             facts |= mark | {"state": self.journal.summary()}
             statements += [
                 f"ALTER DATABASE {live} RENAME TO {leaving}",
@@ -208,6 +216,8 @@ class Swap:
             if mark.get("is") != registry.STAGING:
                 # It can be read under its new name, and nothing changes it by mistake.
                 statements.append(f"ALTER DATABASE {leaving} SET {READ_ONLY} TO on")
+            if has_event_triggers:
+                statements.append(event_triggers.off(leaving))
         statements.append(f"ALTER DATABASE {quote_ident(incoming)} RENAME TO {live}")
         if arriving.mark:
             comment = arriving.mark.get("comment")
@@ -221,6 +231,8 @@ class Swap:
                 if value
                 else f"ALTER DATABASE {live} RESET {READ_ONLY}"
             )
+        if has_event_triggers:
+            statements += event_triggers.given_back(live, arriving.mark)
         return [*statements, f"ALTER DATABASE {live} ALLOW_CONNECTIONS true"]
 
     def open(self, names: list[str]) -> None:
@@ -269,12 +281,12 @@ def _end_sessions(cursor: Any, names: list[str]) -> None:
         time.sleep(SESSION_END_POLL_SECONDS)
 
 
-def _setting(cursor: Any, oid: int) -> str | None:
-    """Return a database's own setting of READ_ONLY, None if it has none."""
+def _setting(cursor: Any, oid: int, name: str) -> str | None:
+    """Return a database's own setting of *name*, None if it has none."""
     value: str | None = fetch_value(
         cursor,
         """SELECT split_part(c, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) c
             WHERE s.setdatabase = %s AND s.setrole = 0 AND split_part(c, '=', 1) = %s""",
-        (oid, READ_ONLY),
+        (oid, name),
     )
     return value

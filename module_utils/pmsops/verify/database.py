@@ -8,7 +8,13 @@ from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import catalog, fingerprint, timescaledb_held_jobs
+from ansible.module_utils.pmsops.postgresql import (
+    catalog,
+    database_mark,
+    event_triggers,
+    fingerprint,
+    timescaledb_held_jobs,
+)
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -155,7 +161,10 @@ def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:
     for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:
             found["jobs"][str(job)]["scheduled"] = True
-    found = {"database": {"all": _comparable(catalog.database(cursor))}} | found
+    described = catalog.database(cursor)
+    mark = database_mark.read(described.get("comment"))
+    described["settings"] = event_triggers.as_live(described["settings"], mark)
+    found = {"database": {"all": _comparable(described)}} | found
     if schema < manifests.SCHEMA_VERSION:
         wanted = {"database": {"all": _comparable(manifest["database"])}} | manifest["facts"]
         return compare.narrowed(found, wanted)

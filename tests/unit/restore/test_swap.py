@@ -161,7 +161,7 @@ def test_services_and_workers_that_do_not_start_are_a_failed_probe(scene):
     scene.server.before = fail_once
     error = refused(scene, "swapped", STAGING)
     assert error.code == "restore.probe"
-    assert "The connection to database pms" in str(error)
+    assert "ended the connection to database pms" in str(error)
 
 
 def test_only_services_that_ran_are_started_again(scene):
