@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from ansible.module_utils.pmsops.postgresql import catalog, timescaledb_facts
+from ansible.module_utils.pmsops.postgresql import catalog, coverage, timescaledb_facts
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.postgresql.expressions import EXPRESSIONS
 from ansible.module_utils.pmsops.verify import differences
@@ -96,6 +96,37 @@ def test_all_facts_of_all_kinds_are_read_by_few_statements(original):
         found = catalog.facts(ran)
     assert len(found["tables"]) > 40
     assert ran.statements <= len(found) + 30
+
+
+def test_every_column_of_the_catalogues_is_compared_or_left_out_by_reason(server):
+    listed = server.psql(
+        "SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND a.attnum > 0"
+        " AND NOT a.attisdropped"
+    )
+    columns = coverage.columns()
+    unknown = [
+        f"{catalogue}.{column}"
+        for catalogue, column in (line.split("|") for line in listed.splitlines())
+        if column not in columns.get(catalogue, {}) and "*" not in columns.get(catalogue, {})
+    ]
+    assert unknown == []
+
+
+def test_what_the_coverage_names_is_read_and_what_is_read_it_names(original):
+    found = facts(original)
+    with original.session(read_only=True) as cursor:
+        found |= {"database": {"all": catalog.database(cursor)}, "contents": {}}
+    named = coverage.attributes()
+    assert set(named) - set(found) == set()
+    # Values, and what no column holds: the comment of a database is this toolkit's mark.
+    beside = {"last_value", "is_called", "restorable", "collation_version", "comment"}
+    of_later = {"except", "not_null_constraint"}
+    for kind, objects in found.items():
+        if objects and kind not in (*timescaledb_facts.KINDS, "large_objects"):
+            read = {attribute for each in objects.values() for attribute in each}
+            assert read - beside - {*named[kind]} == set(), kind
+            assert {*named[kind]} - read - of_later == set(), kind
 
 
 class Counted:
