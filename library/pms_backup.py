@@ -198,6 +198,12 @@ cleaned:
   type: list
   elements: str
   sample: [".partial-2026-11-21_0600"]
+losses:
+  description: Values that queries show and the dump does not carry, each with table, column, rows, chunks and remedy. A restore of the set fails by these names.
+  returned: when the set was made
+  type: list
+  elements: dict
+  sample: [{"table": "public.md", "column": "q", "rows": 503, "chunks": ["_timescaledb_internal._hyper_1_1_chunk"], "what": "...", "remedy": "..."}]
 warnings:
   description: Problems that do not affect the set.
   returned: when there are any

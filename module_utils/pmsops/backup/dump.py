@@ -15,7 +15,12 @@ from typing import Any, BinaryIO
 from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
+from ansible.module_utils.pmsops.postgresql import (
+    catalog,
+    fingerprint,
+    lost_values,
+    materialized_views,
+)
 from ansible.module_utils.pmsops.postgresql.connection import fetch_value, quote_ident
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import encryption, sets
@@ -31,6 +36,8 @@ class Readings:
     facts: dict[str, Any] = field(default_factory=dict)
     required_roles: list[str] = field(default_factory=list)
     contents: dict[str, Any] = field(default_factory=dict)
+    # Values that the dump does not carry, as lost_values.losses gives them.
+    losses: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Dump:
@@ -107,6 +114,8 @@ class Dump:
         cursor = self.snapshot.cursors[0]
         self.readings.database = catalog.database(cursor)
         self.readings.facts = catalog.facts(cursor)
+        materialized_views.examine(cursor, self.readings.facts["materialized_views"])
+        self.readings.losses = lost_values.losses(cursor)
         self.readings.required_roles = catalog.required_roles(cursor)
         self._export_tables(cursor, self.options.target.parent)
 

@@ -114,7 +114,8 @@ def _finding(expression: Expression, rows: int) -> Finding | None:
             f"COLUMN {table}.{name}",
             f"has another value in {rows} rows than its expression gives now; a restore would"
             " generate it anew.",
-            "UPDATE these rows (any column), so that the column is generated again.",
+            # The server generates a column anew where a column of its expression is set.
+            "UPDATE a column of the expression to itself, so that this one is generated again.",
         )
     what = {
         "CHECK": "is violated",

@@ -24,7 +24,13 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.pms import export
-from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
+from ansible.module_utils.pmsops.postgresql import (
+    canary,
+    catalog,
+    fingerprint,
+    large_objects,
+    lost_values,
+)
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, superuser_role
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
@@ -161,6 +167,7 @@ class _Run:
             "phases": self.progress.seconds,
             "trial": document["trial"],
             "warnings": self.warnings,
+            "losses": document["losses"],
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
 
@@ -209,6 +216,7 @@ class _Run:
                 )
                 compression, warnings = dump.run()
                 self.warnings += warnings
+                self.warnings += lost_values.lines(dump.readings.losses)
             refused = self._row_checks(cursor)
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
@@ -232,6 +240,7 @@ class _Run:
                 "facts": dump.readings.facts,
                 "fingerprint_formula": fingerprint.FORMULA,
                 "contents": dump.readings.contents,
+                "losses": dump.readings.losses,
                 "canary": token,
             }
         with self.progress.phase("trial"):
@@ -264,7 +273,7 @@ class _Run:
 
     def _dump_role(self, cursor: Any) -> str | None:
         """Return the role that may read large objects; only a superuser may read all of them."""
-        if not catalog.large_objects(cursor):
+        if not large_objects.count(cursor):
             return None
         with self.database.session(read_only=True) as cursor:
             return superuser_role(cursor)

@@ -16,6 +16,8 @@ from ansible.module_utils.pmsops.postgresql import (
     facts_routines,
     facts_shared,
     facts_types,
+    large_objects,
+    materialized_views,
     timescaledb_chunks,
     timescaledb_facts,
 )
@@ -104,14 +106,10 @@ def facts(cursor: Any, schema: int = SCHEMA) -> dict[str, dict[str, dict[str, An
     found = {kind: _named(cursor, sql, schema) for kind, sql in STATEMENTS.items()}
     found["user_mappings"] = _user_mappings(cursor, schema)
     found["sequences"] = _sequences(cursor)
-    found["large_objects"] = {"all": {"count": large_objects(cursor)}}
+    found["large_objects"] = large_objects.facts(cursor, schema)
+    found["materialized_views"] = materialized_views.facts(cursor) if schema >= 3 else {}
     found |= timescaledb_facts.facts(cursor, schema)
     return found
-
-
-def large_objects(cursor: Any) -> int:
-    """Return how many large objects there are."""
-    return int(fetch_value(cursor, "SELECT count(*) FROM pg_largeobject_metadata"))
 
 
 def required_roles(cursor: Any) -> list[str]:

@@ -94,7 +94,7 @@ SELECT c.oid::int8, n.nspname, c.relname, config.extname, coalesce(config.condit
   LEFT JOIN config ON config.oid = c.oid
   LEFT JOIN pg_catalog.pg_depend d
          ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
- WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+ WHERE c.relkind = '{kind}' AND c.relpersistence <> 't'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast'
    AND (d.objid IS NULL OR config.oid IS NOT NULL)
  ORDER BY 6 DESC, 2, 3
@@ -144,6 +144,15 @@ class Relation:
             f" FROM {only}{quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
         )
 
+    def sql_of_query(self, query: str) -> str:
+        """Return the statement that gives the same of the rows of a query with these columns."""
+        columns = list(zip(self.columns, self.types, strict=True))
+        names = ", ".join(quote_ident(column) for column in self.columns)
+        return (
+            f"SELECT count(*), coalesce(sum({_row_hash(columns)}), 0)"
+            f" FROM ({query.rstrip().rstrip(';')}) query({names})"
+        )
+
 
 def _row_hash(columns: list[tuple[str, str]]) -> str:
     hashes = [hashed(*column, number) for number, column in enumerate(columns)]
@@ -166,11 +175,7 @@ def _constant(name: str) -> str:
 
 def relations(cursor: Any, formula: int = FORMULA) -> list[Relation]:
     """Return the tables that hold rows, largest first, as a formula counts them."""
-    cursor.execute(RELATIONS_SQL)
-    found = {
-        oid: Relation(*plain, tuple(columns), tuple(types), inherits)
-        for oid, *plain, inherits, columns, types in cursor.fetchall()
-    }
+    found = _of_kind(cursor, "r")
     if formula < LOGICAL:
         return [r for r in found.values() if not (r.extension and r.name in NOT_COMPARED)]
     chunks = timescaledb_chunks.chunks(cursor)
@@ -182,15 +187,33 @@ def relations(cursor: Any, formula: int = FORMULA) -> list[Relation]:
     ]
 
 
+def materialized_views(cursor: Any) -> dict[int, Relation]:
+    """Return the materialized views by OID, largest first."""
+    return _of_kind(cursor, "m")
+
+
+def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
+    cursor.execute(RELATIONS_SQL.replace("{kind}", kind))
+    return {
+        oid: Relation(*plain, tuple(columns), tuple(types), inherits)
+        for oid, *plain, inherits, columns, types in cursor.fetchall()
+    }
+
+
 def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict[str, Any]:
     """Return ``{"rows": int, "fingerprint": str}`` of one table.
 
     A chunk that is read as such has ``of`` besides, the hypertable.
     """
-    cursor.execute(relation.sql(formula))
-    rows, total = cursor.fetchone()
-    found = {"rows": rows, "fingerprint": _hex(int(total))}
+    found = answer(cursor, relation.sql(formula))
     return found | ({"of": relation.chunk.hypertable} if relation.chunk else {})
+
+
+def answer(cursor: Any, sql: str) -> dict[str, Any]:
+    """Return what a statement of Relation gives."""
+    cursor.execute(sql)
+    rows, total = cursor.fetchone()
+    return {"rows": rows, "fingerprint": _hex(int(total))}
 
 
 def summed(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:

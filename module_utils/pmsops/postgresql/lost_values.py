@@ -1,13 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Values that a query shows and a dump does not carry: found at backup time.
 
-Two kinds are known:
+A column that was added with a default while chunks were compressed has no values in their batches:
+the server takes them from ``attmissingval`` of the chunk's column, and a dump makes the column
+anew. pg_dump and pg_restore end with status 0, and the restored rows hold null.
 
-- A column that was added with a default while chunks were compressed. Their batches have no value
-  of it: the server takes it from ``attmissingval`` of the chunk's column, and a dump makes the
-  column anew. pg_dump and pg_restore end with status 0, and the restored rows hold null.
-- A stored generated column whose function was replaced since the row was written. A dump leaves
-  the stored value out, and a restore computes another one.
+Generated columns, which a dump leaves out too, are looked at by backup/row_checks.py.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psycopg2
 from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident
 
@@ -31,20 +28,6 @@ SELECT p.chunk, p.relation, a.attname, a.attmissingval::text, n.nspname, c.relna
    AND NOT b.attisdropped
    AND b.atttypid = to_regtype('_timescaledb_internal.compressed_data')
  ORDER BY p.chunk, a.attnum"""
-# Built-in functions are not in pg_depend, and do not change within a version of the server.
-_GENERATED = """
-SELECT c.oid::int8, n.nspname, c.relname, a.attname, pg_get_expr(d.adbin, d.adrelid),
-       (SELECT b.attname FROM pg_depend x
-          JOIN pg_attribute b ON b.attrelid = x.refobjid AND b.attnum = x.refobjsubid
-         WHERE x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid
-           AND x.refobjid = d.adrelid AND b.attnum <> d.adnum ORDER BY b.attnum LIMIT 1)
-  FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-  JOIN pg_class c ON c.oid = d.adrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE a.attgenerated = 's' AND c.relkind = 'r' AND c.relpersistence <> 't'
-   AND EXISTS (SELECT FROM pg_depend x
-                WHERE x.classid = 'pg_attrdef'::regclass AND x.objid = d.oid
-                  AND x.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
- ORDER BY 2, 3, 4"""
 _EXTENSION_TABLES = """
 SELECT e.extname, n.nspname, c.relname
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -74,7 +57,7 @@ def losses(cursor: Any) -> list[dict[str, Any]]:
 
     The statements are those of a read-only snapshot.
     """
-    return [asdict(loss) for loss in [*_missing_values(cursor), *_drifted(cursor)]]
+    return [asdict(loss) for loss in _missing_values(cursor)]
 
 
 def lines(recorded: list[dict[str, Any]]) -> list[str]:
@@ -140,57 +123,6 @@ def _tell_missing(loss: Loss) -> None:
         + (f" and so on for {more} more (the manifest's losses name them)" if more else "")
         + f" -- or write the values: UPDATE {table} SET {column} = {column}; then back up again."
     )
-
-
-def _drifted(cursor: Any) -> list[Loss]:
-    """Return the generated columns whose expression gives another value today."""
-    chunks = timescaledb_chunks.chunks(cursor)
-    compressed = {*timescaledb_chunks.relations(cursor)} - {*chunks}
-    found: dict[tuple[str, str], Loss] = {}
-    for oid, schema, name, column, expression, source in fetch_all(cursor, _GENERATED):
-        if oid in compressed:
-            continue
-        stored = f'{quote_ident(column)}::text COLLATE "C"'
-        only = "" if oid in chunks else "ONLY "
-        rows = _count(
-            cursor,
-            f"SELECT count(*) FROM {only}{quote_ident(schema)}.{quote_ident(name)}"
-            f' WHERE {stored} IS DISTINCT FROM ({expression})::text COLLATE "C"',
-        )
-        if rows:
-            table = chunks[oid].hypertable if oid in chunks else f"{schema}.{name}"
-            loss = found.setdefault((table, column), Loss(table, column, 0, [], source or "", ""))
-            loss.rows += rows
-            if oid in chunks:
-                loss.chunks.append(_name(cursor, oid))
-    for loss in found.values():
-        # The server computes a generated column anew where a column that it depends on is set.
-        source = quote_ident(loss.what) if loss.what else "a column of its expression"
-        quoted = ".".join(quote_ident(part) for part in loss.table.split(".", 1))
-        loss.what = (
-            f"{loss.table}: generated column {loss.column} of {loss.rows} rows holds values that"
-            " its expression does not give today. A dump leaves them out, and a restore computes"
-            " them anew."
-        )
-        loss.remedy = (
-            "If the new values are right, have them stored: UPDATE"
-            f" {quoted} SET {source} = {source}; if not, restore the function; then back up again."
-        )
-    return list(found.values())
-
-
-def _count(cursor: Any, sql: str) -> int:
-    """Return the count, 0 if the statement fails: the trial of the set tells why it does."""
-    cursor.execute("SAVEPOINT lost_values")
-    try:
-        cursor.execute(sql)
-        count = int(cursor.fetchone()[0])
-    except psycopg2.DataError:
-        count = 0
-    except psycopg2.ProgrammingError:
-        count = 0
-    cursor.execute("ROLLBACK TO SAVEPOINT lost_values")
-    return count
 
 
 def _name(cursor: Any, oid: int) -> str:

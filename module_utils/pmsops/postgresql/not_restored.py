@@ -5,11 +5,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.pmsops.postgresql import materialized_views
+
 Facts = dict[str, dict[str, dict[str, Any]]]
 
 
 def not_restored(facts: Facts) -> list[str]:
     """Return a line for each thing among the facts of a database that a restore leaves out."""
     return [
-        f"subscriptions: {name} is left out by pg_dump" for name in facts.get("subscriptions", {})
+        *(
+            f"subscriptions: {name} is left out by pg_dump"
+            for name in facts.get("subscriptions", {})
+        ),
+        *materialized_views.not_restored(facts.get("materialized_views", {})),
     ]

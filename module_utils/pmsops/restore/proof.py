@@ -82,7 +82,7 @@ def of_set(
             deviations=deviations,
             restored=True,
         )
-    _require_none(found, request.shown)
+    _require_none(found, request.shown, document.get("losses", []))
     seen = _require_canary(staging, document.get("canary"))
     made = _proof(staging, request, progress, OF_SET, total, manifest.rows(document), seen)
     return replace(made, not_restored=deviations)
@@ -124,15 +124,32 @@ def _proof(
     return Proof(verified, tables, rows, seen, answers, held)
 
 
-def _require_none(found: list[differences.Difference], shown: int) -> None:
-    if found:
-        raise OpsError(
-            f"The staging database differs from the set in {len(found)} points: "
-            + "; ".join(differences.lines(found, shown=shown)),
-            "The live database was not touched, and the staging database was dropped. Take another"
-            " set, and keep this one to find the cause.",
-            code="restore.different",
-        )
+def _require_none(
+    found: list[differences.Difference], shown: int, losses: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Refuse a staging database that differs; *losses* are those that the set records.
+
+    :raises OpsError: restore.different
+    """
+    if not found:
+        return
+    lost = {each["table"] for each in losses}
+    causes = [each["what"] for each in losses] if lost & {each.table for each in found} else []
+    raise OpsError(
+        f"The staging database differs from the set in {len(found)} points: "
+        + "; ".join(differences.lines(found, shown=shown))
+        + ("; known since the backup: " + " ".join(causes) if causes else ""),
+        (
+            "The live database was not touched, and the staging database was dropped. "
+            + (
+                "No set made before the remedy has these values. On the live database: "
+                + " ".join(each["remedy"] for each in losses)
+                if causes
+                else "Take another set, and keep this one to find the cause."
+            )
+        ),
+        code="restore.different",
+    )
 
 
 def _require_canary(staging: Database, token: str | None) -> bool | None:

@@ -24,9 +24,16 @@ class Difference:
     # The attribute that differs; empty where the object as a whole does.
     attribute: str = ""
 
+    @property
+    def table(self) -> str:
+        """Return the table whose rows differ; the object's name where no rows do."""
+        return self.of or self.name
+
     def text(self) -> str:
         """Return the difference as a line for people."""
-        name = f"{self.name} (of {self.of})" if self.of else self.name
+        # A chunk of the sets of today has its table in its name.
+        named = not self.of or self.name.startswith(f"{self.of} [")
+        name = self.name if named else f"{self.name} (of {self.of})"
         return f"{self.kind}: {name} {self.what}"
 
 
@@ -83,7 +90,10 @@ def of_contents(
             what = "has rows with other values"
         else:
             continue
-        differences.append(Difference("contents", name, what, (parents or {}).get(name, "")))
+        table = (wanted.get(name) or found[name]).get("of", "")
+        differences.append(
+            Difference("contents", name, what, table or (parents or {}).get(name, ""))
+        )
     return differences
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from ansible.module_utils.pmsops.postgresql import materialized_views
 from ansible.module_utils.pmsops.verify.differences import Facts
 
 # Since these versions a server keeps a named constraint for each NOT NULL: of a column, a domain.
@@ -59,6 +60,12 @@ def understood(
     found["constraints"] = _without_not_null(wanted, found, set_major)
     _columns(wanted, found, notes)
     _invalid_indexes(wanted, found, notes)
+    _jobs_of_extension(wanted, found, notes)
+    views = "materialized_views"
+    wanted[views], found[views], more = materialized_views.understood(
+        wanted.get(views, {}), found.get(views, {})
+    )
+    notes += more
     if set_major < _MAINTAIN <= major:
         for kind, objects in wanted.items():
             wanted[kind] = {name: _with_maintain(facts) for name, facts in objects.items()}
@@ -186,6 +193,15 @@ def _changed_members(wanted: Facts, found: Facts, notes: list[str]) -> None:
                 f"{name} of extension {facts['extension']} was changed in the backup; a restored"
                 " copy has the extension's own"
             )
+
+
+def _jobs_of_extension(wanted: Facts, found: Facts, notes: list[str]) -> None:
+    """Leave out the jobs that TimescaleDB makes itself: no dump has them."""
+    kind = "extension_jobs"
+    here, there = wanted.pop(kind, {}), found.pop(kind, {})
+    for job in sorted(set(here) & set(there)):
+        if here[job] != there[job]:
+            notes.append(f"TimescaleDB's own job {job} is not as in the backup: no dump has it")
 
 
 def _with_maintain(facts: dict[str, Any]) -> dict[str, Any]:
