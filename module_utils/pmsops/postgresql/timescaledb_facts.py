@@ -29,8 +29,11 @@ def facts(cursor: Any, schema: int) -> dict[str, Kind]:
     if timescaledb_chunks.exists(cursor):
         jobs = _jobs(cursor)
         found["jobs"] = {job: has for job, has in jobs.items() if int(job) >= FIRST_JOB_OF_USERS}
+        # Theirs is who creates the extension: in a restore the toolkit's superuser.
         found["extension_jobs"] = {
-            job: has for job, has in jobs.items() if job not in found["jobs"]
+            job: {name: value for name, value in has.items() if name != "owner"}
+            for job, has in jobs.items()
+            if job not in found["jobs"]
         }
         found["hypertables"] = dict(fetch_all(cursor, _HYPERTABLES))
         if schema >= 3:
