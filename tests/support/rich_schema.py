@@ -64,6 +64,11 @@ CREATE TABLE rich.position (
 INSERT INTO rich.position (id, fund, name, status, amount)
 SELECT n, 1 + n % 20, 'position ' || n, CASE n % 3 WHEN 0 THEN 'closed' ELSE 'open' END, n * 1.5
   FROM generate_series(1, 100) n;
+CREATE TABLE rich.ledger (
+    id int PRIMARY KEY, name text NOT NULL, currency varchar(3) NOT NULL DEFAULT 'BRL',
+    opened date, amount numeric(20, 6), fund int
+);
+INSERT INTO rich.ledger SELECT id, name, currency, opened, amount, id FROM rich.fund;
 ALTER TABLE rich.fund OWNER TO rich_owner;
 ALTER TABLE rich.position OWNER TO rich_owner;
 CREATE FUNCTION rich.guard() RETURNS trigger LANGUAGE plpgsql AS
@@ -426,6 +431,7 @@ CREATE DOMAIN rich.code AS varchar(12) COLLATE "C" DEFAULT 'none' NOT NULL
     CONSTRAINT code_form CHECK (VALUE IN ('none', 'some') OR VALUE ~ '^[A-Z]+$');
 CREATE DOMAIN rich.short_code AS rich.code CHECK (length(VALUE) < 6);
 ALTER DOMAIN rich.short_code ADD CONSTRAINT later CHECK (VALUE <> 'ZZ') NOT VALID;
+CREATE DOMAIN rich.side AS varchar(4) CHECK (VALUE IN ('buy', 'sell'));
 CREATE TYPE rich.address AS (street text COLLATE "C", number int, code rich.code);
 CREATE FUNCTION rich.text_distance(text, text) RETURNS float8 LANGUAGE sql IMMUTABLE AS
     'SELECT (length($1) - length($2))::float8';
@@ -442,9 +448,9 @@ CREATE TYPE rich.base (INPUT = rich.base_in, OUTPUT = rich.base_out, LIKE = text
     CATEGORY = 'U', DEFAULT = 'nothing', DELIMITER = ';', COLLATABLE = true);
 CREATE TYPE rich.shell;
 CREATE TABLE rich.typed_values (
-    c rich.colour, d rich.short_code, a rich.address, r rich.text_range, b rich.base
+    c rich.colour, d rich.short_code, a rich.address, r rich.text_range, b rich.base, s rich.side
 );
-INSERT INTO rich.typed_values VALUES ('amber', 'AB', '(street,1,ABC)', '[a,b)', 'x');
+INSERT INTO rich.typed_values VALUES ('amber', 'AB', '(street,1,ABC)', '[a,b)', 'x', 'buy');
 GRANT USAGE ON TYPE rich.colour TO rich_reader;
 REVOKE USAGE ON TYPE rich.code FROM public;
 ALTER TYPE rich.address OWNER TO rich_owner;
@@ -857,7 +863,8 @@ COMMENT ON PUBLICATION rich_two IS 'two of them';
         """
 CREATE PUBLICATION rich_some FOR TABLE rich.position (id, name, status)
     WHERE (id IN (1, 2, 3) OR name IN ('a', 'b')), rich.fund (id, name) WITH (publish = 'insert');
-CREATE PUBLICATION rich_schema FOR TABLES IN SCHEMA rich, TABLE rich.fund;
+CREATE PUBLICATION rich_schema FOR TABLES IN SCHEMA rich, TABLE rich.fund
+    WITH (publish = 'insert');
 """,
         since=15,
     ),
