@@ -37,9 +37,7 @@ class Change:
 
     def named_in(self, differences: list[tuple[str, str]]) -> bool:
         """Tell whether pairs of kind and name have the right one among them."""
-        return any(
-            kind in self.kind.split() and self.object in name for kind, name in differences
-        )
+        return any(kind in self.kind.split() and self.object in name for kind, name in differences)
 
 
 def _of(part: str, *changes: tuple[str, ...], **options: object) -> list[Change]:
@@ -1471,7 +1469,5 @@ def known_to(version: int, parts: list[rich_schema.Part]) -> list[Change]:
     """Return the changes that a server of a major *version* can make to these parts."""
     names = {part.name for part in parts}
     return [
-        change
-        for change in ALL
-        if change.part in names and change.since <= version <= change.until
+        change for change in ALL if change.part in names and change.since <= version <= change.until
     ]
