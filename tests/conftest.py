@@ -16,16 +16,16 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "library")]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
 
-def share_bytecode() -> None:
-    """Let the processes of the tests compile a module once: tests/support/bytecode."""
-    folder = str(PROJECT / "tests" / "support" / "bytecode")
+def share_interpreter_cache() -> None:
+    """Let the processes of the tests compile a module once: tests/support/interpreter."""
+    folder = str(PROJECT / "tests" / "support" / "interpreter")
     others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [folder, *(each for each in others if each and each != folder)]
     )
 
 
-share_bytecode()
+share_interpreter_cache()
 
 # Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
 settings.register_profile("ci", max_examples=100, deadline=None)

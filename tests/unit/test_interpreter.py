@@ -1,9 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The bytecode cache of the tests: it saves time, and a module never notices it."""
+"""What the tests save of the interpreter's time: no module and no playbook notices it."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib
 import marshal
 import os
 import resource
@@ -11,14 +13,16 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zipimport
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import ansible.module_utils
 import pytest
 
-from tests.conftest import PROJECT, share_bytecode
+from tests.conftest import PROJECT, share_interpreter_cache
 
-BYTECODE = PROJECT / "tests/support/bytecode"
+INTERPRETER = PROJECT / "tests/support/interpreter"
 
 
 class Cache:
@@ -26,10 +30,10 @@ class Cache:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.site = root / "project/tests/support/bytecode"
-        self.folder = root / "project/.cache/bytecode"
+        self.site = root / "project/tests/support/interpreter"
+        self.folder = root / "project/.cache/interpreter"
         self.before = None
-        shutil.copytree(BYTECODE, self.site, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(INTERPRETER, self.site, ignore=shutil.ignore_patterns("__pycache__"))
 
     def zip(self, name: str, source: str) -> Path:
         path = self.root / name
@@ -141,11 +145,76 @@ def test_a_hidden_sitecustomize_runs_too(cache, tmp_path):
 
 
 def test_every_process_that_a_test_starts_has_the_cache(monkeypatch):
-    assert os.environ["PYTHONPATH"].split(os.pathsep).count(str(BYTECODE)) == 1
+    assert os.environ["PYTHONPATH"].split(os.pathsep).count(str(INTERPRETER)) == 1
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    share_bytecode()
-    share_bytecode()
-    assert os.environ["PYTHONPATH"] == f"{BYTECODE}{os.pathsep}/elsewhere"
+    share_interpreter_cache()
+    share_interpreter_cache()
+    assert os.environ["PYTHONPATH"] == f"{INTERPRETER}{os.pathsep}/elsewhere"
     monkeypatch.delenv("PYTHONPATH")
-    share_bytecode()
-    assert os.environ["PYTHONPATH"] == str(BYTECODE)
+    share_interpreter_cache()
+    assert os.environ["PYTHONPATH"] == str(INTERPRETER)
+
+
+SOURCES = [
+    path
+    for folder in (PROJECT / "library", *map(Path, ansible.module_utils.__path__))
+    for path in folder.rglob("*.py")
+]
+
+
+def found(tree: ast.Module) -> set[tuple[str, bool]]:
+    """Return each import of a tree, and whether it is at the top level."""
+    return {
+        (ast.dump(node), node in tree.body)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+
+
+@pytest.fixture
+def parse(cache, monkeypatch):
+    """The function that stands in for ``compile``, and its cache."""
+    for name in ("sitecustomize", "ansible_imports"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(zipimport, "_compile_source", zipimport._compile_source)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.syspath_prepend(cache.site)
+    return importlib.import_module("ansible_imports").parse
+
+
+def test_every_import_of_every_source_is_kept(cache, parse):
+    assert len(SOURCES) > 250
+    expected = {path: found(ast.parse(path.read_bytes())) for path in SOURCES}
+    for _first_and_second in range(2):
+        for path in SOURCES:
+            tree = parse(path.read_bytes(), str(path), "exec", ast.PyCF_ONLY_AST)
+            assert found(tree) == expected[path], path
+    assert len(cache.entries()) > 250
+
+
+def test_a_source_that_is_no_python_is_refused_as_ever(cache, parse):
+    for _first_and_second in range(2):
+        with pytest.raises(SyntaxError) as caught:
+            parse(b"import os\nimport", "here.py", "exec", ast.PyCF_ONLY_AST)
+        assert (caught.value.filename, caught.value.lineno) == ("here.py", 2)
+    assert not cache.entries()
+
+
+def test_ansible_ships_the_same_files(cache):
+    """With the cache, empty and full, as without it."""
+    shipped = []
+    for path in ("", cache.site, cache.site):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible"), "localhost", "-vvvvv", "-m", "pms_gate"],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONPATH": str(path), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        lines = done.stdout.splitlines()
+        shipped.append({line for line in lines if "Including module_utils file" in line})
+        kept = [path for path in cache.entries() if path.suffix == ".imports"]
+        assert bool(kept) == bool(path)
+    assert len(shipped[0]) > 100
+    assert shipped[0] == shipped[1] == shipped[2]
