@@ -186,6 +186,11 @@ trial:
         what: 12 rows of column price are null, and the restored column takes no nulls.
         remedy: Set the values, or ALTER TABLE public.instruments ALTER COLUMN price DROP NOT NULL.
     seconds: 1.7
+versions:
+  description: Versions of server and pg_dump, to the minor.
+  returned: success
+  type: dict
+  sample: {"server": "17.12", "pg_dump": "17.12"}
 removed:
   description: Sets that retention deleted, or would delete.
   returned: success
@@ -270,6 +275,7 @@ def run(module: AnsibleModule, settings: Settings) -> dict:
             "id": None,
             "size_bytes": planned["estimated_bytes"],
             "tables": planned["tables"],
+            "versions": planned["versions"],
             "removed": planned["removed"],
         }
     else:

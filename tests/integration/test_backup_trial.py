@@ -231,3 +231,64 @@ def test_what_a_restore_takes_raises_no_alarm(case, filled, settings):
     result = made(filled, settings)
     assert (result["trial"]["status"], result["trial"]["reason"]) == ("passed", None), result
     restored(filled, settings, result)
+
+
+def test_a_parameter_that_the_server_does_not_know_is_found_before_anything_is_made(
+    server, filled, settings
+):
+    # What PostgreSQL 17.12 keeps of the version that made a table, and older tools dump.
+    server.psql(
+        """SET allow_system_table_mods = on;
+        UPDATE pg_attribute SET attoptions = '{attver=17.12}'
+         WHERE attrelid = 'funds'::regclass AND attname = 'name';""",
+        filled.name,
+    )
+    result = made(filled, settings)
+    assert result["trial"]["status"] == "refused"
+    assert objects(result) == ["TABLE public.funds"]
+    assert 'unrecognized parameter "attver"' in only(result)
+    assert "follow" in only(result)
+    before = server.psql("SELECT count(*) FROM pg_database")
+    with pytest.raises(OpsError) as caught:
+        restored(filled, settings, result)
+    assert caught.value.code == "restore.archive-parameter"
+    assert "column parameter attver of TABLE public.funds.name" in str(caught.value)
+    assert server.psql("SELECT count(*) FROM pg_database") == before
+
+
+def test_a_set_names_its_server_and_tools_to_the_minor(server, filled, settings):
+    result = made(filled, settings)
+    version = server.psql("SHOW server_version").split()[0]
+    assert result["versions"] == {"server": version, "pg_dump": version}
+    assert sets.resolve(Path(result["set"])).manifest["tools"] == {"pg_dump": version}
+
+
+ONE_DATABASE_ONLY = r"""
+folder=$(ls -d /usr/share/postgresql/*/extension)
+cat > $folder/only_here.control <<'EOF'
+default_version = '1'
+relocatable = false
+schema = pg_catalog
+EOF
+cat > $folder/only_here--1.sql <<'EOF'
+DO $$ BEGIN IF current_database() LIKE '%\_\_%' THEN
+  RAISE 'can only create extension in database %', 'main'
+    USING DETAIL = 'Jobs must be scheduled from one database.';
+END IF; END $$;
+CREATE SCHEMA cron;
+CREATE TABLE cron.job (id int);
+EOF
+"""
+
+
+def test_an_extension_of_one_database_only_is_told_with_the_backup(server, filled, settings):
+    done = server.container.exec_run(["sh", "-c", ONE_DATABASE_ONLY])
+    assert done.exit_code == 0, done.output
+    server.psql("CREATE EXTENSION only_here", filled.name)
+    result = made(filled, settings)
+    assert objects(result) == ["EXTENSION only_here"]
+    assert "can only create extension in database main" in only(result)
+    assert "may exist in one database of the server only" in only(result)
+    with pytest.raises(OpsError) as caught:
+        restored(filled, settings, result)
+    assert caught.value.code == "restore.failed"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.backup.settings import Settings
+from ansible.module_utils.pmsops.client_tools import versions
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -23,8 +24,10 @@ FIRST_DUMP_SHARE = 0.5
 NEXT_DUMP_SHARE = 1.2
 
 
-def check(database: Database, tools: ClientTools, settings: Settings) -> None:
-    """Check all that can be known before a backup; nothing is written.
+def check(database: Database, tools: ClientTools, settings: Settings) -> dict[str, str]:
+    """Check all that can be known before a backup; return the versions of server and pg_dump.
+
+    Nothing is written.
 
     :raises OpsError: backup.server-old, backup.restoring, database.*, clients.*, disk.full
     """
@@ -32,8 +35,9 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> None:
         ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
         database.session(read_only=True) as cursor,
     ):
-        asked = pool.submit(tools.major, "pg_dump")
         version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int")
+        tools.prefer(version // 10000)
+        asked = pool.submit(tools.version, "pg_dump")
         if version < MIN_SERVER:
             raise OpsError(
                 f"The server is PostgreSQL {version // 10000}; a backup needs 14 or newer.",
@@ -49,7 +53,13 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> None:
             )
         _check_rights(cursor, database)
         size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
-        major = asked.result()
+        made = {
+            "server": versions.short(
+                fetch_value(cursor, "SELECT current_setting('server_version')")
+            ),
+            "pg_dump": asked.result(),
+        }
+        major = versions.parts(made["pg_dump"])[0]
         if major < version // 10000:
             raise OpsError(
                 f"pg_dump is version {major}, older than the server's {version // 10000}.",
@@ -65,6 +75,18 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> None:
                 "Free space there, or set backup_root to a larger disk.",
                 code="disk.full",
             )
+    return made
+
+
+def older_tools(made: dict[str, str]) -> list[str]:
+    """Return a warning where pg_dump is older in the minor than the server."""
+    if not versions.older_minor(made["pg_dump"], made["server"]):
+        return []
+    return [
+        f"pg_dump {made['pg_dump']} is older than the server, PostgreSQL {made['server']}: it may"
+        " write what other versions refuse. Install the server's own version, and set"
+        " pms_db_bin_dir to it."
+    ]
 
 
 def _check_rights(cursor: Any, database: Database) -> None:

@@ -54,8 +54,10 @@ def run(
     with process_lock.exclusive(state / sets.BACKUP_LOCK, "backup"):
         tools = client_tools.for_database(database)
         cleaned = clean(settings.root, database)
-        preflight.check(database, tools, settings)
-        result = _Run(database, settings, tools, progress, now).execute()
+        made = preflight.check(database, tools, settings)
+        run = _Run(database, settings, tools, progress, now)
+        run.warnings += preflight.older_tools(made)
+        result = run.execute()
         # By a clock that was set back the new set may look old; this run does not judge it.
         gone = [
             path
@@ -66,7 +68,11 @@ def run(
             for folder in gone:
                 retention.remove(folder)
     progress.close()
-    return result | {"removed": [path.name for path in gone], "cleaned": cleaned}
+    return result | {
+        "removed": [path.name for path in gone],
+        "cleaned": cleaned,
+        "versions": made,
+    }
 
 
 def plan(database: Database, settings: Settings) -> dict[str, Any]:
@@ -75,13 +81,14 @@ def plan(database: Database, settings: Settings) -> dict[str, Any]:
     :raises OpsError: those of the checks before a backup.
     """
     tools = client_tools.for_database(database)
-    preflight.check(database, tools, settings)
+    made = preflight.check(database, tools, settings)
     with database.session(read_only=True) as cursor:
         catalog.prepare(cursor)
         relations = fingerprint.relations(cursor)
         size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
     return {
         "tables": len(relations),
+        "versions": made,
         "database_bytes": size,
         "estimated_bytes": preflight.estimate(settings.root, size),
         "removed": [path.name for path in retention.expired(settings.root, settings.policy)],
@@ -227,7 +234,7 @@ class _Run:
                 "started_at": utc_stamp(started),
                 "snapshot_at": snapshot.taken_at,
                 "server": server,
-                "tools": {"pg_dump": self.tools.major("pg_dump")},
+                "tools": {"pg_dump": self.tools.version("pg_dump")},
                 "database": dump.readings.database,
                 "required_roles": dump.readings.required_roles,
                 "dump": {

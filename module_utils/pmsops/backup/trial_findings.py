@@ -19,8 +19,8 @@ _MISSING = re.compile(
     r"(?:relation|type|function|schema|extension|column|table|collation|operator)"
     r' "?([^"()]+)"?(?:\(.*\))? does not exist'
 )
-# "TABLE trades macro_user" of a TOC entry; the tag itself may hold blanks.
-_ENTRY = re.compile(r"^((?:[A-Z]+ )+)(.*?)(?: \S+)?$")
+# Kind and name; a line of the table of contents has the owner behind them.
+_OBJECT = re.compile(r'(?:[A-Z]+ )+("[^"]*"|\S+)')
 REMEDY_FALLBACK = "Repair or drop it in the live database, then back up again."
 _REMEDIES = (
     (
@@ -63,7 +63,7 @@ def to_findings(rows: list[dict[str, str]]) -> list[Finding]:
             failed.add(name)
             continue
         failed.add(name)
-        findings.append(Finding(_described(row["object"]), error, _remedy(error)))
+        findings.append(Finding(row["object"] or "pg_restore", error, _remedy(error)))
     if findings and followed:
         last = findings[-1]
         findings[-1] = Finding(
@@ -72,15 +72,10 @@ def to_findings(rows: list[dict[str, str]]) -> list[Finding]:
     return findings
 
 
-def _described(entry: str) -> str:
-    """Return kind and name of a TOC entry without its owner."""
-    match = _ENTRY.match(entry)
-    return f"{match[1].strip()} {match[2]}" if match else entry or "pg_restore"
-
-
 def _tag(entry: str) -> str:
-    match = _ENTRY.match(entry)
-    return (match[2] if match else entry).rpartition(" ")[2]
+    """Return the name of an object without its schema."""
+    match = _OBJECT.match(entry)
+    return (match[1] if match else entry).rpartition(".")[2].strip('"')
 
 
 def _remedy(error: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools import tool_errors
+from ansible.module_utils.pmsops.client_tools import tool_errors, versions
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 
 # "4292; 0 17103 TABLE DATA _timescaledb_catalog chunk postgres"
@@ -19,7 +19,7 @@ _SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
 _INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
 _EVENT_TRIGGER = re.compile(r"^\d+; \d+ \d+ (?:EVENT TRIGGER|[A-Z ]+ - EVENT TRIGGER) ")
 _DATABASE = re.compile(r"^;\s+dbname: (.*)$")
-_SERVER = re.compile(r"^;\s+Dumped from database version: (\d+)")
+_VERSION = re.compile(r"^;\s+Dumped (from database|by pg_dump) version: (\S+)")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Contents:
     lines: tuple[str, ...]
     database: str | None = None
     server_major: int | None = None
+    # Of "server" and "pg_dump", as the header spells them.
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def extensions(self) -> list[str]:
@@ -83,15 +85,17 @@ def read(tools: ClientTools, path: Path) -> Contents:
 
 def parse(text: str) -> Contents:
     """Read what ``pg_restore --list`` printed."""
-    lines, database, major = [], None, None
+    lines, database = [], None
+    made_by: dict[str, str] = {}
     for line in text.splitlines():
         if line and not line.startswith(";"):
             lines.append(line)
         elif match := _DATABASE.match(line):
             database = match[1].strip()
-        elif match := _SERVER.match(line):
-            major = int(match[1])
-    return Contents(tuple(lines), database, major)
+        elif match := _VERSION.match(line):
+            made_by["server" if match[1] == "from database" else "pg_dump"] = match[2]
+    major = versions.parts(made_by["server"])[0] if "server" in made_by else None
+    return Contents(tuple(lines), database, major, made_by)
 
 
 def _named(kind: re.Pattern[str], line: str) -> str | None:

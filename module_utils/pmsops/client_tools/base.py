@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.client_tools import versions
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -63,6 +64,8 @@ class ClientTools(ABC):
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        # Folders of Debian's and of PostgreSQL's own packages.
+        self.folders: tuple[str, ...] = ()
 
     @abstractmethod
     def start(
@@ -85,11 +88,22 @@ class ClientTools(ABC):
         """
 
     @abstractmethod
+    def version(self, tool: str) -> str:
+        """Return the tool's version, ``17.12`` for example.
+
+        :raises OpsError: clients.missing
+        """
+
     def major(self, tool: str) -> int:
         """Return the tool's major version.
 
         :raises OpsError: clients.missing
         """
+        return versions.parts(self.version(tool))[0]
+
+    def prefer(self, major: int) -> None:
+        """Look for the tools of this major version, the server's own, before any others."""
+        self.folders = (f"/usr/lib/postgresql/{major}/bin", f"/usr/pgsql-{major}/bin")
 
     @contextmanager
     def together(self, folders: dict[Path, str]) -> Iterator[ClientTools]:
@@ -150,13 +164,13 @@ class ClientTools(ABC):
         return variables
 
 
-def read_major(tool: str, output: str) -> int:
-    """Read ``pg_dump (PostgreSQL) 17.11 (Debian ...)``."""
-    match = re.search(r"\(PostgreSQL\) (\d+)", output)
+def read_version(tool: str, output: str) -> str:
+    """Read ``17.11`` in ``pg_dump (PostgreSQL) 17.11 (Debian ...)``."""
+    match = re.search(rf"\(PostgreSQL\) ({versions.NUMBER.pattern})", output)
     if match is None:
         raise OpsError(
             f"{tool} --version answered {output.strip()[:200]!r}, not a version.",
             "Point pms_db_bin_dir at PostgreSQL's own client tools.",
             code="clients.missing",
         )
-    return int(match[1])
+    return match[1]

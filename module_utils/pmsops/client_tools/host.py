@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_major
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_version
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 BLOCK_BYTES = 1 << 18
@@ -89,7 +89,7 @@ class HostTools(ClientTools):
         except FileNotFoundError as exc:
             raise self._missing(tool) from exc
 
-    def major(self, tool: str) -> int:  # noqa: D102
+    def version(self, tool: str) -> str:  # noqa: D102
         environment = {"PATH": self._path(), "LC_ALL": "C"}
         try:
             answer = subprocess.run(
@@ -97,10 +97,13 @@ class HostTools(ClientTools):
             )
         except FileNotFoundError as exc:
             raise self._missing(tool) from exc
-        return read_major(tool, answer.stdout)
+        return read_version(tool, answer.stdout)
 
     def _path(self) -> str:
-        return self.database.bin_dir or os.environ.get("PATH", os.defpath)
+        if self.database.bin_dir:
+            return self.database.bin_dir
+        there = [folder for folder in self.folders if Path(folder).is_dir()]
+        return os.pathsep.join([*there, os.environ.get("PATH", os.defpath)])
 
     def _missing(self, tool: str) -> OpsError:
         return OpsError(

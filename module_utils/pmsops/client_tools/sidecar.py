@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_major
+from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_version
 from ansible.module_utils.pmsops.client_tools.sidecar_process import (
     ContainerProcess,
     ExecProcess,
@@ -39,7 +39,7 @@ class SidecarTools(ClientTools):
         super().__init__(database)
         self._engine = docker_engine.engine()
         self._container = docker_engine.database_container(self._engine, database.container)
-        self._majors: dict[str, int] = {}
+        self._versions: dict[str, str] = {}
         self._removals: list[threading.Thread] = []
 
     def start(  # noqa: D102
@@ -89,7 +89,7 @@ class SidecarTools(ClientTools):
         environment = self.environment(database, "127.0.0.1", self._port(), settings)
         environment["PATH"] = ":".join(
             [
-                *([self.database.bin_dir] if self.database.bin_dir else []),
+                *([self.database.bin_dir] if self.database.bin_dir else self.folders),
                 *(f"/usr/lib/postgresql/{major}/bin" for major in range(20, 13, -1)),
                 "/usr/local/bin:/usr/bin:/bin",
             ]
@@ -136,11 +136,17 @@ class SidecarTools(ClientTools):
                 raise not_in_image(tool, self.database.container) from exc
             raise engine_refused(tool, exc) from exc
 
-    def major(self, tool: str) -> int:  # noqa: D102
-        if tool not in self._majors:
+    def prefer(self, major: int) -> None:  # noqa: D102
+        before = self.folders
+        super().prefer(major)
+        if self.folders != before:
+            self._versions.clear()
+
+    def version(self, tool: str) -> str:  # noqa: D102
+        if tool not in self._versions:
             _status, output = self.run(tool, ["--version"])
-            self._majors[tool] = read_major(tool, output)
-        return self._majors[tool]
+            self._versions[tool] = read_version(tool, output)
+        return self._versions[tool]
 
     def _port(self) -> int:
         """Return the port inside the container that is published as the database's port."""
@@ -186,8 +192,8 @@ class SharedTools(ClientTools):
         except docker.errors.APIError as exc:
             raise engine_refused(tool, exc) from exc
 
-    def major(self, tool: str) -> int:  # noqa: D102
-        return self._tools.major(tool)
+    def version(self, tool: str) -> str:  # noqa: D102
+        return self._tools.version(tool)
 
 
 def remove_dead() -> list[str]:

@@ -10,6 +10,16 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 SHOWN_ERRORS = 12
 _ENTRY = re.compile(r"^pg_restore: from TOC entry \d+; \d+ \d+ (.*)$")
 _ERROR = re.compile(r"^pg_restore: (?:error|fatal): (.*)$")
+_SUMMARY = re.compile(r"^pg_restore: warning: errors ignored on restore: \d+$")
+_COMMAND = "Command was: "
+_PART = r'(?:"(?:[^"]|"")+"|[a-z_][\w$]*)'  # quoted where it has capitals
+_NAME = rf"({_PART}(?:\.{_PART})*)"
+_CONSTRAINT = re.compile(rf"ALTER TABLE (?:ONLY )?{_NAME}\s+ADD CONSTRAINT {_NAME}")
+_INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_NAME}")
+_STATEMENT = re.compile(
+    r"(?:CREATE (?:OR REPLACE )?|ALTER |COMMENT ON |REFRESH )"
+    rf"((?:[A-Z]+ )*?[A-Z]+) (?:IF NOT EXISTS |ONLY )?{_NAME}"
+)
 
 
 class RestoreError(OpsError):
@@ -39,6 +49,8 @@ def parse(output: str) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     entry = ""
     for line in output.splitlines():
+        if _SUMMARY.match(line):
+            continue
         if match := _ENTRY.match(line):
             entry = match[1]
         elif match := _ERROR.match(line):
@@ -48,4 +60,18 @@ def parse(output: str) -> list[dict[str, str]]:
                 rows[-1]["error"] += f" / {line.strip()}"
             else:
                 rows.append({"object": "", "error": line.strip()})
+    for row in rows:
+        if not row["object"]:
+            command = row["error"].partition(f" / {_COMMAND}")[2]
+            row["object"] = object_of(command.replace(" / ", " "))
     return rows or [{"object": "", "error": "pg_restore wrote nothing"}]
+
+
+def object_of(command: str) -> str:
+    """Return kind and name of the object that a statement is about, as far as its start says."""
+    if match := _CONSTRAINT.match(command):
+        return f"CONSTRAINT {match[1]}.{match[2]}"
+    if match := _INDEX.match(command):
+        return f"INDEX {match[1]} ON {match[2]}"
+    match = _STATEMENT.match(command)
+    return f"{match[1]} {match[2]}" if match else command[:60]

@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     superuser_role,
 )
+from ansible.module_utils.pmsops.restore import versions
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -56,7 +57,7 @@ def check(
         notes: list[str] = []
         _require_rights(cursor, tools, database)
         _require_same_name(required, database, force_name=force_name)
-        _require_version(cursor, required)
+        notes += versions.check(cursor, required, tools)
         extensions, other_versions = extensions_to_create(cursor, required.extensions)
         missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:
@@ -89,6 +90,7 @@ def check(
 
 def _require_rights(cursor: Any, tools: ClientTools, database: Database) -> None:
     version = fetch_value(cursor, "SELECT current_setting('server_version_num')::int") // 10000
+    tools.prefer(version)
     if tools.major("pg_restore") < version:
         raise OpsError(
             f"pg_restore is version {tools.major('pg_restore')}, older than the server's"
@@ -141,16 +143,6 @@ def _require_same_name(required: Requirements, database: Database, *, force_name
             f"The set is of database {required.database_name}, not of {database.name}.",
             "Take a set of this database, or force this one with -e restore_force_name=true.",
             code="restore.other-database",
-        )
-
-
-def _require_version(cursor: Any, required: Requirements) -> None:
-    here = fetch_value(cursor, "SELECT current_setting('server_version_num')::int") // 10000
-    if required.server_major and here < required.server_major:
-        raise OpsError(
-            f"The set is of PostgreSQL {required.server_major}; this server has the older {here}.",
-            f"Restore on PostgreSQL {required.server_major} or newer.",
-            code="restore.server-old",
         )
 
 

@@ -26,6 +26,8 @@ class Requirements:
     size_bytes: int | None = None
     # The cluster that the set was made from, as pg_control_system() names it.
     system_identifier: str | None = None
+    # Of "server" and "pg_dump"; a set of schema 2 or older names the major version of pg_dump only.
+    made_by: dict[str, str | int] = field(default_factory=dict)
 
 
 def of_set(backup_set: sets.BackupSet) -> Requirements:
@@ -51,6 +53,7 @@ def of_manifest(manifest: dict[str, Any]) -> Requirements:
         | {role for role in manifest["database"]["settings"] if role},
         size_bytes=manifest["server"]["size_bytes"],
         system_identifier=manifest["server"].get("system_identifier"),
+        made_by=_made_by(manifest),
     )
 
 
@@ -59,6 +62,7 @@ def of_archive(toc: archive_toc.Contents, contents: archive_contents.Contents) -
     return Requirements(
         database_name=toc.database,
         server_major=toc.server_major,
+        made_by=dict(toc.versions),
         extensions={
             name: {
                 "schema": schema,
@@ -69,3 +73,8 @@ def of_archive(toc: archive_toc.Contents, contents: archive_contents.Contents) -
         described=contents.described(),
         roles=contents.roles | ({contents.owner} if contents.owner else set()),
     )
+
+
+def _made_by(manifest: dict[str, Any]) -> dict[str, str | int]:
+    server = manifest["server"].get("version")
+    return ({"server": server} if server else {}) | manifest.get("tools", {})

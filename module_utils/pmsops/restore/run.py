@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.client_tools import archive_contents, archive_toc, factory
+from ansible.module_utils.pmsops.client_tools import (
+    archive_contents,
+    archive_parameters,
+    archive_toc,
+    factory,
+)
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
@@ -25,6 +30,7 @@ from ansible.module_utils.pmsops.restore import (
     requirements,
     scratch,
     staging_database,
+    versions,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
@@ -190,12 +196,6 @@ class StagedRestore:
 
     def fill(self, staging: Database, work: Callable[[PhasedRestore], None]) -> None:
         """Create the staging database, and let *work* restore into it."""
-        staging_database.create_roles(
-            self.database,
-            self.server.missing_roles,
-            self.backup_set.dump.parent,
-            self.request.identity,
-        )
         described = dict(self.required.described)
         if described["owner"] is None:
             raise OpsError(
@@ -203,9 +203,6 @@ class StagedRestore:
                 "Take a dump of a whole database, made by pg_dump -Fc without -t or -n.",
                 code="restore.partial-dump",
             )
-        with self.progress.phase("create"):
-            mark = registry.mark_text(self._mark("restoring"))
-            staging_database.create(self.database, staging.name, described, mark)
         encrypted = self.backup_set.encrypted
         memory = self.backup_set.dump.stat().st_size if encrypted else 0
         with scratch.folder(self.request.root, memory_bytes=memory) as folder:
@@ -214,11 +211,24 @@ class StagedRestore:
                 with self.progress.phase("decrypt"):
                     dump = scratch.decrypt(dump, self.request.identity_for(dump), folder)
             with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
+                contents = self.toc or archive_toc.read(tools, dump)
+                parameters = archive_parameters.read(tools, dump)
+                made = self.required.made_by.get("server")
+                versions.require_known(self.database, parameters, made)
+                staging_database.create_roles(
+                    self.database,
+                    self.server.missing_roles,
+                    self.backup_set.dump.parent,
+                    self.request.identity,
+                )
+                with self.progress.phase("create"):
+                    mark = registry.mark_text(self._mark("restoring"))
+                    staging_database.create(self.database, staging.name, described, mark)
                 work(
                     PhasedRestore(
                         target=staging,
                         dump=dump,
-                        contents=self.toc or archive_toc.read(tools, dump),
+                        contents=contents,
                         tools=tools,
                         progress=self.progress,
                         scratch=folder,

@@ -27,3 +27,36 @@ def test_each_error_of_pg_restore_is_kept_with_its_object():
 
 def test_a_tool_that_ends_without_a_word_is_an_error_too():
     assert pg_restore_errors.parse("")[0]["error"] == "pg_restore wrote nothing"
+
+
+# As pg_restore 17 writes them: no line names the entry.
+BARE = """pg_restore: error: could not execute query: ERROR:  unrecognized parameter "attver"
+Command was: CREATE TABLE public.funds (
+    id integer NOT NULL
+);
+
+pg_restore: error: could not execute query: ERROR:  relation "public.funds" does not exist
+Command was: ALTER TABLE ONLY public.trades
+    ADD CONSTRAINT trades_fund_fkey FOREIGN KEY (fund) REFERENCES public.funds(id);
+
+pg_restore: error: could not execute query: ERROR:  function plain(text) does not exist
+Command was: CREATE UNIQUE INDEX by_key ON public."my table" USING btree (public.keyed(word));
+
+pg_restore: error: could not execute query: ERROR:  no
+Command was: CREATE EXTENSION IF NOT EXISTS only_here WITH SCHEMA pg_catalog;
+
+pg_restore: error: could not execute query: ERROR:  no
+Command was: REFRESH MATERIALIZED VIEW public.per_fund;
+
+pg_restore: warning: errors ignored on restore: 5
+"""
+
+
+def test_an_error_without_its_entry_is_named_by_its_statement():
+    assert [row["object"] for row in pg_restore_errors.parse(BARE)] == [
+        "TABLE public.funds",
+        "CONSTRAINT public.trades.trades_fund_fkey",
+        'INDEX by_key ON public."my table"',
+        "EXTENSION only_here",
+        "MATERIALIZED VIEW public.per_fund",
+    ]

@@ -29,6 +29,7 @@ NEEDS = Requirements(
 )
 ANSWERS = {
     "server_version_num": [(170012,)],
+    "'server_version'": [("17.12 (Debian 17.12-1)",)],
     "rolsuper": [("pms_restore",)],
     "pg_is_in_recovery": [(False,)],
     "max_connections": [(50,)],
@@ -45,7 +46,18 @@ ANSWERS = {
     "pg_char_to_encoding": [(6,)],
     "CREATE COLLATION": None,
 }  # fmt: skip
-TOOLS = SimpleNamespace(major=lambda tool: 17)
+
+
+def tools_of(version):
+    """Return client tools of a version, which says all that the preflight asks them."""
+    return SimpleNamespace(
+        version=lambda tool: version,
+        major=lambda tool: int(version.partition(".")[0]),
+        prefer=lambda major: None,
+    )
+
+
+TOOLS = tools_of("17.12")
 
 
 def check(required=NEEDS, answers=None, *, host="127.0.0.1", tools=TOOLS, **options):
@@ -73,7 +85,7 @@ def test_a_server_that_has_everything_is_taken():
         ({"rolsuper": []}, "restore.rights"),
         ({"pg_is_in_recovery": [(True,)]}, "restore.standby"),
         ({"max_connections": [(5,)]}, "restore.connections"),
-        ({"server_version_num": [(160003,)]}, "restore.server-old"),
+        ({"'server_version'": [("16.4",)]}, "restore.server-old"),
         ({"server_version_num": [(180001,)]}, "clients.old"),
         ({"pg_available_extension_versions": [("timescaledb", "2.19")]}, "restore.extension"),
         (
