@@ -263,9 +263,7 @@ def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(fille
             assert len(recorded) >= (8 if HAS_TIMESCALEDB else 2)
             assert dumped(filled, tools, sets.resolve(folder).dump, recorded) == recorded
             (csv,) = folder.glob("md_*.csv")
-            rows = sum(
-                e["rows"] for name, e in recorded.items() if "of" in e or name == PLAIN
-            )
+            rows = sum(e["rows"] for name, e in recorded.items() if "of" in e or name == PLAIN)
             assert rows == len(csv.read_text().splitlines()) - 1
     finally:
         stop.set()

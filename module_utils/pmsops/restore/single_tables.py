@@ -16,7 +16,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import fingerprint
+from ansible.module_utils.pmsops.postgresql import fingerprint, timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     become_superuser,
@@ -39,19 +39,12 @@ WITH RECURSIVE parts(oid) AS (
     SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))::oid
     UNION SELECT i.inhrelid FROM parts JOIN pg_inherits i ON i.inhparent = parts.oid
 )
-SELECT n.nspname, c.relname FROM parts JOIN pg_class c ON c.oid = parts.oid
+SELECT c.oid::int8, n.nspname, c.relname FROM parts JOIN pg_class c ON c.oid = parts.oid
   JOIN pg_namespace n ON n.oid = c.relnamespace
 """
-COMPRESSED = """
-SELECT b.schema_name, b.table_name
-  FROM _timescaledb_catalog.hypertable a
-  JOIN _timescaledb_catalog.hypertable b ON b.id = a.compressed_hypertable_id
- WHERE a.schema_name = %s AND a.table_name = %s
-"""
-HAS_COMPRESSED = """
-SELECT 1 FROM pg_attribute
- WHERE attrelid = to_regclass('_timescaledb_catalog.hypertable')
-   AND attname = 'compressed_hypertable_id'
+BY_OID = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.oid = ANY(%s::int8[]::oid[])
 """
 
 
@@ -195,11 +188,16 @@ def _restore_tables(phases: PhasedRestore, wanted: TableRequest) -> None:
 
 
 def _parts(cursor: Any, name: TableName) -> list[TableName]:
+    """Return the table and all tables with its rows, compressed ones too.
+
+    No inheritance leads to the relation with the compressed rows of a chunk: only TimescaleDB's
+    catalogue does, which is restored before.
+    """
     found = fetch_all(cursor, WITH_PARTS, name)
-    if fetch_value(cursor, HAS_COMPRESSED):
-        for compressed in fetch_all(cursor, COMPRESSED, name):
-            found += fetch_all(cursor, WITH_PARTS, compressed)
-    return found
+    compressed = timescaledb_chunks.compressed(cursor)
+    stored = [compressed[oid] for oid, *_name in found if oid in compressed]
+    names = [(schema, table) for _oid, schema, table in found]
+    return names + [(schema, table) for schema, table in fetch_all(cursor, BY_OID, (stored,))]
 
 
 def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> None:
