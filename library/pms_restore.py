@@ -93,6 +93,16 @@ options:
     type: list
     elements: str
     default: []
+  slots:
+    description:
+      - What becomes of the live database's logical replication slots, which cannot follow its name
+        to another database. In any case each consumer has to read all tables again.
+      - V(refuse) refuses a restore with O(keep) before anything is changed.
+      - V(drop) drops them once the PMS works on the new live database.
+      - V(recreate) then also makes new ones of the same names and plugins on the new live database.
+    type: str
+    choices: [refuse, drop, recreate]
+    default: refuse
 """
 
 EXAMPLES = r"""
@@ -221,6 +231,26 @@ live_exists:
   returned: in check mode
   type: bool
   sample: true
+slots:
+  description:
+    - What would become of the logical slots of the live database. Each with C(name), C(plugin),
+      C(outcome) (the value of O(slots)) and C(text).
+  returned: in check mode
+  type: list
+  elements: dict
+  sample: [{"name": "cdc", "plugin": "pgoutput", "outcome": "drop", "text": "cdc (pgoutput, idle)"}]
+prepared_transactions:
+  description: The prepared transactions of the live database, which refuse a restore with O(keep).
+  returned: in check mode
+  type: list
+  elements: str
+  sample: ["'order-7' of macro_user since 2026-11-22T06:00:00Z"]
+subscriptions:
+  description: The subscriptions of the live database, which stay with the former database.
+  returned: in check mode
+  type: list
+  elements: str
+  sample: []
 errors:
   description: A row with C(object) and C(error) for each error of pg_restore.
   returned: when pg_restore failed
@@ -246,6 +276,7 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
 from ansible.module_utils.pmsops.restore.request import Request
@@ -266,6 +297,7 @@ def argument_spec() -> dict:
         "identity": {"type": "path"},
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
+        "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
         "counted": {"type": "list", "elements": "str", "default": []},
@@ -296,6 +328,7 @@ def run(module: AnsibleModule) -> dict:
         force_name=params["force_name"],
         create_roles=params["create_roles"],
         keep=params["keep"],
+        slots=params["slots"],
         shown=params["shown"],
         queries=tuple(queries.Query(**each) for each in params["queries"]),
     )

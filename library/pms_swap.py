@@ -60,6 +60,16 @@ options:
     description: Days for which each of them is kept in any case.
     type: int
     default: 0
+  slots:
+    description:
+      - What becomes of the live database's logical replication slots, which cannot follow its name
+        to another database. In any case each consumer has to read all tables again.
+      - V(refuse) refuses the swap before anything is changed.
+      - V(drop) drops them once the PMS works on the new live database.
+      - V(recreate) then also makes new ones of the same names and plugins on the new live database.
+    type: str
+    choices: [refuse, drop, recreate]
+    default: refuse
 """
 
 EXAMPLES = r"""
@@ -117,6 +127,27 @@ recovered:
   type: list
   elements: str
   sample: ["The previous run ended in step 'rename'."]
+slots:
+  description:
+    - What became of the logical slots of the database that was live. Each with C(name), C(plugin),
+      C(outcome) (V(recreated), V(dropped) or V(failed)) and C(text).
+    - In check mode what would become of them, with the value of O(slots) as C(outcome).
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"name": "cdc", "plugin": "pgoutput", "outcome": "recreated", "text": "Slot cdc was"}]
+prepared_transactions:
+  description: The prepared transactions that would refuse the swap.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+not_dropped:
+  description: Why former databases that retention lets go were not dropped, and what to type.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 pruned:
   description: Former databases that were dropped.
   returned: success
@@ -145,6 +176,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 
 
@@ -163,6 +195,7 @@ def argument_spec() -> dict:
         },
         "incoming": {"type": "str"},
         "resume": {"type": "path"},
+        "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "keep_former": {"type": "int", "default": 0},
         "keep_former_days": {"type": "int", "default": 0},
     }
@@ -176,7 +209,11 @@ def run(module: AnsibleModule) -> dict:
         return swap_run.plan(params["state"], params["incoming"])
     resume = Path(params["resume"]) if params["resume"] else None
     with signals.raised():
-        return swap_run.run(params["state"], params["incoming"], resume=resume)
+        result = swap_run.run(params["state"], params["incoming"], resume=resume)
+    failed = [each["text"] for each in result["slots"] if each["outcome"] == slot_handover.FAILED]
+    for warning in [*failed, *result["not_dropped"]]:
+        module.warn(warning)
+    return result
 
 
 def main() -> None:

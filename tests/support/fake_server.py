@@ -81,6 +81,9 @@ class Server:
         self.dying = 0
         # Jobs that TimescaleDB's scheduler has run in a staging database.
         self.jobs_run_early: list[int] = []
+        # Logical slots: name, plugin, OID of the database; prepared transactions: gid, database.
+        self.slots: dict[str, tuple[str, int]] = {}
+        self.prepared: list[tuple[str, str]] = []
         # Called with each statement before it runs; may raise what a server would.
         self.before: Callable[[str], None] = lambda statement: None
 
@@ -232,6 +235,43 @@ def _setting(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]
     return [(value,) for value in found if value is not None]
 
 
+def _slots(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    oid = server.databases[params[0]].oid if params[0] in server.databases else None
+    return [
+        (name, plugin, False, False, None)
+        for name, (plugin, where) in sorted(server.slots.items())
+        if where == oid
+    ]
+
+
+def _place_of_slot(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    found = server.slots.get(params[0])
+    return [(name,) for name, each in server.databases.items() if found and each.oid == found[1]]
+
+
+def _drop_slot(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    server.killer.passed(f"before drop of slot {params[0]}")
+    server.slots.pop(params[0], None)
+    server.killer.passed(f"after drop of slot {params[0]}")
+    return []
+
+
+def _create_slot(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
+    server.killer.passed(f"before create of slot {params[0]}")
+    assert params[0] not in server.slots
+    server.slots[params[0]] = (params[1], server.databases[current].oid)
+    server.killer.passed(f"after create of slot {params[0]}")
+    return []
+
+
+def _prepared(server: Server, _current: str, params: Any) -> list[tuple[Any, ...]]:
+    return [
+        (gid, "macro_user", "2026-11-23T06:00:00Z")
+        for gid, name in server.prepared
+        if name == params[0]
+    ]
+
+
 def _dying(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
     server.dying -= 1
     return [(True,)] if server.dying >= 0 else []
@@ -265,6 +305,14 @@ QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], 
     ("SELECT 1 FROM pg_database WHERE datname = %s", _exists),
     ("AND NOT datallowconn", _closed),
     ("FROM pg_db_role_setting", _setting),
+    ("FROM pg_replication_slots s LEFT JOIN", _slots),
+    ("SELECT database FROM pg_replication_slots", _place_of_slot),
+    ("SELECT pg_drop_replication_slot(slot_name)", _drop_slot),
+    ("SELECT pg_create_logical_replication_slot", _create_slot),
+    ("pronargs >= 5 FROM pg_proc", lambda server, current, params: [(True,)]),
+    ("SET SESSION statement_timeout", lambda server, current, params: []),
+    ("FROM pg_prepared_xacts", _prepared),
+    ("FROM pg_subscription", lambda server, current, params: []),
     ("application_name = 'pms-ops' AND pid <>", _dying),
     ("SELECT pg_stat_clear_snapshot()", lambda server, current, params: []),
     ("SELECT pg_terminate_backend(pid)", lambda server, current, params: []),

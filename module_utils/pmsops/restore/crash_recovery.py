@@ -72,10 +72,12 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
         journal.close()
     for name in registry.abandoned(found, live.name):
         if name != waiting:
-            staging_database.drop(live, name)
+            # One that stays blocks nothing: the next staging database has another name.
             report.lines.append(
-                f"The staging database {name} was dropped; the live database was not touched."
+                staging_database.drop_or_explain(live, name)
+                or f"The staging database {name} was dropped; the live database was not touched."
             )
+    report.lines += [each["text"] for each in swap.slot_results]
     return report
 
 

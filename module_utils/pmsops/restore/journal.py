@@ -27,6 +27,7 @@ SWAP_STEPS = (
     "workers",
     "start services",
     "probe",
+    "slots",
     "back",
 )
 
@@ -36,8 +37,8 @@ class Journal:
     """One line of JSON; empty if the previous run finished.
 
     ``state`` holds: step; live; side (the staging database) with manifest_sha256 and set; of a
-    swap incoming, incoming_mark, outgoing (None without a live database) and services (those that
-    ran before); steps ``[[step, moment], ...]``.
+    swap incoming, incoming_mark, outgoing (None without a live database), services (those that ran
+    before) and slots (see slot_handover); steps ``[[step, moment], ...]``.
     """
 
     path: Path

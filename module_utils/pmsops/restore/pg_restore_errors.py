@@ -37,8 +37,8 @@ def to_error(section: str, output: str) -> RestoreError:
     more = f"; and {len(lines) - SHOWN_ERRORS} more" if len(lines) > SHOWN_ERRORS else ""
     return RestoreError(
         f"pg_restore failed in {section}: {'; '.join(lines[:SHOWN_ERRORS])}{more}",
-        "The live database was not touched, and the staging database was dropped. docs/RESTORE.md"
-        " lists the known causes; otherwise take another set.",
+        "The live database was not touched. docs/RESTORE.md lists the known causes; otherwise take"
+        " another set.",
         code="restore.failed",
         rows=rows,
     )

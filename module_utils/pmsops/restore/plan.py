@@ -10,9 +10,10 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql import bound_objects
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
-from ansible.module_utils.pmsops.restore import data_loss, registry
+from ansible.module_utils.pmsops.restore import data_loss, registry, slot_handover
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.verify import database as comparison
@@ -32,6 +33,8 @@ def plan_restore(
     document = restore.document
     found = registry.read_from(database)
     exists = database.name in found
+    with database.session(name=database.maintenance_name, read_only=True) as cursor:
+        bound = bound_objects.read(cursor, database.name)
     former = registry.select(found, database.name, registry.FORMER, registry.UNDONE)
     return {
         "set": str(restore.backup_set.path),
@@ -46,6 +49,9 @@ def plan_restore(
         "rows": manifest.rows(document) if document else None,
         "duration_seconds": request.expected_seconds(),
         "snapshot_at": document.get("snapshot_at"),
+        "slots": slot_handover.plan(bound.slots, request.slots) if request.keep else [],
+        "prepared_transactions": [each.text() for each in bound.prepared] if request.keep else [],
+        "subscriptions": [name for name, _ in bound.subscriptions] if request.keep else [],
         "notes": restore.server.notes,
     }
 

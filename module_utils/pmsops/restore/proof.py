@@ -140,7 +140,7 @@ def _require_none(
         + "; ".join(differences.lines(found, shown=shown))
         + ("; known since the backup: " + " ".join(causes) if causes else ""),
         (
-            "The live database was not touched, and the staging database was dropped. "
+            "The live database was not touched. "
             + (
                 "No set made before the remedy has these values. On the live database: "
                 + " ".join(each["remedy"] for each in losses)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.verify import differences, queries
 
 PROGRESS = "restore.progress"
@@ -29,6 +30,8 @@ class Request:
     force_name: bool = False
     create_roles: bool = False
     keep: bool = False
+    # What becomes of the live database's logical slots at the swap: see slot_handover.
+    slots: str = slot_handover.REFUSE
     shown: int = differences.SHOWN_PER_KIND
     queries: tuple[queries.Query, ...] = ()
 

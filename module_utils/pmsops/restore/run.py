@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,10 @@ from ansible.module_utils.pmsops.client_tools import (
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
+from ansible.module_utils.pmsops.postgresql import (
+    event_triggers,
+    timescaledb_held_jobs,
+)
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import (
@@ -29,6 +32,7 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     requirements,
     scratch,
+    slot_handover,
     staging_database,
     versions,
 )
@@ -110,6 +114,8 @@ class StagedRestore:
         """Fill and prove the staging database, or prove again the one of an interrupted run."""
         with self.progress.phase("preflight"):
             self.check()
+            if self.request.keep:
+                slot_handover.require_swappable(self.database, handling=self.request.slots)
         waiting = self._waiting(journal)
         if waiting:
             self.staging = waiting
@@ -131,18 +137,20 @@ class StagedRestore:
             proved = self._prove(staging)
             if self.request.keep:
                 registry.set_mark(self.database, self.staging, self._mark("proved"))
-        except BaseException:
-            # What could not be dropped stays in the journal, for the next run.
-            with suppress(OpsError, psycopg2.Error):
-                staging_database.drop(self.database, self.staging)
+        except BaseException as exc:
+            stays = staging_database.drop_or_explain(self.database, self.staging)
+            if stays is None:  # otherwise the next run tries again
                 journal.close()
+            if isinstance(exc, OpsError):
+                exc.args = (f"{exc} {stays or 'The staging database was dropped.'}",)
             raise
         if self.request.keep:
             self.kept = True
             journal.record("proved")
         else:
             with self.progress.phase("drop"):
-                staging_database.drop(self.database, self.staging)
+                stays = staging_database.drop_or_explain(self.database, self.staging)
+            self.warnings += [stays] if stays else []
             journal.close()
         return proved
 

@@ -9,7 +9,6 @@ database receives all of them in one transaction, or none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +98,8 @@ def run(
                 with progress.phase("copy", total=len(wanted.tables), unit="tables"):
                     rows = _copy_all(restore, staging, wanted)
             finally:
-                with suppress(OpsError, psycopg2.Error):
-                    staging_database.drop(database, restore.staging)
+                stays = staging_database.drop_or_explain(database, restore.staging)
+                if stays is None:
                     journal.close()
                 restore.close()
         except psycopg2.Error as exc:

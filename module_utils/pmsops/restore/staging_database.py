@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import globals_sql
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import event_triggers
+from ansible.module_utils.pmsops.postgresql import bound_objects, event_triggers
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -21,6 +22,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.repository import encryption
+from ansible.module_utils.pmsops.restore import registry
 
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
 # Settings whose value is a list of identifiers: each is quoted by itself.
@@ -62,9 +64,36 @@ def create(live: Database, name: str, described: dict[str, Any], comment: str) -
 
 
 def drop(live: Database, name: str) -> None:
-    """Drop a database, ending its sessions; does nothing if it does not exist."""
-    with _maintenance(live) as run:
-        run(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)")
+    """Drop a database, ending its sessions; does nothing if it does not exist.
+
+    Subscriptions that a restore made, which are disabled, go with it.
+
+    :raises OpsError: restore.not-dropped if something that is bound to it would be lost.
+    """
+    with _session(live) as cursor:
+        bound = bound_objects.read(cursor, name)
+        found = registry.read(cursor).get(name)
+        restored = found is not None and found.kind in (registry.STAGING, registry.TRIAL)
+        if restored and not any(enabled for _, enabled in bound.subscriptions):
+            names = [each for each, _ in bound.subscriptions]
+            if names:
+                bound_objects.detach_subscriptions(live.named(name), names)
+            bound = replace(bound, subscriptions=())
+        bound_objects.require_droppable(bound, name)
+        cursor.execute(f"DROP DATABASE IF EXISTS {quote_ident(name)} WITH (FORCE)")
+
+
+def drop_or_explain(live: Database, name: str) -> str | None:
+    """Drop a database; return None, or why it stays and what to type."""
+    try:
+        drop(live, name)
+    except psycopg2.Error as exc:
+        error = live.to_error(exc)
+    except OpsError as exc:
+        error = exc
+    else:
+        return None
+    return f"The database {name} stays: {error} {error.remedy}"
 
 
 def apply_settings(live: Database, name: str, described: dict[str, Any]) -> None:

@@ -11,15 +11,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import (
-    event_triggers,
+    bound_objects,
     timescaledb_held_jobs,
     timescaledb_workers,
 )
@@ -28,9 +26,8 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_all,
     fetch_value,
     quote_ident,
-    quote_literal,
 )
-from ansible.module_utils.pmsops.restore import registry
+from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_statements
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -38,7 +35,6 @@ RENAME_SECONDS = 20
 PROBE_SECONDS = 60
 IN_USE = "55006"
 SESSION_END_POLLS, SESSION_END_POLL_SECONDS = 30, 0.003
-READ_ONLY = "default_transaction_read_only"
 
 
 @dataclass
@@ -51,6 +47,10 @@ class Swap:
     probe: Callable[[], list[str]]
     forget_cache: Callable[[], None]
     progress: Progress = field(default_factory=Progress)
+    # What becomes of the live database's logical slots.
+    slots: str = slot_handover.REFUSE
+    # What became of them: name, plugin, outcome and text of each.
+    slot_results: list[dict[str, str]] = field(default_factory=list)
 
     def run(self, incoming: str, outgoing: str | None, *, kind: str = registry.FORMER) -> list[str]:
         """Swap, probe, and swap back if the probe finds problems; return these problems.
@@ -58,9 +58,11 @@ class Swap:
         With none, the database *incoming* is live and the PMS works on it. *outgoing* is the new
         name of the live database, None if there is no live database; *kind* is what it becomes.
 
-        :raises OpsError: restore.not-swapped if the renames did not happen; the live database is
-            unchanged then, and its services run again.
+        :raises OpsError: restore.slots, restore.prepared-transactions before anything changes;
+            restore.not-swapped if the renames did not happen; the live database is unchanged then,
+            and its services run again.
         """
+        bound = slot_handover.require_swappable(self.live, incoming, handling=self.slots)
         running = self.services.running()
         mark = registry.read_from(self.live)[incoming].mark
         self.journal.record(
@@ -70,6 +72,7 @@ class Swap:
             incoming_mark=mark,
             outgoing=outgoing,
             services=running,
+            slots=slot_handover.recorded(bound.slots, self.slots),
         )
         if mark:  # the database carries the journal too, in case its disk is lost
             registry.set_mark(self.live, incoming, mark | {"state": self.journal.summary()})
@@ -113,7 +116,12 @@ class Swap:
         state = self.journal.state
         if problems and state["outgoing"] is not None:
             self.revert()
+        elif state.get("slots"):
+            self._step("slots", self._hand_over_slots)
         return problems
+
+    def _hand_over_slots(self) -> None:
+        self.slot_results = slot_handover.hand_over(self.live, self.journal.state["slots"])
 
     def revert(self) -> None:
         """Do the same swap in reverse."""
@@ -125,6 +133,8 @@ class Swap:
             self.exchange(state["outgoing"], state["incoming"], state["incoming_mark"])
         finally:
             self.restart_services(state["services"])
+        if state.get("slots"):  # a swap that was killed may have handed them over already
+            self.slot_results = slot_handover.hand_back(self.live, state["slots"])
         self.forget_cache()
 
     def _probe_problems(self) -> list[str]:
@@ -159,7 +169,14 @@ class Swap:
             found = registry.read(cursor)
             if found[incoming].kind == registry.STAGING:
                 timescaledb_held_jobs.release(self.live.named(incoming))
-            statements = self._statements(cursor, found, incoming, outgoing, mark)
+            statements = swap_statements.of_swap(
+                cursor,
+                live=self.live.name,
+                incoming=found[incoming],
+                leaving=found.get(self.live.name) if outgoing is not None else None,
+                outgoing=outgoing or "",
+                mark=mark | {"state": self.journal.summary()},
+            )
             names = [each for each in (self.live.name, incoming) if each in found]
             for name in names:
                 cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
@@ -175,65 +192,20 @@ class Swap:
                 except psycopg2.Error as exc:
                     cursor.execute("ROLLBACK")
                     if exc.pgcode != IN_USE or time.monotonic() > deadline:
+                        held = [
+                            f"In {name}: {each.text()}."
+                            for name in names
+                            for each in bound_objects.read(cursor, name).prepared
+                        ]
+                        said = " ".join([str(exc).strip(), *held])
                         raise OpsError(
-                            f"{self.live.name} could not be renamed: {str(exc).strip()}",
-                            "The live database is unchanged. End the sessions that hold it open,"
+                            f"{self.live.name} could not be renamed: {said}",
+                            "The live database is unchanged. End the sessions and prepared"
+                            " transactions that hold it open,"
                             " then run again: the staging database is kept for the next run.",
                             code="restore.not-swapped",
                         ) from exc
                 time.sleep(0.05)
-
-    def _statements(
-        self,
-        cursor: Any,
-        found: dict[str, registry.ManagedDatabase],
-        incoming: str,
-        outgoing: str | None,
-        mark: dict[str, Any],
-    ) -> list[str]:
-        """Return the statements of the swap: names, marks, and who may connect and write."""
-        live, arriving = quote_ident(self.live.name), found[incoming]
-        statements = []
-        has_event_triggers = event_triggers.known(cursor)
-        if outgoing is not None and self.live.name in found:
-            leaving = quote_ident(outgoing)
-            facts = {
-                "of": self.live.name,
-                "since": utc_stamp(datetime.now(UTC)),
-                "replaced_by": arriving.oid,
-                "comment": found[self.live.name].comment,
-                "read_only": _setting(cursor, found[self.live.name].oid, READ_ONLY),
-            }
-            if has_event_triggers:
-                own = _setting(cursor, found[self.live.name].oid, event_triggers.SETTING)
-                facts[event_triggers.MARKED] = own
-            facts |= mark | {"state": self.journal.summary()}
-            statements += [
-                f"ALTER DATABASE {live} RENAME TO {leaving}",
-                f"COMMENT ON DATABASE {leaving} IS {quote_literal(registry.mark_text(facts))}",
-                f"ALTER DATABASE {leaving} ALLOW_CONNECTIONS true",
-            ]
-            if mark.get("is") != registry.STAGING:
-                # It can be read under its new name, and nothing changes it by mistake.
-                statements.append(f"ALTER DATABASE {leaving} SET {READ_ONLY} TO on")
-            if has_event_triggers:
-                statements.append(event_triggers.off(leaving))
-        statements.append(f"ALTER DATABASE {quote_ident(incoming)} RENAME TO {live}")
-        if arriving.mark:
-            comment = arriving.mark.get("comment")
-            statements.append(
-                f"COMMENT ON DATABASE {live} IS {quote_literal(comment) if comment else 'NULL'}"
-            )
-        if arriving.kind in (registry.FORMER, registry.UNDONE):
-            value = arriving.mark.get("read_only")
-            statements.append(
-                f"ALTER DATABASE {live} SET {READ_ONLY} TO {quote_literal(value)}"
-                if value
-                else f"ALTER DATABASE {live} RESET {READ_ONLY}"
-            )
-        if has_event_triggers:
-            statements += event_triggers.given_back(live, arriving.mark)
-        return [*statements, f"ALTER DATABASE {live} ALLOW_CONNECTIONS true"]
 
     def open(self, names: list[str]) -> None:
         """Allow connections to those of *names* that exist."""
@@ -279,14 +251,3 @@ def _end_sessions(cursor: Any, names: list[str]) -> None:
         ):
             return
         time.sleep(SESSION_END_POLL_SECONDS)
-
-
-def _setting(cursor: Any, oid: int, name: str) -> str | None:
-    """Return a database's own setting of *name*, None if it has none."""
-    value: str | None = fetch_value(
-        cursor,
-        """SELECT split_part(c, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) c
-            WHERE s.setdatabase = %s AND s.setrole = 0 AND split_part(c, '=', 1) = %s""",
-        (oid, name),
-    )
-    return value

@@ -12,6 +12,7 @@ import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pms import health, redis_cache
+from ansible.module_utils.pmsops.postgresql import bound_objects
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
@@ -19,6 +20,7 @@ from ansible.module_utils.pmsops.restore import (
     database_lock,
     former_retention,
     registry,
+    slot_handover,
     staging_database,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
@@ -40,6 +42,7 @@ class SwapRun:
     url: str | None
     root: Path
     policy: former_retention.Policy = field(default_factory=former_retention.Policy)
+    slots: str = slot_handover.REFUSE
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> SwapRun:
@@ -51,6 +54,7 @@ class SwapRun:
             url=(options["api"] or {}).get("url"),
             root=Path(options["root"]),
             policy=former_retention.Policy(options["keep_former"], options["keep_former_days"]),
+            slots=options["slots"],
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
@@ -66,12 +70,16 @@ class SwapRun:
         if incoming is None:
             return {"changed": False} | result
         outgoing = self._outgoing(state, found)
+        with self.database.session(name=self.database.maintenance_name, read_only=True) as cursor:
+            bound = bound_objects.read(cursor, self.database.name)
         return (
             {"changed": True, "diff": self._diff(incoming, outgoing)}
             | result
             | {
                 "former": outgoing,
                 "incoming": incoming,
+                "slots": slot_handover.plan(bound.slots, self.slots),
+                "prepared_transactions": [each.text() for each in bound.prepared],
                 "since": found[incoming].mark.get("since") if incoming in found else None,
             }
         )
@@ -86,7 +94,7 @@ class SwapRun:
         going to restore: a proved staging database of it is kept.
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
-            restore.missing-copy.
+            restore.missing-copy, restore.slots, restore.prepared-transactions.
         """
         with database_lock.exclusive(self.database, self.root, "swap"):
             try:
@@ -124,7 +132,7 @@ class SwapRun:
         if problems:
             raise self._probe_failed(swap, incoming, outgoing, problems)
         swap.finish()
-        dropped = self._drop_expired()
+        dropped, stay = self._drop_expired()
         return (
             {"changed": True, "diff": self._diff(incoming, outgoing)}
             | result
@@ -132,7 +140,9 @@ class SwapRun:
                 "former": outgoing,
                 "incoming": incoming,
                 "phases": swap.progress.seconds,
+                "slots": swap.slot_results,
                 "pruned": dropped,
+                "not_dropped": stay,
             }
         )
 
@@ -150,11 +160,13 @@ class SwapRun:
             )
         swap.abandon(keep=False)
         found = registry.read_from(self.database)
+        told = ["The former database is live again."]
         if incoming in found and found[incoming].kind == registry.STAGING:
-            staging_database.drop(self.database, incoming)
+            told.append(staging_database.drop_or_explain(self.database, incoming) or "")
+        told += [each["text"] for each in swap.slot_results]
         swap.journal.close()
         return OpsError(
-            f"{what}. The former database is live again.",
+            f"{what}. {' '.join(each for each in told if each)}",
             "Read the log of the PMS's services (docker logs). The set itself is verified, and"
             " nothing was lost.",
             code="restore.probe",
@@ -175,6 +187,7 @@ class SwapRun:
             probe=lambda: health.problems(self.database, self.url),
             forget_cache=lambda: redis_cache.forget(self.redis),
             progress=self._progress(),
+            slots=self.slots,
         )
 
     def _progress(self) -> Progress:
@@ -184,6 +197,7 @@ class SwapRun:
         return {
             "live": self.database.name, "former": None, "incoming": None, "pruned": [],
             "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
+            "slots": [], "prepared_transactions": [], "not_dropped": [],
         }  # fmt: skip
 
     def _rollback_target(
@@ -214,8 +228,11 @@ class SwapRun:
             "after": f"{outgoing or ''}\n{live}\n",
         }
 
-    def _drop_expired(self) -> list[str]:
-        """Drop the former and rolled-back databases that retention lets go; return their names."""
+    def _drop_expired(self) -> tuple[list[str], list[str]]:
+        """Drop the former and rolled-back databases that retention lets go.
+
+        Return their names, and why the others stay.
+        """
         found = registry.select(
             registry.read_from(self.database),
             self.database.name,
@@ -223,9 +240,13 @@ class SwapRun:
             registry.UNDONE,
         )
         expired = former_retention.expired(found, self.policy, datetime.now(UTC))
+        dropped, stay = [], []
         for name in expired:
-            staging_database.drop(self.database, name)
-        return expired
+            if reason := staging_database.drop_or_explain(self.database, name):
+                stay.append(reason)
+            else:
+                dropped.append(name)
+        return dropped, stay
 
 
 def _kind(state: str) -> str:

@@ -40,6 +40,7 @@ class Scene:
         self.problems: list[str] = []
         self.policy = former_retention.Policy()
         self.access = "host"
+        self.slots = "refuse"
         self.root, self.folder = folder.parent, folder
         self.sha256 = sets.resolve(self.folder).manifest_sha256
 
@@ -86,7 +87,7 @@ class Scene:
             "fake", SERVICES, up=self.up, killer=self.killer, broken=self.broken
         )
         database = replace(self.server.database(LIVE), access=self.access)
-        return SwapRun(database, services, None, None, self.root, self.policy)
+        return SwapRun(database, services, None, None, self.root, self.policy, self.slots)
 
     def run(self, state: str, incoming: str | None = None, **options: Any) -> dict[str, Any]:
         """Run in one process from its beginning to its end."""

@@ -292,7 +292,9 @@ def test_a_run_is_made_from_the_options_of_the_module(tmp_path):
             "root": str(tmp_path),
             "keep_former": 3,
             "keep_former_days": 7,
+            "slots": "drop",
         }
     )
     assert (made.database.name, made.services.names, made.url) == (LIVE, (), None)
     assert made.policy == former_retention.Policy(3, 7)
+    assert made.slots == "drop"
