@@ -204,11 +204,18 @@ cleaned:
   elements: str
   sample: [".partial-2026-11-21_0600"]
 losses:
-  description: Values that queries show and the dump does not carry, each with table, column, rows, chunks and remedy. A restore of the set fails by these names.
+  description: Values that queries show and the dump does not carry, each with table, column, rows,
+    chunks and remedy. A restore of the set fails by these names.
   returned: when the set was made
   type: list
   elements: dict
-  sample: [{"table": "public.md", "column": "q", "rows": 503, "chunks": ["_timescaledb_internal._hyper_1_1_chunk"], "what": "...", "remedy": "..."}]
+  sample:
+    - table: public.md
+      column: q
+      rows: 503
+      chunks: [_timescaledb_internal._hyper_1_1_chunk]
+      what: "public.md: column q of 503 rows in 1 compressed chunks has its value (7) from ..."
+      remedy: "Decompress and compress the chunks again: ..."
 warnings:
   description: Problems that do not affect the set.
   returned: when there are any

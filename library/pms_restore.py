@@ -161,6 +161,13 @@ jobs:
   type: list
   elements: int
   sample: [1000, 1001]
+formula:
+  description: Formula of the fingerprints that were compared, null without a manifest. 3 covers
+    every row as queries read it and every kind of object; 1 and 2, of sets of older releases,
+    cover rows as they are stored.
+  returned: success
+  type: int
+  sample: 3
 not_restored:
   description: What the backup had and no restore of the set brings back, a line each.
   returned: success

@@ -78,6 +78,12 @@ differences:
   type: list
   elements: str
   sample: ["contents: public.decision_journal has 41 rows, not 40"]
+formula:
+  description: Formula of the fingerprints that were compared. 3 covers every row as queries read it
+    and every kind of object; 1 and 2, of sets of older releases, cover rows as they are stored.
+  returned: success
+  type: int
+  sample: 3
 not_restored:
   description: What the backup had and no restore of the set brings back, a line each; such things
     count as no difference.

@@ -28,7 +28,8 @@ WITH page AS (
       FROM page GROUP BY loid
 ), object AS (
     SELECT m.oid, coalesce(c.bytes, 0) AS bytes,
-           format('%%s %%s', coalesce(c.hash, 0) %% 2^64::numeric, coalesce(c.bytes, 0)) AS content,
+           format('%%s %%s', coalesce(c.hash, 0) %% 18446744073709551616,
+                  coalesce(c.bytes, 0)) AS content,
            m.lomowner::regrole::text AS owner,
            (SELECT coalesce(array_agg(a::text ORDER BY a::text COLLATE "C"), '{}')
               FROM unnest(coalesce(m.lomacl, acldefault('L', m.lomowner))) a) AS grants,

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import bound_objects
+from ansible.module_utils.pmsops.postgresql import bound_objects, lost_values
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
 from ansible.module_utils.pmsops.restore import data_loss, registry, slot_handover
@@ -52,7 +52,7 @@ def plan_restore(
         "slots": slot_handover.plan(bound.slots, request.slots) if request.keep else [],
         "prepared_transactions": [each.text() for each in bound.prepared] if request.keep else [],
         "subscriptions": [name for name, _ in bound.subscriptions] if request.keep else [],
-        "notes": restore.server.notes,
+        "notes": [*restore.server.notes, *lost_values.lines(document.get("losses", []))],
     }
 
 

@@ -22,6 +22,10 @@ from ansible.module_utils.pmsops.verify import database as comparison
 from ansible.module_utils.pmsops.verify import differences, queries
 
 OF_SET = "signature, every file, every object and every row"
+OF_OLD_SET = (
+    "signature, every file, every row as it is stored, and the kinds of objects that its release"
+    " knew; the next backup is proved as queries read it, with every kind of object"
+)
 OF_ARCHIVE = (
     "the archive is complete and every table has as many rows as the archive; without a manifest,"
     " changed values and a changed dump go unnoticed"
@@ -39,6 +43,8 @@ class Proof:
     canary: bool | None
     queries: list[dict[str, Any]]
     jobs: list[int]
+    # Of the fingerprints; None without a manifest.
+    formula: int | None = None
     # What no restore of the set brings back, a line each.
     not_restored: list[str] = field(default_factory=list)
 
@@ -84,8 +90,9 @@ def of_set(
         )
     _require_none(found, request.shown, document.get("losses", []))
     seen = _require_canary(staging, document.get("canary"))
-    made = _proof(staging, request, progress, OF_SET, total, manifest.rows(document), seen)
-    return replace(made, not_restored=deviations)
+    verified = OF_SET if manifest.schema(document) >= 3 else OF_OLD_SET
+    made = _proof(staging, request, progress, verified, total, manifest.rows(document), seen)
+    return replace(made, formula=manifest.formula(document), not_restored=deviations)
 
 
 def of_archive(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify import differences
 
@@ -42,5 +42,6 @@ def against(
         "count": len(found),
         "differences": differences.lines(found, shown=shown),
         "not_restored": not_restored,
+        "formula": manifest.formula(chosen.manifest),
         "snapshot_at": chosen.manifest["snapshot_at"],
     }

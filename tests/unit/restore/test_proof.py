@@ -18,7 +18,11 @@ from ansible.module_utils.pmsops.verify import differences, queries
 
 from tests.support.recorded_database import RecordedDatabase
 
-DOCUMENT = {"contents": {"public.book": {"rows": 5}, "public.md": {"rows": 7}}, "canary": "token"}
+DOCUMENT = {
+    "schema_version": 3,
+    "contents": {"public.book": {"rows": 5}, "public.md": {"rows": 7}},
+    "canary": "token",
+}
 CONTENTS = archive_contents.Contents(rows={("public", "book"): 5})
 DIFFERENCE = differences.Difference("contents", "public.book", "has 4 rows, not 5")
 STAGING = RecordedDatabase({})
@@ -101,3 +105,40 @@ def test_the_scheduler_has_to_run_and_hypertables_have_to_take_rows(monkeypatch)
     with pytest.raises(OpsError, match=r"public\.md: no chunk") as caught:
         proof.require_liveness(STAGING)
     assert caught.value.code == "restore.not-writable"
+
+
+LOSS = {
+    "table": "public.book",
+    "column": "q",
+    "rows": 1,
+    "chunks": [],
+    "what": "public.book: column q of 1 rows is lost.",
+    "remedy": "UPDATE book;",
+}
+
+
+def test_a_loss_that_the_backup_recorded_is_named_as_the_cause(found):
+    found["set"]({"differences": [DIFFERENCE]})
+    with pytest.raises(OpsError) as caught:
+        of_set(DOCUMENT | {"losses": [LOSS]})
+    assert caught.value.code == "restore.different"
+    assert "known since the backup: public.book: column q of 1 rows is lost." in str(caught.value)
+    assert "UPDATE book;" in caught.value.remedy
+
+
+def test_a_difference_elsewhere_is_not_blamed_on_a_recorded_loss(found):
+    found["set"]({"differences": [DIFFERENCE]})
+    with pytest.raises(OpsError) as caught:
+        of_set(DOCUMENT | {"losses": [LOSS | {"table": "public.md"}]})
+    assert "known since the backup" not in str(caught.value)
+    assert "Take another set" in caught.value.remedy
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_the_proof_of_an_old_set_says_how_far_it_reaches(found, schema):
+    old = DOCUMENT | {"schema_version": schema}
+    made = of_set(old | ({"fingerprint_formula": 2} if schema == 2 else {}))
+    assert made.formula == schema
+    assert "every row as it is stored" in made.verified
+    assert "the next backup" in made.verified
+    assert of_archive([]).formula is None
