@@ -711,6 +711,19 @@ def _empty_set(system: System, folder: Path) -> Overrides:
     return _rewritten(system, folder, totals={"bytes": 512})
 
 
+def _trial_of(**found: Any) -> Any:
+    trial = {"status": "passed", "reason": None, "findings": [], "count": 0, "seconds": 1.0}
+    return lambda system, folder: _rewritten(system, folder, trial=trial | found)
+
+
+_refused_set = _trial_of(
+    status="refused",
+    findings=[{"object": "COLUMN public.c.n", "what": "has nulls.", "remedy": "Set them."}],
+    count=1,
+)
+_untried_set = _trial_of(status="not run", reason="the server's disk has 1 kB free")
+
+
 def _unproved_set(system: System, folder: Path) -> Overrides:
     (_copied_set(system, folder) / sets.VERIFIED).unlink()
     return Overrides(settings={"backup_root": str(folder / "backups")})
@@ -781,6 +794,8 @@ FILES = (
         _set_of_another_server,
     ),
     Fault("backup.verified", "nobody ever restored the set", "files", _unproved_set),
+    Fault("backup.restorable", "a child has nulls that its parent refuses", "files", _refused_set),
+    Fault("backup.tried", "the server had no room for a trial", "files", _untried_set),
     Fault("backup.size", "the set was made of an empty database", "files", _empty_set),
     Fault("backup.space", "sets grow faster than the disk has room", "files", _growing_sets),
     Fault("backup.drill", "the last drill was of an older set", "files", _drilled(**OTHER_SET)),

@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 CLOSED = frozenset({"closed", "recovered", "resolved"})
+SHOWN_FINDINGS = 3
 PROGRESS_FILES = {"a backup": "backup.progress", "a restore": "restore.progress"}
 
 
@@ -75,6 +76,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "age_seconds": None,
         "size_bytes": None,
         "verified_at": (proof or {}).get("verified_at"),
+        "trial": None,
         "problem": None,
     }
     try:
@@ -85,6 +87,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "snapshot_at": document["snapshot_at"],
         "age_seconds": _age(document["snapshot_at"], now),
         "size_bytes": document.get("totals", {}).get("bytes"),
+        "trial": document.get("trial"),
     }
 
 
@@ -181,8 +184,22 @@ def _due_backup(newest: dict[str, Any] | None, limits: Limits) -> list[dict[str,
         )
     elif _older(newest["age_seconds"], limits.backup_hours):
         due.append(_entry(f"the newest set is {age(newest['age_seconds'])} old", "pms-ops backup"))
+    due += _due_trial(newest)
     if not newest["verified_at"]:
         due.append(_entry(f"set {newest['id']} is not verified by a drill", "pms-ops drill"))
+    return due
+
+
+def _due_trial(newest: dict[str, Any]) -> list[dict[str, str]]:
+    """Return what the trial of the newest set found, or why there was none."""
+    trial = newest["trial"] or {}
+    due = []
+    for each in trial.get("findings", [])[:SHOWN_FINDINGS]:
+        what = f"set {newest['id']} would not restore: {each['object']} {each['what']}"
+        due.append(_entry(what, each["remedy"]))
+    if trial.get("reason"):
+        what = f"set {newest['id']} was not tried in full: {trial['reason']}"
+        due.append(_entry(what, "pms-ops backup"))
     return due
 
 

@@ -54,7 +54,23 @@ def backup_gauges(
         Gauge("pms_backup_previous_size_bytes", "Size of the set before it.", of(before, "bytes")),
         Gauge("pms_backup_rows", "Rows in the newest set.", of(newest, "rows")),
         Gauge("pms_backup_previous_rows", "Rows in the set before it.", of(before, "rows")),
+        *_trial_gauges(newest, labels),
         Gauge("pms_backup_sets", "Finished sets.", [(labels, float(len(found)))]),
+    ]  # fmt: skip
+
+
+def _trial_gauges(newest: dict[str, Any] | None, labels: dict[str, str]) -> list[Gauge]:
+    """Return the gauges of the newest set's trial; none for a set without one."""
+    trial = (newest or {}).get("trial") or {"status": "off"}
+    if trial["status"] == "off":
+        return []
+    ran = float(trial["reason"] is None)
+    return [
+        Gauge("pms_backup_trial_refused",
+              "How much a restore of the newest set would refuse, as its trial found.",
+              [(labels, float(trial["count"]))]),
+        Gauge("pms_backup_trial_run", "1 where the trial of the newest set was run in full.",
+              [(labels, ran)]),
     ]  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 
 SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 
+SHOWN_FINDINGS = 3
+
 
 def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return the facts of the newest backup set: age, size, growth, whether it is verified."""
@@ -40,12 +42,24 @@ def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict
         "duration_seconds": _seconds(document.get("started_at"), document.get("finished_at")),
         "database": document["database_name"],
         "same_server": _of_this_server(document, context, deadline),
+        **_trial(document),
         "verified": proof is not None,
         "verified_at": (proof or {}).get("verified_at"),
         "manifest_sha256": _manifest_sha256(folder),
         "free_bytes": free,
         "growth_bytes_per_day": growth,
         "days_of_space": round(free / growth, 1) if growth > 0 else 3650.0,
+    }
+
+
+def _trial(document: dict[str, Any]) -> dict[str, Any]:
+    """Return whether the set would restore, as the trial of its backup found."""
+    found = document.get("trial") or {"status": "not run", "reason": None, "findings": []}
+    named = [f"{each['object']}: {each['what']}" for each in found["findings"]]
+    return {
+        "trial": found["status"] if found["reason"] is None else "not run in full",
+        "trial_reason": found["reason"],
+        "refused": "; ".join(named[:SHOWN_FINDINGS]) or "nothing",
     }
 
 
