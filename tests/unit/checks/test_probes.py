@@ -621,6 +621,21 @@ def test_the_newest_set_says_its_age_its_size_and_whether_it_was_proved(tmp_path
     assert ask("backup", {}, **settings)["verified"] is False
 
 
+def test_the_newest_set_says_whether_it_would_restore(tmp_path):
+    newest = backup_set(tmp_path, "2026-11-23_0600")
+    settings = {"backup_root": str(tmp_path)}
+    found = ask("backup", {}, **settings)
+    assert (found["trial"], found["refused"]) == ("not run", "nothing")
+    document = json.loads((newest / "manifest.json").read_text())
+    finding = {"object": "CHECK public.t.c", "what": "is violated by 2 rows.", "remedy": "..."}
+    for reason, trial in ((None, "refused"), ("not within 30 s", "not run in full")):
+        document["trial"] = {"status": "refused", "reason": reason, "findings": [finding]}
+        (newest / "manifest.json").write_text(json.dumps(document))
+        found = ask("backup", {}, **settings)
+        assert (found["trial"], found["trial_reason"]) == (trial, reason)
+        assert found["refused"] == "CHECK public.t.c: is violated by 2 rows."
+
+
 @pytest.mark.parametrize(("recorded", "same"), [("7391823", True), ("7391824", False)])
 def test_a_set_of_another_server_is_told_from_one_of_this(tmp_path, monkeypatch, recorded, same):
     newest = backup_set(tmp_path, "2026-11-23_0600")

@@ -116,6 +116,30 @@ def test_a_set_that_cannot_be_read_or_is_not_verified_is_due(roots, tmp_path):
     assert any("cannot be read" in text for text in due(collect(roots)))
 
 
+def test_what_a_restore_would_refuse_is_due_with_its_remedy(roots, tmp_path):
+    folder = healthy(roots, tmp_path)
+    path = folder / "manifest.json"
+    document = json.loads(path.read_text())
+    finding = {"object": "COLUMN public.c.n", "what": "has nulls.", "remedy": "Set them."}
+    path.chmod(0o600)
+    for trial in (
+        {"status": "refused", "reason": None, "findings": [finding]},
+        {"status": "not run", "reason": "the disk is full", "findings": []},
+    ):
+        path.write_text(json.dumps(document | {"trial": trial}))
+        sets.mark_verified(folder, {"rows": 1})
+        found = collect(roots)
+        assert found["newest_set"]["trial"] == trial
+        (each,) = found["due"]
+        if trial["reason"]:
+            assert each["what"].endswith("was not tried in full: the disk is full")
+        else:
+            assert each == {
+                "what": f"set {folder.name} would not restore: COLUMN public.c.n has nulls.",
+                "next": "Set them.",
+            }
+
+
 def test_a_failed_drill_and_a_no_go_are_due(roots, tmp_path):
     healthy(roots, tmp_path)
     ledger.append(roots[1], "drill", {"set": "x", "proved": False}, now=NOW)

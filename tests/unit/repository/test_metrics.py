@@ -70,3 +70,24 @@ def test_the_file_is_replaced_and_readable(root, tmp_path):
     textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
     assert path.stat().st_mode & 0o777 == 0o644
     assert [each.name for each in path.parent.iterdir()] == ["pms_backup.prom"]
+
+
+@pytest.mark.parametrize(
+    ("trial", "refused", "run"),
+    [
+        ({"status": "passed", "reason": None, "count": 0}, "0", "1"),
+        ({"status": "refused", "reason": None, "count": 3}, "3", "1"),
+        ({"status": "not run", "reason": "the disk is full", "count": 0}, "0", "0"),
+        ({"status": "refused", "reason": "not within 30 s", "count": 1}, "1", "0"),
+        ({"status": "off", "reason": None, "count": 0}, None, None),
+        (None, None, None),
+    ],
+)
+def test_the_trial_of_the_newest_set_is_reported(root, trial, refused, run):
+    path = root / "2026-11-22_0600" / "manifest.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | ({"trial": trial} if trial else {})))
+    found = values(root, "ok")
+    label = '{database="m\\"x"}'
+    assert found.get(f"pms_backup_trial_refused{label}") == refused
+    assert found.get(f"pms_backup_trial_run{label}") == run
