@@ -216,6 +216,12 @@ losses:
       chunks: [_timescaledb_internal._hyper_1_1_chunk]
       what: "public.md: column q of 503 rows in 1 compressed chunks has its value (7) from ..."
       remedy: "Decompress and compress the chunks again: ..."
+not_restored:
+  description: What the database has and no restore of the set brings back, a line each.
+  returned: when the set was made
+  type: list
+  elements: str
+  sample: ["indexes: public.by_name is invalid, and pg_dump leaves it out; ..."]
 warnings:
   description: Problems that do not affect the set.
   returned: when there are any

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,4 +150,18 @@ def file_system_error(exc: OSError, root: Path) -> OpsError:
         f"Cannot write below {root}: {exc}",
         "Give the user of the playbook write access there, and check the file system.",
         code="files.unwritable",
+    )
+
+
+def free_name(root: Path, moment: datetime) -> str:
+    """Return the name of a set begun at *moment*; a second one in a minute gets a number."""
+    stem = moment.astimezone(UTC).strftime("%Y-%m-%d_%H%M")
+    for number in range(1, 1000):
+        name = stem if number == 1 else f"{stem}-{number}"
+        if not (root / name).exists():
+            return name
+    raise OpsError(
+        f"{root} holds 999 sets of {stem}.",
+        "Check what starts backups, and the clock.",
+        code="backup.name",
     )

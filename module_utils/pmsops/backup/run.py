@@ -19,7 +19,6 @@ from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, sidecar
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import files, process_lock
-from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
@@ -30,6 +29,7 @@ from ansible.module_utils.pmsops.postgresql import (
     fingerprint,
     large_objects,
     lost_values,
+    not_restored,
 )
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, superuser_role
@@ -131,7 +131,7 @@ class _Run:
     def execute(self) -> dict[str, Any]:
         started = self.now()
         earlier = sets.listed(self.settings.root)
-        name = free_name(self.settings.root, started)
+        name = preflight.free_name(self.settings.root, started)
         if earlier and earlier[-1].name > name:
             self.warnings.append(
                 f"Set {earlier[-1].name} is dated after this run: a clock was set back. Until it"
@@ -175,6 +175,7 @@ class _Run:
             "trial": document["trial"],
             "warnings": self.warnings,
             "losses": document["losses"],
+            "not_restored": document["not_restored"],
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
 
@@ -224,6 +225,8 @@ class _Run:
                 compression, warnings = dump.run()
                 self.warnings += warnings
                 self.warnings += lost_values.lines(dump.readings.losses)
+                lacking = not_restored.not_restored(dump.readings.facts)
+                self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
             refused = self._row_checks(cursor)
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
@@ -248,6 +251,7 @@ class _Run:
                 "fingerprint_formula": fingerprint.FORMULA,
                 "contents": dump.readings.contents,
                 "losses": dump.readings.losses,
+                "not_restored": lacking,
                 "canary": token,
             }
         with self.progress.phase("trial"):
@@ -284,17 +288,3 @@ class _Run:
             return None
         with self.database.session(read_only=True) as cursor:
             return superuser_role(cursor)
-
-
-def free_name(root: Path, moment: datetime) -> str:
-    """Return the name of a set begun at *moment*; a second one in a minute gets a number."""
-    stem = moment.astimezone(UTC).strftime("%Y-%m-%d_%H%M")
-    for number in range(1, 1000):
-        name = stem if number == 1 else f"{stem}-{number}"
-        if not (root / name).exists():
-            return name
-    raise OpsError(
-        f"{root} holds 999 sets of {stem}.",
-        "Check what starts backups, and the clock.",
-        code="backup.name",
-    )

@@ -36,6 +36,8 @@ class DumpOptions:
             f"--compress={compression}",
             f"--snapshot={self.snapshot}",
             "--no-password",
+            # A copy would be a second subscriber at the publisher's slot, and could not be dropped.
+            "--no-subscriptions",
             *([f"--jobs={self.jobs}"] if self.format == "directory" else []),
             *([f"--role={self.role}"] if self.role else []),
         ]

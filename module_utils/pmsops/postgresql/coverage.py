@@ -110,7 +110,8 @@ pg_depend
     classid objid objsubid deptype: extension_objects extension_dependencies sequences.owned_by;
     refclassid refobjid refobjsubid: extension_objects.extension sequences.owned_by;
 pg_description
-    objoid classoid objsubid: comments; description: comments.text tables.comment;
+    objoid classoid objsubid: comments;
+    description: comments.text tables.comment subscriptions.comment;
 pg_enum
     enumtypid enumsortorder enumlabel: types.labels;
 pg_event_trigger

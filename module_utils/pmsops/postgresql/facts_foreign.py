@@ -96,6 +96,7 @@ SUBSCRIPTIONS = f"""
         for name in _LATER
     )
 },
+               'comment', obj_description(s.oid, 'pg_subscription'),
                'tables', (SELECT array_agg(r.srrelid::regclass::text
                                            ORDER BY r.srrelid::regclass::text COLLATE "C")
                             FROM pg_subscription_rel r WHERE r.srsubid = s.oid

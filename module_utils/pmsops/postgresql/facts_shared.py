@@ -88,7 +88,8 @@ SYSTEM_GRANTS = f"""
        AND {_rights("o.acl", "coalesce(p.initprivs, o.usual)")}
            IS DISTINCT FROM {_rights("coalesce(p.initprivs, o.usual)", "o.acl")}"""
 
-# Not of the server's own objects, nor of members of an extension, which come with their extension.
+# Not of the server's own objects, nor of members of an extension, which come with their extension,
+# nor of what no dump holds: subscriptions (where it is a fact of theirs) and invalid indexes.
 _DESCRIBED = f"""(d.objoid >= {FIRST_USER_OID}
         OR d.classoid = 'pg_namespace'::regclass AND d.objoid = 'public'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classoid
@@ -98,6 +99,11 @@ COMMENTS = f"""
       FROM pg_description d
       CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
      WHERE {_DESCRIBED} AND i.identity IS NOT NULL
+       AND coalesce(i.schema, '') NOT IN ('pg_catalog', 'information_schema')
+       AND d.classoid <> 'pg_subscription'::regclass
+       AND NOT EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+                        WHERE d.classoid = 'pg_class'::regclass AND x.indexrelid = d.objoid
+                          AND NOT x.indisvalid AND c.relkind = 'i')
        AND (d.classoid <> 'pg_class'::regclass OR {logical("d.objoid")})"""
 
 SECURITY_LABELS = f"""
@@ -105,7 +111,7 @@ SECURITY_LABELS = f"""
            jsonb_build_object('label', d.label)
       FROM pg_seclabel d
       CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-     WHERE i.identity IS NOT NULL
+     WHERE i.identity IS NOT NULL AND d.classoid <> 'pg_subscription'::regclass
        AND (d.classoid <> 'pg_class'::regclass OR {logical("d.objoid")})"""
 
 # CREATE EXTENSION makes the members of an extension anew: what was changed on them is lost.

@@ -225,6 +225,7 @@ class PhasedRestore:
                 f"--jobs={jobs}",
                 *(["--exit-on-error"] if stop else []),
                 "--no-password",
+                "--no-subscriptions",
                 *([f"--role={self.superuser}"] if self.superuser else []),
                 str(self.dump),
             ],

@@ -53,6 +53,7 @@ def plan_restore(
         "prepared_transactions": [each.text() for each in bound.prepared] if request.keep else [],
         "subscriptions": [name for name, _ in bound.subscriptions] if request.keep else [],
         "notes": [*restore.server.notes, *lost_values.lines(document.get("losses", []))],
+        "not_restored": document.get("not_restored", []),
     }
 
 
@@ -94,4 +95,5 @@ def result_if_matching(database: Database, request: Request) -> dict[str, Any] |
         "manifest_sha256": backup_set.manifest_sha256,
         "duration_seconds": None,
         "notes": [],
+        "not_restored": [],
     }

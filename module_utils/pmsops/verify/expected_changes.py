@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import materialized_views
+from ansible.module_utils.pmsops.postgresql import materialized_views, not_restored
 from ansible.module_utils.pmsops.verify.differences import Facts
 
 # Since these versions a server keeps a named constraint for each NOT NULL: of a column, a domain.
@@ -59,7 +59,7 @@ def understood(
             side["constraints"] = _without_derived_keys(side)
     found["constraints"] = _without_not_null(wanted, found, set_major)
     _columns(wanted, found, notes)
-    _invalid_indexes(wanted, found, notes)
+    _never_dumped(wanted, found, notes)
     _jobs_of_extension(wanted, found, notes)
     views = "materialized_views"
     wanted[views], found[views], more = materialized_views.understood(
@@ -76,8 +76,6 @@ def understood(
                 for name, facts in found[kind].items()
             }
     _extension_objects(wanted, found, set_major != major, other_versions)
-    _system_objects(wanted, found, notes)
-    _disabled_keys(wanted, found, notes)
     if restored:
         _changed_members(wanted, found, notes)
     return wanted, found, notes
@@ -144,42 +142,19 @@ def _inherits(facts: Facts, name: str) -> bool:
     return False
 
 
-def _invalid_indexes(wanted: Facts, found: Facts, notes: list[str]) -> None:
-    """Leave out invalid indexes that the copy lacks: pg_dump does.
-
-    It dumps those of partitioned tables, which are invalid until each partition has one.
-    """
-    there = found.get("indexes", {})
-    kept = {}
-    for name, facts in wanted.get("indexes", {}).items():
-        if name in there or facts.get("valid") or " ON ONLY " in facts["definition"]:
-            kept[name] = facts
+def _never_dumped(wanted: Facts, found: Facts, notes: list[str]) -> None:
+    """Expect the copy to lack what pg_dump leaves out; what it has there instead is compared."""
+    for rule, name in list(not_restored.lost(wanted)):
+        here, there = wanted[rule.kind][name], found.get(rule.kind, {}).get(name)
+        if rule.attribute and there is not None and not there.get(rule.attribute):
+            changed = here | {rule.attribute: there.get(rule.attribute)}
+            wanted[rule.kind] = wanted[rule.kind] | {name: changed}
+        elif not rule.attribute and there is None:
+            others = wanted[rule.kind].items()
+            wanted[rule.kind] = {each: facts for each, facts in others if each != name}
         else:
-            notes.append(f"index {name} is invalid in the backup, and no restore brings it back")
-    wanted["indexes"] = kept
-
-
-def _system_objects(wanted: Facts, found: Facts, notes: list[str]) -> None:
-    """Leave out what somebody has put among the server's own objects: pg_dump does."""
-    there = found.get("system_objects", {})
-    for name in set(wanted.get("system_objects", {})) - set(there):
-        notes.append(f"{name} is among the server's own objects, and no restore brings it back")
-    if there.keys() <= wanted.get("system_objects", {}).keys():
-        wanted["system_objects"] = {
-            name: facts for name, facts in wanted["system_objects"].items() if name in there
-        }
-
-
-def _disabled_keys(wanted: Facts, found: Facts, notes: list[str]) -> None:
-    """Expect foreign keys that the backup does not enforce to be enforced by the copy."""
-    off = "not_enforced_by"
-    there = found.get("constraints", {})
-    result = dict(wanted.get("constraints", {}))
-    for name, facts in result.items():
-        if facts.get(off) and name in there and not there[name].get(off):
-            result[name] = facts | {off: there[name].get(off)}
-            notes.append(f"constraint {name} is not enforced in the backup; a restored copy does")
-    wanted["constraints"] = result
+            continue
+        notes.append(not_restored.text(rule, name, here))
 
 
 def _changed_members(wanted: Facts, found: Facts, notes: list[str]) -> None:
