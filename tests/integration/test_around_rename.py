@@ -7,18 +7,23 @@ its own: only there wal_level is logical.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import replace
 
 import psycopg2
+import psycopg2.extras
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import bound_objects
 from ansible.module_utils.pmsops.postgresql.connection import fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
-from ansible.module_utils.pmsops.restore import registry
+from ansible.module_utils.pmsops.restore import former_retention, registry, staging_database, swap
+from ansible.module_utils.pmsops.restore.plan import plan_restore
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
@@ -228,3 +233,190 @@ def test_an_event_trigger_for_statements_does_not_disturb_the_proof(server, live
     execute(live, "SET ROLE macro_user; COMMENT ON TABLE positions IS 'the book'")
     with live.session(read_only=True) as cursor:
         assert fetch_value(cursor, "SELECT count(*) FROM audit") == kept + 1
+
+
+# --- Logical slots ------------------------------------------------------------------------------
+
+
+def slots(server):
+    """Return the database and the plugin of each slot."""
+    rows = server.psql("SELECT slot_name, database, plugin FROM pg_replication_slots ORDER BY 1")
+    return {name: (where, plugin) for name, where, plugin in (r.split("|") for r in rows.split())}
+
+
+@pytest.fixture
+def consumed(server, live):
+    """A database with a slot that a consumer reads, and one that nobody reads."""
+    for name, plugin in (("cdc", "test_decoding"), ("idle", "pgoutput")):
+        server.psql(f"SELECT pg_create_logical_replication_slot('{name}', '{plugin}')", live.name)
+    server.psql("ALTER ROLE pms_ops REPLICATION")
+    consumer = psycopg2.connect(
+        host=live.host,
+        port=live.port,
+        dbname=live.name,
+        user=live.user,
+        password=live.password,
+        application_name="warehouse",
+        connection_factory=psycopg2.extras.LogicalReplicationConnection,
+    )
+    consumer.cursor().start_replication(slot_name="cdc", decode=True)
+    yield live
+    consumer.close()
+    server.psql("ALTER ROLE pms_ops NOREPLICATION")
+
+
+def test_slots_refuse_a_restore_before_a_staging_database_is_made(server, consumed, request_):
+    backed_up(consumed, request_)
+    before = server.psql("SELECT max(oid::bigint) FROM pg_database")
+    with pytest.raises(OpsError, match=r"cdc \(test_decoding, read by warehouse\), idle") as caught:
+        restored(consumed, request_)
+    assert caught.value.code == "restore.slots"
+    assert server.psql("SELECT max(oid::bigint) FROM pg_database") == before
+    plan = plan_restore(consumed, request_)
+    assert [each["name"] for each in plan["slots"]] == ["cdc", "idle"]
+    assert "restore_slots=recreate" in plan["slots"][0]["text"]
+    assert restored(consumed, replace(request_, keep=False))["differences"] == 0  # a drill
+    assert slots(server) == {
+        "cdc": (consumed.name, "test_decoding"),
+        "idle": (consumed.name, "pgoutput"),
+    }
+
+
+@pytest.mark.parametrize("handling", ["recreate", "drop"])
+def test_slots_are_handed_over_at_the_swap_and_at_the_rollback(
+    server, consumed, request_, handling
+):
+    backed_up(consumed, request_)
+    request = replace(request_, slots=handling)
+    staged = restored(consumed, request)
+    with pytest.raises(OpsError, match="cdc") as caught:
+        run_of(consumed, request).run("swapped", staged["side"])
+    assert caught.value.code == "restore.slots"
+    expected = {"cdc": (consumed.name, "test_decoding"), "idle": (consumed.name, "pgoutput")}
+    assert slots(server) == expected
+    for state, incoming in (("swapped", staged["side"]), ("rolled_back", None)):
+        done = run_of(consumed, request, slots=handling).run(state, incoming)
+        assert slots(server) == (expected if handling == "recreate" else {})
+        if handling == "recreate" or state == "swapped":
+            assert [each["name"] for each in done["slots"]] == ["cdc", "idle"]
+            assert all("read all tables again" in each["text"] for each in done["slots"])
+        if handling == "recreate":
+            server.psql("SET ROLE macro_user; INSERT INTO positions SELECT max(id) + 1 FROM"
+                        " positions", consumed.name)  # fmt: skip
+            changes = server.psql(
+                "SELECT data FROM pg_logical_slot_get_changes('cdc', NULL, NULL)", consumed.name
+            )
+            assert "table public.positions: INSERT" in changes
+
+
+def test_a_former_database_with_a_slot_outlives_retention_and_is_named(server, live, request_):
+    backed_up(live, request_)
+    first = run_of(live, request_).run("swapped", restored(live, request_)["side"])["former"]
+    server.psql("SELECT pg_create_logical_replication_slot('late', 'pgoutput')", first)
+    execute(live, "DELETE FROM positions WHERE id = 1")
+    policy = former_retention.Policy(count=1)
+    staged = restored(live, request_)
+    done = run_of(live, request_, policy=policy).run("swapped", staged["side"])
+    assert done["pruned"] == []
+    assert "pg_drop_replication_slot('late')" in done["not_dropped"][0]
+    assert set(beside(live)) == {first, done["former"]}
+    assert slots(server) == {"late": (first, "pgoutput")}
+    server.psql("SELECT pg_drop_replication_slot('late')")
+    assert staging_database.drop_or_explain(live, first) is None
+    assert beside(live) == [done["former"]]
+
+
+# --- Prepared transactions ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prepared(server, live, request_):
+    backed_up(live, request_)
+    server.psql(
+        "BEGIN; UPDATE positions SET name = 'late' WHERE id = 7; PREPARE TRANSACTION 'it''s late'",
+        live.name,
+    )
+    return live
+
+
+def test_prepared_transactions_refuse_a_restore_and_are_named(server, prepared, request_):
+    before = server.psql("SELECT max(oid::bigint) FROM pg_database")
+    with pytest.raises(OpsError, match="'it''s late' of postgres since 20") as caught:
+        restored(prepared, request_)
+    assert caught.value.code == "restore.prepared-transactions"
+    assert server.psql("SELECT max(oid::bigint) FROM pg_database") == before
+    assert (
+        "'it''s late' of postgres" in plan_restore(prepared, request_)["prepared_transactions"][0]
+    )
+    assert restored(prepared, replace(request_, keep=False))["differences"] == 0  # a drill
+    # What the remedy says is what helps.
+    (statement,) = re.findall(r"ROLLBACK PREPARED '(?:[^']|'')+'", caught.value.remedy)
+    server.psql(statement, prepared.name)
+    assert restored(prepared, request_)["side"]
+
+
+def test_a_transaction_prepared_meanwhile_refuses_the_swap_while_the_services_run(
+    server, live, request_
+):
+    backed_up(live, request_)
+    staged = restored(live, request_)
+    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", live.name)
+    with pytest.raises(OpsError, match="'late'") as caught:
+        run_of(live, request_).run("swapped", staged["side"])
+    assert caught.value.code == "restore.prepared-transactions"
+    server.psql("ROLLBACK PREPARED 'late'", live.name)
+    assert run_of(live, request_).run("swapped", staged["side"])["former"]
+
+
+def test_a_rename_that_a_prepared_transaction_blocks_names_it(server, live, request_, monkeypatch):
+    """One that is prepared between the look and the rename."""
+    backed_up(live, request_)
+    staged = restored(live, request_)
+    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", live.name)
+    monkeypatch.setattr(bound_objects, "require_no_prepared", lambda *args: None)
+    monkeypatch.setattr(swap, "RENAME_SECONDS", 0)
+    with pytest.raises(OpsError, match=f"In {live.name}: 'late' of postgres") as caught:
+        run_of(live, request_).run("swapped", staged["side"])
+    assert caught.value.code == "restore.not-swapped"
+
+
+def test_a_staging_database_with_a_prepared_transaction_blocks_no_later_run(server, live, request_):
+    backed_up(live, request_)
+    staged = restored(live, request_)["side"]
+    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", staged)
+    execute(live, "DELETE FROM positions WHERE id = 1")
+    lines = run_of(live, request_).run("recovered", None)["recovered"]
+    assert any(staged in line and "ROLLBACK PREPARED 'late'" in line for line in lines)
+    done = run_of(live, request_).run("swapped", restored(live, request_)["side"])
+    assert set(beside(live)) == {staged, done["former"]}
+
+
+# --- Subscriptions ------------------------------------------------------------------------------
+
+
+def test_a_staging_database_with_a_restored_subscription_is_dropped(server, live):
+    """A dump made by a superuser has the subscriptions, disabled; they block DROP DATABASE."""
+    name = registry.free_name(live.name, registry.STAGING, set())
+    mark = registry.mark_text({"is": registry.STAGING, "of": live.name})
+    server.psql(f"CREATE DATABASE {name}; COMMENT ON DATABASE {name} IS '{mark}'")
+    server.psql(
+        "CREATE SUBSCRIPTION feed CONNECTION 'host=elsewhere' PUBLICATION p"
+        " WITH (connect = false, slot_name = 'feed')",
+        name,
+    )
+    assert staging_database.drop_or_explain(live, name) is None
+    assert beside(live) == []
+
+
+def test_a_former_database_with_a_subscription_is_kept_and_named(server, live):
+    name = f"{live.name}__before_20260101000000"
+    server.psql(f"CREATE DATABASE {name}")
+    server.psql(
+        "CREATE SUBSCRIPTION feed CONNECTION 'host=elsewhere' PUBLICATION p"
+        " WITH (connect = false, slot_name = NONE)",
+        name,
+    )
+    told = staging_database.drop_or_explain(live, name)
+    assert 'DROP SUBSCRIPTION "feed"' in told
+    server.psql("DROP SUBSCRIPTION feed", name)
+    assert staging_database.drop_or_explain(live, name) is None
