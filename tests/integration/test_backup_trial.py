@@ -8,16 +8,22 @@ passed has to restore.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup import trial
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import database_lock, registry, scratch
 from ansible.module_utils.pmsops.restore import run as restore
-from ansible.module_utils.pmsops.restore import scratch
 from ansible.module_utils.pmsops.restore.request import Request
 
 from tests.conftest import PROJECT
@@ -292,3 +298,170 @@ def test_an_extension_of_one_database_only_is_told_with_the_backup(server, fille
     with pytest.raises(OpsError) as caught:
         restored(filled, settings, result)
     assert caught.value.code == "restore.failed"
+
+
+@pytest.mark.parametrize("form", ["custom", "encrypted", "host"])
+def test_every_form_of_a_set_is_tried(
+    form, server, filled, settings, tmp_path, host_tools, monkeypatch
+):
+    execute(filled, REFUSED["an index that does"][0])
+    options = {}
+    if form == "custom":
+        settings = replace(settings, format="custom")
+    if form == "host":
+        filled = replace(filled, access="host", container=None, bin_dir=str(host_tools))
+    if form == "encrypted":
+        identity = pyrage.x25519.Identity.generate()
+        (tmp_path / "identity").write_text(str(identity))
+        settings = replace(settings, recipients=(str(identity.to_public()),))
+        options = {"identity": tmp_path / "identity"}
+        written = []
+        of_path = Path.write_bytes
+        monkeypatch.setattr(
+            Path, "write_bytes", lambda path, data: (written.append(path), of_path(path, data))[1]
+        )
+    result = made(filled, settings)
+    assert result["trial"]["reason"] is None
+    assert "INDEX by_key" in objects(result)
+    if form == "encrypted":
+        (dump,) = [path for path in written if path.name == "schema.pgdump"]
+        assert dump.is_relative_to(scratch.MEMORY)
+        assert not dump.exists()
+        plain = [path for path in settings.root.rglob("*") if b"by_key" in content(path)]
+        assert [path.name for path in plain] == ["manifest.json"]
+    execute(filled, "DROP INDEX by_key")
+    result = made(filled, settings)
+    assert result["trial"]["status"] == "passed"
+    restored(filled, settings, result, **options)
+
+
+def content(path):
+    return path.read_bytes() if path.is_file() else b""
+
+
+def test_an_encrypted_set_is_not_tried_where_only_a_disk_could_hold_its_schema(
+    filled, settings, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(scratch, "MEMORY", tmp_path / "no-memory")
+    recipient = str(pyrage.x25519.Identity.generate().to_public())
+    result = made(filled, replace(settings, recipients=(recipient,)))
+    assert result["trial"]["status"] == "not run"
+    assert "which no disk may hold" in result["trial"]["reason"]
+    assert any("was not run in full" in line for line in result["warnings"])
+
+
+def test_a_trial_can_be_left_out(server, filled, settings):
+    result = made(filled, replace(settings, trial="none"))
+    assert result["trial"]["status"] == "off"
+    assert [line for line in result["warnings"] if "trial" in line] == []
+
+
+@pytest.mark.parametrize("lack", ["disk", "connections", "role's connections", "superuser"])
+def test_a_server_without_room_is_left_alone_and_that_is_said(
+    lack, server, filled, settings, monkeypatch
+):
+    expected = {
+        "disk": "the server's disk has",
+        "connections": "free connections for role pms_ops; a trial needs",
+        "role's connections": "free connections for role pms_ops; a trial needs",
+        "superuser": "is not a superuser and cannot become one",
+    }[lack]
+    undo = "SELECT 1"
+    try:
+        if lack == "disk":
+            monkeypatch.setattr(trial, "EMPTY_BYTES", 1 << 50)
+        elif lack == "connections":
+            monkeypatch.setattr(trial, "FREE_CONNECTIONS", 60)
+        elif lack == "role's connections":
+            server.psql("ALTER ROLE pms_ops CONNECTION LIMIT 7")
+            monkeypatch.setattr(trial, "FREE_CONNECTIONS", 7)
+            undo = "ALTER ROLE pms_ops CONNECTION LIMIT -1"
+        else:
+            server.psql("REVOKE pms_restore FROM pms_ops")
+            undo = "GRANT pms_restore TO pms_ops" + (
+                " WITH INHERIT FALSE, SET TRUE" if POSTGRESQL >= 16 else ""
+            )
+        result = made(filled, settings)
+    finally:
+        server.psql(undo)
+    assert result["trial"]["status"] == "not run"
+    assert expected in result["trial"]["reason"]
+    assert any(expected in line for line in result["warnings"])
+    assert scratch_databases(server) == ""
+
+
+def test_a_trial_beside_one_of_another_machine_is_not_run_and_touches_nothing(
+    server, filled, settings
+):
+    name = registry.database_name(filled.name, registry.TRIAL, "20260101000000")
+    server.create(name, timescaledb=False)
+    with database_lock.server_wide_lock(filled, trial.PURPOSE):
+        result = made(filled, settings)
+        assert result["trial"]["status"] == "not run"
+        assert "Another machine is trying a backup set" in result["trial"]["reason"]
+        assert scratch_databases(server) == name
+    assert made(filled, settings)["trial"]["status"] == "passed"
+    assert scratch_databases(server) == ""
+
+
+KILLED = """
+import sys, os, signal
+sys.path[:0] = [{project!r}, {project!r} + "/library"]
+import ansible.module_utils
+ansible.module_utils.__path__.append({project!r} + "/module_utils")
+from pathlib import Path
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore.phases import PhasedRestore
+from ansible.module_utils.pmsops.restore import staging_database
+def die(*_args, **_options):
+    os.kill(os.getpid(), signal.SIGKILL)
+{where}
+settings = backup.Settings(root=Path({root!r}), keys=Path({keys!r}))
+backup.run(Database(**{database!r}), settings, progress=Progress())
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ["PhasedRestore.rehearse = die", "staging_database.apply_settings = die"]
+)
+def test_what_a_killed_trial_leaves_the_next_backup_removes(where, server, filled, settings):
+    script = KILLED.format(
+        project=str(PROJECT),
+        where=where,
+        root=str(settings.root),
+        keys=str(settings.keys),
+        database=vars(filled),
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=120)
+    assert done.returncode == -9, done.stderr
+    left = scratch_databases(server)
+    assert left != ""
+    # A restore leaves the trials of backups alone: one may be running.
+    assert registry.abandoned(registry.read_from(filled), filled.name) == []
+    result = made(filled, replace(settings, trial="none"))
+    assert left in result["cleaned"]
+    assert scratch_databases(server) == ""
+    assert scratch.leftovers(settings.root, "trial") == []
+
+
+def test_a_trial_beside_a_restore_of_the_same_database_goes_through(server, filled, settings):
+    first = made(filled, settings)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        drill = pool.submit(restored, filled, settings, first)
+        backups = [made(filled, settings) for _ in range(3)]
+        drill.result()
+    assert {each["trial"]["status"] for each in backups} == {"passed"}
+    assert scratch_databases(server) == ""
+
+
+def test_a_server_that_fails_in_the_trial_is_no_fault_of_the_set(filled, settings, monkeypatch):
+    full = {
+        "object": "TABLE public.md",
+        "error": "ERROR: could not extend: No space left on device",
+    }
+    monkeypatch.setattr(trial.PhasedRestore, "rehearse", lambda self: [full])
+    result = made(filled, settings)
+    assert result["trial"]["status"] == "not run"
+    assert "the server failed meanwhile (No space left on device)" in result["trial"]["reason"]
