@@ -24,8 +24,15 @@ from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 POSTGRESQL = int(os.environ.get("LAB_POSTGRESQL") or 17)
-HAS_TIMESCALEDB = POSTGRESQL != 15
-IMAGE = f"pms-lab/{'timescaledb' if HAS_TIMESCALEDB else 'postgresql'}:{POSTGRESQL}"
+HAS_TIMESCALEDB = POSTGRESQL in (17, 18)
+
+
+def image_of(major: int) -> str:
+    """Return the lab's image of a major version of PostgreSQL."""
+    return f"pms-lab/{'timescaledb' if major in (17, 18) else 'postgresql'}:{major}"
+
+
+IMAGE = image_of(POSTGRESQL)
 needs_timescaledb = pytest.mark.skipif(
     not HAS_TIMESCALEDB, reason=f"Debian has no TimescaleDB for PostgreSQL {POSTGRESQL}"
 )
@@ -52,15 +59,11 @@ fi
 exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $data \
   -c listen_addresses='*' -c max_worker_processes=32 -c fsync=off -c max_connections=60 "$@"
 """
-SETTINGS = (
-    [
-        *("-c", "shared_preload_libraries=timescaledb"),
-        *("-c", "timescaledb.license=apache"),
-        *("-c", "timescaledb.telemetry_level=off"),
-    ]
-    if HAS_TIMESCALEDB
-    else []
-)
+SETTINGS = [
+    *("-c", "shared_preload_libraries=timescaledb"),
+    *("-c", "timescaledb.license=apache"),
+    *("-c", "timescaledb.telemetry_level=off"),
+]
 # The same roles as docs/database-rights.sql makes.
 ROLES = """
 CREATE ROLE macro_user LOGIN;
@@ -69,11 +72,9 @@ CREATE ROLE pms_ops LOGIN NOSUPERUSER CREATEDB BYPASSRLS PASSWORD '{password}';
 GRANT pg_read_all_data, pg_monitor, pg_signal_backend TO pms_ops;
 GRANT macro_user TO pms_ops;
 """
-ROLES += (
-    "GRANT pms_restore TO pms_ops WITH INHERIT FALSE, SET TRUE;"
-    if POSTGRESQL >= 16
-    else "GRANT pms_restore TO pms_ops;"
-)
+# Since PostgreSQL 16 a membership has options.
+MEMBER = "GRANT pms_restore TO pms_ops"
+MEMBER_BY_SET_ROLE = f"{MEMBER} WITH INHERIT FALSE, SET TRUE"
 
 
 class Server:
@@ -163,19 +164,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_server(*, in_memory: bool = True, **settings: str) -> Iterator[Server]:
+def running_server(
+    *, in_memory: bool = True, major: int = POSTGRESQL, **settings: str
+) -> Iterator[Server]:
     """Run a database server; one in memory is quicker, but forgets everything when stopped.
 
     *settings*: those of postgresql.conf that the tests need otherwise.
     """
+    image = image_of(major)
     engine = docker.from_env()
     password = secrets.token_urlsafe(18)
     port = free_port()
     container = engine.containers.run(
-        IMAGE,
+        image,
         entrypoint=["sh", "-c", START, "start"],
         command=[
-            *SETTINGS,
+            *(SETTINGS if "timescaledb" in image else ()),
             *(word for each in settings.items() for word in ("-c", "=".join(each))),
         ],
         user="root",
@@ -190,6 +194,7 @@ def running_server(*, in_memory: bool = True, **settings: str) -> Iterator[Serve
         made = Server(container, port, password)
         made.wait()
         made.psql(ROLES.format(password=password))
+        made.psql(MEMBER_BY_SET_ROLE if major >= 16 else MEMBER)
         yield made
     finally:
         container.remove(force=True, v=True)

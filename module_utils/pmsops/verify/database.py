@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from typing import Any
 
@@ -23,7 +24,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.repository import manifest as manifests
 from ansible.module_utils.pmsops.verify import differences as compare
-from ansible.module_utils.pmsops.verify import expected_changes, same_meaning
+from ansible.module_utils.pmsops.verify import expected_changes, printed_sql, same_meaning
 
 READERS = 2
 # Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
@@ -166,9 +167,23 @@ def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:
     described["settings"] = event_triggers.as_live(described["settings"], mark)
     found = {"database": {"all": _comparable(described)}} | found
     if schema < manifests.SCHEMA_VERSION:
+        _accept_bodies(manifest["facts"]["functions"], found["functions"])
         wanted = {"database": {"all": _comparable(manifest["database"])}} | manifest["facts"]
         return compare.narrowed(found, wanted)
     return found
+
+
+def _accept_bodies(wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """Compare function bodies that print otherwise after a restore with a set that has but hashes.
+
+    A text that has the recorded hash is the recorded text.
+    """
+    for name, facts in found.items():
+        recorded = wanted.get(name, {}).get("definition")
+        if recorded and facts.get("body") and recorded != facts["definition"]:
+            before = printed_sql.before_a_restore(facts["body"])
+            if hashlib.md5(before.encode(), usedforsecurity=False).hexdigest() == recorded:
+                facts["definition"] = recorded
 
 
 def _wanted(

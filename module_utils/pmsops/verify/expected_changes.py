@@ -23,6 +23,7 @@ _ALL_BEFORE = "arwdDxt"
 _LATER = {
     ("publications", "generated_columns"): (18, "n"),
     ("publications", "all_sequences"): (19, "false"),
+    ("publication_tables", "except"): (19, False),
     ("subscriptions", "twophasestate"): (15, "d"),
     ("subscriptions", "disableonerr"): (15, "false"),
     ("subscriptions", "passwordrequired"): (16, "true"),

@@ -11,6 +11,10 @@ _QUOTED = r""""(?:[^"]|"")*"|'(?:[^']|'')*'"""
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 NAMES = rf"{_NAME}(?:\.{_NAME})*"
 _CALL = re.compile(rf"{NAMES}\(")
+# What IN over a varchar becomes once its print was parsed; of which a set of schema 1 or 2 has, of
+# a function, the hash before.
+_TEXT = r"\(('(?:[^']|'')*'::character varying(?:\(\d+\))?)\)::text"
+_TEXTS = re.compile(rf"ARRAY\[{_TEXT}(?:, {_TEXT})*\]")
 # Stands for an expression in the text around; no definition holds this character.
 HOLE = "\0"
 
@@ -58,6 +62,13 @@ def moved(text: str, before: str, schema: str) -> str:
     start, end = found.span("name")
     bare = re.findall(_NAME, found["name"])[-1]
     return f"{text[:start]}{schema}.{bare}{text[end:]}"
+
+
+def before_a_restore(text: str) -> str:
+    """Return *text*, printed by a restored copy, as the original prints it in the common case."""
+    return _TEXTS.sub(
+        lambda found: f"(ARRAY[{', '.join(re.findall(_TEXT, found[0]))}])::text[]", text
+    )
 
 
 def is_one(text: str) -> bool:
