@@ -147,6 +147,12 @@ def changed(server, taken):
     return made
 
 
+def assert_told(deviations):
+    said = sorted(deviations)
+    assert len(said) == len(examples.NOT_RESTORED), said
+    assert all(map(str.startswith, said, examples.NOT_RESTORED)), said
+
+
 def named(found):
     return {(each.kind, each.name) for each in found}
 
@@ -170,7 +176,7 @@ def test_a_faithful_copy_is_equal(taken, copy, schema):
     deviations = []
     found = proof.differences(copy, taken.documents[schema], deviations=deviations, restored=True)
     assert differences.lines(found, shown=99) == []
-    assert sorted(deviations) == examples.NOT_RESTORED
+    assert_told(deviations)
 
 
 def test_a_set_of_an_older_version_is_equal(server, older):
@@ -179,14 +185,14 @@ def test_a_set_of_an_older_version_is_equal(server, older):
         deviations = []
         found = proof.differences(copy, document, deviations=deviations)
         assert differences.lines(found, shown=99) == []
-        assert sorted(deviations) == examples.NOT_RESTORED
+        assert_told(deviations)
 
 
 def drilled(server, of_set):
     request = Request(root=of_set.folder / "backups", keys=of_set.folder / "keys", keep=False)
     result = restore_set(server.database(LIVE), request, progress=Progress())
     assert result["differences"] == 0
-    assert sorted(result["not_restored"]) == examples.NOT_RESTORED
+    assert_told(result["not_restored"])
 
 
 def test_a_drill_passes(server, taken):
@@ -325,7 +331,12 @@ def the_policy_and_the_rule(document):
         {"policies": {"app.orders.own": policy}, "rules": {"app.orders.log": rule}},
         {
             "policies": {"app.orders.own": policy | other},
-            "rules": {"app.orders.log": {**rule, "definition": rule["definition"] + " "}},
+            "rules": {
+                "app.orders.log": {
+                    **rule,
+                    "definition": rule["definition"].replace(" DO ", " DO ALSO "),
+                }
+            },
         },
     )
 
@@ -353,8 +364,9 @@ set -e
 bin=$(ls -d /usr/lib/postgresql/*/bin)
 rm -rf /var/lib/postgresql/test/standby
 $bin/pg_basebackup -D /var/lib/postgresql/test/standby -R -c fast
-$bin/pg_ctl -D /var/lib/postgresql/test/standby -w -o '-p 5433 -c listen_addresses=* -c max_connections=60 -c max_worker_processes=32' \
-    -l /tmp/standby.log start >/dev/null || { cat /tmp/standby.log >&2; exit 1; }
+$bin/pg_ctl -D /var/lib/postgresql/test/standby -w -l /tmp/standby.log start \\
+    -o '-p 5433 -c listen_addresses=* -c max_connections=60 -c max_worker_processes=32' \\
+    >/dev/null || { cat /tmp/standby.log >&2; exit 1; }
 """
 
 

@@ -112,10 +112,11 @@ def _outcomes(database: Database, pairs: list[_Pair]) -> dict[tuple[str, str, st
     """
     outcomes: dict[tuple[str, str, str], str | None] = {}
     known: dict[tuple[Any, ...], str | None] = {}
-    connection = database.connect()
+    connection = database.connect(read_only=True)
     try:
         pairs = _placed(connection, pairs)
         prologues, reason = scratch_transaction.prologues(connection, database)
+        connection.set_session(readonly=False)
         outcomes = {(each.kind, each.name, each.attribute): reason for each in pairs}
         for prologue in prologues:
             left = []
