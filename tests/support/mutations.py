@@ -1107,7 +1107,7 @@ REPLICATION = [
          "ALTER SUBSCRIPTION rich_subscription OWNER TO pms_restore"),
         ("subscription dropped", "subscriptions", "rich_subscription",
          "DROP SUBSCRIPTION rich_subscription"),
-        ("comment on a subscription", "comments", "rich_subscription",
+        ("comment on a subscription", "comments subscriptions", "rich_subscription",
          "COMMENT ON SUBSCRIPTION rich_subscription IS NULL"),
     ),
     *_of(
@@ -1324,7 +1324,8 @@ HYPERTABLES = [
         ("owner of a hypertable", "hypertables tables", "rich.quote",
          "ALTER TABLE rich.quote OWNER TO rich_writer"),
         ("hypertable added", "hypertables", "rich.new_one",
-         "CREATE TABLE rich.new_one (at timestamptz NOT NULL);"
+         "DROP PUBLICATION IF EXISTS rich_all, rich_schema;"
+         " CREATE TABLE rich.new_one (at timestamptz NOT NULL);"
          " SELECT public.create_hypertable('rich.new_one', 'at')"),
         ("hypertable dropped", "hypertables", "rich.no_rows_yet", "DROP TABLE rich.no_rows_yet"),
         ("index of a hypertable", "indexes", "rich.quote_price", "DROP INDEX rich.quote_price"),
@@ -1458,7 +1459,8 @@ FULL_EDITION = [
         ("row below an aggregate", "contents", "rich.tick",
          "UPDATE rich.tick SET price = 2 WHERE at = '2026-01-05 00:00+00'"),
         ("aggregate added", "continuous_aggregates", "rich.hourly",
-         "CREATE MATERIALIZED VIEW rich.hourly WITH (timescaledb.continuous) AS SELECT"
+         "DROP PUBLICATION IF EXISTS rich_all, rich_schema;"
+         " CREATE MATERIALIZED VIEW rich.hourly WITH (timescaledb.continuous) AS SELECT"
          " public.time_bucket(interval '1 hour', at) AS h, min(price) FROM rich.tick GROUP BY 1"
          " WITH NO DATA"),
         ("compression of an aggregate", "continuous_aggregates hypertables", "",
