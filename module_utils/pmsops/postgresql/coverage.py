@@ -280,6 +280,61 @@ pg_user_mapping
     umuser umserver: user_mappings; umoptions: user_mappings.options;
 """
 
+# What each kind is. TimescaleDB's kinds and contents are read from its own catalogue and views.
+KINDS = {
+    "database": "the database itself: owner, locale, settings, also those of single roles",
+    "contents": "rows and fingerprint of each table, partition, and chunk by its range",
+    "extensions": "extensions and their versions",
+    "extension_objects": "members of extensions, and a hash of their definitions",
+    "extension_dependencies": "objects that were made to depend on an extension",
+    "schemas": "schemas",
+    "tables": "tables, partitions and foreign tables",
+    "columns": "columns of tables, views and composite types",
+    "constraints": "constraints of tables and domains",
+    "indexes": "indexes",
+    "statistics_objects": "extended statistics",
+    "sequences": "sequences with their values",
+    "views": "views and materialized views",
+    "materialized_views": "rows of materialized views, or of their queries where those are stale",
+    "large_objects": "large objects: contents, owners, grants",
+    "triggers": "triggers",
+    "event_triggers": "event triggers",
+    "rules": "rules",
+    "policies": "policies of row security",
+    "functions": "functions and procedures",
+    "aggregates": "parts of aggregates",
+    "operators": "operators",
+    "operator_families": "operator families",
+    "operator_classes": "operator classes",
+    "casts": "casts",
+    "conversions": "conversions of encodings",
+    "languages": "procedural languages",
+    "access_methods": "access methods",
+    "transforms": "transforms",
+    "types": "types: composite, domain, enum, range, base",
+    "collations": "collations",
+    "text_search_parsers": "parsers of text search",
+    "text_search_templates": "templates of text search",
+    "text_search_dictionaries": "dictionaries of text search",
+    "text_search_configurations": "configurations of text search",
+    "foreign_data_wrappers": "foreign data wrappers",
+    "foreign_servers": "foreign servers",
+    "user_mappings": "user mappings; of a password only that there is one",
+    "publications": "publications",
+    "publication_tables": "tables of publications with filter and columns",
+    "subscriptions": "subscriptions, without the connection string",
+    "default_grants": "default privileges",
+    "system_grants": "changed grants on objects of the server and of extensions",
+    "system_objects": "objects that somebody made in a schema of the server",
+    "comments": "comments on objects of all kinds",
+    "security_labels": "security labels",
+    "hypertables": "hypertables with dimensions, compression, tablespaces",
+    "continuous_aggregates": "continuous aggregates with watermark and invalidations",
+    "chunks": "chunks by hypertable and range",
+    "jobs": "background jobs of TimescaleDB",
+    "extension_jobs": "TimescaleDB's own jobs",
+}
+
 
 def columns() -> dict[str, dict[str, str]]:
     """Return the facts of each column by catalogue; a reason begins with a dash, ``*`` is all."""
@@ -302,6 +357,16 @@ def attributes() -> dict[str, list[str]]:
             if attribute and attribute not in known:
                 known.append(attribute)
     return {kind: sorted(known) for kind, known in sorted(found.items())}
+
+
+def left_out() -> dict[str, list[str]]:
+    """Return the columns that are not compared, by the reason."""
+    found: dict[str, list[str]] = {}
+    for catalogue, of in columns().items():
+        for column, facts in of.items():
+            if facts.startswith("- "):
+                found.setdefault(facts.removeprefix("- "), []).append(f"{catalogue}.{column}")
+    return {reason: sorted(names) for reason, names in found.items()}
 
 
 def _entries() -> list[tuple[str, str]]:
