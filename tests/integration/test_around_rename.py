@@ -97,10 +97,10 @@ def beside(database):
 # --- Time-outs --------------------------------------------------------------------------------
 
 
-TIMEOUTS = {"statement_timeout": "40ms", "lock_timeout": "40ms", "idle_session_timeout": "40ms"}
-TIMEOUTS["idle_in_transaction_session_timeout"] = "40ms"
+TIMEOUTS = {"statement_timeout": "800ms", "lock_timeout": "40ms", "idle_session_timeout": "40ms"}
+TIMEOUTS["idle_in_transaction_session_timeout"] = "800ms"
 if POSTGRESQL >= 17:
-    TIMEOUTS["transaction_timeout"] = "40ms"
+    TIMEOUTS["transaction_timeout"] = "800ms"
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.postgresql import (
     fingerprint,
     lost_values,
     materialized_views,
+    moving_sequences,
 )
 from ansible.module_utils.pmsops.postgresql.connection import fetch_value, quote_ident
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
@@ -79,6 +80,7 @@ class Dump:
         :raises OpsError: clients.*, database.*, backup.table, disk.full
         """
         statements = pg_dumpall.of_database(self.snapshot.cursors[0])
+        before = catalog.sequences(self.snapshot.cursors[0])
         with ThreadPoolExecutor(max_workers=2) as pool:
             self._readers = [
                 pool.submit(self._read_database),
@@ -95,6 +97,8 @@ class Dump:
                     self._look()
                 for reader in self._readers:
                     reader.result()
+                after = catalog.sequences(self.snapshot.cursors[0])
+                self.readings.facts["sequences"] = moving_sequences.between(before, after)
             except BaseException:
                 cause = self._failure()  # asked first: to be cancelled is an error too
                 self.snapshot.cancel()

@@ -105,7 +105,7 @@ def facts(cursor: Any, schema: int = SCHEMA) -> dict[str, dict[str, dict[str, An
     timescaledb_chunks.leave_out(cursor, schema >= 3)
     found = {kind: _named(cursor, sql, schema) for kind, sql in STATEMENTS.items()}
     found["user_mappings"] = _user_mappings(cursor, schema)
-    found["sequences"] = _sequences(cursor)
+    found["sequences"] = sequences(cursor)
     found["large_objects"] = large_objects.facts(cursor, schema)
     found["materialized_views"] = materialized_views.facts(cursor) if schema >= 3 else {}
     found |= timescaledb_facts.facts(cursor, schema)
@@ -144,7 +144,7 @@ def _user_mappings(cursor: Any, schema: int) -> dict[str, dict[str, Any]]:
     )
 
 
-def _sequences(cursor: Any) -> dict[str, dict[str, Any]]:
+def sequences(cursor: Any) -> dict[str, dict[str, Any]]:
     """Return the sequences with their values, each of which is a row of its own relation."""
     found = sorted(fetch_all(cursor, facts_relations.SEQUENCES, {}))
     values: list[tuple[Any, ...]] = []

@@ -10,6 +10,7 @@ PostgreSQL 17 there is neither the setting nor a login trigger.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.pmsops.postgresql.connection import fetch_value
@@ -39,13 +40,17 @@ def given_back(quoted: str, mark: dict[str, Any]) -> list[str]:
     return [f"ALTER DATABASE {quoted} {change}"]
 
 
-def own(settings: dict[str, list[str]]) -> str | None:
-    """Return the value among the recorded *settings* of a database, None where it has none."""
+def own(settings: dict[str, list[str]], properties: Sequence[tuple[str, str]] = ()) -> str | None:
+    """Return a database's own value, None where it has none.
+
+    It is among the *settings* of a set, or the *properties* of a bare dump.
+    """
     for each in settings.get("", []):
         name, _, value = each.partition("=")
         if name == SETTING:
             return value
-    return None
+    found = [own_of_statement(before, after) for before, after in properties]
+    return next((value for value in found if value), None)
 
 
 def own_of_statement(before: str, after: str) -> str | None:

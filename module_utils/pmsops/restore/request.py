@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.verify import differences, queries
@@ -76,3 +77,16 @@ class Request:
 def progress_file(root: Path) -> Path:
     """Return the progress file of the restores and swaps of one backup_root."""
     return root / sets.STATE / PROGRESS
+
+
+def seconds_today(database: Database, duration: float, size: int | None) -> float | None:
+    """Return the duration scaled to the size that the live database has today."""
+    if not size:
+        return None
+    with database.session(name=database.maintenance_name, read_only=True) as cursor:
+        now = fetch_value(
+            cursor,
+            "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s",
+            (database.name,),
+        )
+    return float(round(duration * now / size, 3)) if now else None

@@ -19,11 +19,8 @@ from ansible.module_utils.pmsops.client_tools import (
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.postgresql import (
-    event_triggers,
-    timescaledb_held_jobs,
-)
-from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
+from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import (
     database_lock,
@@ -38,7 +35,7 @@ from ansible.module_utils.pmsops.restore import (
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
-from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.request import Request, seconds_today
 
 
 def restore_set(database: Database, request: Request, *, progress: Progress) -> dict[str, Any]:
@@ -192,15 +189,11 @@ class StagedRestore:
             "set": self.backup_set.id,
             "manifest_sha256": self.backup_set.manifest_sha256,
             "comment": self.document.get("database", {}).get("comment"),
-            event_triggers.MARKED: self._own_event_triggers(),
+            event_triggers.MARKED: event_triggers.own(
+                self.required.described.get("settings") or {},
+                self.contents.properties if self.contents else (),
+            ),
         }
-
-    def _own_event_triggers(self) -> str | None:
-        """Return how the database itself sets event triggers, off until it is live."""
-        if self.contents is None:
-            return event_triggers.own(self.required.described.get("settings") or {})
-        found = [event_triggers.own_of_statement(*each) for each in self.contents.properties]
-        return next((value for value in found if value), None)
 
     def fill(self, staging: Database, work: Callable[[PhasedRestore], None]) -> None:
         """Create the staging database, and let *work* restore into it."""
@@ -282,7 +275,7 @@ class StagedRestore:
             "side": self.staging if self.kept else None,
             "phases": self.progress.seconds,
             "duration_seconds": round(duration, 3),
-            "duration_today_seconds": self._today(duration, size),
+            "duration_today_seconds": seconds_today(self.database, duration, size),
             "snapshot_at": snapshot,
             "rpo_seconds": round((began - datetime.fromisoformat(snapshot)).total_seconds(), 3)
             if snapshot
@@ -293,15 +286,3 @@ class StagedRestore:
             "notes": self.server.notes,
             "warnings": self.warnings,
         }
-
-    def _today(self, duration: float, size: int | None) -> float | None:
-        """Return the duration scaled to the size that the live database has today."""
-        if not size:
-            return None
-        with self.database.session(name=self.database.maintenance_name, read_only=True) as cursor:
-            now = fetch_value(
-                cursor,
-                "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s",
-                (self.database.name,),
-            )
-        return float(round(duration * now / size, 3)) if now else None

@@ -11,7 +11,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import materialized_views, not_restored
+from ansible.module_utils.pmsops.postgresql import (
+    materialized_views,
+    moving_sequences,
+    not_restored,
+)
 from ansible.module_utils.pmsops.verify.differences import Facts
 
 # Since these versions a server keeps a named constraint for each NOT NULL: of a column, a domain.
@@ -59,6 +63,9 @@ def understood(
         for side in (wanted, found):
             side["constraints"] = _without_derived_keys(side)
     found["constraints"] = _without_not_null(wanted, found, set_major)
+    wanted["sequences"], found["sequences"] = moving_sequences.understood(
+        wanted.get("sequences", {}), found.get("sequences", {})
+    )
     _columns(wanted, found, notes)
     _never_dumped(wanted, found, notes)
     _jobs_of_extension(wanted, found, notes)
