@@ -172,9 +172,9 @@ manifest_sha256:
   sample: 53d1a83fcbd888c8a90df052244f2d7e7addd9318fb2a35ab79c6bad3dba9d4e
 trial:
   description:
-    - Whether the set would restore. RV(trial.status) is V(passed), V(refused), V(not run) or
-      V(off); RV(trial.reason) says why all or a part of it was not run. RV(trial.findings) name at
-      most 100 objects, what is wrong with each, and the remedy; RV(trial.count) counts all.
+    - Whether the set would restore. C(status) is V(passed), V(refused), V(not run) or
+      V(off); C(reason) says why all or a part of it was not run. C(findings) name at
+      most 100 objects, what is wrong with each, and the remedy; C(count) counts all.
   returned: when a set was made
   type: dict
   sample:

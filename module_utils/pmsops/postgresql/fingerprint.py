@@ -195,8 +195,12 @@ def materialized_views(cursor: Any) -> dict[int, Relation]:
 def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
     cursor.execute(RELATIONS_SQL.replace("{kind}", kind))
     return {
-        oid: Relation(*plain, tuple(columns), tuple(types), inherits)
-        for oid, *plain, inherits, columns, types in cursor.fetchall()
+        oid: Relation(
+            schema, name, extension, condition, size, tuple(columns), tuple(types), inherits
+        )
+        for oid, schema, name, extension, condition, size, inherits, columns, types in (
+            cursor.fetchall()
+        )
     }
 
 

@@ -145,7 +145,10 @@ def _settle(found: Kind, reads: list[tuple[str, str]]) -> None:
 
 def _examined(cursor: Any, sql: str, has: dict[str, Any], until: float) -> dict[str, Any]:
     left = round((until - time.monotonic()) * 1000)
-    slow = {"fresh": None, "reason": f"the queries of all views take more than {SECONDS} s"}
+    slow: dict[str, Any] = {
+        "fresh": None,
+        "reason": f"the queries of all views take more than {SECONDS} s",
+    }
     if left < 1:
         return slow
     cursor.execute("SAVEPOINT materialized_view")

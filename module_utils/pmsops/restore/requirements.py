@@ -77,4 +77,5 @@ def of_archive(toc: archive_toc.Contents, contents: archive_contents.Contents) -
 
 def _made_by(manifest: dict[str, Any]) -> dict[str, str | int]:
     server = manifest["server"].get("version")
-    return ({"server": server} if server else {}) | manifest.get("tools", {})
+    made_by: dict[str, str | int] = {"server": server} if server else {}
+    return made_by | manifest.get("tools", {})
