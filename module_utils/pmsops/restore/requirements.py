@@ -78,4 +78,5 @@ def of_archive(toc: archive_toc.Contents, contents: archive_contents.Contents) -
 def _made_by(manifest: dict[str, Any]) -> dict[str, str | int]:
     server = manifest["server"].get("version")
     made_by: dict[str, str | int] = {"server": server} if server else {}
-    return made_by | manifest.get("tools", {})
+    made_by.update(manifest.get("tools", {}))
+    return made_by
