@@ -175,6 +175,7 @@ trial:
     - Whether the set would restore. C(status) is V(passed), V(refused), V(not run) or
       V(off); C(reason) says why all or a part of it was not run. C(findings) name at
       most 100 objects, what is wrong with each, and the remedy; C(count) counts all.
+      C(deviations) are lines about what a restored copy has otherwise.
   returned: when a set was made
   type: dict
   sample:
@@ -185,6 +186,7 @@ trial:
       - object: TABLE public.valuations
         what: 12 rows of column price are null, and the restored column takes no nulls.
         remedy: Set the values, or ALTER TABLE public.instruments ALTER COLUMN price DROP NOT NULL.
+    deviations: []
     seconds: 1.7
 versions:
   description: Versions of server and pg_dump, to the minor.

@@ -17,22 +17,24 @@ import psycopg2
 import psycopg2.errors
 from ansible.module_utils.pmsops.backup import row_expressions
 from ansible.module_utils.pmsops.backup.row_expressions import Expression
-from ansible.module_utils.pmsops.backup.verdict import Finding
+from ansible.module_utils.pmsops.backup.verdict import PASSED, Finding, Verdict
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value, quote_ident
 
 SECONDS = 30.0  # for all of it; what was not reached is said
+SHOWN_SKIPPED = 5
+NAMES_ONLY = "42"  # a class of errors whose messages quote names and no values
 SET_PATH = (
     "Name every object in the function with its schema, or ALTER FUNCTION ... SET search_path"
 )
 
 
-def find(cursor: Any, *, seconds: float = SECONDS) -> tuple[list[Finding], str | None]:
-    """Return what a restore of these rows would refuse, and why not all of it was looked at.
+def find(cursor: Any, *, seconds: float = SECONDS) -> Verdict:
+    """Return what a restore of these rows would refuse or change, and what was not looked at.
 
     *cursor* is one of a snapshot, set up by ``catalog.prepare``; its transaction goes on.
     """
     deadline = time.monotonic() + seconds
-    findings: list[Finding] = []
+    found = Verdict(PASSED)
     skipped: list[str] = []
     roots, chunks = _hypertables(cursor)
     for each in row_expressions.read(cursor):
@@ -53,14 +55,20 @@ def find(cursor: Any, *, seconds: float = SECONDS) -> tuple[list[Finding], str |
         except psycopg2.Error as exc:
             if exc.pgcode is None or exc.pgcode[:2] in ("08", "53", "57", "58"):
                 raise
-            findings.append(_fails(each, str(exc).splitlines()[0]))
+            found.findings.append(_fails(each, exc))
             continue
-        if finding := _finding(each, rows):
-            findings.append(finding)
-    reason = "rows were not looked at for " + "; ".join(skipped[:5]) if skipped else None
-    if len(skipped) > 5:
-        reason = f"{reason}; and {len(skipped) - 5} more"
-    return findings, reason
+        if each.kind == "NOT NULL" and not rows:
+            found.deviations.append(
+                f"column {each.qualified}.{each.name} accepts nulls, though the column of its"
+                f" parent {each.text} does not; in a restored copy it accepts none. To have both"
+                f" alike: ALTER TABLE {each.qualified} ALTER COLUMN {each.name} SET NOT NULL."
+            )
+        elif rows:
+            found.findings.append(_finding(each, rows))
+    if skipped:
+        more = f"; and {len(skipped) - SHOWN_SKIPPED} more" * (len(skipped) > SHOWN_SKIPPED)
+        found.reason = f"rows were not looked at for {'; '.join(skipped[:SHOWN_SKIPPED])}{more}"
+    return found
 
 
 def _hypertables(cursor: Any) -> tuple[set[int], set[int]]:
@@ -94,21 +102,30 @@ def _evaluate(cursor: Any, expression: Expression, statement: str, seconds: floa
     raise AssertionError("the session's own role was tried")
 
 
-def _fails(expression: Expression, error: str) -> Finding:
-    table = expression.qualified
+def _fails(expression: Expression, exc: psycopg2.Error) -> Finding:
+    """Return the finding for an expression that fails; no message that may quote a row is in it."""
+    text = f"{type(exc).__name__}, SQLSTATE {exc.pgcode}"
+    if str(exc.pgcode).startswith(NAMES_ONLY):
+        text = str(exc).splitlines()[0]
     return Finding(
         f"{expression.kind} {expression.name}",
-        f"of {table} cannot be evaluated as a restore does, with an empty search path: {error}",
+        f"of {expression.qualified} cannot be evaluated for each row as a restore does, with an"
+        f" empty search path: {text}",
         SET_PATH,
     )
 
 
-def _finding(expression: Expression, rows: int) -> Finding | None:
+def _finding(expression: Expression, rows: int) -> Finding:
     kind, name, table = expression.kind, expression.name, expression.qualified
     if kind == "NOT NULL":
-        return _of_nulls(expression, rows)
-    if not rows:
-        return None
+        remedy = f"ALTER TABLE {table} ALTER COLUMN {name} SET NOT NULL"
+        return Finding(
+            f"COLUMN {table}.{name}",
+            f"accepts nulls, though the column of its parent {expression.text} does not; a restored"
+            f" one would accept none, and refuse the {rows} rows with a null.",
+            f"Give these rows a value, then {remedy}; or ALTER TABLE ONLY {expression.text} ALTER"
+            f" COLUMN {name} DROP NOT NULL.",
+        )
     if kind == "GENERATED":
         return Finding(
             f"COLUMN {table}.{name}",
@@ -127,19 +144,4 @@ def _finding(expression: Expression, rows: int) -> Finding | None:
         f"{what} by {rows} rows, which a restore refuses.",
         "Correct or delete the rows, or drop the constraint"
         + (" or add it again as NOT VALID." if kind != "PARTITION" else "."),
-    )
-
-
-def _of_nulls(expression: Expression, rows: int) -> Finding:
-    """Return the finding for a child's column that takes nulls under a parent that takes none."""
-    table, parent, column = expression.qualified, expression.text, expression.name
-    remedy = f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL"
-    what = f"takes nulls, though the column of its parent {parent} does not; a restored one"
-    if not rows:
-        return Finding(f"COLUMN {table}.{column}", f"{what} would not.", remedy + ".")
-    return Finding(
-        f"COLUMN {table}.{column}",
-        f"{what} would not, and refuses the {rows} rows with a null.",
-        f"Give these rows a value, then {remedy}; or ALTER TABLE ONLY {parent} ALTER COLUMN"
-        f" {column} DROP NOT NULL.",
     )

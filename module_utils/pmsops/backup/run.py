@@ -227,7 +227,7 @@ class _Run:
                 self.warnings += lost_values.lines(dump.readings.losses)
                 lacking = not_restored.not_restored(dump.readings.facts)
                 self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
-            refused = self._row_checks(cursor)
+            of_rows = self._row_checks(cursor)
             document = {
                 "schema_version": manifest.SCHEMA_VERSION,
                 "id": name,
@@ -254,8 +254,7 @@ class _Run:
                 "not_restored": lacking,
                 "canary": token,
             }
-        with self.progress.phase("trial"):
-            judged = self._trial(dump, document).joined(*refused)
+        judged = self._trial(dump, document).joined(of_rows)
         document["trial"] = judged.document()
         self.warnings += judged.warnings()
         if self.settings.api_url:
@@ -267,20 +266,22 @@ class _Run:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
 
-    def _row_checks(self, cursor: Any) -> tuple[list[verdict.Finding], str | None, float]:
-        """Return what a restore of the snapshot's rows would refuse, why not all, and seconds."""
+    def _row_checks(self, cursor: Any) -> verdict.Verdict:
+        """Return what a restore of the snapshot's rows would refuse or change."""
         if self.settings.trial == "none":
-            return [], None, 0.0
+            return verdict.Verdict(verdict.OFF)
         with self.progress.phase("row checks"):
             found = row_checks.find(cursor)
-        return *found, self.progress.seconds["row checks"]
+        found.seconds = self.progress.seconds["row checks"]
+        return found
 
     def _trial(self, dump: Dump, document: dict[str, Any]) -> verdict.Verdict:
         """Return whether the set would restore, as far as a restore without rows can tell."""
         if self.settings.trial == "none":
             return verdict.Verdict(verdict.OFF)
         archive = dump.schema if self.recipients else dump.options.target
-        return trial.run(self.database, self.tools, archive, document, self.settings.root)
+        with self.progress.phase("trial"):
+            return trial.run(self.database, self.tools, archive, document, self.settings.root)
 
     def _dump_role(self, cursor: Any) -> str | None:
         """Return the role that may read large objects; only a superuser may read all of them."""

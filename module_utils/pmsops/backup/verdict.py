@@ -34,16 +34,19 @@ class Verdict:
     # Why the trial, or a part of it, was not run.
     reason: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    # What a restored copy has otherwise, though the restore goes through: lines for people.
+    deviations: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def joined(self, findings: list[Finding], reason: str | None, seconds: float) -> Verdict:
-        """Return this verdict together with what was found among the rows."""
-        found = self.findings + findings
+    def joined(self, other: Verdict) -> Verdict:
+        """Return this verdict together with the one over the rows."""
+        found = self.findings + other.findings
         return Verdict(
             REFUSED if found else self.status,
-            "; ".join(each for each in (self.reason, reason) if each) or None,
+            "; ".join(each for each in (self.reason, other.reason) if each) or None,
             found,
-            self.seconds + seconds,
+            self.deviations + other.deviations,
+            self.seconds + other.seconds,
         )
 
     def document(self) -> dict[str, Any]:
@@ -53,6 +56,7 @@ class Verdict:
             "reason": self.reason,
             "findings": [asdict(each) for each in self.findings[:RECORDED_FINDINGS]],
             "count": len(self.findings),
+            "deviations": self.deviations[:RECORDED_FINDINGS],
             "seconds": round(self.seconds, 3),
         }
 
@@ -66,6 +70,7 @@ class Verdict:
             lines += [each.text() for each in self.findings[:SHOWN_FINDINGS]]
             if (more := len(self.findings) - SHOWN_FINDINGS) > 0:
                 lines.append(f"and {more} more, in the manifest's trial")
+        lines += [f"A restore changes: {line}" for line in self.deviations[:SHOWN_FINDINGS]]
         if self.reason:
             lines.append(f"The trial (would this set restore?) was not run in full: {self.reason}")
         return lines
