@@ -88,11 +88,17 @@ INSERT INTO app.twice VALUES (1), (1);
 """
 # Outside of a transaction; it fails, and leaves an invalid index.
 INVALID_INDEX = "CREATE UNIQUE INDEX CONCURRENTLY twice_once ON app.twice (n)"
-# How the lines on them begin.
-NOT_RESTORED = (
-    "column app.child.a accepts nulls in the backup",
-    "indexes: app.twice_once is invalid, and pg_dump leaves it out",
-)
+INVALID = "indexes: app.twice_once is invalid, and pg_dump leaves it out"
+ACCEPTS_NULLS = "column app.child.a accepts nulls in the backup"
+
+
+def not_restored(major: int) -> list[str]:
+    """Return how the lines begin on what a set of a version of PostgreSQL does not bring back.
+
+    Since version 18 a NOT NULL holds for the tables below too, whatever ONLY says.
+    """
+    return [INVALID] if major >= 18 else [ACCEPTS_NULLS, INVALID]
+
 
 # Whose print differs in a faithful copy.
 OTHER_PRINT = {
