@@ -107,15 +107,16 @@ def _listed(text: str, before: str) -> Definition:
         return Definition(text)
     made = Definition()
     made.add(text[: found.end() + 1])
-    position = _elements(text, found.end() + 1, made) + 1
-    made.add(")")
+    end = _elements(text, found.end() + 1, made)
+    position = end + len(")")
+    made.add(text[end:position])
     predicate = _find(text[position:], r" WHERE ")
     if predicate is None:
         made.add(text[position:])
         return made
     start = position + predicate.end()
     # The predicate of an exclusion constraint has parentheses and may have a clause behind it.
-    end = _closing(text, start) if text[start] == "(" else len(text)
+    end = _closing(text, start) if text.startswith("(", start) else len(text)
     made.add(text[position:start])
     made.add_expression(text[start:end])
     made.add(text[end:])
@@ -139,7 +140,7 @@ def _elements(text: str, position: int, made: Definition) -> int:
     """
     while True:
         call = _CALL.match(text, position)
-        if text[position] == "(" or call:
+        if call or text.startswith("(", position):
             end = _closing(text, call.end() - 1 if call else position)
             made.add_expression(text[position:end])
             position = end
