@@ -64,7 +64,10 @@ def filled(database):
 @pytest.fixture
 def settings(tmp_path):
     return backup.Settings(
-        root=tmp_path / "backups", keys=tmp_path / "keys", tables=("positions", "md")
+        root=tmp_path / "backups",
+        keys=tmp_path / "keys",
+        tables=("positions", "md"),
+        trial="none",  # test_backup_trial.py is about it
     )
 
 
@@ -489,7 +492,9 @@ from ansible.module_utils.pmsops.common import signals as interrupts
 from ansible.module_utils.pmsops.postgresql.connection import Database
 options = json.loads(sys.stdin.readline())
 database = Database(**options["database"])
-settings = backup.Settings(root=Path(options["root"]), keys=Path(options["keys"]))
+settings = backup.Settings(
+    root=Path(options["root"]), keys=Path(options["keys"]), trial="none"
+)
 print("ready", flush=True)
 with interrupts.raised():
     backup.run(database, settings, progress=progress.Progress())

@@ -27,7 +27,8 @@ from ansible.module_utils.pmsops.restore import run as restore
 from ansible.module_utils.pmsops.restore.request import Request
 
 from tests.conftest import PROJECT
-from tests.support.server import HYPERTABLE, POSTGRESQL, execute
+from tests.support import rich_schema
+from tests.support.server import HAS_TIMESCALEDB, HYPERTABLE, POSTGRESQL, execute
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 SCHEMA = f"""
@@ -263,6 +264,14 @@ def test_what_a_restore_takes_raises_no_alarm(case, filled, settings):
     result = made(filled, settings)
     assert (result["trial"]["status"], result["trial"]["reason"]) == ("passed", None), result
     restored(filled, settings, result)
+
+
+def test_a_database_with_every_kind_of_object_raises_no_alarm(server, database, settings):
+    parts = rich_schema.parts(POSTGRESQL, timescaledb=HAS_TIMESCALEDB)
+    server.psql(rich_schema.script(parts), database.name)
+    result = made(database, settings)
+    trial_ = result["trial"]
+    assert (trial_["status"], trial_["reason"], trial_["findings"]) == ("passed", None, [])
 
 
 def test_a_parameter_that_the_server_does_not_know_is_found_before_anything_is_made(

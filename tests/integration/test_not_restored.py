@@ -59,7 +59,7 @@ def begins(lines: list[str]) -> set[str]:
 def test_a_backup_tells_it_a_drill_passes_and_lists_it(server, filled, tmp_path, superuser):
     if superuser:  # only such a role may dump large objects of others
         server.psql("SELECT lo_from_bytea(4711, 'large')", filled.name)
-    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys")
+    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys", trial="none")
     made = backup.run(filled, settings, progress=progress.Progress())
     document = sets.resolve(Path(made["set"])).manifest
     assert begins(made["not_restored"]) == KINDS == begins(document["not_restored"])
@@ -96,7 +96,7 @@ def test_a_lost_subscription_is_told_with_the_statement_that_makes_it_again(serv
 
 
 def test_verify_names_a_changed_subscription_and_not_an_absent_one(server, filled, tmp_path):
-    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys")
+    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys", trial="none")
     backup.run(filled, settings, progress=progress.Progress())
     same = against_set.against(filled, root=settings.root, keys=settings.keys)
     assert same["identical"], same["differences"]

@@ -158,7 +158,7 @@ def test_a_plain_database_takes_the_parallel_path(server, request_):
     database = server.create(name, timescaledb=False)
     try:
         execute(database, "CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n")
-        settings = backup.Settings(root=request_.root, keys=request_.keys)
+        settings = backup.Settings(root=request_.root, keys=request_.keys, trial="none")
         backup.run(database, settings, progress=progress.Progress())
         result = restored(database, replace(request_, keep=False))
         assert result["differences"] == 0
@@ -174,7 +174,7 @@ def test_odd_names_survive(server, request_):
         execute(database, 'CREATE SCHEMA "Ünï %s"; CREATE TABLE "Ünï %s"."T ""x""" ("a b" int);'
                           'INSERT INTO "Ünï %s"."T ""x""" VALUES (1);'
                           "SELECT lo_from_bytea(0, '\\x010203');")  # fmt: skip
-        settings = backup.Settings(root=request_.root, keys=request_.keys)
+        settings = backup.Settings(root=request_.root, keys=request_.keys, trial="none")
         backup.run(database, settings, progress=progress.Progress())
         side = restored(database, request_)["side"]
         operation(database, request_).run("swapped", side)
@@ -208,7 +208,10 @@ def test_an_encrypted_set_restores_with_its_identity_and_leaves_no_plain_copy(
     identity = tmp_path / "identity.txt"
     identity.write_text(f"{pair}\n")
     settings = backup.Settings(
-        root=request_.root, keys=request_.keys, recipients=(str(pair.to_public()),)
+        root=request_.root,
+        keys=request_.keys,
+        recipients=(str(pair.to_public()),),
+        trial="none",
     )
     backup.run(filled, settings, progress=progress.Progress())
     with pytest.raises(OpsError) as caught:
@@ -313,7 +316,7 @@ def proved(server, tmp_path_factory):
             name,
         )
     root = tmp_path_factory.mktemp("proved")
-    settings = backup.Settings(root=root / "backups", keys=root / "keys")
+    settings = backup.Settings(root=root / "backups", keys=root / "keys", trial="none")
     folder = Path(backup.run(database, settings, progress=progress.Progress())["set"])
     yield database, manifest.read(folder)
     server.drop(name)
@@ -505,7 +508,7 @@ def test_a_role_that_may_not_restore_is_told_so(server, filled, request_, taken)
 def test_missing_roles_are_made_from_the_sets_globals_when_allowed(server, filled, request_):
     server.psql("CREATE ROLE temporary_owner NOLOGIN")
     server.psql("ALTER TABLE journal OWNER TO temporary_owner", filled.name)
-    settings = backup.Settings(root=request_.root, keys=request_.keys)
+    settings = backup.Settings(root=request_.root, keys=request_.keys, trial="none")
     backup.run(filled, settings, progress=progress.Progress())
     server.psql("ALTER TABLE journal OWNER TO macro_user", filled.name)
     server.psql("DROP ROLE temporary_owner")

@@ -93,7 +93,7 @@ def request_(tmp_path):
 
 
 def backed_up(database, request):
-    settings = backup.Settings(root=request.root, keys=request.keys)
+    settings = backup.Settings(root=request.root, keys=request.keys, trial="none")
     return Path(backup.run(database, settings, progress=progress.Progress())["set"])
 
 

@@ -99,7 +99,7 @@ class Scene:
         self.folder.mkdir()
         self.services = FileServices("files", SERVICES, str(self.folder))
         self.services.start(list(SERVICES))
-        settings = backup.Settings(root=self.root, keys=self.keys)
+        settings = backup.Settings(root=self.root, keys=self.keys, trial="none")
         self.set = Path(backup.run(database, settings, progress=progress.Progress())["set"])
         self.kills = 0
         self.process = subprocess.Popen(

@@ -89,7 +89,7 @@ def take(server, folder):
     server.psql(examples.SCHEMA, LIVE)
     with pytest.raises(AssertionError, match="could not create unique index"):
         server.psql(examples.INVALID_INDEX, LIVE)
-    settings = backup.Settings(root=folder / "backups", keys=folder / "keys")
+    settings = backup.Settings(root=folder / "backups", keys=folder / "keys", trial="none")
     backup.run(database, settings, progress=Progress())
     return Taken(
         shell(server, f"pg_dump -Fc {LIVE}"),

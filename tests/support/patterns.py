@@ -57,7 +57,7 @@ def database_and_set(server: Server, folder: Path, sql: str, **reached: str) -> 
     kept = f"{name}_pattern"
     try:
         execute(database, sql)
-        settings = backup.Settings(root=folder / "backups", keys=folder / "keys")
+        settings = backup.Settings(root=folder / "backups", keys=folder / "keys", trial="none")
         made = Path(backup.run(database, settings, progress=progress.Progress())["set"])
         # TimescaleDB's workers are sessions too, and a database with sessions is no template.
         server.psql(

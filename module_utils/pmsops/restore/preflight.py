@@ -58,6 +58,7 @@ def check(
         _require_rights(cursor, tools, database)
         _require_same_name(required, database, force_name=force_name)
         notes += versions.check(cursor, required, tools)
+        notes += [f"The trial at backup time found: {line}" for line in required.refused]
         extensions, other_versions = extensions_to_create(cursor, required.extensions)
         missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:

@@ -28,6 +28,8 @@ class Requirements:
     system_identifier: str | None = None
     # Of "server" and "pg_dump"; a set of schema 2 or older names the major version of pg_dump only.
     made_by: dict[str, str | int] = field(default_factory=dict)
+    # What the trial of its backup found, a line each.
+    refused: list[str] = field(default_factory=list)
 
 
 def of_set(backup_set: sets.BackupSet) -> Requirements:
@@ -54,6 +56,10 @@ def of_manifest(manifest: dict[str, Any]) -> Requirements:
         size_bytes=manifest["server"]["size_bytes"],
         system_identifier=manifest["server"].get("system_identifier"),
         made_by=_made_by(manifest),
+        refused=[
+            f"{each['object']}: {each['what']}"
+            for each in manifest.get("trial", {}).get("findings", [])
+        ],
     )
 
 

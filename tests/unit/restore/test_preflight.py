@@ -130,6 +130,13 @@ def test_roles_that_may_be_created_are_no_reason_to_refuse():
     assert check(answers=answers, create_roles=True).missing_roles == ["owner"]
 
 
+def test_what_the_trial_of_the_backup_found_is_noted():
+    found = check(replace(NEEDS, refused=["CHECK public.t.c: is violated by 2 rows."]))
+    assert found.notes == [
+        "The trial at backup time found: CHECK public.t.c: is violated by 2 rows."
+    ]
+
+
 def test_what_differs_and_what_cannot_be_seen_is_noted():
     versions = [("timescaledb", "2.19"), ("pg_trgm", "1.5"), ("plpgsql", "1.0")]
     found = check(
