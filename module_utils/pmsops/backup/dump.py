@@ -79,7 +79,7 @@ class Dump:
 
         :raises OpsError: clients.*, database.*, backup.table, disk.full
         """
-        statements = pg_dumpall.of_database(self.snapshot.cursors[0])
+        statements = pg_dumpall.of_database(self.snapshot.cursors[0], self.tools.database)
         before = catalog.sequences(self.snapshot.cursors[0])
         with ThreadPoolExecutor(max_workers=2) as pool:
             self._readers = [

@@ -213,7 +213,7 @@ class StagedRestore:
                     dump = scratch.decrypt(dump, self.request.identity_for(dump), folder)
             with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
                 contents = self.toc or archive_toc.read(tools, dump)
-                parameters = archive_parameters.read(tools, dump)
+                parameters = versions.of_settings(described) | archive_parameters.read(tools, dump)
                 made = self.required.made_by.get("server")
                 versions.require_known(self.database, parameters, made)
                 staging_database.create_roles(

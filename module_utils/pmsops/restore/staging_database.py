@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import globals_sql
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import bound_objects, event_triggers
+from ansible.module_utils.pmsops.postgresql import bound_objects, event_triggers, list_settings
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -25,13 +24,6 @@ from ansible.module_utils.pmsops.repository import encryption
 from ansible.module_utils.pmsops.restore import registry
 
 PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
-# Settings whose value is a list of identifiers: each is quoted by itself.
-# Source: PostgreSQL's variable_is_guc_list_quote().
-LISTS = frozenset(
-    {"local_preload_libraries", "search_path", "session_preload_libraries"}
-    | {"shared_preload_libraries", "temp_tablespaces", "unix_socket_directories"}
-)
-_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*))\s*(?:,|$)')
 
 
 def create(live: Database, name: str, described: dict[str, Any], comment: str) -> None:
@@ -102,9 +94,11 @@ def apply_settings(live: Database, name: str, described: dict[str, Any]) -> None
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
         me = superuser_role(cursor)
         grants = _grants(cursor, name, described["grants"])
+    settings = [each.split("=", 1) for values in described["settings"].values() for each in values]
+    lists = list_settings.among(live, [(key, value) for key, value in settings])
     with _maintenance(live) as run:
         run(f"ALTER DATABASE {quoted} CONNECTION LIMIT {int(described['connection_limit'])}")
-        for statement in setting_statements(name, described["settings"]):
+        for statement in setting_statements(name, described["settings"], lists):
             run(statement)
         run(f"REVOKE ALL ON DATABASE {quoted} FROM PUBLIC, {quote_ident(described['owner'])}")
         for grantor, grant in grants:
@@ -167,7 +161,9 @@ def execute(live: Database, statements: list[str]) -> None:
             run(statement)
 
 
-def setting_statements(name: str, recorded: dict[str, list[str]]) -> list[str]:
+def setting_statements(
+    name: str, recorded: dict[str, list[str]], lists: frozenset[str] = list_settings.KNOWN
+) -> list[str]:
     """Return the statements that set the recorded settings of database *name* and its roles."""
     quoted = quote_ident(name)
     statements = []
@@ -179,28 +175,10 @@ def setting_statements(name: str, recorded: dict[str, list[str]]) -> list[str]:
                 continue
             if key == event_triggers.SETTING and not role:  # given back by the swap
                 continue
-            spelled = (
-                ", ".join(quote_literal(each) for each in list_elements(value)) or "''"
-                if key.lower() in LISTS
-                else quote_literal(value)
-            )
+            spelled = list_settings.spelled(key, value, lists)
             dotted = ".".join(quote_ident(part) for part in key.split("."))
             statements.append(f"ALTER {target} SET {dotted} TO {spelled}")
     return statements
-
-
-def list_elements(value: str) -> list[str]:
-    """Return the names in a list setting, which the catalogue spells ``a, "b c", "d""e"``."""
-    found = []
-    position = 0
-    while position < len(value):
-        match = _ELEMENT.match(value, position)
-        if match is None or match.end() == position:
-            break
-        quoted, plain = match[1], match[2]
-        found.append(quoted.replace('""', '"') if quoted is not None else plain.strip())
-        position = match.end()
-    return found
 
 
 def locale_options(described: dict[str, Any]) -> list[str]:

@@ -70,6 +70,17 @@ def notes(of_set: Mapping[str, str | int], server: str, pg_restore: str) -> list
     return found
 
 
+def of_settings(described: dict[str, Any]) -> Parameters:
+    """Return the settings of a recorded database as parameters; no dump has them."""
+    found: Parameters = {}
+    for role, settings in (described.get("settings") or {}).items():
+        for each in settings:
+            name, _, value = each.partition("=")
+            owner = f"role {role} in the database" if role else "the database"
+            found.setdefault(Parameter(SETTING, name, value), []).append(owner)
+    return found
+
+
 def require_known(
     database: Database, parameters: Parameters, made: str | int | None = None
 ) -> None:

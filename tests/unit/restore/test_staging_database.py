@@ -9,6 +9,7 @@ from io import BytesIO
 import psycopg2.errors
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import list_settings
 from ansible.module_utils.pmsops.repository import encryption
 from ansible.module_utils.pmsops.restore import staging_database
 
@@ -25,7 +26,7 @@ from tests.support.fake_server import Server
     ],
 )
 def test_the_names_of_a_list_setting_are_quoted_one_by_one(value, names):
-    assert staging_database.list_elements(value) == names
+    assert list_settings.elements(value) == names
 
 
 def test_settings_become_statements_for_database_and_roles():
