@@ -45,8 +45,8 @@ YAML
 export ANSIBLE_CONFIG="$WORK/ansible.cfg" ANSIBLE_HOME="$WORK/home" ANSIBLE_NOCOLOR=1
 : >"$ANSIBLE_CONFIG"
 STATUS=0
-timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha,beta, -c local "$WORK/play.yml" \
-    >"$WORK/output" 2>&1 || STATUS=$?
+timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha,beta, -c local \
+    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" >"$WORK/output" 2>&1 || STATUS=$?
 
 RAN=$(sed -n 's/.*"SEEN \(.*\)".*/\1/p' "$WORK/output" | paste -sd, | sed 's/,/, /g')
 RECAP=$(grep '^beta ' "$WORK/output" | tr -s ' ' | sed 's/ $//')

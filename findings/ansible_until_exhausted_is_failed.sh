@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Runs:    ansible-core 2.19.14 (2.21.5 does the same).
+# Runs:    ansible-core 2.19.14 (2.20.10 does the same; 2.21.5 does not).
 # Seen:    a task with `until`, whose tries run out, and with `failed_when: false`: an [ERROR] line
 #          is printed, the task counts as "changed", the play goes on, the exit status is 0. Yet the
 #          registered variable has failed=true, so `is failed` holds and `is succeeded` does not,
-#          while failed_when_result is false. Without `until` the same task registers failed=false.
-# Guess:   failed_when decides what `failed` is, with or without `until`.
-# Matters: "wait for the service, but go on without it" followed by `when: result is succeeded`
-#          works only with tries; the two-line change that adds or removes `until` turns it round.
-#          An alert on "[ERROR]" rings for a run that is green. Judge the result by its own values.
+#          while failed_when_result is false. Without `until` the same task registers failed=false;
+#          so does 2.21.5 with it, and prints no [ERROR].
+# Guess:   failed_when decides what `failed` is, with or without `until`, in every release.
+# Matters: "wait for the service, then go on" followed by `when: result is failed` switches to the
+#          fallback under 2.20, and under 2.21 never again: nothing fails and nothing is printed. An
+#          alert on "[ERROR]" rings for a run that is green. Judge the result by its own values (rc).
 # Output:  with until: failed=True, failed_when_result=False, is succeeded=False, attempts=2
 #          without:    failed=False, failed_when_result=False, is succeeded=True
 #          exit status 0, failed=0 in the recap, [ERROR] lines: 1
@@ -39,8 +40,8 @@ YAML
 export ANSIBLE_CONFIG="$WORK/ansible.cfg" ANSIBLE_HOME="$WORK/home" ANSIBLE_NOCOLOR=1
 : >"$ANSIBLE_CONFIG"
 STATUS=0
-timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha, -c local "$WORK/play.yml" \
-    >"$WORK/output" 2>&1 || STATUS=$?
+timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha, -c local \
+    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" >"$WORK/output" 2>&1 || STATUS=$?
 
 read -r FAILED WHEN SUCCEEDED ATTEMPTS ONCE_FAILED ONCE_WHEN ONCE_SUCCEEDED < <(
     sed -n 's/.*"SEEN \(.*\)".*/\1/p' "$WORK/output"
