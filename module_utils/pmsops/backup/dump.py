@@ -39,6 +39,8 @@ class Readings:
     contents: dict[str, Any] = field(default_factory=dict)
     # Values that the dump does not carry, as lost_values.losses gives them.
     losses: list[dict[str, Any]] = field(default_factory=list)
+    # Rows of extensions that pg_dump leaves out, a line for each table.
+    not_dumped: list[str] = field(default_factory=list)
 
 
 class Dump:
@@ -120,6 +122,7 @@ class Dump:
         self.readings.facts = catalog.facts(cursor)
         materialized_views.examine(cursor, self.readings.facts["materialized_views"])
         self.readings.losses = lost_values.losses(cursor)
+        self.readings.not_dumped = lost_values.extension_rows(cursor)
         self.readings.required_roles = catalog.required_roles(cursor)
         self._export_tables(cursor, self.options.target.parent)
 

@@ -226,6 +226,7 @@ class _Run:
                 self.warnings += warnings
                 self.warnings += lost_values.lines(dump.readings.losses)
                 lacking = not_restored.not_restored(dump.readings.facts)
+                lacking += dump.readings.not_dumped
                 self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
             of_rows = self._row_checks(cursor)
             document = {
