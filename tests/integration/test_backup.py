@@ -26,7 +26,7 @@ from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint
+from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint, lost_values
 from ansible.module_utils.pmsops.repository import encryption, manifest, sets
 from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import against_set
@@ -123,6 +123,41 @@ def test_a_set_is_complete_signed_and_says_what_was_in_the_database(filled, sett
     assert filled.password not in "".join(
         path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file()
     )
+
+
+LOSS = {
+    "table": "public.md",
+    "column": "q",
+    "rows": 503,
+    "chunks": ["_timescaledb_internal._hyper_1_1_chunk"],
+    "what": "public.md: column q of 503 rows in 1 compressed chunks ...",
+    "remedy": "Decompress and compress the chunks again: ...",
+}
+
+
+def test_what_the_dump_does_not_carry_is_recorded_warned_of_and_returned(
+    filled, settings, monkeypatch
+):
+    """Real losses need the full edition: test_full_edition.py."""
+    monkeypatch.setattr(lost_values, "losses", lambda cursor: [LOSS])
+    execute(
+        filled,
+        "CREATE MATERIALIZED VIEW fresh AS SELECT count(*) FROM positions;"
+        "CREATE MATERIALIZED VIEW stale AS SELECT count(*) FROM md;"
+        "CREATE MATERIALIZED VIEW today AS SELECT now();"
+        "DELETE FROM md WHERE id = (SELECT min(id) FROM md)",
+    )
+    result = made(filled, settings)
+    document = manifest.read(Path(result["set"]))
+    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text()))
+    assert document["losses"] == result["losses"] == [LOSS]
+    assert f"{LOSS['what']} {LOSS['remedy']}" in result["warnings"]
+    views = document["facts"]["materialized_views"]
+    fresh = {name: each["fresh"] for name, each in views.items()}
+    assert fresh == {"public.fresh": True, "public.stale": False, "public.today": None}
+    told = [line for line in document["not_restored"] if "materialized view" in line]
+    assert [line.split(":")[0].split()[-1] for line in told] == ["public.stale", "public.today"]
+    assert "its query calls now()" in told[1]
 
 
 def test_the_csv_of_a_hypertable_holds_its_rows(filled, settings):
