@@ -18,7 +18,9 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_ops') \gexec
 
 -- TimescaleDB can only be restored by a superuser: timescaledb.restoring is a superuser's setting,
 -- and the catalogue tables belong to the superuser. Nobody can log in as pms_restore. pms_ops
--- becomes pms_restore by SET ROLE, only for a restore, and has none of its rights otherwise.
+-- becomes pms_restore by SET ROLE, and has none of its rights otherwise: for a restore; and, where
+-- pms_ops itself lacks TEMPORARY or the database has event triggers, for the temporary views by
+-- which definitions are compared, in a transaction that is always rolled back.
 SELECT 'CREATE ROLE pms_restore NOLOGIN SUPERUSER'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_restore') \gexec
 

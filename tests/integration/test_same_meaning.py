@@ -344,6 +344,19 @@ def the_policy_and_the_rule(document):
     )
 
 
+def checks(*texts):
+    return [{"constraints": {"app.log.whole": {"definition": f"CHECK ({text})"}}} for text in texts]
+
+
+def test_a_setting_of_the_database_does_not_make_definitions_equal(server, taken, copy):
+    """A restore under it turns the one check into the other, which is another check."""
+    sides = checks("(what = NULL)", "(what IS NULL)")
+    on = "ALTER DATABASE copy SET transform_null_equals = on"
+    with as_superuser(server, on, "ALTER DATABASE copy RESET ALL"):
+        left = same_meaning.remaining(copy, differences.facts(*sides), *sides)
+        assert named(left) == {("constraints", "app.log.whole")}
+
+
 def test_code_of_the_databases_users_does_not_run(server, taken, copy):
     """A function that calls itself immutable is folded where a statement is planned."""
     server.psql(
@@ -352,10 +365,7 @@ def test_code_of_the_databases_users_does_not_run(server, taken, copy):
         "copy",
     )
     try:
-        sides = [
-            {"constraints": {"app.log.whole": {"definition": f"CHECK ({text})"}}}
-            for text in ("app.folded(1)", "(app.folded(1))")
-        ]
+        sides = checks("app.folded(1)", "(app.folded(1))")
         assert same_meaning.remaining(copy, differences.facts(*sides), *sides) == []
     finally:
         server.psql("DROP FUNCTION app.folded(int)", "copy")

@@ -22,7 +22,7 @@ _SETTINGS = (
     f" SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s';"
     f" SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
     " SET LOCAL standard_conforming_strings = on; SET LOCAL quote_all_identifiers = off;"
-    " SET LOCAL check_function_bodies = off"
+    " SET LOCAL transform_null_equals = off; SET LOCAL check_function_bodies = off"
 )
 # Event triggers of the users; those of an extension may run, as they are made for it.
 _EVENT_TRIGGERS = """
