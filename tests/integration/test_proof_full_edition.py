@@ -12,7 +12,7 @@ from tests.support.rich_database import read_contents, read_facts
 
 pytestmark = pglite.needs_pglite
 PARTS = rich_schema.parts(17, timescaledb=True, full_edition=True, whole_server=False)
-FULL_EDITION = {part.name for part in PARTS if part.timescaledb}
+FULL_EDITION = {part.name for part in PARTS if part.full_edition}
 KNOWN = mutations.known_to(17, PARTS)
 ROLES = "CREATE ROLE pms_restore SUPERUSER; CREATE ROLE pms_ops LOGIN BYPASSRLS;"
 
