@@ -33,10 +33,12 @@ def test_what_no_restore_brings_back_is_told_and_no_alarm(server, tmp_path):
     with rich_database(server, tmp_path, known_parts()) as rich:
         made = rich.backup()
         proved = rich.drill()
-    for name in ("rich.half_done", "rich.stale", "rich.refers", "normal_rand", "unaccent(",
-                 "rich_subscription"):  # fmt: skip
+    known_at_backup = ("rich.half_done", "rich.stale", "rich.refers", "rich_subscription")
+    for name in known_at_backup:
         assert any(name in line for line in made["not_restored"]), (name, made["not_restored"])
-        assert any(name in line for line in proved["not_restored"]), name
+    # A change of an extension's own object is seen beside an unchanged one: in the copy.
+    for name in (*known_at_backup, "normal_rand", "unaccent("):
+        assert any(name in line for line in proved["not_restored"]), (name, proved["not_restored"])
 
 
 def random_restore(server, folder, drawn):
