@@ -96,6 +96,21 @@ def test_the_rich_database_has_an_object_of_every_kind(original):
     assert without <= not_here
 
 
+def test_the_tables_of_a_publication_are_sorted_whichever_came_first(server, original):
+    server.psql(
+        "CREATE PUBLICATION late_first FOR TABLE rich.position, rich.fund;"
+        "CREATE PUBLICATION early_first FOR TABLE rich.fund, rich.position",
+        original.name,
+    )
+    for schema in (2, 3):
+        with original.session(read_only=True) as cursor:
+            catalog.prepare(cursor)
+            found = catalog.facts(cursor, schema)["publications"]
+        for name in ("late_first", "early_first"):
+            assert found[name]["tables"] == ["rich.fund", "rich.position"]
+    server.psql("DROP PUBLICATION late_first, early_first", original.name)
+
+
 def test_all_facts_of_all_kinds_are_read_by_few_statements(original):
     with original.session(read_only=True) as cursor:
         catalog.prepare(cursor)

@@ -48,15 +48,18 @@ COLUMNS = f"""
                'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull,
                'position', row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum),
                'default', pg_get_expr(d.adbin, d.adrelid), 'identity', a.attidentity,
-               'generated', a.attgenerated, 'grants', {acl("a.attacl", "c", "c.relowner")},
+               'generated', a.attgenerated,
+               'grants', CASE WHEN a.attacl IS NULL THEN '{{}}' ELSE {texts("a.attacl")} END,
                'collation', l.collname,
                'collation_schema', (SELECT o.nspname FROM pg_namespace o
                                      WHERE o.oid = l.collnamespace),
                'storage', a.attstorage, 'compression', a.attcompression,
                'statistics', nullif(a.attstattarget, -1),
-               'options', (SELECT array_agg(o ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o
-                            WHERE NOT starts_with(o, 'pg_attver=')),
-               'foreign_options', {options("a.attfdwoptions")},
+               'options', CASE WHEN a.attoptions IS NOT NULL THEN
+                   (SELECT array_agg(o ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o
+                     WHERE NOT starts_with(o, 'pg_attver=')) END,
+               'foreign_options', CASE WHEN a.attfdwoptions IS NOT NULL
+                                       THEN {options("a.attfdwoptions")} END,
                'local', a.attislocal, 'inherited', a.attinhcount)
            || CASE WHEN current_setting('server_version_num')::int < 180000 THEN '{{}}'
                    ELSE jsonb_build_object('not_null_constraint',
@@ -82,8 +85,8 @@ CONSTRAINTS = f"""
                               'validated', k.convalidated,
                               'local', k.conislocal, 'inherited', k.coninhcount,
                               'not_enforced_by',
-                              (SELECT array_agg(DISTINCT g.tgfoid::regproc::text || ' '
-                                                || g.tgenabled::text)
+                              (SELECT array_agg(DISTINCT (g.tgfoid::regproc::text || ' '
+                                                 || g.tgenabled::text) COLLATE "C")
                                  FROM pg_trigger g WHERE g.tgconstraint = k.oid
                                   AND g.tgisinternal AND g.tgenabled <> 'O'))
       FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace

@@ -111,7 +111,7 @@ SELECT h.hypertable_schema || '.' || h.hypertable_name, jsonb_build_object(
                        'descending', s.orderby_desc, 'nulls_first', s.orderby_nullsfirst)
               FROM _timescaledb_catalog.compression_settings s
              WHERE s.relid = format('%I.%I', k.schema_name, k.table_name)::regclass),
-           'skipping', (SELECT array_agg(DISTINCT s.column_name::text)
+           'skipping', (SELECT array_agg(DISTINCT s.column_name::text COLLATE "C")
                           FROM _timescaledb_catalog.chunk_column_stats s
                          WHERE s.hypertable_id = k.id),
            'tablespaces', (SELECT array_agg(t.tablespace_name::text ORDER BY t.id)

@@ -193,15 +193,9 @@ def _wanted(
     for name in other_versions:
         if name in extensions and name in found["extensions"]:
             extensions[name]["version"] = found["extensions"][name]["version"]
-    # Sets of schema 1 and 2 have the tables of a publication in the order of the server's OIDs.
-    publications = {
-        name: facts | {"tables": sorted(facts.get("tables") or []) or None}
-        for name, facts in manifest["facts"].get("publications", {}).items()
-    }
     return {
         "database": {"all": _comparable(manifest["database"])},
         **manifest["facts"],
-        **({"publications": publications} if "publications" in manifest["facts"] else {}),
         "extensions": extensions,
     }
 

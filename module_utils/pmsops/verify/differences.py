@@ -10,6 +10,9 @@ from typing import Any
 SHOWN_PER_KIND = 10
 # Kind, name, attribute: as catalog.facts gives them.
 Facts = dict[str, dict[str, dict[str, Any]]]
+# Lists without an order. Sets of schema 1 and 2 have them in that of the database's collation, or
+# of the server's OIDs.
+UNORDERED = ("grants", "roles", "tables")
 
 
 @dataclass(frozen=True)
@@ -121,5 +124,10 @@ def _attributes(
             attribute=attribute,
         )
         for attribute in sorted(set(here) | set(there))
-        if here.get(attribute) != there.get(attribute)
+        if _ordered(attribute, here.get(attribute)) != _ordered(attribute, there.get(attribute))
     ]
+
+
+def _ordered(attribute: str, value: Any) -> Any:
+    """Return a value with its elements sorted where their order means nothing."""
+    return sorted(value) if attribute in UNORDERED and isinstance(value, list) else value

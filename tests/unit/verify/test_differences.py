@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import pytest
 from ansible.module_utils.pmsops.verify import differences as compare
 
 FACTS = {
@@ -54,3 +55,19 @@ def test_many_differences_of_a_kind_are_counted():
     assert len(lines) == 12
     assert lines[10] == "columns: and 5 more"
     assert lines[11] == "views: v is missing"
+
+
+@pytest.mark.parametrize("attribute", ["grants", "roles", "tables"])
+def test_the_order_of_a_list_without_one_is_no_difference(attribute):
+    """The collation of a database, or its OIDs, gave the order in sets of schema 1 and 2."""
+    wanted = {"publications": {"cdc": {attribute: ["public.trades", "public.fills"]}}}
+    found = {"publications": {"cdc": {attribute: ["public.fills", "public.trades"]}}}
+    assert compare.facts(wanted, found) == []
+    found["publications"]["cdc"][attribute].append("public.quotes")
+    assert [each.attribute for each in compare.facts(wanted, found)] == [attribute]
+
+
+def test_the_order_of_other_lists_counts():
+    wanted = {"types": {"side": {"labels": ["buy", "sell"]}}}
+    found = {"types": {"side": {"labels": ["sell", "buy"]}}}
+    assert len(compare.facts(wanted, found)) == 1
