@@ -24,7 +24,7 @@ SINCE = {
     # Time-outs, event triggers, logical slots, prepared transactions, list settings.
     "around the rename": {"pms_gate": 4_000, "pms_restore": 24_000},
     # Definitions compared by meaning, and facts of other versions of the server.
-    "meaning": {"pms_gate": 34_000, "pms_restore": 34_000},
+    "meaning": {"pms_gate": 37_000, "pms_restore": 37_000},
     # Rows as queries read them: chunks by range, TimescaleDB's objects, materialized views, large
     # objects, values that a dump loses.
     "contents": {"pms_restore": 49_000},
