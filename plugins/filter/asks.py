@@ -97,6 +97,16 @@ def _expectation(expectation: dict[str, Any]) -> str:
     return f"{label} {OPERATORS[name]} {value}"
 
 
+# What the probe of the database's integrity looks for.
+WHOLE = {
+    "set": "what the newest verified set has and it lacks",
+    "catalogue": "contradictions in TimescaleDB's catalogue",
+    "pages": "rows that cannot be read",
+    "amcheck": "damaged pages",
+    "jobs": "background jobs that failed and left their work undone",
+}
+
+
 def _shown(text: str) -> str:
     """Return a value with its variables as code: Markdown would read them."""
     return _VARIABLE.sub(lambda match: f"`{match[0]}`", text)
@@ -122,6 +132,7 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
         "disk": lambda: f"for the free space at {_code(params['path'])} (as `df` shows it)",
         "command": lambda: f"the exit status of {_code(shlex.join(params['argv']))}",
         "file": lambda: f"the file {_code(params['path'])}",
+        "whole": lambda: f"the database for {WHOLE[params['about']]}",
         "smoke": lambda: f"for the result of step {_code(params['step'])} of this run",
     }[probe]()
 

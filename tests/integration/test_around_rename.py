@@ -20,8 +20,14 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import bound_objects, list_settings
-from ansible.module_utils.pmsops.postgresql.connection import fetch_value
+from ansible.module_utils.pmsops.postgresql import (
+    bound_objects,
+    integrity,
+    list_settings,
+    timescaledb_held_jobs,
+    timescaledb_job_results,
+)
+from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.restore import (
     former_retention,
@@ -37,7 +43,13 @@ from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import against_set
 
-from tests.support.server import HYPERTABLE, POSTGRESQL, execute, running_server
+from tests.support.server import (
+    HYPERTABLE,
+    POSTGRESQL,
+    execute,
+    needs_timescaledb,
+    running_server,
+)
 
 SCHEMA = f"""
 SET ROLE macro_user;
@@ -481,3 +493,147 @@ def test_a_setting_that_the_server_does_not_know_is_refused_before_anything_is_m
         restored(live, request_)
     assert caught.value.code == "restore.archive-parameter"
     assert server.psql("SELECT max(oid::bigint) FROM pg_database") == before
+
+
+# --- TimescaleDB --------------------------------------------------------------------------------
+
+# As recorded on PostgreSQL 17.12 with TimescaleDB 2.19.3 and 2.29.2, in the history of each job.
+AFTER_THE_WORK = 'cannot drop portal "" while it is being set up'
+JOB = """
+INSERT INTO {table} (id, application_name, schedule_interval, max_runtime, max_retries,
+    retry_period, proc_schema, proc_name, owner, scheduled, fixed_schedule, initial_start,
+    hypertable_id, config)
+SELECT {id}, '{procedure} [{id}]', '1 day', '0', 0, '1 day', '_timescaledb_functions',
+       '{procedure}', 'macro_user', false, false, now(), id, '{config}'
+  FROM _timescaledb_catalog.hypertable WHERE table_name = 'md';
+INSERT INTO _timescaledb_internal.bgw_job_stat (job_id, last_start, last_finish, next_start,
+    last_successful_finish, last_run_success, total_runs, total_duration,
+    total_duration_failures, total_successes, total_failures, total_crashes, consecutive_failures,
+    consecutive_crashes, flags)
+VALUES ({id}, now(), now(), now() + '1 day', '-infinity', false, 1, '1 s', '1 s', 0, 1, 0, 1, 0, 0);
+INSERT INTO _timescaledb_internal.bgw_job_stat_history (job_id, pid, execution_start,
+    execution_finish, succeeded, data)
+VALUES ({id}, 1, now(), now(), false, jsonb_build_object('job', '{{}}'::jsonb, 'error_data',
+    jsonb_build_object('sqlerrcode', '24000', 'message', '{error}')));
+"""
+
+
+@needs_timescaledb
+@pytest.mark.parametrize(
+    ("procedure", "config", "error", "failed"),
+    [
+        ("policy_retention", '{"drop_after": "100 years"}', AFTER_THE_WORK, None),
+        ("policy_retention", '{"drop_after": "1 day"}', AFTER_THE_WORK, "3 chunks .* not dropped"),
+        ("policy_compression", '{"compress_after": "100 years"}', AFTER_THE_WORK, None),
+        (
+            "policy_compression",
+            '{"compress_after": "1 day"}',
+            AFTER_THE_WORK,
+            "3 chunks older than 1 day are not compressed",
+        ),
+        (
+            "policy_compression",
+            '{"compress_after": "1 day", "maxchunks_to_compress": 1}',
+            AFTER_THE_WORK,
+            None,
+        ),
+        ("policy_retention", '{"drop_after": "many"}', AFTER_THE_WORK, None),
+        ("of_the_pms", "{}", AFTER_THE_WORK, None),
+        ("of_the_pms", "{}", "division by zero", "of_the_pms on public.md: division by zero"),
+    ],
+)
+def test_a_job_that_is_recorded_as_failed_is_judged_by_what_it_did(
+    server, live, procedure, config, error, failed
+):
+    with live.session(read_only=True) as cursor:
+        table = fetch_value(cursor, timescaledb_held_jobs.TABLE)
+    server.psql(
+        JOB.format(table=table, id=1001, procedure=procedure, config=config, error=error),
+        live.name,
+    )
+    with live.session(read_only=True) as cursor:
+        found = timescaledb_job_results.results(cursor)
+        assert fetch_value(cursor, "SELECT 1") == 1  # the transaction goes on
+    if failed is None:
+        assert found["failed"] == []
+        assert found["recorded_as_failed"] == [f"1001 {procedure} on public.md"]
+    else:
+        assert found["recorded_as_failed"] == []
+        (line,) = found["failed"]
+        assert re.search(failed, line)
+
+
+# The catalogue of TimescaleDB in its four forms, as its sql/updates leave it.
+FORMS = {
+    "2.25": (
+        "schema_name name, table_name name, compressed_chunk_id int, dropped bool DEFAULT false",
+        "id int, dimension_id int",
+        True,
+    ),
+    "2.26": (
+        "schema_name name, table_name name, compressed_chunk_id int",
+        "id int, dimension_id int",
+        True,
+    ),
+    "2.28": (
+        "schema_name name, table_name name, compressed_chunk_id int",
+        "id int, dimension_id int, chunk_id int",
+        False,
+    ),
+    "2.29": ("relid regclass", "id int, dimension_id int, chunk_id int", False),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_timescaledbs_catalogue_is_read(server, form):
+    chunk, piece, constraints = FORMS[form]
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name, timescaledb=False)
+    named = "relid" not in chunk
+    sound, lost = (
+        ("(1, 1, '_timescaledb_internal', 'c1')", "(2, 1, '_timescaledb_internal', 'c2')")
+        if named
+        else ("(1, 1, '_timescaledb_internal.c1')", "(2, 1, 987654)")
+    )
+    columns = (
+        "(id, hypertable_id, schema_name, table_name)" if named else "(id, hypertable_id, relid)"
+    )
+    server.psql(
+        f"""
+        CREATE SCHEMA _timescaledb_catalog; CREATE SCHEMA _timescaledb_internal;
+        CREATE TABLE md (at timestamptz);
+        CREATE TABLE _timescaledb_internal.c1 () INHERITS (md);
+        CREATE TABLE _timescaledb_internal.unknown () INHERITS (md);
+        CREATE TABLE _timescaledb_catalog.hypertable AS
+            SELECT 1 AS id, 'public' AS schema_name, 'md' AS table_name, 1 AS num_dimensions;
+        CREATE TABLE _timescaledb_catalog.dimension AS SELECT 1 AS id, 1 AS hypertable_id;
+        CREATE TABLE _timescaledb_catalog.chunk (id int, hypertable_id int, {chunk});
+        CREATE TABLE _timescaledb_catalog.dimension_slice ({piece});
+        INSERT INTO _timescaledb_catalog.chunk {columns} VALUES {sound}, {lost};
+        """
+        + (
+            "CREATE TABLE _timescaledb_catalog.chunk_constraint AS"
+            " SELECT 1 AS chunk_id, 1 AS dimension_slice_id;"
+            if constraints
+            else "INSERT INTO _timescaledb_catalog.dimension_slice VALUES (1, 1, 1);"
+        ),
+        name,
+    )
+    try:
+        with database.session(superuser=True) as cursor:
+            found = fetch_all(
+                cursor,
+                f"WITH chunk AS ({integrity.chunks_of_catalogue(cursor)})"
+                + integrity.CONTRADICTIONS,
+            )
+        gone = "_timescaledb_internal.c2" if named else "OID 987654"
+        assert found == sorted(
+            [
+                ("_timescaledb_internal.unknown",
+                 "is a chunk on disk that the catalogue does not know"),
+                (gone, "is a chunk without a range"),
+                (gone, "is in the catalogue and not on disk"),
+            ]
+        )  # fmt: skip
+    finally:
+        server.drop(name)

@@ -43,9 +43,42 @@ def catalogue_contradictions(cursor: Any) -> list[str]:
     """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other."""
     if not _timescaledb(cursor):
         return []
-    chunks = _CHUNKS_BY_OID if fetch_value(cursor, _NAMES_CHUNKS_BY_OID) else _CHUNKS_BY_NAME
-    found = fetch_all(cursor, f"WITH chunk AS ({chunks}) {_CONTRADICTIONS}")
+    found = fetch_all(cursor, f"WITH chunk AS ({chunks_of_catalogue(cursor)}) {CONTRADICTIONS}")
     return [f"{name}: {what}" for name, what in found]
+
+
+def chunks_of_catalogue(cursor: Any) -> str:
+    """Return the query for the chunks of the catalogue; relation is NULL for one not on disk.
+
+    TimescaleDB 2.26 dropped the column ``dropped``, 2.28 the table chunk_constraint, and 2.29 the
+    names of chunks. Source: its sql/updates.
+    """
+    form = {row[0] for row in fetch_all(cursor, _FORM)}
+    dropped = "k.dropped" if "chunk.dropped" in form else "false"
+    has_range = (
+        "_timescaledb_catalog.dimension_slice s WHERE s.chunk_id = k.id"
+        if "dimension_slice.chunk_id" in form
+        else "_timescaledb_catalog.chunk_constraint s"
+        " WHERE s.chunk_id = k.id AND s.dimension_slice_id IS NOT NULL"
+    )
+    name, joined = (
+        (
+            "coalesce(n.nspname || '.' || c.relname, 'OID ' || k.relid::oid)",
+            "LEFT JOIN pg_class c ON c.oid = k.relid"
+            " LEFT JOIN pg_namespace n ON n.oid = c.relnamespace",
+        )
+        if "chunk.relid" in form
+        else (
+            "k.schema_name || '.' || k.table_name",
+            "LEFT JOIN pg_class c"
+            " ON c.oid = to_regclass(format('%I.%I', k.schema_name, k.table_name))",
+        )
+    )
+    return (
+        f"SELECT k.hypertable_id, {name} AS name, c.oid AS relation, {dropped} AS dropped,"
+        f" EXISTS (SELECT FROM {has_range}) AS has_range"
+        f" FROM _timescaledb_catalog.chunk k {joined}"
+    )
 
 
 def unreadable_tables(
@@ -143,26 +176,16 @@ SELECT DISTINCT ON (hypertable_schema, hypertable_name)
  WHERE to_regclass(format('%I.%I', chunk_schema, chunk_name)) IS NOT NULL
  ORDER BY hypertable_schema, hypertable_name, range_end DESC NULLS LAST,
           range_end_integer DESC NULLS LAST"""
-_NAMES_CHUNKS_BY_OID = """
-SELECT count(*) > 0 FROM pg_attribute
- WHERE attrelid = '_timescaledb_catalog.chunk'::regclass AND attname = 'relid'"""
-# The chunks of the catalogue; relation is NULL for one that is not on disk.
-_CHUNKS_BY_NAME = """
-SELECT k.hypertable_id, k.schema_name || '.' || k.table_name AS name,
-       to_regclass(format('%I.%I', k.schema_name, k.table_name))::oid AS relation, k.dropped,
-       EXISTS (SELECT FROM _timescaledb_catalog.chunk_constraint c
-                WHERE c.chunk_id = k.id AND c.dimension_slice_id IS NOT NULL) AS has_range
-  FROM _timescaledb_catalog.chunk k"""
-# As in TimescaleDB 2.31: no names, no rows of dropped chunks, and ranges without chunk_constraint.
-_CHUNKS_BY_OID = """
-SELECT k.hypertable_id, coalesce(n.nspname || '.' || c.relname, 'OID ' || k.relid::oid) AS name,
-       c.oid AS relation, false AS dropped,
-       EXISTS (SELECT FROM _timescaledb_catalog.dimension_slice s
-                WHERE s.chunk_id = k.id) AS has_range
-  FROM _timescaledb_catalog.chunk k
-  LEFT JOIN pg_class c ON c.oid = k.relid LEFT JOIN pg_namespace n ON n.oid = c.relnamespace"""
+# Columns by which the forms of the catalogue are told apart.
+_FORM = """
+SELECT c.relname || '.' || a.attname
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = '_timescaledb_catalog' AND NOT a.attisdropped
+   AND (c.relname, a.attname) IN (('chunk', 'relid'), ('chunk', 'dropped'),
+                                  ('dimension_slice', 'chunk_id'))"""
 # Both directions: rows lost on one side leave the other side unchanged.
-_CONTRADICTIONS = """
+CONTRADICTIONS = """
 SELECT n.nspname || '.' || c.relname AS name,
        'is a chunk on disk that the catalogue does not know' AS what
   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

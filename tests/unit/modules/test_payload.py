@@ -22,7 +22,7 @@ SINCE = {
     # A rehearsal of the schema, trials in the registry, versions to the minor, parameters.
     "trial": {"pms_restore": 20_000},
     # Time-outs, event triggers, logical slots, prepared transactions, list settings.
-    "around the rename": {"pms_gate": 4_000, "pms_restore": 24_000},
+    "around the rename": {"pms_gate": 8_000, "pms_restore": 30_000},
     # Definitions compared by meaning, and facts of other versions of the server.
     "meaning": {"pms_gate": 37_000, "pms_restore": 37_000},
     # Rows as queries read them: chunks by range, TimescaleDB's objects, materialized views, large

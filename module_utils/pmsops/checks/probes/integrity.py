@@ -12,7 +12,11 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswer
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import integrity, session_settings
+from ansible.module_utils.pmsops.postgresql import (
+    integrity,
+    session_settings,
+    timescaledb_job_results,
+)
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 # Left of the probe's time for its answer.
@@ -21,12 +25,15 @@ SHOWN = 5
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return what is missing (about: set), contradictory (catalogue), damaged (pages, amcheck)."""
+    """Return what is missing (about: set), contradictory (catalogue), damaged (pages, amcheck).
+
+    About jobs, it returns those that failed.
+    """
     import psycopg2
 
     about = params["about"]
-    if about not in ("set", "catalogue", "pages", "amcheck"):
-        raise Unanswerable(f"about: {about} is not one of set, catalogue, pages, amcheck")
+    if about not in ("set", "catalogue", "pages", "amcheck", "jobs"):
+        raise Unanswerable(f"about: {about} is not one of set, catalogue, pages, amcheck, jobs")
     if about == "amcheck":
         if not params.get("asked"):
             return {"asked": False, "damaged": None}
@@ -44,6 +51,9 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
             session_settings.limit_statements(cursor, deadline.left())
             if about == "catalogue":
                 return {"contradictions": summary(integrity.catalogue_contradictions(cursor))}
+            if about == "jobs":
+                found = timescaledb_job_results.results(cursor)
+                return {kind: summary(jobs) for kind, jobs in found.items()}
             return _against_newest(context, cursor)
     except psycopg2.errors.QueryCanceled as exc:
         raise Unanswerable("the time was over before it was read") from exc
