@@ -101,8 +101,10 @@ def tables(document: dict[str, Any]) -> list[str]:
 
 def rows_of(document: dict[str, Any], table: str) -> int:
     """Return the rows of a table with those of its chunks and all children; 0 if it is unknown."""
+    # Parents are spelled as SQL takes them, names of tables are not.
     parents = {
-        name: facts.get("parents") or () for name, facts in document["facts"]["tables"].items()
+        name: [parent.replace('"', "") for parent in facts.get("parents") or ()]
+        for name, facts in document["facts"]["tables"].items()
     }
     family, queue = {table}, [table]
     while queue:
