@@ -116,9 +116,10 @@ class Server:
     def create(self, name: str, *, timescaledb: bool = HAS_TIMESCALEDB) -> Database:
         """Create a database that macro_user owns, and return how the toolkit reaches it."""
         quoted = '"' + name.replace('"', '""') + '"'
-        self.psql(f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0")
-        if timescaledb:
-            self.psql("CREATE EXTENSION timescaledb", name)
+        sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0;\n"
+        if timescaledb:  # by the same psql, which takes its time to start in the container
+            sql += f"\\connect {quoted}\nCREATE EXTENSION timescaledb;"
+        self.psql(sql)
         return self.database(name)
 
     def drop_subscriptions(self, name: str) -> None:
