@@ -61,6 +61,10 @@ def repository(tmp_path):
     (root / "library").mkdir()
     (root / MODULE).write_text(SOURCE)
     (root / ".venv").symlink_to(sys.prefix)
+    # What mypy knows of the project, if it has been run: here only a changed file is new to it.
+    known = PROJECT / ".cache" / "mypy"
+    if known.exists():
+        shutil.copytree(known, root / ".cache" / "mypy", symlinks=True)
     for name, text in RIGHT.items():
         (root / name).write_text(text)
     subprocess.run(["git", "init", "-q", root], check=True)
