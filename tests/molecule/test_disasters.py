@@ -1,19 +1,13 @@
-"""Each disaster caused and recovered from, one after the other on one lab."""
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Disasters of database, Redis, backups and disk: each caused and recovered from, on one lab."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.molecule.conftest import PROJECT, play
-
-OWN_LAB = ("dr_killed", "dr_triage")  # each in a file of its own: files run side by side
-SCENARIOS = sorted(
-    path.parent.name
-    for path in PROJECT.glob("molecule/dr_*/molecule.yml")
-    if path.parent.name not in OWN_LAB
-)
+from tests.molecule.conftest import LABS, play
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", LABS["moleculedr"])
 def test_a_disaster_is_recovered_from(scenario, shared_labs):
     play(scenario, shared_labs)

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands of the documents, run as they are written.
+"""The commands of the documents, run as they are written, and triage, on one lab.
 
-A block of commands below a comment ``<!-- run: TEXT -->`` is run on a lab, page by
-page and in order; it has to succeed and to say TEXT.
+A block of commands below a comment ``<!-- run: TEXT -->`` is run, page by page and in order; it
+has to succeed and to say TEXT. A block that stands on two pages is run once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT, today
+from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, PROJECT, play, today
 
 PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
 BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,12 +23,18 @@ SMALL = "--extra-vars=lab_scale=0.1"
 
 
 def blocks() -> list[tuple[str, str, str]]:
-    """Return page, wanted text and commands of each block that is run."""
+    """Return page, expected text and commands of each block that is run."""
     return [
         (name, said, commands)
         for name in PAGES
         for said, commands in BLOCK.findall((PROJECT / name).read_text("utf-8"))
     ]
+
+
+def different_blocks() -> list[tuple[str, str, str]]:
+    """Return the blocks without those that an earlier page has, too."""
+    first = {(said, commands): name for name, said, commands in reversed(blocks())}
+    return [block for block in blocks() if first[block[1:]] == block[0]]
 
 
 def run(playbook, environment, *arguments):
@@ -74,10 +80,20 @@ def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
     }
 
 
+# What a playbook says if the lab is healthy; then it changes nothing.
+HEALTHY = ("No scenario fits", "Healthy, nothing was changed")
+
+
+def test_each_disaster_that_takes_no_arguments_is_documented_on_a_healthy_system():
+    healthy = "".join(commands for _page, said, commands in blocks() if said in HEALTHY)
+    for name in ("triage", "database", "redis", "pipeline", "api", "disk", "bad_backup"):
+        assert f"ansible-playbook playbooks/dr_{name}.yml\n" in healthy
+
+
 @pytest.mark.parametrize(
     ("page", "said", "commands"),
-    blocks(),
-    ids=[f"{b[0]}: {b[2].splitlines()[0]}" for b in blocks()],
+    different_blocks(),
+    ids=[f"{b[0]}: {b[2].splitlines()[0]}" for b in different_blocks()],
 )
 def test_a_block_does_what_its_page_says(lab, page, said, commands):
     done = subprocess.run(
@@ -92,3 +108,9 @@ def test_a_block_does_what_its_page_says(lab, page, said, commands):
     output = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 0, f"{page}: {commands}\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
     assert said in output, f"{page}: {commands}\nsaid nothing of {said!r}:\n{done.stdout[-3000:]}"
+    if said in HEALTHY:
+        assert " changed=0 " in output and " failed=0 " in output
+
+
+def test_triage_names_each_disaster_and_no_other(started, shared_labs):
+    play("dr_triage", shared_labs)

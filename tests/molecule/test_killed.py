@@ -1,14 +1,11 @@
-"""The scenarios with a lab of their own, from nothing at the start to nothing at the end."""
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Playbooks that are killed, on a lab of their own."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.molecule.conftest import play
-
-
-def test_a_lab_goes_live_does_not_when_broken_and_does_again_when_recovered(shared_labs):
-    play("default", shared_labs)
 
 
 @pytest.mark.nightly
