@@ -199,6 +199,8 @@ pg_publication_rel
 pg_range
     rngtypid: types.kind; rngsubtype: types.range_of;
     rngmultitypid rngcollation rngsubopc rngcanonical rngsubdiff: types.range;
+    rngconstruct2 rngconstruct3 rngmltconstruct0 rngmltconstruct1 rngmltconstruct2:
+      - from the range;
 pg_replication_origin
     *: - cluster;
 pg_rewrite
@@ -237,6 +239,7 @@ pg_subscription
     submaxretention: subscriptions.maxretention; subwalrcvtimeout: subscriptions.walrcvtimeout;
     subslotname: subscriptions.slot; subsynccommit: subscriptions.synchronous_commit;
     subpublications: subscriptions.publications;
+    subserver: subscriptions.server;
     subconninfo: - may hold a password, and only a superuser may read it;
     subskiplsn subretentionactive: - state;
 pg_subscription_rel

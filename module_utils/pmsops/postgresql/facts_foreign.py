@@ -97,12 +97,14 @@ SUBSCRIPTIONS = f"""
     )
 },
                'comment', obj_description(s.oid, 'pg_subscription'),
+               'server', (SELECT v.srvname FROM pg_foreign_server v WHERE v.oid =
+                              (SELECT subserver FROM pg_subscription i WHERE i.oid = s.oid)),
                'tables', (SELECT array_agg(r.srrelid::regclass::text
                                            ORDER BY r.srrelid::regclass::text COLLATE "C")
                             FROM pg_subscription_rel r WHERE r.srsubid = s.oid
                              AND {logical("r.srrelid")}))
       FROM pg_subscription s,
-           (SELECT {", ".join(f"NULL AS {name}" for name in _LATER)}) absent
+           (SELECT 0::oid AS subserver, {", ".join(f"NULL AS {name}" for name in _LATER)}) absent
      WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 STATEMENTS = {
