@@ -153,7 +153,10 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": True} | single_tables.plan(database, request, wanted)
     with signals.raised():
         progress = Progress(request.progress_file)
-        return {"changed": True} | single_tables.run(database, request, wanted, progress=progress)
+        result = single_tables.run(database, request, wanted, progress=progress)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return {"changed": True} | result
 
 
 def main() -> None:

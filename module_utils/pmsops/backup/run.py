@@ -184,8 +184,8 @@ class _Run:
         token = canary.write(self.database) if self.settings.canary else None
         if self.settings.canary and token is None:
             self.warnings.append(
-                "No canary row: the maintenance role may not create schema pms_ops. Drills cannot"
-                " prove that they restored this very backup."
+                "No canary row: the maintenance role may not create schema pms_ops, or a trigger"
+                " refuses it. Drills cannot prove that they restored this very backup."
             )
         journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
         with ExitStack() as stack:

@@ -31,15 +31,23 @@ ON CONFLICT (id) DO UPDATE SET token = excluded.token, written_at = now()
 """
 
 
+# The role may not, the database is read-only, or a trigger that freezes the schema raises.
+_REFUSED = (
+    psycopg2.errors.InsufficientPrivilege,
+    psycopg2.errors.ReadOnlySqlTransaction,
+    psycopg2.errors.RaiseException,
+)
+
+
 def write(database: Database) -> str | None:
-    """Write a new token and return it, None if the role may not create the table."""
+    """Write a new token and return it, None if the database refuses it."""
     token = uuid.uuid4().hex
     try:
         with database.session() as cursor:
             if fetch_value(cursor, "SELECT to_regclass('pms_ops.canary') IS NULL"):
                 cursor.execute(_CREATE)
             cursor.execute(_WRITE, (token,))
-    except (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction):
+    except _REFUSED:
         return None
     return token
 

@@ -158,7 +158,11 @@ def free(
         if each.confirm and not confirmed:
             continue
         with _recorded(record, f"Remove {each.text}") as action:
-            each.remove()
+            try:
+                each.remove()
+            except OpsError as exc:  # it is needed: the next one may not be
+                action.result = f"it stays: {exc} {exc.remedy}"
+                continue
             action.result = f"{human(max(room(place) - before, 0))} freed"
         removed.append(each.text)
     return removed

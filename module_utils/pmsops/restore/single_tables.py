@@ -106,7 +106,10 @@ def run(
             raise database.to_error(exc) from exc
         finally:
             progress.close()
-    return _result(restore, wanted, rows) | {"phases": progress.seconds}
+    return _result(restore, wanted, rows) | {
+        "phases": progress.seconds,
+        "warnings": [stays] if stays else [],
+    }
 
 
 def _result(

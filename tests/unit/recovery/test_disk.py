@@ -52,6 +52,25 @@ class Disk:
         return free("place", wanted, things, room=lambda _path: self.free, **options)
 
 
+def test_what_cannot_be_removed_does_not_keep_the_others():
+    """A former database with a logical slot is kept and named, and cleaning goes on."""
+    disk = Disk(10)
+    told = []
+
+    def refuse():
+        raise OpsError("was not dropped, because of its slot cdc", "Drop it.", code="x.y")
+
+    @contextmanager
+    def noted(_text):
+        action = Action()
+        yield action
+        told.append(action.result)
+
+    things = [Freeable("former database a", 50, refuse, False), disk.thing("old set", 50)]
+    assert disk.freed(60, things, record=noted) == ["old set"]
+    assert "its slot cdc" in told[0] and "Drop it." in told[0]
+
+
 def test_no_more_goes_than_is_needed():
     disk = Disk(10)
     things = [disk.thing("litter", 20), disk.thing("old set", 50), disk.thing("older set", 50)]
