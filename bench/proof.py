@@ -10,6 +10,7 @@ here: pg_dump does not work with PGlite.
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
 from typing import Any
@@ -78,8 +79,8 @@ def cpu_seconds(container: str) -> float:
 def compressed() -> list[Figure]:
     """Measure on the full edition what it costs to read compressed chunks."""
     from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
-    from tests.support import pglite
 
+    pglite = importlib.import_module("tests.support.pglite")
     if not (pglite.FOLDER / "node_modules").is_dir():
         print("no figure of compressed chunks: scripts/setup.sh --dev installs PGlite")
         return []
