@@ -83,6 +83,17 @@ def test_contradictions_of_the_catalogue_come_as_one_line(monkeypatch):
     }
 
 
+def test_jobs_that_failed_and_those_only_recorded_as_failed_come_as_lines(monkeypatch):
+    answers = {
+        "job_stats') IS NULL": [(False,)],
+        "job_errors') IS NOT NULL": [(True,)],
+        "last_run_status = 'Failed'": [(1001, "of_the_pms", None, None, None, None)],
+        "SELECT err_message": [("division by zero",)],
+    }
+    answer, _ = ask(monkeypatch, {"about": "jobs"}, answers=answers)
+    assert answer == {"failed": "1001 of_the_pms: division by zero", "recorded_as_failed": None}
+
+
 def test_damaged_pages_are_named_and_the_time_for_the_answer_is_kept(monkeypatch):
     def read(connection, tables, *, deadline):
         assert tables == ["signals"]
