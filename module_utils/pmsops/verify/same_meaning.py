@@ -170,6 +170,8 @@ def _outcome(connection: Any, prologue: str, pair: _Pair) -> str | None:
     here, there = pair.parts()
     if here.text != there.text or not here.expressions:
         return ""
+    if pair.kind in object_places.QUERIES and not pair.bare:
+        return "it is not in the database any more"
     if pair.kind != "functions" and not all(
         printed_sql.is_one(text) for text in (*here.expressions, *there.expressions)
     ):
