@@ -68,7 +68,8 @@ class Database:
         Row level security is off: a role that it would filter gets an error instead of part of
         the rows. No time-out of the server, the database or the role ends the session.
 
-        :raises OpsError: database.unreachable, database.auth or database.missing.
+        :raises OpsError: database.unreachable, database.auth, database.missing,
+            database.server-old.
         """
         target = name or self.name
         try:
@@ -175,6 +176,12 @@ class Database:
                 f"{where} has no database {target}.",
                 "Check pms_db_name; `psql -l` lists the databases of the server.",
                 code="database.missing",
+            )
+        if "unrecognized configuration parameter" in text:
+            return OpsError(
+                f"The server at {where} is older than PostgreSQL 14, which pms-ops needs: {text}",
+                "Upgrade the server.",
+                code="database.server-old",
             )
         return OpsError(
             f"Cannot connect to database {target} at {where}: {text}",

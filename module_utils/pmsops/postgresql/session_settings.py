@@ -19,8 +19,8 @@ TIMEOUTS = (
     "transaction_timeout",  # since PostgreSQL 17
 )
 # Known to every server that the toolkit works with. A server refuses a connection that begins
-# with a setting that it does not know, so the others are set when the session is there.
-TIMEOUTS_AT_START = TIMEOUTS[:3]
+# with a setting that it does not know, so the other one is set when the session is there.
+TIMEOUTS_AT_START = TIMEOUTS[:4]
 # Dates, floats and intervals print in one fixed form, since fingerprints are taken of these forms.
 _FORMS = {
     "row_security": "off",

@@ -98,6 +98,16 @@ def test_a_lost_connection_is_told_apart_from_a_lost_server(monkeypatch, answers
     assert ("scenario 1" in made.remedy) is not answers
 
 
+def test_a_server_that_does_not_know_a_time_out_is_too_old(monkeypatch):
+    def refuse(**_options):
+        raise error('FATAL:  unrecognized configuration parameter "idle_session_timeout"')
+
+    monkeypatch.setattr(psycopg2, "connect", refuse)
+    with pytest.raises(OpsError, match="older than PostgreSQL 14") as caught:
+        NOBODY.connect()
+    assert caught.value.code == "database.server-old"
+
+
 @pytest.mark.parametrize(("transaction", "scope"), [(True, "LOCAL"), (False, "SESSION")])
 def test_limits_and_silence_end_with_the_transaction_or_the_session(transaction, scope):
     connection = Connection({})
