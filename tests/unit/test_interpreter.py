@@ -17,8 +17,10 @@ import zipimport
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import ansible.config
 import ansible.module_utils
 import pytest
+from ansible.utils.collection_loader import _collection_meta
 
 from tests.conftest import PROJECT, share_interpreter_cache
 
@@ -172,14 +174,19 @@ def found(tree: ast.Module) -> set[tuple[str, bool]]:
 
 
 @pytest.fixture
-def parse(cache, monkeypatch):
-    """The function that stands in for ``compile``, and its cache."""
-    for name in ("sitecustomize", "ansible_imports"):
+def sources(cache, monkeypatch):
+    """The functions that stand in for those of Ansible, with the cache."""
+    for name in ("sitecustomize", "ansible_sources"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(zipimport, "_compile_source", zipimport._compile_source)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     monkeypatch.syspath_prepend(cache.site)
-    return importlib.import_module("ansible_imports").parse
+    return importlib.import_module("ansible_sources")
+
+
+@pytest.fixture
+def parse(sources):
+    return sources.parse
 
 
 def test_every_import_of_every_source_is_kept(cache, parse):
@@ -200,6 +207,23 @@ def test_a_source_that_is_no_python_is_refused_as_ever(cache, parse):
     assert not cache.entries()
 
 
+def test_the_metadata_of_ansible_are_read_once(cache, sources):
+    text = (Path(ansible.config.__file__).parent / "ansible_builtin_runtime.yml").read_bytes()
+    expected = _collection_meta._meta_yml_to_dict(text, "expected")
+    asked = []
+
+    def read(given, name):
+        asked.append(name)
+        return _collection_meta._meta_yml_to_dict(given, name)
+
+    for name in ("first", "second"):
+        assert sources.metadata(read)(text, name) == expected
+    assert len(expected["plugin_routing"]) > 5
+    assert asked == ["first"]
+    assert sources.metadata(read)(text + b"\nanother: value", "third")["another"] == "value"
+    assert asked == ["first", "third"]
+
+
 def test_ansible_ships_the_same_files(cache):
     """With the cache, empty and full, as without it."""
     shipped = []
@@ -214,7 +238,7 @@ def test_ansible_ships_the_same_files(cache):
         )
         lines = done.stdout.splitlines()
         shipped.append({line for line in lines if "Including module_utils file" in line})
-        kept = [path for path in cache.entries() if path.suffix == ".imports"]
-        assert bool(kept) == bool(path)
+        kept = {each.suffix for each in cache.entries()}
+        assert kept == ({"", ".imports", ".meta"} if path else set())
     assert len(shipped[0]) > 100
     assert shipped[0] == shipped[1] == shipped[2]

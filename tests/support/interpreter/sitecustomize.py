@@ -3,8 +3,8 @@
 
 - Ansible runs each task from a zip of sources, and ``zipimport`` keeps no bytecode: compiling was
   a third of a task's time. Here the code of a source is kept.
-- Each ansible-playbook parses every source that a module may need, to find its imports. Here the
-  imports of a source are kept (ansible_imports.py).
+- Each ansible-playbook parses every source that a module may need, to find its imports, and the
+  same 10,000 lines of YAML. Here the results are kept (ansible_sources.py).
 - The collector of cyclic garbage took a tenth of a playbook's start. Here it runs less often.
 
 The key of an entry is the SHA-256 of the source, so a changed source counts at once. An entry
@@ -78,24 +78,28 @@ def compile_once(pathname: str, source: bytes) -> object:
 
 
 class FindAnsible:
-    """A finder on ``sys.meta_path`` that waits for the part of Ansible that looks for imports."""
+    """A finder on ``sys.meta_path`` that waits for the parts of Ansible to change."""
+
+    names = frozenset(
+        ("ansible.executor.module_common", "ansible.utils.collection_loader._collection_meta")
+    )
 
     @classmethod
     def find_spec(cls, name: str, path: object = None, target: object = None) -> object:
-        """Return the spec of that part, changed to take imports that are kept."""
-        if name != "ansible.executor.module_common":
+        """Return the spec of such a part, changed to take what is kept; None of another module."""
+        if name not in cls.names:
             return None
-        sys.meta_path.remove(cls)
+        cls.names -= {name}
         from importlib.util import find_spec
 
-        import ansible_imports
+        from ansible_sources import CHANGES
 
         spec = find_spec(name)
         run = spec.loader.exec_module
 
         def exec_module(module: object) -> None:
             run(module)
-            module.compile = ansible_imports.parse
+            CHANGES[name](module)
 
         spec.loader.exec_module = exec_module
         return spec
