@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.backup import trial
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import database_lock, registry, scratch
+from ansible.module_utils.pmsops.restore import database_lock, plan, registry, scratch
 from ansible.module_utils.pmsops.restore import run as restore
 from ansible.module_utils.pmsops.restore.request import Request
 
@@ -290,6 +290,10 @@ def test_a_parameter_that_the_server_does_not_know_is_found_before_anything_is_m
     assert 'unrecognized parameter "attver"' in only(result)
     assert "follow" in only(result)
     before = server.psql("SELECT count(*) FROM pg_database")
+    request = Request(root=settings.root, keys=settings.keys, file=Path(result["set"]))
+    with pytest.raises(OpsError) as caught:
+        plan.plan_restore(filled, request)
+    assert caught.value.code == "restore.archive-parameter"
     with pytest.raises(OpsError) as caught:
         restored(filled, settings, result)
     assert caught.value.code == "restore.archive-parameter"

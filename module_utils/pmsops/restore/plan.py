@@ -30,6 +30,8 @@ def plan_restore(
     """
     restore = StagedRestore(database, request, Progress())
     restore.check()
+    if not restore.backup_set.encrypted:  # that one is decrypted by the restore itself
+        restore.require_known_parameters(restore.tools, restore.backup_set.dump)
     document = restore.document
     found = registry.read_from(database)
     exists = database.name in found

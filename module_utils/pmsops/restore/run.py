@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -16,6 +17,7 @@ from ansible.module_utils.pmsops.client_tools import (
     archive_toc,
     factory,
 )
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
@@ -195,6 +197,16 @@ class StagedRestore:
             ),
         }
 
+    def require_known_parameters(self, tools: ClientTools, dump: Path) -> None:
+        """Refuse a dump whose own text sets what the server does not know.
+
+        :raises OpsError: restore.archive-parameter
+        """
+        parameters = versions.of_settings(self.required.described) | archive_parameters.read(
+            tools, dump
+        )
+        versions.require_known(self.database, parameters, self.required.made_by.get("server"))
+
     def fill(self, staging: Database, work: Callable[[PhasedRestore], None]) -> None:
         """Create the staging database, and let *work* restore into it."""
         described = dict(self.required.described)
@@ -213,9 +225,7 @@ class StagedRestore:
                     dump = scratch.decrypt(dump, self.request.identity_for(dump), folder)
             with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
                 contents = self.toc or archive_toc.read(tools, dump)
-                parameters = versions.of_settings(described) | archive_parameters.read(tools, dump)
-                made = self.required.made_by.get("server")
-                versions.require_known(self.database, parameters, made)
+                self.require_known_parameters(tools, dump)
                 staging_database.create_roles(
                     self.database,
                     self.server.missing_roles,

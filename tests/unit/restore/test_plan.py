@@ -176,8 +176,14 @@ def checked(self):
     self.verified = "signature and every file"
 
 
+def known(_self, _tools, dump):
+    """Stand in for the reading of the dump, which needs client tools."""
+    assert dump.exists()
+
+
 def test_a_plan_names_what_would_be_made_lost_and_kept(request_, monkeypatch):
     monkeypatch.setattr(StagedRestore, "check", checked)
+    monkeypatch.setattr(StagedRestore, "require_known_parameters", known)
     monkeypatch.setattr(data_loss, "estimate", lambda *args, **options: {"text": "3 rows of book"})
     server = Server(LIVE)
     server.add("pms__before_20261101000000", 5, {"is": registry.FORMER, "of": LIVE})
@@ -191,12 +197,14 @@ def test_a_plan_names_what_would_be_made_lost_and_kept(request_, monkeypatch):
 
 def test_a_plan_without_a_live_database_loses_nothing(request_, monkeypatch):
     monkeypatch.setattr(StagedRestore, "check", checked)
+    monkeypatch.setattr(StagedRestore, "require_known_parameters", known)
     found = plan.plan_restore(Server("postgres").database(LIVE), request_)
     assert (found["live_exists"], found["lost"]) == (False, None)
 
 
 def test_what_a_bare_dump_would_lose_is_unknown(request_, tmp_path, monkeypatch):
     monkeypatch.setattr(StagedRestore, "check", checked)
+    monkeypatch.setattr(StagedRestore, "require_known_parameters", known)
     dump = tmp_path / "naive.pgdump"
     dump.write_bytes(b"PGDMP...")
     found = plan.plan_restore(Server(LIVE).database(LIVE), replace(request_, file=dump))
