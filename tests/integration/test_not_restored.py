@@ -33,7 +33,21 @@ ALTER TABLE fills DISABLE TRIGGER ALL;
 CREATE FUNCTION pg_catalog.by_hand() RETURNS int LANGUAGE sql AS 'SELECT 1';
 REVOKE SELECT ON information_schema.tables FROM PUBLIC;
 GRANT USAGE ON TYPE trades TO macro_user;
+CREATE EXTENSION tablefunc;
+ALTER FUNCTION normal_rand COST 500;
+CREATE FUNCTION helper() RETURNS int LANGUAGE sql AS 'SELECT 1';
+ALTER EXTENSION tablefunc ADD FUNCTION helper();
+ALTER EXTENSION tablefunc DROP FUNCTION connectby(text, text, text, text, int);
+DROP FUNCTION connectby(text, text, text, text, int);
 """
+MEMBERS = [
+    "function public.connectby(pg_catalog.text,pg_catalog.text,pg_catalog.text,pg_catalog.text,"
+    "integer) of extension tablefunc was taken out of it, and a restored copy has it again",
+    "function public.helper() of extension tablefunc was made by hand, and a restored copy lacks"
+    " it",
+    "function public.normal_rand(integer,double precision,double precision) of extension tablefunc"
+    " was changed, and a restored copy has the extension's own",
+]
 # A unique index that fails is kept as an invalid one.
 INVALID = "CREATE UNIQUE INDEX CONCURRENTLY half_done ON trades (price)"
 KINDS = {"subscriptions: others", "user_mappings: macro_user on far", "indexes: public.half_done",
@@ -59,7 +73,7 @@ def begins(lines: list[str]) -> set[str]:
 def test_a_backup_tells_it_a_drill_passes_and_lists_it(server, filled, tmp_path, superuser):
     if superuser:  # only such a role may dump large objects of others
         server.psql("SELECT lo_from_bytea(4711, 'large')", filled.name)
-    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys", trial="none")
+    settings = backup.Settings(root=tmp_path / "backups", keys=tmp_path / "keys", trial="schema")
     made = backup.run(filled, settings, progress=progress.Progress())
     document = sets.resolve(Path(made["set"])).manifest
     assert begins(made["not_restored"]) == KINDS == begins(document["not_restored"])
@@ -67,12 +81,15 @@ def test_a_backup_tells_it_a_drill_passes_and_lists_it(server, filled, tmp_path,
     told = " ".join(made["warnings"])
     assert all(known in told for known in KINDS)
     assert "hidden" not in str(document)
+    assert made["trial"]["deviations"] == MEMBERS, made["trial"]
+    assert all(f"A restore changes: {line}" in made["warnings"] for line in MEMBERS)
 
     asked = Request(root=settings.root, keys=settings.keys, keep=True)
     assert plan_restore(filled, asked)["not_restored"] == made["not_restored"]
     result = restore_set(filled, asked, progress=progress.Progress())
     staging = result["side"]
     assert begins(result["not_restored"]) >= KINDS - {"user_mappings: macro_user on far"}
+    assert [line for line in result["not_restored"] if "of extension" in line] == MEMBERS
     assert server.psql("SELECT count(*) FROM pg_subscription") == "1"
     # Nothing keeps it from being dropped.
     assert staging in registry.read_from(filled)

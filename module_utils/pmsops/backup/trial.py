@@ -30,6 +30,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.postgresql import catalog
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_value,
@@ -44,6 +45,7 @@ from ansible.module_utils.pmsops.restore import (
     staging_database,
 )
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
+from ansible.module_utils.pmsops.verify import expected_changes
 
 PURPOSE = "trial"
 # The lock's session, a superuser's session, pg_restore, and one to spare for the PMS.
@@ -71,8 +73,11 @@ def run(
     try:
         with database_lock.server_wide_lock(database, PURPOSE):
             drop_abandoned(database)
-            findings = _Trial(database, tools, archive, document, root).findings()
-        verdict = Verdict(REFUSED if findings else PASSED, findings=findings)
+            trial = _Trial(database, tools, archive, document, root)
+            findings = trial.findings()
+        verdict = Verdict(
+            REFUSED if findings else PASSED, findings=findings, deviations=trial.deviations
+        )
     except NotRun as exc:
         verdict = Verdict(NOT_RUN, reason=str(exc))
     except OpsError as exc:
@@ -123,6 +128,8 @@ class _Trial:
         self.archive = archive
         self.document = document
         self.root = root
+        # Objects of extensions that a restore has otherwise, a line each.
+        self.deviations: list[str] = []
 
     def findings(self) -> list[Finding]:
         """Return what the server refuses of the set.
@@ -151,6 +158,7 @@ class _Trial:
                 )
                 rows = self._rehearse(name, extensions)
                 rows += self._settings(name, required.described)
+                self.deviations = self._changed_members(name)
             except OpsError as exc:
                 if exc.code != "restore.locale":
                     raise
@@ -207,6 +215,15 @@ class _Trial:
                     extensions=extensions,
                 )
                 return restore.rehearse()
+
+    def _changed_members(self, name: str) -> list[str]:
+        """Return what somebody changed in an extension: no dump has it, and the copy shows it."""
+        with self.database.named(name).session(read_only=True) as cursor:
+            catalog.prepare(cursor)
+            kinds = ("extensions", "extension_objects")
+            found = {kind: catalog.of_kind(cursor, kind) for kind in kinds}
+        facts = self.document["facts"]
+        return expected_changes.changed_members({kind: facts[kind] for kind in kinds}, found)
 
     def _settings(self, name: str, described: dict[str, Any]) -> list[dict[str, str]]:
         """Apply the database's settings and grants, as a restore does after the objects."""

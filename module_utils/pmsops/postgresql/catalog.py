@@ -112,6 +112,11 @@ def facts(cursor: Any, schema: int = SCHEMA) -> dict[str, dict[str, dict[str, An
     return found
 
 
+def of_kind(cursor: Any, kind: str) -> dict[str, dict[str, Any]]:
+    """Return the facts of one kind that a single statement reads."""
+    return _named(cursor, STATEMENTS[kind], SCHEMA)
+
+
 def required_roles(cursor: Any) -> list[str]:
     """Return the roles without which a restore of this database would lose owners or grants."""
     return sorted(row[0] for row in fetch_all(cursor, _ROLES))

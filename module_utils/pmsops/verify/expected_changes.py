@@ -85,7 +85,8 @@ def understood(
             }
     _extension_objects(wanted, found, set_major != major, other_versions)
     if restored:
-        _changed_members(wanted, found, notes)
+        notes += changed_members(wanted, found)
+        wanted["extension_objects"] = found.get("extension_objects", {})
     return wanted, found, notes
 
 
@@ -94,12 +95,21 @@ def _extension_objects(
 ) -> None:
     """Leave out the objects of extensions that are of another version, or on another server's."""
     kind = "extension_objects"
+    here, there = wanted.get("extensions", {}), found.get("extensions", {})
+    others = {
+        *other_versions,
+        *(
+            name
+            for name in {*here, *there}
+            if here.get(name, {}).get("version") != there.get(name, {}).get("version")
+        ),
+    }
     for side in (wanted, found):
         if kind in side:
             side[kind] = {
                 name: facts
                 for name, facts in side[kind].items()
-                if not all_differ and facts.get("extension") not in other_versions
+                if not all_differ and facts.get("extension") not in others
             }
 
 
@@ -165,17 +175,24 @@ def _never_dumped(wanted: Facts, found: Facts, notes: list[str]) -> None:
         notes.append(not_restored.text(rule, name, here))
 
 
-def _changed_members(wanted: Facts, found: Facts, notes: list[str]) -> None:
-    """Expect the objects of an extension as its script makes them: no dump holds a change."""
-    kind = "extension_objects"
-    there = found.get(kind, {})
-    for name, facts in wanted.get(kind, {}).items():
-        if name in there and facts != there[name]:
-            wanted[kind] = wanted[kind] | {name: there[name]}
-            notes.append(
-                f"{name} of extension {facts['extension']} was changed in the backup; a restored"
-                " copy has the extension's own"
-            )
+def changed_members(wanted: Facts, found: Facts) -> list[str]:
+    """Return a line for each object of an extension that a restore has as its script makes it.
+
+    *found* are the facts of a restored copy. Extensions of another version are passed over.
+    """
+    wanted, found = dict(wanted), dict(found)
+    _extension_objects(wanted, found, False, ())
+    here, there = wanted.get("extension_objects", {}), found.get("extension_objects", {})
+    lines = []
+    for name in sorted({*here, *there}):
+        of = f"of extension {(here.get(name) or there[name]).get('extension')}"
+        if name not in there:
+            lines.append(f"{name} {of} was made by hand, and a restored copy lacks it")
+        elif name not in here:
+            lines.append(f"{name} {of} was taken out of it, and a restored copy has it again")
+        elif here[name] != there[name]:
+            lines.append(f"{name} {of} was changed, and a restored copy has the extension's own")
+    return lines
 
 
 def _jobs_of_extension(wanted: Facts, found: Facts, notes: list[str]) -> None:
