@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import database_lock, plan, registry, scratch
 from ansible.module_utils.pmsops.restore import run as restore
 from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
 from tests.support import rich_schema
@@ -256,6 +257,47 @@ TAKEN = {
         ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
         CREATE POLICY nobody ON t USING (false);""",
 }
+
+
+DRIFTED = {
+    "by a function that was replaced": """
+        CREATE FUNCTION taxed(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+        CREATE TABLE t (id int, tax int GENERATED ALWAYS AS (taxed(id)) STORED);
+        INSERT INTO t SELECT generate_series(1, 10);
+        CREATE OR REPLACE FUNCTION taxed(int) RETURNS int IMMUTABLE LANGUAGE sql
+          AS 'SELECT $1 * 3';""",
+    "by an empty search path": """
+        CREATE TABLE rate (rate int);
+        INSERT INTO rate VALUES (2);
+        CREATE FUNCTION taxed(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+          'BEGIN RETURN $1 * (SELECT rate FROM rate); EXCEPTION WHEN undefined_table
+           THEN RETURN NULL; END';
+        CREATE TABLE t (id int, tax int GENERATED ALWAYS AS (taxed(id)) STORED);
+        INSERT INTO t SELECT generate_series(1, 10);""",
+}
+
+
+@pytest.mark.parametrize("case", DRIFTED)
+def test_a_generated_column_that_a_restore_computes_otherwise_is_told_and_restored(
+    case, filled, settings
+):
+    execute(filled, DRIFTED[case])
+    result = made(filled, settings)
+    (deviation,) = result["trial"]["deviations"]
+    assert "generated column public.t.tax has another value in 10 rows" in deviation
+    assert result["trial"]["status"] == "passed"
+    drilled = restored(filled, settings, result)
+    (line,) = drilled["not_restored"]
+    assert line.startswith("public.t: generated column tax has other values")
+
+
+def test_other_changes_of_such_a_table_are_differences(filled, settings):
+    execute(filled, DRIFTED["by a function that was replaced"])
+    made(filled, settings)
+    assert against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    execute(filled, "UPDATE t SET id = 11 WHERE id = 10")
+    found = against_set.against(filled, root=settings.root, keys=settings.keys)
+    assert found["differences"] == ["contents: public.t has rows with other values"]
 
 
 @pytest.mark.parametrize("case", TAKEN)

@@ -63,6 +63,13 @@ def find(cursor: Any, *, seconds: float = SECONDS) -> Verdict:
                 f" parent {each.text} does not; in a restored copy it accepts none. To have both"
                 f" alike: ALTER TABLE {each.qualified} ALTER COLUMN {each.name} SET NOT NULL."
             )
+        elif rows and each.kind == "GENERATED":
+            # The server generates a column anew where a column of its expression is set.
+            found.deviations.append(
+                f"generated column {each.qualified}.{each.name} has another value in {rows} rows"
+                " than its expression gives now; a restored copy has what it gives. To have both"
+                " alike: UPDATE a column of the expression to itself."
+            )
         elif rows:
             found.findings.append(_finding(each, rows))
     if skipped:
@@ -125,14 +132,6 @@ def _finding(expression: Expression, rows: int) -> Finding:
             f" one would accept none, and refuse the {rows} rows with a null.",
             f"Give these rows a value, then {remedy}; or ALTER TABLE ONLY {expression.text} ALTER"
             f" COLUMN {name} DROP NOT NULL.",
-        )
-    if kind == "GENERATED":
-        return Finding(
-            f"COLUMN {table}.{name}",
-            f"has another value in {rows} rows than its expression gives now; a restore would"
-            " generate it anew.",
-            # The server generates a column anew where a column of its expression is set.
-            "UPDATE a column of the expression to itself, so that this one is generated again.",
         )
     what = {
         "CHECK": "is violated",

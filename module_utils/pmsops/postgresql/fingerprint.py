@@ -80,6 +80,15 @@ SELECT c.oid::int8, n.nspname, c.relname, config.extname, coalesce(config.condit
        EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
            AND NOT c.relispartition,
        coalesce(
+           (SELECT array_agg(a.attname::text ORDER BY a.attnum)
+              FROM pg_catalog.pg_attribute a
+              JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+             WHERE a.attrelid = c.oid AND a.attgenerated = 's' AND EXISTS (
+                   SELECT FROM pg_catalog.pg_depend x
+                    WHERE x.classid = 'pg_catalog.pg_attrdef'::regclass AND x.objid = f.oid
+                      AND x.refclassid NOT IN ('pg_catalog.pg_class'::regclass,
+                                               'pg_catalog.pg_type'::regclass))), '{}'),
+       coalesce(
            (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
        coalesce(
@@ -121,6 +130,9 @@ class Relation:
     types: tuple[str, ...]
     # Whether it inherits from another table: a restore may then change the order of its columns.
     inherits: bool = False
+    # Stored generated columns whose expression uses what may have changed since: a function of the
+    # application. A dump leaves them out, and a restore computes them anew.
+    generated: tuple[str, ...] = ()
     # Set for a chunk as formula 3 reads it.
     chunk: timescaledb_chunks.Chunk | None = None
 
@@ -132,6 +144,8 @@ class Relation:
     def sql(self, formula: int = FORMULA, *, whole: bool = False) -> str:
         """Return the statement that gives row count and hash sum.
 
+        A third value is the hash sum without the columns of *generated*, if there are any.
+
         *whole* is with the rows of partitions, chunks and other children.
         """
         columns = list(zip(self.columns, self.types, strict=True))
@@ -139,8 +153,12 @@ class Relation:
             columns.sort()
         row_hash = fingerprint_v1.row_hash if formula == 1 else _row_hash
         only = "" if whole or self.chunk else "ONLY "
+        sums = f"coalesce(sum({row_hash(columns)}), 0)"
+        if self.generated and formula >= LOGICAL:
+            others = [each for each in columns if each[0] not in self.generated]
+            sums += f", coalesce(sum({_row_hash(others)}), 0)"
         return (
-            f"SELECT count(*), coalesce(sum({row_hash(columns)}), 0)"
+            f"SELECT count(*), {sums}"
             f" FROM {only}{quote_ident(self.schema)}.{quote_ident(self.name)} {self.condition}"
         )
 
@@ -194,30 +212,53 @@ def materialized_views(cursor: Any) -> dict[int, Relation]:
 
 def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
     cursor.execute(RELATIONS_SQL.replace("{kind}", kind))
-    return {
-        oid: Relation(
-            schema, name, extension, condition, size, tuple(columns), tuple(types), inherits
+    found = {}
+    for (
+        oid,
+        schema,
+        name,
+        extension,
+        condition,
+        size,
+        inherits,
+        generated,
+        columns,
+        types,
+    ) in cursor.fetchall():
+        found[oid] = Relation(
+            schema,
+            name,
+            extension,
+            condition,
+            size,
+            tuple(columns),
+            tuple(types),
+            inherits,
+            tuple(generated),
         )
-        for oid, schema, name, extension, condition, size, inherits, columns, types in (
-            cursor.fetchall()
-        )
-    }
+    return found
 
 
 def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict[str, Any]:
     """Return ``{"rows": int, "fingerprint": str}`` of one table.
 
-    A chunk that is read as such has ``of`` besides, the hypertable.
+    A chunk that is read as such has ``of`` besides, the hypertable; a table whose generated columns
+    a restore may compute otherwise has ``generated``, and the fingerprint of the ``others``.
     """
     found = answer(cursor, relation.sql(formula))
+    if "others" in found:
+        found["generated"] = list(relation.generated)
     return found | ({"of": relation.chunk.hypertable} if relation.chunk else {})
 
 
 def answer(cursor: Any, sql: str) -> dict[str, Any]:
     """Return what a statement of Relation gives."""
     cursor.execute(sql)
-    rows, total = cursor.fetchone()
-    return {"rows": rows, "fingerprint": _hex(int(total))}
+    rows, *totals = cursor.fetchone()
+    names = ("fingerprint", "others")
+    return {"rows": rows} | {
+        name: _hex(int(total)) for name, total in zip(names, totals, strict=False)
+    }
 
 
 def summed(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -226,7 +267,9 @@ def summed(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     total = dict(first)
     for each in others:
         total["rows"] += each["rows"]
-        total["fingerprint"] = _hex(int(total["fingerprint"], 16) + int(each["fingerprint"], 16))
+        for name in ("fingerprint", "others"):
+            if name in total:
+                total[name] = _hex(int(total[name], 16) + int(each[name], 16))
     return total
 
 

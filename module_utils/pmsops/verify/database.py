@@ -68,12 +68,10 @@ def differences(
     tables = wanted["tables"] | found["tables"]
     parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
     objects = compare.facts(wanted, found)
+    rows = compare.of_contents(manifest["contents"], contents, parents, notes)
     if deviations is not None:
         deviations += notes
-    return [
-        *same_meaning.remaining(database, objects, wanted, found),
-        *compare.of_contents(manifest["contents"], contents, parents),
-    ]
+    return [*same_meaning.remaining(database, objects, wanted, found), *rows]
 
 
 def matches(database: Database, manifest: dict[str, Any]) -> bool:
@@ -94,10 +92,12 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
             relations.setdefault(each.key, []).append(each)
         if set(relations) != set(manifest["contents"]):
             return False
-        return all(
-            fingerprint.summed(fingerprint.fingerprint(cursor, each, formula) for each in parts)
-            == manifest["contents"][key]
-            for key, parts in reversed(relations.items())
+        return not any(
+            compare.of_contents({key: manifest["contents"][key]}, {key: fingerprint.summed(parts)})
+            for key, parts in (
+                (key, [fingerprint.fingerprint(cursor, each, formula) for each in parts])
+                for key, parts in reversed(relations.items())
+            )
         )
 
 
