@@ -2,7 +2,7 @@
 """The first formula of fingerprints, for sets of schema 1.
 
 It misses two rows that swap the values of one column, and a bigint or timestamp whose two halves
-change alike; see fingerprint.py. New sets use the formula there.
+change alike; see row_hash.py. New sets use the formula there.
 """
 
 from __future__ import annotations
