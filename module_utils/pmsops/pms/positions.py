@@ -7,6 +7,7 @@ two differ after each trade, and a restart of the PMS loses the trade.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +22,13 @@ Row = dict[str, Any]
 QUERY_SECONDS = 15
 # The identity of a position; prices and P&L change while the PMS runs.
 COMPARED = ("instrument", "direction", "notional_brl", "entry_price")
+AMOUNTS = (
+    "notional_brl",
+    "entry_price",
+    "current_price",
+    "unrealized_pnl_brl",
+    "unrealized_pnl_usd",
+)
 STORED = "SELECT to_jsonb(p) AS position FROM public.portfolio_positions p"
 CLOSES = """
     SELECT i.ticker, i.asset_class, newest.close, newest.day
@@ -111,7 +119,7 @@ def served(api: Asks) -> dict[int, Row]:
                 "Compare the running release with the approved one.",
                 code="pms.answer",
             )
-        rows |= {row["id"]: row for row in found}
+        rows |= {row["id"]: _with_numbers(row) for row in found}
     return rows
 
 
@@ -171,6 +179,17 @@ def summary(rows: Iterable[Mapping[str, Any]]) -> str:
 def number(value: float | None) -> str:
     """Return a price in its shortest form."""
     return "no price" if value is None else f"{value:.10g}"
+
+
+def _with_numbers(row: Row) -> Row:
+    """Return *row* with its amounts as numbers; FastAPI sends a Decimal as text.
+
+    Text that is no number stays, and so differs from what the database holds.
+    """
+    amounts = {name: row[name] for name in AMOUNTS if isinstance(row.get(name), str)}
+    with contextlib.suppress(ValueError):
+        return row | {name: float(text) for name, text in amounts.items()}
+    return row
 
 
 def _differs(ours: Row, theirs: Row, name: str) -> bool:

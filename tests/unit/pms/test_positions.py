@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -54,6 +55,28 @@ def test_equal_books_do_not_differ_and_prices_may_move():
     found = positions.compare(ours, theirs)
     assert found.summary() == []
     assert not found.wrong(persists=True)
+
+
+class SendsText:
+    """A PMS with decimal columns: FastAPI sends each Decimal as text."""
+
+    def __init__(self, **texts: str) -> None:
+        self._row = position(1) | texts
+
+    def ask(self, operation: str, *, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [self._row] if query["is_open"] == "true" else []
+
+
+def test_amounts_that_are_served_as_text_are_numbers():
+    found = positions.served(SendsText(notional_brl="10000000.00", entry_price="5.20"))
+    assert positions.compare(found, rows(position(1))).summary() == []
+    assert positions.summary(found.values()) == "1: LONG USDBRL 10,000,000 BRL at 5.2"
+
+
+@pytest.mark.parametrize("price", ["5.21", "five"])
+def test_another_amount_as_text_still_differs(price):
+    found = positions.served(SendsText(notional_brl="10000000.00", entry_price=price))
+    assert positions.compare(found, rows(position(1))).differing == (1,)
 
 
 def test_a_position_that_is_closed_and_not_served_is_no_loss():
