@@ -7,8 +7,8 @@
 # Guess:   the rescue brings all hosts back, as the failure is one and is handled; or the other
 #          hosts, which ran nothing and failed nothing, go on.
 # Matters: "ask once whether the maintenance window is open, else use the default" on ten systems
-#          maintains one of them. The recap, and tools that read it, call the nine others
-#          healthy. Repeat the check per host, or set a fact with `ignore_errors`, outside of a block.
+#          maintains one of them. The recap, and tools that read it, call the nine others healthy.
+#          Repeat the check per host, or set a fact with `ignore_errors`, outside of a block.
 # Output:  ran: alpha rescue, alpha always, beta always, alpha after, alpha next play
 #          beta : ok=1 changed=0 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0
 #          exit status 2
@@ -46,7 +46,8 @@ export ANSIBLE_CONFIG="$WORK/ansible.cfg" ANSIBLE_HOME="$WORK/home" ANSIBLE_NOCO
 : >"$ANSIBLE_CONFIG"
 STATUS=0
 timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha,beta, -c local \
-    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" >"$WORK/output" 2>&1 || STATUS=$?
+    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" \
+    >"$WORK/output" 2>&1 || STATUS=$?
 
 RAN=$(sed -n 's/.*"SEEN \(.*\)".*/\1/p' "$WORK/output" | paste -sd, | sed 's/,/, /g')
 RECAP=$(grep '^beta ' "$WORK/output" | tr -s ' ' | sed 's/ $//')

@@ -8,7 +8,8 @@
 # Guess:   failed_when decides what `failed` is, with or without `until`, in every release.
 # Matters: "wait for the service, then go on" followed by `when: result is failed` switches to the
 #          fallback under 2.20, and under 2.21 never again: nothing fails and nothing is printed. An
-#          alert on "[ERROR]" rings for a run that is green. Judge the result by its own values (rc).
+#          alert on "[ERROR]" rings for a run that is green. Judge the result by its own values
+#          (rc).
 # Output:  with until: failed=True, failed_when_result=False, is succeeded=False, attempts=2
 #          without:    failed=False, failed_when_result=False, is succeeded=True
 #          exit status 0, failed=0 in the recap, [ERROR] lines: 1
@@ -33,7 +34,8 @@ cat >"$WORK/play.yml" <<'YAML'
       register: once
       failed_when: false
     - ansible.builtin.debug:
-        msg: "SEEN {{ tried.failed }} {{ tried.failed_when_result }} {{ tried is succeeded }} {{ tried.attempts }}
+        msg: "SEEN {{ tried.failed }} {{ tried.failed_when_result }} {{ tried is succeeded }}
+              {{ tried.attempts }}
               {{ once.failed }} {{ once.failed_when_result }} {{ once is succeeded }}"
 YAML
 
@@ -41,7 +43,8 @@ export ANSIBLE_CONFIG="$WORK/ansible.cfg" ANSIBLE_HOME="$WORK/home" ANSIBLE_NOCO
 : >"$ANSIBLE_CONFIG"
 STATUS=0
 timeout 60 "$WORK/venv/bin/ansible-playbook" -i alpha, -c local \
-    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" >"$WORK/output" 2>&1 || STATUS=$?
+    -e ansible_python_interpreter="$WORK/venv/bin/python" "$WORK/play.yml" \
+    >"$WORK/output" 2>&1 || STATUS=$?
 
 read -r FAILED WHEN SUCCEEDED ATTEMPTS ONCE_FAILED ONCE_WHEN ONCE_SUCCEEDED < <(
     sed -n 's/.*"SEEN \(.*\)".*/\1/p' "$WORK/output"

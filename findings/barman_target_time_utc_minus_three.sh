@@ -2,15 +2,17 @@
 # Runs:    barman 3.19.0 (3.20.1 does the same) with python-dateutil 2.9.0.post0: `barman restore
 #          --target-time`. The catalogue has one backup, which ended after every target, so that the
 #          restore stops before it copies.
-# Seen:    "09:59:00 UTC-3" is read as 09:59:00+03:00, six hours before what São Paulo calls so, and
-#          without a warning. "UTC -3", with a space, is 09:59:00+00:00: the 3 is dropped. "EST" and "BRT"
-#          are taken as the zone of Barman's host, after the warning that no zone had been given.
-# Guess:   UTC-3 is -03:00, as on every Brazilian screen; a zone that is not known is an error; and an
-#          abbreviation is what PostgreSQL 18 makes of it (EST 14:59 UTC, BRT 12:59 UTC).
-# Matters: the instant before the fatal DROP is copied from somewhere: from a chat with "UTC-3", or from
-#          PostgreSQL's log, which writes "EST" after the time. The recovery then ends six or five hours
-#          early and looks like a success. East of Greenwich it ends too late: with the DROP. Give
-#          the offset alone ("-03"), and read "Recovery target time" in the output before going on.
+# Seen:    "09:59:00 UTC-3" is read as 09:59:00+03:00, six hours before what Brazil calls so, and
+#          without a warning. "UTC -3", with a space, is 09:59:00+00:00: the 3 is dropped. "EST" and
+#          "BRT" are taken as the zone of Barman's host, after the warning that no zone had been
+#          given.
+# Guess:   UTC-3 is -03:00, as on every Brazilian screen; a zone that is not known is an error; and
+#          an abbreviation is what PostgreSQL 18 makes of it (EST 14:59 UTC, BRT 12:59 UTC).
+# Matters: the instant before the fatal DROP is copied from somewhere: from a chat with "UTC-3", or
+#          from PostgreSQL's log, which writes "EST" after the time. The recovery then ends six or
+#          five hours early and looks like a success. East of Greenwich it ends too late: with the
+#          DROP. Give the offset alone ("-03"), and read "Recovery target time" in the output before
+#          going on.
 # Output:  -03      2026-11-29 09:59:00-03:00
 #          UTC-3    2026-11-29 09:59:00+03:00
 #          UTC -3   2026-11-29 09:59:00+00:00
@@ -65,8 +67,8 @@ look() {
         --target-time "2026-11-29 09:59:00$1" pms "$BACKUP" "$WORK/new" >"$WORK/output" 2>&1 || true
     local missing=told
     grep -q 'No time zone has been specified' "$WORK/output" && missing=missing
-    printf '%s, zone %s\n' \
-        "$(sed -n 's/^ERROR: The requested target time \(.*\) is before .*/\1/p' "$WORK/output")" "$missing"
+    local understood='s/^ERROR: The requested target time \(.*\) is before .*/\1/p'
+    printf '%s, zone %s\n' "$(sed -n "$understood" "$WORK/output")" "$missing"
 }
 
 SEEN=$(for zone in -03 " -03" UTC-3 " UTC-3" " UTC -3" " EST" " BRT"; do

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs:    dagster 1.13.28; the zones of Santiago and Cairo, where the clock goes back at midnight,
 #          against New York, where it goes back at 02:00. Public API only.
-# Seen:    in the night with 23:00 twice, "30 23 * * *" ticks at the first 23:30. In New York
-#          "30 1 * * *" ticks at the second 01:30. During the second 23:00 to 23:30,
+# Seen:    in the night with 23:00 twice, on_cron for 23:30 asks at the first 23:30. In New York
+#          on_cron for 01:30 asks at the second 01:30. During the second 23:00 to 23:30,
 #          get_partition_key_for_timestamp() raises CheckError ("Invariant failed"), and
 #          get_partition_keys() lists one partition less than before: yesterday's, which was there
 #          an hour ago, comes back at the second 23:30.
@@ -58,8 +58,9 @@ def look(zone, day, hour):
     partitions = dg.DailyPartitionsDefinition(
         start_date=day - timedelta(days=4), timezone=zone, hour_offset=hour, minute_offset=30
     )
-    first = day.replace(hour=hour, minute=50, tzinfo=ZoneInfo(zone), fold=0).astimezone(timezone.utc)
-    second = day.replace(hour=hour, minute=10, tzinfo=ZoneInfo(zone), fold=1).astimezone(timezone.utc)
+    local = day.replace(hour=hour, tzinfo=ZoneInfo(zone))
+    first = local.replace(minute=50, fold=0).astimezone(timezone.utc)
+    second = local.replace(minute=10, fold=1).astimezone(timezone.utc)
     assert second - first == timedelta(minutes=20)
     return (
         tick(zone, f"30 {hour} * * *", first - timedelta(hours=2, minutes=20)),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs:    dagster 1.13.28.
 # Seen:    MonthlyPartitionsDefinition(day_offset=31) is accepted and has seven partitions a year.
-#          Months without a 31st get none, and their days belong to the partition before:
-#          2026-01-31 covers 59 days. With 29, February has one in leap years only.
+#          Months without a 31st get none, and their days belong to the partition before: 2026-01-31
+#          covers 59 days. With 29, February has one in leap years only.
 # Guess:   an error when it is defined; or the last day of each month, as date libraries clamp.
 # Matters: month-end books. The backfill of a year is complete and green with seven partitions, and
 #          the report of 31 January holds February too. No partition is missing, so no freshness
@@ -37,7 +37,7 @@ def of_year(year, day):
 month_end, leap, plain = of_year(2026, 31), of_year(2028, 29), of_year(2026, 29)
 print("31 in 2026:", month_end)
 print("29 in 2026:", len(plain), "in 2028:", len(leap))
-assert list(month_end) == [f"2026-{month}-31" for month in ("01", "03", "05", "07", "08", "10", "12")]
+assert list(month_end) == [f"2026-{month:02}-31" for month in (1, 3, 5, 7, 8, 10, 12)]
 assert month_end["2026-01-31"] == 59
 assert len(plain) == 11 and plain["2026-01-29"] == 59 and len(leap) == 12
 PYTHON

@@ -3,14 +3,14 @@
 #          without and once with the annotation `-> dict`.
 # Seen:    without it a Decimal is a JSON number made of a float: 12345678901234567.10 is sent as
 #          1.2345678901234568e+16, and a NaN is status 500. With it the Decimal is the exact string,
-#          and a NaN is null with status 200; a timedelta turns from 5400.0 into "PT1H30M".
-#          The way in loses cents too: a JSON number becomes a float before a Decimal field gets it.
+#          and a NaN is null with status 200; a timedelta turns from 5400.0 into "PT1H30M". The way
+#          in loses cents too: a JSON number becomes a float before a Decimal field gets it.
 # Guess:   an annotation that names no type of the content checks and documents, and leaves the
 #          bytes alone; NaN fails in both.
 # Matters: someone tidies up type hints, and the portfolio's NAV changes from number to string for
 #          each client, or a P&L of NaN, formerly an alarm by its 500, becomes null. A client that
-#          compares with the database has to take both forms, and null is not zero. Money travels
-#          as strings in both directions.
+#          compares with the database has to take both forms, and null is not zero. Money travels as
+#          strings in both directions.
 # Output:  no annotation: {"nav":1.2345678901234568e+16,"took":5400.0}; NaN: 500
 #          -> dict:       {"nav":"12345678901234567.10","took":"PT1H30M"}; NaN: 200 {"pnl":null}
 #          in as a number: 12345678901234568, as a string: 12345678901234567.10

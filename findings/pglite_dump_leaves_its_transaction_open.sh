@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Runs:    PGlite 0.5.8 with pglite-tools 0.4.8 (PostgreSQL 18.3). 0.4.6 with 0.3.6 (17.5) does
-#          the same, 0.3.16 with 0.2.21 all but the error of the second dump. Needs Node.js 20.
+# Runs:    PGlite 0.5.8 with pglite-tools 0.4.8 (PostgreSQL 18.3). 0.4.6 with 0.3.6 (17.5) does the
+#          same, 0.3.16 with 0.2.21 all but the error of the second dump. Needs Node.js 20.
 # Seen:    pgDump() reads over the caller's only session, and ends without ending its transaction.
 #          After a dump that succeeded the session is REPEATABLE READ and READ ONLY and holds a lock
 #          on each table; the next write is refused. ROLLBACK ends that, but then search_path is
-#          empty, row_security off and the caller's statement_timeout and lock_timeout are 0. Now a role
-#          under row security gets an error for a plain SELECT, and a second pgDump() one for SQL that it
-#          makes itself ("SET SEARCH_PATH = ").
-# Guess:   a dump changes nothing; the page of the package names prepared statements as all that is lost.
+#          empty, row_security off and the caller's statement_timeout and lock_timeout are 0. Now a
+#          role under row security gets an error for a plain SELECT, and a second pgDump() one for
+#          SQL that it makes itself ("SET SEARCH_PATH = ").
+# Guess:   a dump changes nothing; the page of the package names prepared statements as all that is
+#          lost.
 # Matters: PGlite is the database of tests and small tools around a PMS. A test that takes a dump
-#          midway goes on without time-outs and with other rights than the system has, or fails
-#          at the next INSERT far from the cause. Dump a clone (pg.clone()), or ROLLBACK and set all anew.
+#          midway goes on without time-outs and with other rights than the system has, or fails at
+#          the next INSERT far from the cause. Dump a clone (pg.clone()), or ROLLBACK and set all
+#          anew.
 # Output:  after the dump: read only on, repeatable read, locks 1
 #          insert: cannot execute INSERT in a read-only transaction
 #          after rollback: search_path "", row_security off, statement_timeout 0, lock_timeout 0

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Runs:    prometheus_client 0.26.0, all defaults.
 # Seen:    one Gauge("pms.backup.age") is written under two names: write_to_textfile() writes
-#          {"pms.backup.age"}, an HTTP scrape without `escaping=` and generate_latest() write pms_backup_age.
-#          Gauge("pms_backup_age") beside it is no "Duplicated timeseries": the scrape has the series
-#          twice, with two values, HELP and TYPE twice. Labels "a.b" and "a_b" become
-#          {a_b="1",a_b="2"}, which the library's own parser refuses. Gauge("2nd") becomes _nd.
+#          {"pms.backup.age"}, an HTTP scrape without `escaping=` and generate_latest() write
+#          pms_backup_age. Gauge("pms_backup_age") beside it is no "Duplicated timeseries": the
+#          scrape has the series twice, with two values, HELP and TYPE twice. Labels "a.b" and "a_b"
+#          become {a_b="1",a_b="2"}, which the library's own parser refuses. Gauge("2nd") becomes
+#          _nd.
 # Guess:   a name with a dot is refused, as 0.21.1 does ("Invalid metric name"); or it has one
 #          spelling everywhere, and the registry refuses what would be written twice.
-# Matters: an alert on pms_backup_age is silent when the same program reports through node_exporter's
-#          textfile collector instead of HTTP. On the other way Prometheus gets two values for one
-#          series and keeps one. Set PROMETHEUS_LEGACY_NAME_VALIDATION=true, or check names yourself.
-# Output:  file:   {"pms.backup.age"} 1.0, pms_backup_age 2.0, lag{"a.b"="1",a_b="2"} 3.0, {"2nd"} 4.0
+# Matters: an alert on pms_backup_age is silent when the same program reports through
+#          node_exporter's textfile collector instead of HTTP. On the other way Prometheus gets two
+#          values for one series and keeps one. Set PROMETHEUS_LEGACY_NAME_VALIDATION=true, or check
+#          names yourself.
+# Output:  file:   {"pms.backup.age"} 1.0, pms_backup_age 2.0,
+#                  lag{"a.b"="1",a_b="2"} 3.0, {"2nd"} 4.0
 #          scrape: pms_backup_age 1.0, pms_backup_age 2.0, lag{a_b="1",a_b="2"} 3.0, _nd 4.0
 #          parser: Invalid labels: a_b="1",a_b="2"
 set -euo pipefail

@@ -4,9 +4,9 @@
 #          1 every request gets 503, even the first one of a quiet server. With 2, one client that
 #          keeps its connection open shuts everybody else out, while its own requests pass.
 # Guess:   a limit of N answers N requests at a time; idle connections are free.
-# Matters: `--limit-concurrency 1` in front of work that must not run twice takes the service down. A
-#          limit of 10 is used up by one dashboard's connection pool, and the health check gets the
-#          503: the orchestrator restarts a service that has nothing to do. Use a semaphore in
+# Matters: `--limit-concurrency 1` in front of work that must not run twice takes the service down.
+#          A limit of 10 is used up by one dashboard's connection pool, and the health check gets
+#          the 503: the orchestrator restarts a service that has nothing to do. Use a semaphore in
 #          the application, or a limit well above all clients' pools.
 # Output:  limit 1: 503 503 503, the first connection again: 503
 #          limit 2: 200 503 503, the first connection again: 200
@@ -27,7 +27,8 @@ import uvicorn
 
 async def application(scope, receive, send):
     if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        headers = [(b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -41,7 +42,9 @@ def get(connection):
 def statuses(limit):
     """The answers to three clients that keep their connections, then to the first one again."""
     server = uvicorn.Server(
-        uvicorn.Config(application, port=0, limit_concurrency=limit, lifespan="off", log_level="error")
+        uvicorn.Config(
+            application, port=0, limit_concurrency=limit, lifespan="off", log_level="error"
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
