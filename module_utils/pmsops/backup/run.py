@@ -28,7 +28,6 @@ from ansible.module_utils.pmsops.postgresql import (
     catalog,
     fingerprint,
     large_objects,
-    lost_values,
     not_restored,
 )
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
@@ -224,7 +223,6 @@ class _Run:
                 )
                 compression, warnings = dump.run()
                 self.warnings += warnings
-                self.warnings += lost_values.lines(dump.readings.losses)
                 lacking = not_restored.not_restored(dump.readings.facts)
                 lacking += dump.readings.not_dumped
                 self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
@@ -255,7 +253,8 @@ class _Run:
                 "not_restored": lacking,
                 "canary": token,
             }
-        judged = self._trial(dump, document).joined(of_rows)
+        of_losses = verdict.of_losses(document["losses"])
+        judged = self._trial(dump, document).joined(of_rows).joined(of_losses)
         document["trial"] = judged.document()
         self.warnings += judged.warnings()
         if self.settings.api_url:

@@ -74,3 +74,21 @@ class Verdict:
         if self.reason:
             lines.append(f"The trial (would this set restore?) was not run in full: {self.reason}")
         return lines
+
+
+def of_losses(losses: list[dict[str, Any]]) -> Verdict:
+    """Return the verdict on values that the dump does not carry: a proof of the set fails.
+
+    *losses* are those of the manifest, as lost_values.losses gives them.
+    """
+    return Verdict(
+        PASSED,
+        findings=[
+            Finding(
+                f"COLUMN {each['table']}.{each['column']}",
+                each["what"].removeprefix(f"{each['table']}: "),
+                each["remedy"],
+            )
+            for each in losses
+        ],
+    )
