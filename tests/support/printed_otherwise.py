@@ -85,6 +85,12 @@ ALTER TABLE ONLY app.parent ALTER COLUMN a SET NOT NULL;
 INSERT INTO app.alpha SELECT n FROM generate_series(1, 5) n;
 CREATE TABLE app.twice (n int);
 INSERT INTO app.twice VALUES (1), (1);
+-- Newer versions write the locales as language tags, and name the transform without "on".
+CREATE COLLATION app.natural (PROVIDER = icu, LOCALE = 'en-u-kn-true');
+CREATE COLLATION app.by_keyword (PROVIDER = icu, LOCALE = 'de_DE@colNumeric=yes');
+CREATE TRANSFORM FOR int LANGUAGE sql (FROM SQL WITH FUNCTION prsd_lextype(internal),
+    TO SQL WITH FUNCTION int4recv(internal));
+COMMENT ON TRANSFORM FOR int LANGUAGE sql IS 'example';
 """
 # Outside of a transaction; it fails, and leaves an invalid index.
 INVALID_INDEX = "CREATE UNIQUE INDEX CONCURRENTLY twice_once ON app.twice (n)"

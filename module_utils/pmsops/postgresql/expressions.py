@@ -24,4 +24,6 @@ EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "statistics_objects": ("definition",),
     "tables": ("partition_key", "partition_bound"),
     "publication_tables": ("filter",),
+    # Of ICU: since PostgreSQL 16 the server writes a language tag in its shortest form.
+    "collations": ("locale",),
 }

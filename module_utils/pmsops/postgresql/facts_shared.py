@@ -94,8 +94,9 @@ _DESCRIBED = f"""(d.objoid >= {FIRST_USER_OID}
         OR d.classoid = 'pg_namespace'::regclass AND d.objoid = 'public'::regnamespace)
        AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classoid
                           AND x.objid = d.objoid AND x.deptype = 'e')"""
+# Newer servers call a transform "for integer language sql".
 COMMENTS = f"""
-    SELECT i.type || ' ' || i.identity, jsonb_build_object('text', d.description)
+    SELECT i.type || ' ' || replace(i.identity, ' on language ', ' language '), jsonb_build_object('text', d.description)
       FROM pg_description d
       CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
      WHERE {_DESCRIBED} AND i.identity IS NOT NULL

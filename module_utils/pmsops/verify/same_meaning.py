@@ -22,6 +22,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
     fetch_value,
+    quote_literal,
 )
 from ansible.module_utils.pmsops.postgresql.expressions import EXPRESSIONS
 from ansible.module_utils.pmsops.verify import object_places, printed_sql, scratch_transaction
@@ -32,7 +33,7 @@ Facts = dict[str, dict[str, dict[str, Any]]]
 ROUNDS = 3
 _VIEW = "pms_ops_meaning"
 # Kinds whose definition is a statement.
-_WHOLE = ("views", "functions", "rules")
+_WHOLE = ("views", "functions", "rules", "collations")
 # The body of a function is in the hash that is its definition.
 _ALONG = {("functions", "definition"): "body"}
 
@@ -247,6 +248,11 @@ def _rule(text: str) -> str:
     return printed_sql.moved(text, r"\sTO ", "pg_temp")
 
 
+def _collation(text: str) -> str:
+    """Return the statement for a locale of ICU, which newer servers write in another form."""
+    return f"CREATE COLLATION pg_temp.{_VIEW} (PROVIDER = icu, LOCALE = {quote_literal(text)})"
+
+
 _OF_TEMPORARY = "(SELECT oid FROM pg_class WHERE relnamespace = pg_my_temp_schema())"
 # Per kind, what makes a definition, and the query that prints it.
 _STATEMENTS: dict[str, tuple[Callable[[str], str], str]] = {
@@ -261,6 +267,11 @@ _STATEMENTS: dict[str, tuple[Callable[[str], str], str]] = {
     "rules": (
         _rule,
         f"SELECT pg_get_ruledef(oid) FROM pg_rewrite WHERE ev_class IN {_OF_TEMPORARY}",
+    ),
+    "collations": (
+        _collation,
+        "SELECT coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale')"
+        " FROM pg_collation c WHERE c.collnamespace = pg_my_temp_schema()",
     ),
 }
 
