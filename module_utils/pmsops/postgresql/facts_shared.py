@@ -96,7 +96,8 @@ _DESCRIBED = f"""(d.objoid >= {FIRST_USER_OID}
                           AND x.objid = d.objoid AND x.deptype = 'e')"""
 # Newer servers call a transform "for integer language sql".
 COMMENTS = f"""
-    SELECT i.type || ' ' || replace(i.identity, ' on language ', ' language '), jsonb_build_object('text', d.description)
+    SELECT i.type || ' ' || replace(i.identity, ' on language ', ' language '),
+           jsonb_build_object('text', d.description)
       FROM pg_description d
       CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
      WHERE {_DESCRIBED} AND i.identity IS NOT NULL
