@@ -85,10 +85,17 @@ CONSTRAINTS = f"""
                               'validated', k.convalidated,
                               'local', k.conislocal, 'inherited', k.coninhcount,
                               'not_enforced_by',
-                              (SELECT array_agg(DISTINCT (g.tgfoid::regproc::text || ' '
-                                                 || g.tgenabled::text) COLLATE "C")
-                                 FROM pg_trigger g WHERE g.tgconstraint = k.oid
-                                  AND g.tgisinternal AND g.tgenabled <> 'O'))
+                              (WITH RECURSIVE keys AS (
+                                   SELECT k.oid UNION ALL
+                                   SELECT d.oid FROM pg_constraint d JOIN keys y
+                                       ON d.conparentid = y.oid WHERE k.contype = 'f')
+                               SELECT array_agg(DISTINCT (
+                                          g.tgfoid::regproc::text || ' ' || g.tgenabled::text
+                                          || CASE WHEN g.tgrelid IN (k.conrelid, k.confrelid)
+                                                  THEN '' ELSE ' on ' || g.tgrelid::regclass END
+                                      ) COLLATE "C")
+                                 FROM pg_trigger g JOIN keys ON g.tgconstraint = keys.oid
+                                WHERE g.tgisinternal AND g.tgenabled <> 'O'))
       FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
       LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid
      WHERE {USER_SCHEMA} AND (k.conrelid = 0 OR {own("pg_class", "k.conrelid")})
