@@ -17,10 +17,11 @@ from pathlib import Path
 import jsonschema
 import pyrage
 import pytest
+from ansible.module_utils.pmsops.backup import row_checks, trial
 from ansible.module_utils.pmsops.backup import run as backup
-from ansible.module_utils.pmsops.backup import trial
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import database_lock, plan, registry, scratch
 from ansible.module_utils.pmsops.restore import run as restore
@@ -546,3 +547,38 @@ def test_a_server_that_fails_in_the_trial_is_no_fault_of_the_set(filled, setting
     result = made(filled, settings)
     assert result["trial"]["status"] == "not run"
     assert "the server failed meanwhile (No space left on device)" in result["trial"]["reason"]
+
+
+def rows_looked_at(database, **options):
+    with Snapshot(database, connections=1) as snapshot:
+        return row_checks.find(snapshot.cursors[0], **options)
+
+
+def test_expressions_that_there_is_no_time_for_are_named(filled):
+    execute(filled, REFUSED["rows that a changed check refuses"][0])
+    found = rows_looked_at(filled, seconds=0)
+    assert found.findings == []
+    assert found.reason == (
+        "rows were not looked at for CHECK positive of public.numbers (not within 0 s)"
+    )
+    assert len(rows_looked_at(filled).findings) == 1
+
+
+@pytest.mark.parametrize("fault", ["cancelled", "session ended"])
+def test_a_server_that_fails_meanwhile_fails_no_backup(fault, filled):
+    does = {
+        "cancelled": "PERFORM pg_sleep(60)",
+        "session ended": "PERFORM pg_terminate_backend(pg_backend_pid())",
+    }[fault]
+    execute(
+        filled,
+        f"""CREATE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
+        CREATE TABLE t (n int CHECK (good(n)));
+        INSERT INTO t VALUES (1);
+        CREATE OR REPLACE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS
+          $$BEGIN {does}; RETURN true; END$$;""",
+    )
+    found = rows_looked_at(filled, seconds=0.5 if fault == "cancelled" else 30)
+    assert found.findings == []
+    assert found.reason.startswith("rows were not looked at for")
+    assert ("(not within" in found.reason) == (fault == "cancelled")
