@@ -24,6 +24,9 @@ if [[ -z ${PMS_TEST_WITHOUT_BROWSER:-} ]] && ! has_browser; then
     get_browser || echo 'test: no chromium, so the tests of the report will fail' >&2
 fi
 
+# What tests/support/interpreter keeps of sources that have changed since.
+find .cache/interpreter -type f -mtime +14 -delete 2>/dev/null
+
 started=$SECONDS
 lint=0
 scripts/lint.sh || lint=$?

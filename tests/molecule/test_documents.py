@@ -51,23 +51,21 @@ def run(playbook, environment, *arguments):
 
 @pytest.fixture(scope="module")
 def started(shared_labs):
-    """A lab with a set in its backups, and the day of its data."""
-    shared_labs.add(LAB)
+    """A lab with a set in its backups."""
+    shared_labs[LAB] = today()
     environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
-    day = {"of": today()}
     run("playbooks/lab.yml", environment, SMALL)
     run("playbooks/backup.yml", environment)
-    return environment, day
+    return environment
 
 
 @pytest.fixture
-def lab(started):
+def lab(started, shared_labs):
     """The lab, with the data that it has to have today."""
-    environment, day = started
-    if day["of"] != today():
-        day["of"] = today()
-        run("playbooks/lab.yml", environment, SMALL)
-    return environment
+    if shared_labs[LAB] != today():
+        shared_labs[LAB] = today()
+        run("playbooks/lab.yml", started, SMALL)
+    return started
 
 
 def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
