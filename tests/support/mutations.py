@@ -624,6 +624,21 @@ RULES = [
     ),
 ]  # fmt: skip
 
+TABLESPACES = [
+    *_of(
+        "tablespaces",
+        ("tablespace of a table", "tables", "rich.elsewhere",
+         "ALTER TABLE rich.elsewhere SET TABLESPACE pg_default"),
+        ("tablespace of an index", "indexes", "rich.elsewhere_v",
+         "ALTER INDEX rich.elsewhere_v SET TABLESPACE pg_default"),
+        ("tablespace of a key", "indexes", "rich.elsewhere_pkey",
+         "ALTER INDEX rich.elsewhere_pkey SET TABLESPACE rich_space"),
+        ("tablespace of a materialized view", "views", "rich.elsewhere_too",
+         "ALTER MATERIALIZED VIEW rich.elsewhere_too SET TABLESPACE pg_default"),
+        since=15,
+    ),
+]  # fmt: skip
+
 POLICIES = [
     *_of(
         "policies",
@@ -1483,6 +1498,7 @@ ALL = [
     *TYPES,
     *VIEWS,
     *RULES,
+    *TABLESPACES,
     *POLICIES,
     *TRIGGERS,
     *FUNCTIONS,

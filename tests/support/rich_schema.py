@@ -521,6 +521,21 @@ COMMENT ON RULE tell ON rich.ruled IS 'who listens';
 """,
     ),
     Part(
+        "tablespaces",
+        r"""
+SET allow_in_place_tablespaces = true;
+SELECT $$CREATE TABLESPACE rich_space LOCATION ''$$
+ WHERE NOT EXISTS (SELECT FROM pg_tablespace WHERE spcname = 'rich_space') \gexec
+CREATE TABLE rich.elsewhere (id int PRIMARY KEY, v text) TABLESPACE rich_space;
+INSERT INTO rich.elsewhere SELECT n, 'v' || n FROM generate_series(1, 10) n;
+CREATE INDEX elsewhere_v ON rich.elsewhere (v) TABLESPACE rich_space;
+CREATE MATERIALIZED VIEW rich.elsewhere_too TABLESPACE rich_space AS
+    SELECT count(*) AS n FROM rich.elsewhere;
+""",
+        since=15,
+        whole_server=True,
+    ),
+    Part(
         "policies",
         """
 CREATE TABLE rich.secured (id int, owner name, status varchar(8), secret text);
