@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Random schemas for property tests: tables, rows, and what an application makes of them.
 
-Each schema stands alone, with nothing in it that a restore has to leave out. Every statement is
-valid on PostgreSQL 15 and newer, whatever was drawn.
+Each schema stands alone, with nothing in it that a restore has to leave out. Nearly all are valid
+on PostgreSQL 15 and newer; a row may violate a drawn condition.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ CONDITIONS = {
         "{c} > -1e30 OR {c} IS NULL",
         "NOT {c} BETWEEN 5 AND 6",
         "{c} IN (0, 1, -7, 12) OR {c} <> 3",
-        "({c} + 1) * 2 <> 77",
+        "({c} / 3 - 1) * 2 <> 77",
         "greatest({c}, 1) > 0 AND ({c} IS NULL OR NOT ({c} = 99))",
         "{c} IS NOT DISTINCT FROM {c}",
         "{c}::numeric <> 4.5",
