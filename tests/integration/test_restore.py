@@ -245,7 +245,7 @@ CHANGES = {
     "a value changed": ("UPDATE journal SET position = 2", "journal has rows with other values"),
     "a row of a chunk changed": (
         "UPDATE md SET value = 0 WHERE id = 9",
-        "_chunk (of public.md) has rows with other values",
+        "public.md [2025-12-08 00:00:00 .. 2026-01-07 00:00:00) has rows with other values",
     ),
     "an index dropped": ("DROP INDEX by_name", "indexes: public.by_name is missing"),
     "a constraint dropped": (
