@@ -15,6 +15,9 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools
 _DATA = re.compile(r"^\d+; \d+ \d+ TABLE DATA ")
 _EXTENSION_COMMENT = re.compile(r"^\d+; \d+ \d+ COMMENT - EXTENSION ")
 _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (.+?) ?$")
+# A chunk, plain or compressed, and what belongs to it; its hypertable makes all of them.
+CHUNK = r"(?:_hyper|compress_hyper)_\d+_\d+_chunk"
+_OF_CHUNK = re.compile(rf"^\d+; \d+ \d+ (?:[A-Z]+ )+_timescaledb_internal (?:[A-Z]+ )*{CHUNK}")
 _SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
 _INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
 _EVENT_TRIGGER = re.compile(r"^\d+; \d+ \d+ (?:EVENT TRIGGER|[A-Z ]+ - EVENT TRIGGER) ")
@@ -58,6 +61,10 @@ class Contents:
     def event_triggers(self) -> list[str]:
         """Return the entries of event triggers, with the comments and labels on them."""
         return [line for line in self.lines if _EVENT_TRIGGER.match(line)]
+
+    def without_chunks(self, schemas: Iterable[str]) -> list[str]:
+        """Return the lines of ``without`` except those of TimescaleDB's chunks."""
+        return [line for line in self.without(schemas) if not _OF_CHUNK.match(line)]
 
     def data_of(self, tables: set[tuple[str, str]]) -> list[str]:
         """Return the data entries of *tables*."""

@@ -174,7 +174,7 @@ class PhasedRestore:
             )
 
     def rehearse(self) -> list[dict[str, str]]:
-        """Restore the schema without rows, going on after errors; return all of them.
+        """Restore the schema without rows and chunks, going on after errors; return all of them.
 
         Each is a row ``{object, error}`` as pg_restore_errors.parse gives it.
         """
@@ -183,7 +183,7 @@ class PhasedRestore:
         except psycopg2.Error as exc:
             return [{"object": "EXTENSION", "error": " ".join(str(exc).split())}]
         status, output = self._pg_restore(
-            ("pre-data", "post-data"), self.contents.without(self._schemas()), stop=False
+            ("pre-data", "post-data"), self.contents.without_chunks(self._schemas()), stop=False
         )
         return pg_restore_errors.parse(output) if status else []
 

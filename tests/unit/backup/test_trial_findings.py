@@ -29,6 +29,11 @@ def test_a_cause_is_named_and_what_follows_from_it_is_counted():
     assert findings[1].what == 'role "gone" does not exist (3 more errors follow from these)'
 
 
+def test_a_view_on_a_chunk_is_not_judged():
+    error = 'relation "_timescaledb_internal._hyper_1_1_chunk" does not exist'
+    assert trial_findings.to_findings([row("VIEW public.of_a_chunk", error)]) == []
+
+
 @pytest.mark.parametrize(
     "error",
     [

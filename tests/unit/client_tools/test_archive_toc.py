@@ -49,3 +49,24 @@ def test_indexes_and_keys_are_counted():
 4; 2606 8 CHECK CONSTRAINT public t positive owner
 """
     assert archive_toc.parse(LIST + keys).indexes == 2
+
+
+CHUNKS = """
+300; 1259 17103 TABLE _timescaledb_internal _hyper_1_1_chunk macro_user
+301; 1259 17104 TABLE _timescaledb_internal compress_hyper_5_15_chunk macro_user
+302; 1259 17105 TABLE _timescaledb_internal _materialized_hypertable_2 macro_user
+303; 1259 17106 VIEW _timescaledb_internal _partial_view_2 macro_user
+304; 0 0 ACL _timescaledb_internal TABLE _hyper_1_1_chunk macro_user
+305; 2604 17107 DEFAULT _timescaledb_internal _hyper_1_1_chunk id macro_user
+306; 2606 17108 CONSTRAINT _timescaledb_internal _hyper_1_1_chunk 1_1_md_pkey macro_user
+307; 2606 17108 FK CONSTRAINT _timescaledb_internal _hyper_1_1_chunk 1_2_fkey macro_user
+308; 1259 17109 INDEX _timescaledb_internal _hyper_1_1_chunk_md_at_idx macro_user
+309; 2620 17110 TRIGGER _timescaledb_internal _hyper_1_1_chunk checked macro_user
+310; 1259 17111 TABLE public _hyper_1_1_chunk macro_user
+311; 1259 17112 VIEW public of_a_chunk macro_user
+"""
+
+
+def test_chunks_and_what_belongs_to_them_are_told_from_all_else():
+    kept = archive_toc.parse(CHUNKS).without_chunks([])
+    assert [line.partition(";")[0] for line in kept] == ["302", "303", "310", "311"]
