@@ -86,7 +86,8 @@ into:
   type: str
   sample: last_night
 tables:
-  description: Name and rows of each table; in check mode the rows of a hypertable are null.
+  description: Name and rows of each table. In check mode the rows are null without a manifest, and
+    those of a hypertable also with one of schema 1 or 2.
   returned: success
   type: list
   elements: dict
