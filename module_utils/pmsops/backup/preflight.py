@@ -95,7 +95,7 @@ def _check_rights(cursor: Any, database: Database) -> None:
         cursor,
         """SELECT n.nspname || '.' || c.relname
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't'
+            WHERE c.relkind IN ('r', 'p', 'm', 'S') AND c.relpersistence <> 't'
               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_'
               AND NOT (has_schema_privilege(n.oid, 'USAGE') AND
                        CASE c.relkind WHEN 'S' THEN has_sequence_privilege(c.oid, 'SELECT')
