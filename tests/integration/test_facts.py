@@ -135,6 +135,36 @@ def test_every_column_of_the_catalogues_is_compared_or_left_out_by_reason(server
     assert unknown == []
 
 
+# What the facts of tables, views, indexes, sequences, constraints, types and functions tell apart.
+KNOWN_KINDS = {
+    "SELECT DISTINCT relkind FROM pg_class": "cfiImprSvt",
+    "SELECT DISTINCT contype FROM pg_constraint": "cfnpuxt",
+    "SELECT DISTINCT typtype FROM pg_type": "bcdempr",
+    "SELECT DISTINCT prokind FROM pg_proc": "afpw",
+}
+
+
+@pytest.mark.parametrize("statement", KNOWN_KINDS)
+def test_no_object_is_of_a_kind_that_the_facts_do_not_know(server, original, statement):
+    found = set(server.psql(statement, original.name).splitlines())
+    assert found <= set(KNOWN_KINDS[statement])
+
+
+def test_two_objects_of_one_name_are_two_facts(server, original):
+    server.psql(
+        'CREATE SCHEMA "a.b"; CREATE SCHEMA a; CREATE TABLE "a.b".c (d int);'
+        'CREATE TABLE a."b.c" (d text)',
+        original.name,
+    )
+    found = facts(original)
+    assert {"a.b.c", "a.b.c (2)"} <= set(found["tables"])
+    assert {found["columns"][f"a.b.c.d{more}"]["type"] for more in ("", " (2)")} == {
+        "integer",
+        "text",
+    }
+    server.psql('DROP SCHEMA "a.b" CASCADE; DROP SCHEMA a CASCADE', original.name)
+
+
 def test_what_the_coverage_names_is_read_and_what_is_read_it_names(original):
     found = facts(original)
     with original.session(read_only=True) as cursor:

@@ -126,9 +126,14 @@ def _named(cursor: Any, sql: str, schema: int) -> dict[str, dict[str, Any]]:
     """Return the objects that a statement gives, by name.
 
     Names that hold dots can be equal (``a.b`` in c, and b in ``a``): the second one has a number.
+    An object that was dropped meanwhile has no name.
     """
-    found: dict[str, dict[str, Any]] = {}
-    rows = fetch_all(cursor, sql, {"schema": schema})
+    rows = [row for row in fetch_all(cursor, sql, {"schema": schema}) if row[0] is not None]
+    rows.sort(key=lambda row: str(row[0]))
+    found: dict[str, dict[str, Any]] = dict(rows)
+    if len(found) == len(rows):
+        return found
+    found = {}
     for name, attributes in sorted(rows, key=lambda row: (row[0], str(row[1]))):
         number = 1
         while (key := f"{name} ({number})" if number > 1 else name) in found:
