@@ -253,7 +253,7 @@ class _Run:
                 "not_restored": lacking,
                 "canary": token,
             }
-        of_losses = verdict.of_losses(document["losses"])
+        of_losses = verdict.of_losses(dump.readings.losses)
         judged = self._trial(dump, document).joined(of_rows).joined(of_losses)
         document["trial"] = judged.document()
         self.warnings += judged.warnings()
