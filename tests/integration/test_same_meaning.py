@@ -86,7 +86,8 @@ def shell(server, command, **options):
 
 def take(server, folder):
     database = server.create(LIVE, timescaledb=False)
-    server.psql(examples.SCHEMA + odd_definitions.SCHEMA, LIVE)
+    major = int(server.psql("SHOW server_version_num")) // 10000
+    server.psql(examples.SCHEMA + odd_definitions.schema(major), LIVE)
     with pytest.raises(AssertionError, match="could not create unique index"):
         server.psql(examples.INVALID_INDEX, LIVE)
     settings = backup.Settings(root=folder / "backups", keys=folder / "keys", trial="none")

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Definitions with each construct of SQL that a server prints in a form of its own, in schema odd.
 
-PostgreSQL 15 and newer know all of it. A restored copy, on a newer version too, means the same.
+A restored copy, on a newer version of PostgreSQL too, means the same.
 """
 
 from __future__ import annotations
@@ -156,4 +156,45 @@ CREATE CONSTRAINT TRIGGER deferred AFTER INSERT ON odd.b DEFERRABLE INITIALLY DE
     EXECUTE FUNCTION suppress_redundant_updates_trigger();
 """
 
-SCHEMA = TABLES + VIEWS + OTHERS
+SINCE_17 = """
+CREATE VIEW odd.json_table AS SELECT jt.* FROM odd.a, JSON_TABLE(j, '$.a[*]' COLUMNS (
+    n FOR ORDINALITY, x varchar(3) PATH '$.x' DEFAULT 'q' ON EMPTY,
+    NESTED PATH '$.y[*]' COLUMNS (z int PATH '$'))) jt WHERE jt.x IN ('a', 'b');
+CREATE VIEW odd.json AS SELECT
+    JSON_VALUE(j, '$.a' RETURNING varchar DEFAULT 'z' ON ERROR) IN ('a', 'b') a,
+    JSON_QUERY(j, '$.b' WITH WRAPPER KEEP QUOTES) b,
+    JSON_EXISTS(j, '$.c ? (@ > $x)' PASSING 3 AS x) c,
+    JSON_OBJECT('a': v, 'b': id ABSENT ON NULL) d, JSON_ARRAYAGG(v RETURNING jsonb) OVER () e,
+    JSON_ARRAY(1, v) f, j IS JSON OBJECT WITH UNIQUE KEYS g, JSON_SERIALIZE(j RETURNING text) h,
+    JSON('{}') k, JSON_SCALAR(1) l FROM odd.a;
+CREATE VIEW odd.newer AS SELECT any_value(v) FILTER (WHERE v IN ('a', 'b')) a, 1_000 b, 0x1F c,
+    date_trunc('day', at2) AT LOCAL l FROM (SELECT v, at2 FROM odd.a) GROUP BY at2;
+CREATE TABLE odd.target (id int, v varchar);
+CREATE FUNCTION odd.merged(s varchar) RETURNS SETOF text LANGUAGE sql BEGIN ATOMIC
+    MERGE INTO odd.target USING (SELECT merged.s AS w) q ON target.v = q.w AND q.w IN ('a', 'b')
+        WHEN MATCHED AND target.v IN ('x', 'y') THEN DELETE
+        WHEN NOT MATCHED BY SOURCE AND target.v IN ('z', 'k') THEN UPDATE SET v = 'p'
+        WHEN NOT MATCHED THEN INSERT (id, v) VALUES (1, q.w) RETURNING merge_action();
+    SELECT s WHERE s IN ('a', 'b'); END;
+"""
+SINCE_18 = """
+CREATE TABLE odd.newest (
+    id int CONSTRAINT by_hand NOT NULL, w varchar NOT NULL,
+    v varchar GENERATED ALWAYS AS (CASE WHEN w IN ('a', 'b') THEN 'x' ELSE w END) VIRTUAL,
+    CONSTRAINT not_enforced CHECK (w IN ('a', 'b')) NOT ENFORCED,
+    CONSTRAINT alone NOT NULL v NO INHERIT);
+ALTER TABLE odd.b ADD CONSTRAINT later NOT NULL id NOT VALID;
+CREATE TABLE odd.parent (a int CONSTRAINT of_parent NOT NULL, b int);
+CREATE TABLE odd.child (c int NOT NULL) INHERITS (odd.parent);
+CREATE TABLE odd.other_child (a int CONSTRAINT of_child NOT NULL) INHERITS (odd.parent);
+ALTER TABLE odd.child RENAME TO renamed_child;
+CREATE FUNCTION odd.returning(s varchar) RETURNS varchar LANGUAGE sql BEGIN ATOMIC
+    UPDATE odd.newest SET w = 'x' WHERE w IN ('a', 'b')
+        RETURNING WITH (OLD AS o, NEW AS n) o.w || n.w; END;
+"""
+
+
+def schema(major: int) -> str:
+    """Return the statements that a version of PostgreSQL knows."""
+    newer = (SINCE_17 if major >= 17 else "") + (SINCE_18 if major >= 18 else "")
+    return TABLES + VIEWS + OTHERS + newer

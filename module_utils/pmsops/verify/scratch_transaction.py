@@ -28,6 +28,7 @@ _SETTINGS = (
 _EVENT_TRIGGERS = """
     SELECT quote_ident(t.evtname) FROM pg_event_trigger t
      WHERE t.evtenabled <> 'D' AND t.evtevent <> 'login'
+       AND current_setting('event_triggers', true) IS DISTINCT FROM 'off'
        AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_event_trigger'::regclass
                           AND x.objid = t.oid AND x.deptype = 'e')
      ORDER BY 1"""
