@@ -39,8 +39,8 @@ from tests.support.standin_pms import StandIn, served
 GOOD = ("pass", "attested")
 # Which probes see what a kind of fault breaks; the others look elsewhere.
 SEES = {
-    "sql": ("sql", "journal"),
-    "settings": ("sql", "journal", "drill", "backup"),
+    "sql": ("sql", "journal", "whole"),
+    "settings": ("sql", "journal", "whole", "drill", "backup"),
     "redis": ("redis",),
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
@@ -277,6 +277,7 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
     params = check.get("params", {})
     other = {
         "sql": lambda: {"database": "macro_tradign"},
+        "whole": lambda: {"about": "jbos"},
         "journal": dict,  # it has none: the settings name its database
         "http": lambda: {
             "url": [f"{url}x/no-such-page" for url in params["url"]]
