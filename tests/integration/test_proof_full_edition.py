@@ -13,7 +13,9 @@ from tests.support.rich_database import read_contents, read_facts
 pytestmark = pglite.needs_pglite
 PARTS = rich_schema.parts(17, timescaledb=True, full_edition=True, whole_server=False)
 FULL_EDITION = {part.name for part in PARTS if part.full_edition}
-KNOWN = mutations.known_to(17, PARTS)
+# PGlite answers to the grant that a tuple is concurrently deleted, in its one session.
+REFUSED = {"base: grant on the database"}
+KNOWN = [each for each in mutations.known_to(17, PARTS) if each.id not in REFUSED]
 ROLES = "CREATE ROLE pms_restore SUPERUSER; CREATE ROLE pms_ops LOGIN BYPASSRLS;"
 
 
