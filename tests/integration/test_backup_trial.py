@@ -29,8 +29,8 @@ from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
-from tests.support import rich_schema
-from tests.support.server import HAS_TIMESCALEDB, HYPERTABLE, POSTGRESQL, execute
+from tests.support.rich_database import known_parts, rich_database
+from tests.support.server import HYPERTABLE, POSTGRESQL, execute
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 SCHEMA = f"""
@@ -309,10 +309,9 @@ def test_what_a_restore_takes_raises_no_alarm(case, filled, settings):
     restored(filled, settings, result)
 
 
-def test_a_database_with_every_kind_of_object_raises_no_alarm(server, database, settings):
-    parts = rich_schema.parts(POSTGRESQL, timescaledb=HAS_TIMESCALEDB)
-    server.psql(rich_schema.script(parts), database.name)
-    result = made(database, settings)
+def test_a_database_with_every_kind_of_object_raises_no_alarm(server, settings, tmp_path):
+    with rich_database(server, tmp_path, known_parts()) as rich:
+        result = made(rich.database, settings)
     trial_ = result["trial"]
     assert (trial_["status"], trial_["reason"], trial_["findings"]) == ("passed", None, [])
 
