@@ -506,15 +506,15 @@ def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
     filled, request_, taken, monkeypatch
 ):
     side_name = restored(filled, request_)["side"]
-    real = swap.Swap._statements
+    real = swap.swap_statements.of_swap
 
-    def held_open(self, *args):
-        statements = real(self, *args)
+    def held_open(*args, **options):
+        statements = real(*args, **options)
         # As if a session could not be ended: the error that the server gives then.
         return ["DO $$ BEGIN RAISE EXCEPTION 'in use' USING ERRCODE = '55006'; END $$", *statements]
 
     monkeypatch.setattr(swap, "RENAME_SECONDS", 0.3)
-    monkeypatch.setattr(swap.Swap, "_statements", held_open)
+    monkeypatch.setattr(swap.swap_statements, "of_swap", held_open)
     with pytest.raises(OpsError) as caught:
         operation(filled, request_).run("swapped", side_name)
     assert caught.value.code == "restore.not-swapped"
