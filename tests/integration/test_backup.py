@@ -969,6 +969,8 @@ def test_a_set_of_the_first_formula_is_still_proved_and_an_unknown_one_refused(
     filled, settings, monkeypatch
 ):
     monkeypatch.setattr(fingerprint, "fingerprint", first_formula)
+    monkeypatch.setattr(fingerprint, "relations", first_relations)
+    monkeypatch.setattr(catalog, "facts", first_facts)
     result = made(filled, replace(settings, canary=False))
     folder = Path(result["set"])
     monkeypatch.undo()
@@ -979,14 +981,22 @@ def test_a_set_of_the_first_formula_is_still_proved_and_an_unknown_one_refused(
     assert against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
     execute(filled, "UPDATE positions SET name = 'other' WHERE id = 1")
     assert not against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
-    rewritten(folder, document | {"fingerprint_formula": 3}, settings)
-    with pytest.raises(OpsError, match="formula 3") as caught:
+    rewritten(folder, document | {"fingerprint_formula": 4}, settings)
+    with pytest.raises(OpsError, match="formula 4") as caught:
         manifest.read(folder)
     assert caught.value.code == "manifest.version"
 
 
 def first_formula(cursor, relation, _formula, real=fingerprint.fingerprint):
     return real(cursor, relation, 1)
+
+
+def first_relations(cursor, _formula=1, real=fingerprint.relations):
+    return real(cursor, 1)
+
+
+def first_facts(cursor, _schema=1, real=catalog.facts):
+    return real(cursor, 1)
 
 
 def rewritten(folder, document, settings):

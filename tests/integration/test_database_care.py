@@ -50,7 +50,7 @@ def manifest(chunks=4, **contents):
     return {
         "contents": {"public.md": {"rows": 1}, "public.portfolio_positions": {"rows": 1990}}
         | contents,
-        "facts": {"hypertables": {"public.md": {"chunks": chunks}}},
+        "facts": {"hypertables": {"public.md": {"chunks": chunks}}, "tables": {}},
         "snapshot_at": "2026-11-25T12:00:00Z",
     }
 

@@ -2,7 +2,7 @@
 """A real database server for the tests, from an image of the lab, thrown away afterwards.
 
 LAB_POSTGRESQL sets its major version, as in the lab: 17 (the default) or 18 with TimescaleDB, or 15
-without it. Tests of the latter have a plain table for a hypertable.
+or 19 without it. Tests of the latter two have a plain table for a hypertable.
 """
 
 from __future__ import annotations

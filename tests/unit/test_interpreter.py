@@ -242,3 +242,18 @@ def test_ansible_ships_the_same_files(cache):
         assert kept == ({"", ".imports", ".meta"} if path else set())
     assert len(shipped[0]) > 100
     assert shipped[0] == shipped[1] == shipped[2]
+
+
+def test_a_program_that_sets_its_path_anew_runs():
+    code = (
+        f"import sys; sys.path = [p for p in sys.path if p != {str(INTERPRETER)!r}];"
+        " from ansible.executor import module_common; print(module_common.compile.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(INTERPRETER)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.returncode) == ("parse\n", 0), done.stderr

@@ -77,6 +77,16 @@ def compile_once(pathname: str, source: bytes) -> object:
     return code
 
 
+def changes() -> dict[str, object]:
+    """Return what ansible_sources.py changes; by its path, since a program may set sys.path anew."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("ansible_sources", os.path.join(HERE, "ansible_sources.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.CHANGES
+
+
 class FindAnsible:
     """A finder on ``sys.meta_path`` that waits for the parts of Ansible to change."""
 
@@ -92,14 +102,12 @@ class FindAnsible:
         cls.names -= {name}
         from importlib.util import find_spec
 
-        from ansible_sources import CHANGES
-
         spec = find_spec(name)
         run = spec.loader.exec_module
 
         def exec_module(module: object) -> None:
             run(module)
-            CHANGES[name](module)
+            changes()[name](module)
 
         spec.loader.exec_module = exec_module
         return spec
