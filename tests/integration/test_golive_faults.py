@@ -379,8 +379,8 @@ def test_nothing_passes_where_every_answer_is_empty(system, tmp_path, said):
         if check["probe"] == "sql"
         else check
         for check in CHECKS.values()
-        # Without statements and steps, and the state of the host, of Redis, of containers and of the
-        # database's jobs is never empty.
+        # Without statements and steps, and the state of the host, of Redis, of containers and of
+        # the database's jobs is never empty.
         if check["probe"] not in ("attest", "smoke", "journal", "redis", "container")
         and check["id"] not in OF_THE_HOST | {"monitoring.disk", "infra.database.jobs"}
     ]

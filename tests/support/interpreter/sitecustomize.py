@@ -78,7 +78,7 @@ def compile_once(pathname: str, source: bytes) -> object:
 
 
 def changes() -> dict[str, object]:
-    """Return what ansible_sources.py changes; by its path, since a program may set sys.path anew."""
+    """Return what ansible_sources.py changes; by path, since a program may set sys.path anew."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location("ansible_sources", os.path.join(HERE, "ansible_sources.py"))
