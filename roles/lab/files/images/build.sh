@@ -6,8 +6,8 @@
 #
 # Keeps an image whose recipe (this file and the image's folder) is unchanged: the recipe's hash is
 # a label of the image. Prints "built NAME" or "kept NAME" for each. Logs go to CACHE_DIR.
-# POSTGRESQL is the major version: 17 (the default) or 18 with TimescaleDB, or 15 without it, as
-# Debian packages none for 15: that image is for tests, not for a lab.
+# POSTGRESQL is the major version: 17 (the default) or 18 with TimescaleDB, or 15 or 19 without it,
+# as Debian packages none for those: these images are for tests, not for a lab.
 # PYTHON has the pip that fetches Dagster's packages, for the Python 3.13 of Debian 13.
 set -euo pipefail
 export LC_ALL=C.UTF-8 DOCKER_BUILDKIT=0
@@ -15,11 +15,12 @@ export LC_ALL=C.UTF-8 DOCKER_BUILDKIT=0
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly HERE CACHE=$1 PYTHON=$2 SOURCE=${3:-built} POSTGRESQL=${4:-17}
 readonly RECIPE=org.pms-ops.lab.recipe
-# The Debian release that packages each PostgreSQL; the other images are of trixie.
-declare -rA RELEASES=([15]=bookworm [17]=trixie [18]=sid)
+# The Debian release that packages each PostgreSQL; the other images are of trixie. 19 is in
+# experimental, which builds upon sid.
+declare -rA RELEASES=([15]=bookworm [17]=trixie [18]=sid [19]=sid)
 declare -A TAGS=([timescaledb]=pms-lab/timescaledb:$POSTGRESQL [redis]=pms-lab/redis:8
     [api]=pms-lab/api:1 [dagster]=pms-lab/dagster:1 [upstream]=pms-lab/dagster:upstream)
-[[ $POSTGRESQL != 15 ]] || TAGS[timescaledb]=pms-lab/postgresql:15
+[[ $POSTGRESQL == 1[78] ]] || TAGS[timescaledb]=pms-lab/postgresql:$POSTGRESQL
 readonly TAGS
 
 recipe_of() {
@@ -55,14 +56,18 @@ build_debian() {
     if [[ $name == timescaledb ]]; then
         suite=${RELEASES[$POSTGRESQL]}
         packages=${packages//@POSTGRESQL@/$POSTGRESQL}
-        [[ $POSTGRESQL != 15 ]] || packages=postgresql-15
+        [[ $POSTGRESQL == 1[78] ]] || packages=postgresql-$POSTGRESQL
+        if [[ $POSTGRESQL == 19 ]]; then
+            # shellcheck disable=SC2016  # mmdebstrap's shell expands it
+            hook+=('--setup-hook=sh '"$HERE/$name"'/experimental.sh "$1"')
+        fi
     fi
     if [[ $suite == sid ]]; then
         # The index of sid expires within days, which a mirror that lags cannot help. Signatures count.
         options=(--aptopt='Acquire::Check-Valid-Until "false"')
     fi
     if [[ -e $HERE/$name/customize.sh ]]; then
-        hook=("--customize-hook=sh $HERE/$name/customize.sh \"\$1\"")
+        hook+=("--customize-hook=sh $HERE/$name/customize.sh \"\$1\"")
     fi
     mmdebstrap --variant=minbase --include="$packages" \
         --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
