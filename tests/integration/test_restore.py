@@ -480,6 +480,10 @@ def edited(taken, keys, change):
             "restore.extension",
         ),
         (lambda d: d["required_roles"].append("nobody_here"), "restore.roles"),
+        (
+            lambda d: d["facts"]["tables"]["public.journal"].update(tablespace="fast_disk"),
+            "restore.tablespace",
+        ),
         (lambda d: d["database"].update(collate="xx_XX.UTF-8"), "restore.locale"),
         (lambda d: d["database"].update(encoding="KLINGON"), "restore.locale"),
         (lambda d: d["server"].update(size_bytes=10**15), "restore.space"),

@@ -17,7 +17,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     superuser_role,
 )
-from ansible.module_utils.pmsops.restore import versions
+from ansible.module_utils.pmsops.restore import tablespaces, versions
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -63,6 +63,7 @@ def check(
         missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:
             raise _lacks_roles(missing)
+        tablespaces.require(cursor, required.tablespaces)
         if TIMESCALEDB in required.extensions:
             require_workers(cursor)
         here = fetch_value(cursor, "SELECT system_identifier::text FROM pg_control_system()")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents, archive_toc
 from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.restore import tablespaces
 
 TIMESCALEDB = "timescaledb"
 
@@ -28,6 +29,7 @@ class Requirements:
     system_identifier: str | None = None
     # Of "server" and "pg_dump"; a set of schema 2 or older names the major version of pg_dump only.
     made_by: dict[str, str | int] = field(default_factory=dict)
+    tablespaces: set[str] = field(default_factory=set)
     # What the trial of its backup found, a line each.
     refused: list[str] = field(default_factory=list)
 
@@ -56,6 +58,7 @@ def of_manifest(manifest: dict[str, Any]) -> Requirements:
         size_bytes=manifest["server"]["size_bytes"],
         system_identifier=manifest["server"].get("system_identifier"),
         made_by=_made_by(manifest),
+        tablespaces=tablespaces.of_facts(manifest["facts"]),
         refused=[
             f"{each['object']}: {each['what']}"
             for each in manifest.get("trial", {}).get("findings", [])

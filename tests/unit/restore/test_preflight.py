@@ -24,6 +24,7 @@ NEEDS = Requirements(
     },
     described={"encoding": "UTF8", "provider": "c", "collate": "C.UTF-8", "locale": None},
     roles={"owner", "PUBLIC"},
+    tablespaces={"fast"},
     size_bytes=1000,
     system_identifier="7",
 )
@@ -40,6 +41,7 @@ ANSWERS = {
         ("timescaledb", "2.20"), ("pg_trgm", "1.6"), ("plpgsql", "1.0"),
     ],
     "SELECT rolname FROM pg_roles": [("owner",), ("pms_ops",)],
+    "spcname": [("pg_default",), ("fast",)],
     "max_worker_processes": [(8,)],
     "pg_control_system": [("7",)],
     "data_directory": [("/",)],
@@ -97,6 +99,7 @@ def test_a_server_that_has_everything_is_taken():
             "restore.timescaledb-version",
         ),
         ({"SELECT rolname FROM pg_roles": [("pms_ops",)]}, "restore.roles"),
+        ({"spcname": [("pg_default",)]}, "restore.tablespace"),
         ({"max_worker_processes": [(2,)]}, "restore.workers"),
         ({"pg_char_to_encoding": [(-1,)]}, "restore.locale"),
         (
