@@ -19,7 +19,8 @@ TABLE, COLUMN, INDEX, VIEW, SETTING = "table", "column", "index", "view", "setti
 _ENTRY = re.compile(r"^-- Name: (.*); Type: ([A-Z ]+); Schema: (.*); Owner: .*$", re.MULTILINE)
 # What may hold anything: comments, bodies, strings, quoted names.
 _OPAQUE = re.compile(r"""--[^\n]*|\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|"(?:[^"]|"")*\"""", re.DOTALL)
-_OPTION = re.compile(r"([\w.]+)\s*=\s*('(?:[^']|'')*'|[^,]+)")
+# pg_dump quotes each value but a number or a word.
+_OPTION = re.compile(r"([\w.]+)\s*=\s*('(?:[^']|'')*'|[\w.+-]+)")
 _WITH = re.compile(r"\sWITH \(([^()]*)\)")
 _OF_COLUMN = re.compile(r"^ALTER .*? ALTER COLUMN (\S+) SET \(([^()]*)\)", re.MULTILINE)
 _OF_FUNCTION = re.compile(r"^    SET (\S+) TO ", re.MULTILINE)

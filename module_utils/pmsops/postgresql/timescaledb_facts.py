@@ -85,7 +85,17 @@ def _continuous_aggregates(cursor: Any) -> Kind:
     return aggregates
 
 
-_HYPERTABLES = """
+def _compressed_by(hypertable: str) -> str:
+    """Return the expression for the compression settings of a row of the catalogue's hypertable."""
+    return f"""(SELECT jsonb_build_object(
+                       'segmentby', s.segmentby, 'orderby', s.orderby,
+                       'descending', s.orderby_desc, 'nulls_first', s.orderby_nullsfirst)
+              FROM _timescaledb_catalog.compression_settings s
+             WHERE s.relid
+                 = format('%I.%I', {hypertable}.schema_name, {hypertable}.table_name)::regclass)"""
+
+
+_HYPERTABLES = f"""
 SELECT h.hypertable_schema || '.' || h.hypertable_name, jsonb_build_object(
            'owner', h.owner, 'chunks', h.num_chunks, 'compression', h.compression_enabled,
            'dimensions',
@@ -106,11 +116,7 @@ SELECT h.hypertable_schema || '.' || h.hypertable_name, jsonb_build_object(
                    ORDER BY d.id)
               FROM _timescaledb_catalog.dimension d WHERE d.hypertable_id = k.id),
            'compressed_by',
-           (SELECT jsonb_build_object(
-                       'segmentby', s.segmentby, 'orderby', s.orderby,
-                       'descending', s.orderby_desc, 'nulls_first', s.orderby_nullsfirst)
-              FROM _timescaledb_catalog.compression_settings s
-             WHERE s.relid = format('%I.%I', k.schema_name, k.table_name)::regclass),
+           {_compressed_by("k")},
            'skipping', (SELECT array_agg(DISTINCT s.column_name::text COLLATE "C")
                           FROM _timescaledb_catalog.chunk_column_stats s
                          WHERE s.hypertable_id = k.id),
@@ -210,7 +216,7 @@ SELECT c.oid::int8, jsonb_build_object(
 _AGGREGATE_TABLES = """
 SELECT c.relname, true FROM pg_class c
  WHERE c.relnamespace = to_regnamespace('_timescaledb_catalog') AND c.relkind = 'r'"""
-_AGGREGATES = """
+_AGGREGATES = f"""
 SELECT k.user_view_schema || '.' || k.user_view_name, jsonb_build_object(
            'id', k.mat_hypertable_id,
            'hypertable', r.schema_name || '.' || r.table_name,
@@ -227,11 +233,7 @@ SELECT k.user_view_schema || '.' || k.user_view_name, jsonb_build_object(
                        'partitions', d.num_slices) ORDER BY d.id)
               FROM _timescaledb_catalog.dimension d WHERE d.hypertable_id = m.id),
            'compressed_by',
-           (SELECT jsonb_build_object(
-                       'segmentby', s.segmentby, 'orderby', s.orderby,
-                       'descending', s.orderby_desc, 'nulls_first', s.orderby_nullsfirst)
-              FROM _timescaledb_catalog.compression_settings s
-             WHERE s.relid = format('%I.%I', m.schema_name, m.table_name)::regclass))
+           {_compressed_by("m")})
   FROM _timescaledb_catalog.continuous_agg k
   JOIN _timescaledb_catalog.hypertable r ON r.id = k.raw_hypertable_id
   JOIN _timescaledb_catalog.hypertable m ON m.id = k.mat_hypertable_id

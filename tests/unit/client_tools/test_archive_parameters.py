@@ -96,3 +96,12 @@ def test_every_parameter_is_found_with_its_object():
         Parameter(INDEX, "fastupdate", "'false'", "gin"): ["INDEX app.k"],
         Parameter(INDEX, "fillfactor", "'80'", "btree"): ["CONSTRAINT app.t t_pkey"],
     }
+
+
+def test_a_value_is_a_string_a_number_or_a_word_and_nothing_that_follows_it():
+    script = """-- Name: t; Type: TABLE; Schema: public; Owner: o
+
+CREATE TABLE public.t (a int) WITH (fillfactor=70; SELECT 1, other='it''s, one', n=-0.5);
+"""
+    values = {each.name: each.value for each in archive_parameters.parse(script)}
+    assert values == {"fillfactor": "70", "other": "'it''s, one'", "n": "-0.5"}

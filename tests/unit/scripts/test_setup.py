@@ -280,13 +280,18 @@ def test_for_the_linters_an_ordinary_user_without_docker_gets_the_packages(machi
     assert machine.changes == []
 
 
-def test_only_the_tests_get_pglite(machine, engine):
+def ready_for_pglite(machine):
     ready(machine, "dev")
     project = machine.root / "project"
     shutil.copy(PROJECT / "scripts/install_pglite.sh", project / "scripts/install_pglite.sh")
     shutil.copytree(PROJECT / "tests/support/pglite", project / "tests/support/pglite")
     machine.stub("mmdebstrap", "exit 0")
     machine.stub("node", "echo v20.1.0")
+    return project
+
+
+def test_only_the_tests_get_pglite(machine, engine):
+    ready_for_pglite(machine)
     machine.stub("npm", f'echo npm "$1" >>"{machine.root}/changes"')
     assert machine.run("--lint").returncode == machine.run().returncode == 0
     assert machine.run("--dev", PMS_TEST_WITHOUT_PGLITE="1").returncode == 0
@@ -296,12 +301,7 @@ def test_only_the_tests_get_pglite(machine, engine):
 
 
 def test_pglite_that_cannot_be_installed_stops_the_set_up_with_the_way_out(machine, engine):
-    ready(machine, "dev")
-    project = machine.root / "project"
-    shutil.copy(PROJECT / "scripts/install_pglite.sh", project / "scripts/install_pglite.sh")
-    shutil.copytree(PROJECT / "tests/support/pglite", project / "tests/support/pglite")
-    machine.stub("mmdebstrap", "exit 0")
-    machine.stub("node", "echo v20.1.0")
+    project = ready_for_pglite(machine)
     machine.stub("npm", "echo no such host; exit 1")
     result = machine.run("--dev")
     assert result.returncode == 1
