@@ -133,7 +133,7 @@ def run(module: AnsibleModule) -> dict:
         },
     )
     if module.check_mode:
-        actions = pipeline.plan(target)
+        actions = pipeline.plan(symptoms, target)
     else:
         folder = Path(params["incident"]) if params["incident"] else None
         actions = pipeline.recover(symptoms, target, record=action_recorder(folder, "recover"))

@@ -114,6 +114,10 @@ options:
         type: list
         elements: str
         default: []
+      parts:
+        description: The service of each part (C(api), C(dagster), C(daemon), C(redis) and so on).
+        type: dict
+        default: {}
 """
 
     NOTIFY = r"""

@@ -6,6 +6,7 @@ It answers the fixed queries of pms/ and recovery/ out of lists, and fails on an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -29,6 +30,8 @@ class BookDatabase:
         self.stored: list[dict[str, Any]] | None = None
         self.quotes: dict[str, tuple[str, float | None, date | None]] = {}
         self.agents: list[str] = []
+        # How many rows of the day each table has; a table that is not named does not exist.
+        self.of_day: dict[str, int] = {"trade_proposals": 0, "daily_briefings": 0}
         self.has_positions = True
         self.has_journal = True
         self.is_down = False
@@ -83,6 +86,10 @@ class BookDatabase:
         if sql.startswith("INSERT INTO public.decision_journal"):
             journal.append(dict(params) | {"id": len(journal) + 1, "proposal_id": None})
             return [(journal[-1]["id"],)]
+        if sql == "SELECT to_regclass(%s)":
+            return [(params[0] if params[0].removeprefix("public.") in self.of_day else None,)]
+        if match := re.match(r"SELECT count\(\*\) FROM public\.(\w+) WHERE", sql):
+            return [(self.of_day[match[1]],)]
         if "FROM public.agent_reports" in sql:
             return [(agent,) for agent in self.agents]
         if "pg_postmaster_start_time" in sql:

@@ -85,4 +85,5 @@ class ComposeServices(Services):
 def compose(**made: Container) -> ComposeServices:
     """Return a project of these services; ``_`` in a name stands for ``-``."""
     named = {name.replace("_", "-"): container for name, container in made.items()}
-    return ComposeServices("compose", tuple(named), "p", named)
+    parts = {"dagster": "dagster-webserver", "daemon": "dagster-daemon"}
+    return ComposeServices("compose", tuple(named), "p", named, parts=parts)

@@ -651,7 +651,9 @@ CONTAINERS = (
         "dagster-webserver",
         **ENDS_AT_ONCE,
     ),
-    container("infra.container.dagster_daemon", "it is gone", "dagster-daemon", state="gone"),
+    container(
+        "infra.container.dagster_daemon", "it was never started", "dagster-daemon", state="created"
+    ),
     container("infra.container.grafana", "it was never started", "grafana", state="created"),
     container(
         "infra.container.restart",

@@ -63,6 +63,7 @@ def services() -> dict[str, Any]:
             },
             "compose_project": {"type": "str"},
             "app_services": {"type": "list", "elements": "str", "default": []},
+            "parts": {"type": "dict", "default": {}},
         },
     }
 

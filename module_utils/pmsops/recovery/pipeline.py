@@ -17,24 +17,28 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pipeline_fallback
+from ansible.module_utils.pmsops.recovery import days_work, pipeline_fallback
 from ansible.module_utils.pmsops.recovery.dagster import Dagster
+from ansible.module_utils.pmsops.recovery.dagster_services import (
+    DAEMON,
+    WEBSERVER,
+    names,
+    restart_outdated,
+)
 from ansible.module_utils.pmsops.recovery.services import (
     DesiredState,
     bring_up,
-    older_than_server,
     planned_steps,
 )
 from ansible.module_utils.pmsops.services.manager import Services
 
-SERVICES = ("dagster-webserver", "dagster-daemon")
-WEBSERVER, DAEMON = SERVICES
 POLL_SECONDS = 0.5
-# Errors after which the PMS does the day's work without Dagster.
+# Errors after which the PMS does the day's work without Dagster. A service that is not found is
+# none of them: a Dagster with other names may have done the work.
 FALLBACK_CODES = frozenset(
     {
         *("dagster.refused", "pipeline.code", "pipeline.scheduler"),
-        *("services.missing", "services.unhealthy", "services.refused"),
+        *("services.unhealthy", "services.refused"),
     }
 )
 
@@ -66,6 +70,10 @@ class Pipeline:
     healthy_seconds: float = 90.0
     stuck_minutes: int = 60
     patience: float = 1.0
+
+    def names(self, *parts: str) -> tuple[str, ...]:
+        """Return the services of *parts* (all without any) that the inventory names."""
+        return names(self.services, *parts)
 
 
 def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -> list[str]:
@@ -99,14 +107,16 @@ def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -
     return done
 
 
-def plan(pipeline: Pipeline) -> list[str]:
+def plan(symptoms: Symptoms, pipeline: Pipeline) -> list[str]:
     """Return the first steps of a recovery.
 
-    :raises OpsError: services.*, clients.engine, dagster.refused.
+    :raises OpsError: services.*, clients.engine, dagster.refused, database.*.
     """
-    steps = [step.text for step in planned_steps(pipeline.services, DesiredState(names=SERVICES))]
+    desired = DesiredState(names=pipeline.names())
+    steps = [step.text for step in planned_steps(pipeline.services, desired)]
     if steps or not _answers(pipeline):
-        return steps or [f"Restart {WEBSERVER}, which does not answer"]
+        webserver = ", ".join(pipeline.names(WEBSERVER)) or "Dagster's web server"
+        return steps or [f"Restart {webserver}, which does not answer"]
     locations = pipeline.dagster.locations()
     steps += [f"Reload {each['name']}" for each in locations if each["status"] != "LOADED"]
     if not steps:
@@ -114,42 +124,28 @@ def plan(pipeline: Pipeline) -> list[str]:
         steps += [f"Start {each['scheduleName']}" for each in schedules]
     trouble = pipeline.dagster.trouble(pipeline.stuck_minutes)
     steps += [f"End the stuck run of {each['job']}" for each in trouble["stuck_runs"]]
-    return steps + [f"Run {job} again" for job in trouble["failed_jobs"]]
-
-
-def restart_outdated(
-    services: Services, database: Database, *, record: ActionRecorder
-) -> list[str]:
-    """Restart the services of Dagster that are older than the database server.
-
-    While the database was down, the daemon may have loaded its code, failed, and kept the error. It
-    then fails every run, although it is healthy and the web server shows the code as loaded. The
-    web server's connections are dead too, and each fails one request.
-
-    :raises OpsError: services.*, clients.engine, database.*.
-    """
-    names = tuple(
-        name
-        for name in SERVICES
-        if name in services.names and older_than_server(services, name, database)
-    )
-    if not names:
-        return []
-    desired = DesiredState(names=names, restart=True, stop_seconds=5)
-    return bring_up(services, desired, record=record)
+    jobs = [job for job in trouble["failed_jobs"] if not _work_there(job, symptoms, pipeline)]
+    return steps + [f"Run {job} again" for job in jobs]
 
 
 def _start_services(pipeline: Pipeline, done: list[str], record: ActionRecorder) -> None:
     """Start stopped services, and restart a web server that does not answer.
+
+    A Dagster that answers needs no service by that name.
 
     :raises OpsError: services.*, dagster.refused.
     """
     managed = pipeline.services.manager != "none"
     if managed:
         desired = DesiredState(
-            names=SERVICES, stop_seconds=5, healthy_seconds=int(pipeline.healthy_seconds)
+            names=pipeline.names(), stop_seconds=5, healthy_seconds=int(pipeline.healthy_seconds)
         )
-        done += bring_up(pipeline.services, desired, record=record)
+        try:
+            done += bring_up(pipeline.services, desired, record=record)
+        except OpsError as exc:
+            if exc.code != "services.missing" or not _answers(pipeline):
+                raise
+            return
     if _within(10.0 if done else 2.0, _answers, pipeline):
         return
     if managed:
@@ -192,7 +188,8 @@ def _restart_scheduler(pipeline: Pipeline, done: list[str], record: ActionRecord
     if not _within(pipeline.healthy_seconds, _beats, pipeline):
         raise OpsError(
             "Dagster's scheduler sends no heartbeat, although its daemon was restarted.",
-            f"Read the log of {DAEMON} (`docker logs`): it names what it cannot reach.",
+            f"Read the log of {', '.join(pipeline.names(DAEMON)) or 'the daemon'}: it names what"
+            " it cannot reach.",
             code="pipeline.scheduler",
         )
 
@@ -208,7 +205,7 @@ def _start_schedules(pipeline: Pipeline, done: list[str], record: ActionRecorder
 def _run_jobs(
     symptoms: Symptoms, pipeline: Pipeline, done: list[str], record: ActionRecorder
 ) -> None:
-    """End stuck runs, and run each failed or missing job once.
+    """End stuck runs, and run each failed or missing job once, unless its work is there.
 
     :raises OpsError: pipeline.job.
     """
@@ -227,6 +224,9 @@ def _run_jobs(
     if jobs:
         done += restart_outdated(pipeline.services, pipeline.database, record=record)
     for job in dict.fromkeys(jobs):
+        if there := _work_there(job, symptoms, pipeline):
+            done.append(f"{job} not run again, the day's work is there: {there}")
+            continue
         text = f"Run {job} again"
         with record(text) as action:
             ended = pipeline.dagster.run_job(job, seconds=pipeline.job_seconds)
@@ -240,9 +240,25 @@ def _run_jobs(
         done.append(text)
 
 
-def _restarted(pipeline: Pipeline, name: str) -> DesiredState:
+def _work_there(job: str, symptoms: Symptoms, pipeline: Pipeline) -> str:
+    """Return what the database has of a job's work of today; "" if the job may run.
+
+    The job of the data writes the same days again. Any other may act on the book.
+    """
+    if job == pipeline.data_job:
+        return ""
+    if job == pipeline.pack_job:
+        has_pack = days_work.has_pack(pipeline.database, symptoms.pack_day)
+        return f"morning pack of {symptoms.pack_day}" if has_pack else ""
+    return ", ".join(days_work.found(pipeline.database, symptoms.pack_day))
+
+
+def _restarted(pipeline: Pipeline, part: str) -> DesiredState:
     return DesiredState(
-        names=(name,), restart=True, stop_seconds=5, healthy_seconds=int(pipeline.healthy_seconds)
+        names=pipeline.names(part),
+        restart=True,
+        stop_seconds=5,
+        healthy_seconds=int(pipeline.healthy_seconds),
     )
 
 

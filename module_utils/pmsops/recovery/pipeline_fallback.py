@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.incidents import request_log
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
+from ansible.module_utils.pmsops.recovery import days_work
 
 AGENTS = ("inflation_agent", "monetary_agent", "fiscal_agent", "fx_agent", "cross_asset_agent")
 
@@ -29,8 +30,9 @@ def run(
 ) -> list[str]:
     """Let the PMS do the work of the failed jobs; return the steps.
 
-    The steps of the pipeline change the book, so they are sent once a day; the request log on disk
-    remembers that. Agents and morning pack only add what is missing.
+    The steps of the pipeline change the book. They are sent only if the database has nothing of
+    the day's work yet, whoever did it, and once a day; the request log on disk remembers that.
+    Agents and morning pack only add what is missing.
 
     :raises OpsError: pms.*, database.*, pipeline.step.
     """
@@ -43,16 +45,19 @@ def run(
             _run_agent(api, agent, data_day)
         done.append(text)
     sent = entry.state("steps")
-    if sent is None or not sent["answered"]:
+    if there := days_work.found(database, pack_day):
+        done.append(f"pipeline not run, its work is there: {', '.join(there)}")
+    elif sent is None or not sent["answered"]:
         with record("Run the pipeline inside the PMS") as action, entry.sending("steps"):
             results = _step_results(api.ask("pipeline_trigger", {}))
             action.result = "; ".join(results)
         done.append(f"pipeline: {'; '.join(results)}")
+    if days_work.has_pack(database, pack_day):
+        return [*done, f"morning pack of {pack_day}, which is there"]
     with record("Generate the morning pack") as action:
         day = _generate_pack(api)
         action.result = f"pack of {day}"
-    done.append(f"morning pack of {day}")
-    return done
+    return [*done, f"morning pack of {day}"]
 
 
 def missing_agents(day: date, database: Database) -> list[str]:

@@ -11,7 +11,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pipeline
+from ansible.module_utils.pmsops.recovery import dagster_services
 from ansible.module_utils.pmsops.recovery.services import DesiredState, bring_up
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -42,7 +42,7 @@ def reload(
     """
     desired = DesiredState(names=services.names, unhealthy=False)
     done = bring_up(services, desired, record=record) if services.names else []
-    done += pipeline.restart_outdated(services, database, record=record)
+    done += dagster_services.restart_outdated(services, database, record=record)
     problems = _problems(database, url, grace_seconds)
     if problems or sessions:
         names = serving(services, url)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -23,6 +23,8 @@ class Services:
     manager: str
     names: tuple[str, ...]
     project: str | None = None
+    # The service of each part of the PMS (dagster, daemon, ...): systems name them differently.
+    parts: dict[str, str] = field(default_factory=dict, kw_only=True)
 
     @classmethod
     def from_options(cls, options: dict[str, Any] | None) -> Services:
@@ -32,6 +34,7 @@ class Services:
             manager=options["manager"],
             names=tuple(options["app_services"]),
             project=options.get("compose_project"),
+            parts={part: name for part, name in (options.get("parts") or {}).items() if name},
         )
 
     def running(self) -> list[str]:

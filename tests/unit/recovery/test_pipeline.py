@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,7 +21,9 @@ from tests.support.compose import Container, compose
 from tests.support.standin_pms import StandIn
 
 DAY = date(2026, 11, 25)
+SERVICE_MISSING = "services.missing"
 BOTH = {"pipeline.data", "pipeline.pack"}
+PARTS = {"dagster": "dagster-webserver", "daemon": "dagster-daemon"}
 
 
 class Dagster:
@@ -97,7 +100,7 @@ def target(tmp_path):
     database.agents = ["inflation_agent", "monetary_agent", "fiscal_agent", "cross_asset_agent"]
     return pipeline.Pipeline(
         dagster=Dagster(),
-        services=Services("none", pipeline.SERVICES),
+        services=Services("none", tuple(PARTS.values()), parts=PARTS),
         api=Api(),
         database=database,
         evidence_root=tmp_path,
@@ -117,8 +120,12 @@ def recover(target: pipeline.Pipeline, seen: Any = ()) -> list[str]:
     return pipeline.recover(symptoms, target, record=lambda _: nullcontext(Action()))
 
 
+def planned(target: pipeline.Pipeline) -> list[str]:
+    return pipeline.plan(pipeline.Symptoms(frozenset(), DAY, DAY), target)
+
+
 def test_a_healthy_pipeline_is_left_alone(target):
-    assert pipeline.plan(target) == []
+    assert planned(target) == []
     assert recover(target) == []
     assert target.dagster.did == []
     assert target.api.asked == []
@@ -145,14 +152,14 @@ def test_a_plan_names_the_first_steps(target):
     target.dagster.code[0] |= {"status": "ERROR", "error": "x"}
     target.dagster.stuck = [{"id": "7", "job": "other", "status": "STARTED", "since": "then"}]
     target.dagster.failed = ["pack"]
-    assert pipeline.plan(target) == ["Reload macro", "End the stuck run of other", "Run pack again"]
+    assert planned(target) == ["Reload macro", "End the stuck run of other", "Run pack again"]
     target.dagster.code[0] |= {"status": "LOADED"}
     target.dagster.off = ["eod"]
-    assert pipeline.plan(target)[0] == "Start eod"
+    assert planned(target)[0] == "Start eod"
     target.dagster.up = False
-    assert pipeline.plan(target) == ["Restart dagster-webserver, which does not answer"]
+    assert planned(target) == ["Restart dagster-webserver, which does not answer"]
     stopped = managed(target, dagster_daemon=Container({"Status": "exited", "ExitCode": 1}))
-    assert pipeline.plan(stopped) == ["Start dagster-daemon, which was exited (exit status 1)"]
+    assert planned(stopped) == ["Start dagster-daemon, which was exited (exit status 1)"]
 
 
 def test_a_web_server_that_does_not_answer_is_restarted(target):
@@ -220,6 +227,59 @@ def test_while_dagster_stays_down_the_pms_does_the_work_and_it_is_still_an_error
         recover(target)
     # The steps of the pipeline change the book: once a day. The others only add what is missing.
     assert target.api.asked.count("pipeline_trigger") == 1
+
+
+def by_other_names(target: pipeline.Pipeline) -> pipeline.Pipeline:
+    """Return the pipeline with an inventory whose names no container has."""
+
+    def nothing_found(_services):
+        raise OpsError(
+            "no container of service dagster-webserver", "Correct it.", code=SERVICE_MISSING
+        )
+
+    services = type("Unknown", (Services,), {"containers": nothing_found})
+    return replace(target, services=services("compose", tuple(PARTS.values()), "p", parts=PARTS))
+
+
+def test_a_healthy_dagster_whose_services_have_other_names_leaves_the_day_s_work_alone(target):
+    assert recover(by_other_names(target)) == []
+    assert target.api.asked == []
+
+
+def test_a_service_that_is_not_found_is_no_reason_to_act_on_the_book(target):
+    target.dagster.up = False
+    with pytest.raises(OpsError) as caught:
+        recover(by_other_names(target), BOTH)
+    assert caught.value.code == SERVICE_MISSING
+    assert target.api.asked == [] and target.dagster.did == []
+
+
+@pytest.mark.parametrize("table", ["trade_proposals", "position_pnl_history", "portfolio_returns"])
+def test_the_fund_s_day_is_not_run_a_second_time(target, table):
+    target.dagster.up = False
+    target.database.of_day[table] = 5
+    with pytest.raises(OpsError, match=f"pipeline not run, its work is there: 5 .* of {DAY}"):
+        recover(target)
+    assert "pipeline_trigger" not in target.api.asked
+    assert "generate_morning_pack" in target.api.asked
+
+
+def test_a_pack_of_the_day_is_not_made_a_second_time(target):
+    target.dagster.up = False
+    target.database.of_day["daily_briefings"] = 1
+    with pytest.raises(OpsError, match=f"morning pack of {DAY}, which is there"):
+        recover(target)
+    assert "generate_morning_pack" not in target.api.asked
+
+
+def test_a_failed_job_whose_work_is_there_does_not_run_again(target):
+    target.dagster.failed = ["eod", "pack", "data"]
+    target.database.of_day |= {"trade_proposals": 5, "daily_briefings": 1}
+    assert planned(target) == ["Run data again"]
+    done = recover(target)
+    assert target.dagster.did == ["run data"]
+    assert f"eod not run again, the day's work is there: 5 trade proposals of {DAY}" in done
+    assert f"pack not run again, the day's work is there: morning pack of {DAY}" in done
 
 
 def test_another_error_does_not_lead_to_the_fallback(target):

@@ -6,12 +6,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.services.docker_engine import started_at
 
 # A container that was restarted and has run for less than this may be in a loop.
 SETTLED_SECONDS = 120
+# So many names of containers are shown.
+MOST_NAMES = 8
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -23,7 +25,11 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     try:
         found = client.api.inspect_container(_name(params, context, client))
     except docker.errors.NotFound as exc:
-        raise Failed(f"there is no container {params.get('name')}") from exc
+        # Nobody knows whether it was removed or has another name, so this is no symptom.
+        raise Unanswerable(
+            f"there is no container {params.get('name')}; it was removed, or the inventory names"
+            f" another ({_there(client)})"
+        ) from exc
     except (docker.errors.DockerException, requests.RequestException) as exc:
         raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
     return describe(found, context.settings.now, list(params.get("env") or []))
@@ -71,8 +77,30 @@ def _name(params: dict[str, Any], context: Context, client: Any) -> str:
     ]
     found = client.api.containers(all=True, filters={"label": labels})
     if not found:
-        raise Failed(f"project {project} has no container of service {params['service']}")
+        raise Unanswerable(
+            f"project {project} has no container of service {params['service']}; it was removed, or"
+            f" pms_compose_project or golive_services is wrong ({_there(client, project)})"
+        )
     return str(found[0]["Id"])
+
+
+def _there(client: Any, project: str | None = None) -> str:
+    """Return what there is instead: the containers, or the services of a Compose project."""
+    import docker
+    import requests
+
+    labels = [f"com.docker.compose.project={project}"] if project else []
+    try:
+        made = client.api.containers(all=True, filters={"label": labels})
+    except (docker.errors.DockerException, requests.RequestException):
+        return "Docker does not list its containers"
+    if project:
+        names = {(each.get("Labels") or {}).get("com.docker.compose.service") for each in made}
+    else:
+        names = {str((each.get("Names") or ["?"])[0]).lstrip("/") for each in made}
+    shown = sorted(name for name in names if name)
+    more = f" and {len(shown) - MOST_NAMES} more" if len(shown) > MOST_NAMES else ""
+    return "there is " + (", ".join(shown[:MOST_NAMES]) + more if shown else "none")
 
 
 def _ports(found: dict[str, Any]) -> list[dict[str, Any]]:

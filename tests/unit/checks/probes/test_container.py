@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import docker
 import pytest
 import requests
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable, container
+from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable, container
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -63,9 +63,15 @@ def test_a_container_is_found_by_its_name(monkeypatch):
     assert found["status"] == "running" and api.labels == []
 
 
-def test_a_service_without_a_container_fails(monkeypatch):
-    with pytest.raises(Failed, match="project pms has no container of service grafana"):
-        ask(monkeypatch, {"service": "grafana"}, compose_project="pms")
+def test_a_service_under_another_name_is_unknown_and_no_disaster(monkeypatch):
+    there = [{"Labels": {"com.docker.compose.service": name}} for name in ("web", "redis", "jobs")]
+    api = Docker()
+    # Asked for one service, it finds none; asked for the project, all.
+    api.containers = lambda *, all, filters: there if len(filters["label"]) == 1 else []
+    with pytest.raises(Unanswerable) as caught:
+        ask(monkeypatch, {"service": "dagster-daemon"}, api, compose_project="pms")
+    assert "project pms has no container of service dagster-daemon" in str(caught.value)
+    assert "golive_services is wrong (there is jobs, redis, web)" in str(caught.value)
 
 
 def test_without_a_project_a_service_is_unknown(monkeypatch):
@@ -76,13 +82,13 @@ def test_without_a_project_a_service_is_unknown(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        (docker.errors.NotFound("no"), Failed),
+        (docker.errors.NotFound("no"), Unanswerable),
         (docker.errors.APIError("500"), Unanswerable),
         (requests.ConnectionError("away"), Unanswerable),
     ],
     ids=["not found", "error", "away"],
 )
-def test_a_missing_container_fails_and_a_silent_docker_leaves_it_unknown(
+def test_a_container_that_is_not_found_and_a_silent_docker_leave_it_unknown(
     monkeypatch, error, raised
 ):
     with pytest.raises(raised):
