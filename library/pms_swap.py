@@ -206,12 +206,14 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     swap_run = SwapRun.from_options(params)
     if module.check_mode:
-        return swap_run.plan(params["state"], params["incoming"])
+        plan = swap_run.plan(params["state"], params["incoming"])
+        plan.pop("warnings")
+        return plan
     resume = Path(params["resume"]) if params["resume"] else None
     with signals.raised():
         result = swap_run.run(params["state"], params["incoming"], resume=resume)
     failed = [each["text"] for each in result["slots"] if each["outcome"] == slot_handover.FAILED]
-    for warning in [*failed, *result["not_dropped"]]:
+    for warning in [*failed, *result["not_dropped"], *result.pop("warnings")]:
         module.warn(warning)
     return result
 

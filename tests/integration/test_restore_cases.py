@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import threading
 import uuid
 from dataclasses import replace
@@ -614,6 +615,30 @@ def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeyp
 
 def killed(*_args):
     raise Killed
+
+
+def test_a_full_disk_of_the_sets_stops_no_restore_and_no_swap(filled, pattern, request_):
+    """A backup took the room of the journal while there was some."""
+    disk = request_.root.parent / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], check=True)
+    try:
+        pattern.set_below(disk)
+        small = replace(request_, root=disk / "backups", keys=disk / "keys")
+        assert (small.root / ".pms-ops" / "restore.room").exists()
+        execute(filled, "DELETE FROM book WHERE id = 1")
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as stream:
+            while stream.write(bytes(4096)):
+                pass
+        result = restore_set(
+            filled, small, progress=progress.Progress(small.root / ".pms-ops" / "restore.progress")
+        )
+        assert ["cannot say so" in line for line in result["warnings"]] == [True]
+        swapped = operation(filled, small).run("swapped", result["side"])
+        assert value(filled, "SELECT count(*) FROM book") == 50
+        assert swapped["warnings"] == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
 
 
 def test_what_a_killed_run_left_lying_is_removed(server, filled, request_, taken):

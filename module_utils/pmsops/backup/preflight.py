@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import versions
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import file_system, files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, fetch_value
@@ -126,7 +126,7 @@ def estimate(root: Path, database_bytes: int) -> int:
 def writable_root(root: Path) -> Path:
     """Make the folder of the sets where it is missing; return the folder of its state.
 
-    :raises OpsError: files.unwritable, disk.full
+    :raises OpsError: files.unwritable, disk.*
     """
     try:
         files.make_private_folder(root)
@@ -134,23 +134,8 @@ def writable_root(root: Path) -> Path:
         if not os.access(root, os.W_OK) or not os.access(state, os.W_OK):
             raise PermissionError(13, "not writable", str(root))
     except OSError as exc:
-        raise file_system_error(exc, root) from exc
+        raise file_system.error_of(exc, root) from exc
     return state
-
-
-def file_system_error(exc: OSError, root: Path) -> OpsError:
-    """Return what the file system below *root* refused: disk.full or files.unwritable."""
-    if exc.errno == 28:
-        return OpsError(
-            f"The disk of {root} is full: {exc}",
-            "Free space, or lower the backup_keep_* numbers. The failed set was removed.",
-            code="disk.full",
-        )
-    return OpsError(
-        f"Cannot write below {root}: {exc}",
-        "Give the user of the playbook write access there, and check the file system.",
-        code="files.unwritable",
-    )
 
 
 def free_name(root: Path, moment: datetime) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, sidecar
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
-from ansible.module_utils.pmsops.common import files, process_lock
+from ansible.module_utils.pmsops.common import file_system, files, process_lock
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
@@ -34,6 +35,7 @@ from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, superuser_role
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import encryption, manifest, retention, sets
+from ansible.module_utils.pmsops.restore.journal import Journal
 
 READERS = 2  # connections that fingerprint beside pg_dump's workers
 
@@ -66,6 +68,8 @@ def run(
         with progress.phase("prune", total=len(gone), unit="sets"):
             for folder in gone:
                 retention.remove(folder)
+        with suppress(OpsError):  # a restore has its journal's room then, however full the disk is
+            Journal.of_root(settings.root).reserve()
     progress.close()
     return result | {
         "removed": [path.name for path in gone],
@@ -155,7 +159,9 @@ class _Run:
             files.make_removable(partial)
             shutil.rmtree(partial, ignore_errors=True)
             if isinstance(exc, OSError):
-                raise preflight.file_system_error(exc, self.settings.root) from exc
+                raise file_system.error_of(
+                    exc, self.settings.root, then="The unfinished set was removed."
+                ) from exc
             if isinstance(exc, psycopg2.Error):
                 raise self.database.to_error(exc) from exc
             raise

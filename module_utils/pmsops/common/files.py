@@ -51,6 +51,18 @@ def replace(path: Path, content: bytes, *, mode: int = 0o600, aside: Path | None
     sync_folder(path.parent)
 
 
+def overwrite(path: Path, content: bytes, *, offset: int = 0) -> None:
+    """Write over a part of an existing file, synced: this needs no room on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        while content:
+            written = os.pwrite(descriptor, content, offset)
+            content, offset = content[written:], offset + written
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
     """Create *path* unless it exists by then; return whether this call created it."""
     temporary = _written_aside(path, content, mode)

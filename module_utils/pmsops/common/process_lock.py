@@ -10,11 +10,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 
@@ -85,10 +86,12 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
     The kernel releases the lock when its process ends; the content of the file only serves the
     message.
 
-    :raises OpsError: lock.held if another process holds it.
+    :raises OpsError: lock.held if another process holds it; disk.read-only, disk.error, disk.full,
+        files.unwritable.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with file_system.coded(path.parent, then=f"The {purpose} did not begin."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,8 +105,9 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
             "host": socket.gethostname(),
             "since": utc_stamp(datetime.now(UTC)),
         }
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
+        with suppress(OSError):  # the lock holds on a full disk too
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode() + b"\n", 0)
         yield
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ class Progress:
     """Writes the progress of a run to ``path``, at most once a second, and times its phases.
 
     The file is one line of json: phase, step and number of steps, done and total (bytes
-    unless *unit* says otherwise), elapsed_seconds. It is not synced: losing it costs nothing.
+    unless *unit* says otherwise), elapsed_seconds. It is not synced: losing it costs nothing,
+    and no disk that is full or read-only stops the run that it tells of.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Progress:
     def close(self) -> None:
         """Remove the file at the end of the run."""
         if self._path:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def _write(self, *, force: bool = False) -> None:
         if self._path is None or (not force and self._now() - self._written < INTERVAL_SECONDS):
@@ -72,8 +74,12 @@ class Progress:
         state["expected_seconds"] = self._expected
         state["phase_seconds"] = round(self._now() - self._state["began"], 1)
         temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(state) + "\n")
-        temporary.replace(self._path)
+        try:
+            temporary.write_text(json.dumps(state) + "\n")
+            temporary.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def size(count: float) -> str:

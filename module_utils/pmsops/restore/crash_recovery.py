@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
     report.lines += [f"{path} was removed." for path in scratch.clean(root)]
     for name in TEMPORARY_FILES:
         for path in sets.state_folder(root).glob(name):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
     if live.access == "container":
         sidecar.remove_dead()
     found = registry.read_from(live)
@@ -98,6 +100,12 @@ def _finish_swap(
             else "The renames had not happened: the live database is unchanged."
         )
         return swap.abandon(keep=not reverting)
+    if outgoing is not None and outgoing not in found:
+        # The disk of the journal failed before the end: it still tells of a swap that is over.
+        if problems:
+            raise _not_restarted(problems)
+        report.lines.append("The swap had ended, which the journal could not say any more.")
+        return None
     if reverting:
         swap.revert()
         report.lines.append("It was swapping back; that is finished now.")

@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops.postgresql import (
     timescaledb_workers,
 )
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest
+from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import database as comparison
 from ansible.module_utils.pmsops.verify import differences, queries
@@ -174,3 +174,25 @@ def _require_canary(staging: Database, token: str | None) -> bool | None:
                 code="restore.canary",
             )
     return True
+
+
+def noted(backup_set: sets.BackupSet, proved: Proof, duration: float) -> list[str]:
+    """Note in a set's folder that it was verified; return why that cannot be noted."""
+    document = backup_set.manifest
+    if backup_set.folder is None or document is None:
+        return []
+    record = {
+        "canary": proved.canary,
+        "rows": manifest.rows(document),
+        "tables": len(document["contents"]),
+        "duration_seconds": round(duration, 3),
+        "size_bytes": document["server"].get("size_bytes"),
+    }
+    try:
+        sets.mark_verified(backup_set.folder, record)
+    except OSError as exc:
+        return [
+            f"Set {backup_set.id} is verified, and its folder cannot say so:"
+            f" {exc.strerror or exc}. status asks for a drill until it does."
+        ]
+    return []

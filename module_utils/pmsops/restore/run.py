@@ -18,12 +18,13 @@ from ansible.module_utils.pmsops.client_tools import (
     factory,
 )
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
+from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
     database_lock,
     preflight,
@@ -43,11 +44,14 @@ from ansible.module_utils.pmsops.restore.request import Request, seconds_today
 def restore_set(database: Database, request: Request, *, progress: Progress) -> dict[str, Any]:
     """Restore the set into a staging database and prove it; keep it if asked, else drop it.
 
-    :raises OpsError: lock.held, restore.*, set.*, signing.*; restore.different if the staging
-        database does not match the manifest. It is dropped after any error.
+    :raises OpsError: lock.held, restore.*, set.*, signing.*, disk.*; restore.different if the
+        staging database does not match the manifest. It is dropped after any error.
     """
     began = datetime.now(UTC)
-    with database_lock.exclusive(database, request.root, "restore"):
+    with (
+        file_system.coded(request.root),
+        database_lock.exclusive(database, request.root, "restore"),
+    ):
         try:
             restore = StagedRestore(database, request, progress)
             with closing(restore):
@@ -164,6 +168,7 @@ class StagedRestore:
                 "Run dr_restore.yml again: its first step finishes that run or cleans up after it.",
                 code="restore.unfinished",
             )
+        journal.reserve()
         journal.record(
             "aside",
             live=self.database.name,
@@ -268,17 +273,7 @@ class StagedRestore:
         """Return the facts of the run, and note in the set that it was verified."""
         snapshot = self.document.get("snapshot_at")
         size = self.required.size_bytes
-        if self.backup_set.folder:
-            sets.mark_verified(
-                self.backup_set.folder,
-                {
-                    "canary": proved.canary,
-                    "rows": manifest.rows(self.document),
-                    "tables": len(self.document["contents"]),
-                    "duration_seconds": round(duration, 3),
-                    "size_bytes": size,
-                },
-            )
+        self.warnings += proof.noted(self.backup_set, proved, duration)
         return {
             "set": str(self.backup_set.path),
             "id": self.backup_set.id,

@@ -18,6 +18,7 @@ from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import encryption, sets
 
+LIST_BYTES = 8_000_000  # more than the lists of a restore take, one for each phase
 MEMORY = Path("/dev/shm")  # noqa: S108  # the folders made below it are private
 
 
@@ -26,11 +27,20 @@ def _prefix(root: Path, purpose: str = "restore") -> str:
     return f".pms-{purpose}-{hashlib.sha256(str(root.absolute()).encode()).hexdigest()[:12]}-"
 
 
+def _fits_memory(count: int) -> bool:
+    return MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * count
+
+
 @contextmanager
 def folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
-    """Give a private folder, in memory if twice the *memory_bytes* asked for are free there."""
+    """Give a private folder, in memory if twice the *memory_bytes* asked for are free there.
+
+    One for lists alone is in memory too if the disk of the sets is full.
+    """
     parent = sets.state_folder(root)
-    if memory_bytes and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * memory_bytes:
+    full = not memory_bytes and shutil.disk_usage(parent).free < LIST_BYTES
+    expected = memory_bytes or LIST_BYTES
+    if (memory_bytes or full) and _fits_memory(expected):
         parent = MEMORY
     with tempfile.TemporaryDirectory(prefix=_prefix(root), dir=parent) as name:
         yield Path(name)
@@ -43,7 +53,7 @@ def trial_folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
     :raises OpsError: backup.trial-memory if that many bytes do not fit.
     """
     parent = MEMORY if memory_bytes else sets.state_folder(root)
-    if memory_bytes and not (MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * memory_bytes):
+    if memory_bytes and not _fits_memory(memory_bytes):
         raise OpsError(
             f"{MEMORY} has no room for the schema of an encrypted set, which no disk may hold.",
             f"Make {MEMORY} larger (it needs {2 * memory_bytes} bytes free).",

@@ -58,10 +58,11 @@ class Swap:
         With none, the database *incoming* is live and the PMS works on it. *outgoing* is the new
         name of the live database, None if there is no live database; *kind* is what it becomes.
 
-        :raises OpsError: restore.slots, restore.prepared-transactions before anything changes;
-            restore.not-swapped if the renames did not happen; the live database is unchanged then,
-            and its services run again.
+        :raises OpsError: restore.slots, restore.prepared-transactions, disk.* before anything
+            changes; restore.not-swapped if the renames did not happen; the live database is
+            unchanged then, and its services run again. They do after any error.
         """
+        self.journal.reserve()
         bound = slot_handover.require_swappable(self.live, incoming, handling=self.slots)
         running = self.services.running()
         mark = registry.read_from(self.live)[incoming].mark
@@ -102,22 +103,24 @@ class Swap:
             ("start services", lambda: self.services.start(running)),
         ):
             try:
-                self._step(step, work)
+                self._step(step, work, needed=False)
             except psycopg2.Error as exc:
                 problems.append(str(self.live.to_error(exc)))
             except OpsError as exc:
                 problems.append(str(exc))
+            except Exception as exc:  # noqa: BLE001  whatever it is, the next step is still due
+                problems.append(f"{step}: {type(exc).__name__}: {exc}")
         return problems
 
     def accept_or_revert(self, problems: list[str]) -> list[str]:
         """Probe the PMS on the live database; swap back if it has problems. Return them."""
-        self.journal.record("probe")
+        self.journal.note("probe")
         problems = [*problems, *self._probe_problems()]
         state = self.journal.state
         if problems and state["outgoing"] is not None:
             self.revert()
         elif state.get("slots"):
-            self._step("slots", self._hand_over_slots)
+            self._step("slots", self._hand_over_slots, needed=False)
         return problems
 
     def _hand_over_slots(self) -> None:
@@ -126,8 +129,8 @@ class Swap:
     def revert(self) -> None:
         """Do the same swap in reverse."""
         state = self.journal.state
-        self.journal.record("back", going_back=True)
-        with suppress(OpsError):  # a stuck service must not stop the way back
+        self.journal.note("back", going_back=True)
+        with suppress(Exception):  # a stuck service must not stop the way back
             self.services.stop(state["services"])
         try:
             self.exchange(state["outgoing"], state["incoming"], state["incoming_mark"])
@@ -146,8 +149,12 @@ class Swap:
                 time.sleep(0.5)
         return found
 
-    def _step(self, name: str, work: Callable[[], None]) -> None:
-        self.journal.record(name)
+    def _step(self, name: str, work: Callable[[], None], *, needed: bool = True) -> None:
+        """Do *work*; with *needed* only after the journal has it."""
+        if needed:
+            self.journal.record(name)
+        else:
+            self.journal.note(name)
         with self.progress.phase(name):
             work()
 
@@ -225,7 +232,7 @@ class Swap:
     def abandon(self, *, keep: bool) -> None:
         """Record that the incoming database did not become live; with *keep* it stays proved."""
         self._unmark(self.journal.state["incoming"], **({} if keep else {"step": "rejected"}))
-        self.journal.record("not swapped")
+        self.journal.note("not swapped")
 
     def _unmark(self, name: str | None, **facts: Any) -> None:
         found = registry.read_from(self.live)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pms import health, redis_cache
@@ -94,9 +95,13 @@ class SwapRun:
         going to restore: a proved staging database of it is kept.
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
-            restore.missing-copy, restore.slots, restore.prepared-transactions.
+            restore.missing-copy, restore.slots, restore.prepared-transactions, disk.*,
+            files.unwritable.
         """
-        with database_lock.exclusive(self.database, self.root, "swap"):
+        with (
+            file_system.coded(self.root),
+            database_lock.exclusive(self.database, self.root, "swap"),
+        ):
             try:
                 wanted = _manifest_sha256(resume)
                 recovery = self._recover(incoming, wanted)
@@ -143,6 +148,7 @@ class SwapRun:
                 "slots": swap.slot_results,
                 "pruned": dropped,
                 "not_dropped": stay,
+                "warnings": swap.journal.problems,
             }
         )
 
@@ -197,7 +203,7 @@ class SwapRun:
         return {
             "live": self.database.name, "former": None, "incoming": None, "pruned": [],
             "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
-            "slots": [], "prepared_transactions": [], "not_dropped": [],
+            "slots": [], "prepared_transactions": [], "not_dropped": [], "warnings": [],
         }  # fmt: skip
 
     def _rollback_target(

@@ -118,7 +118,7 @@ class Scene:
 def scene_of(monkeypatch):
     """Give a function that makes a Scene; each write of its journal is a point to die at."""
     current: list[Scene] = []
-    write, close = files.replace, Journal.close
+    write, overwrite, close = files.replace, files.overwrite, Journal.close
 
     def passed(name: str) -> None:
         if current:
@@ -127,6 +127,11 @@ def scene_of(monkeypatch):
     def replaced(path: Path, content: bytes, **options: Any) -> None:
         passed(f"before write {path.name}")
         write(path, content, **options)
+        passed(f"after write {path.name}")
+
+    def overwritten(path: Path, content: bytes, **options: Any) -> None:
+        passed(f"before write {path.name}")
+        overwrite(path, content, **options)
         passed(f"after write {path.name}")
 
     def closed(journal: Journal) -> None:
@@ -139,6 +144,7 @@ def scene_of(monkeypatch):
         return list(current[-1].problems)
 
     monkeypatch.setattr(files, "replace", replaced)
+    monkeypatch.setattr(files, "overwrite", overwritten)
     monkeypatch.setattr(Journal, "close", closed)
     monkeypatch.setattr(health, "problems", problems)
     monkeypatch.setattr(redis_cache, "forget", lambda options: passed("cache"))

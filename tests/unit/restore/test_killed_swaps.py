@@ -46,7 +46,7 @@ def nothing_is_left(scene):
     assert {name: vars(each) for name, each in scene.server.databases.items()} == before
     assert scene.journal_file.exists() == bool(again["waiting"])
     left = {path.name for path in scene.journal_file.parent.iterdir()}
-    assert left <= {"restore.json", "restore.lock"}
+    assert left <= {"restore.json", "restore.room", "restore.lock"}
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
