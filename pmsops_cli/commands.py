@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import os
 import shlex
 import sys
@@ -41,10 +42,53 @@ class Session:
         given = "".join(f" -i {shlex.quote(each)}" for each in self.arguments.inventory)
         return words.replace("pms-ops", f"pms-ops{given}", 1) if given else words
 
+    def split(self) -> list[Session]:
+        """Return a session for each system that the inventories describe.
+
+        An inventory without hosts of its own goes with each of them.
+        """
+        if len(self.inventories) == 1 and not Path(self.inventories[0]).is_dir():
+            return [self]
+        found = hosts.described(self.inventories)
+        if len(found) < 2:
+            return [self]
+        led = [source for sources in found.values() for source in sources]
+        shared = [each for each in self.inventories if each not in led]
+        parts = []
+        for folder, sources in found.items():
+            part = copy.copy(self)
+            # A source that leads to several systems is narrowed to the folder of this one.
+            own = sources if all(led.count(each) == 1 for each in sources) else [folder]
+            part.inventories = [*own, *shared]
+            typed = dict(zip(self.inventories, self.arguments.inventory, strict=False))
+            part.arguments = argparse.Namespace(**vars(self.arguments))
+            part.arguments.inventory = [typed.get(each, each) for each in part.inventories]
+            part._systems = None
+            parts.append(part)
+        return parts
+
+    def require_one(self) -> None:
+        """Refuse inventories of several systems: Ansible would mix their variables.
+
+        :raises Stop: if there are several.
+        """
+        parts = self.split()
+        if len(parts) > 1:
+            each = "; ".join(part.again(f"pms-ops {self.arguments.command}") for part in parts)
+            raise Stop(
+                f"The inventories describe {len(parts)} systems, whose variables would mix."
+                " Nothing was run.",
+                f"Run the command once for each system: {each}",
+            )
+
     @property
     def systems(self) -> list[hosts.System]:
-        """Return the hosts of the inventory, read at first use."""
+        """Return the hosts of the inventory, read at first use.
+
+        :raises Stop: if the inventories describe several systems, or cannot be read.
+        """
         if self._systems is None:
+            self.require_one()
             self._systems = hosts.read(
                 hosts.Sources(
                     inventories=self.inventories,
@@ -83,6 +127,7 @@ class Session:
         self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool
     ) -> tuple[int, dict[str, Any], console.Display]:
         """Run a playbook; return exit status, result, and a display that has not printed it."""
+        self.require_one()
         given = self.arguments
         shown = console.Display(name, as_json=given.json, verbose=given.verbose)
         request = runner.Request(

@@ -38,6 +38,19 @@ class Sources:
     vault_password: str | None = None
 
 
+def described(inventories: list[str]) -> dict[str, list[str]]:
+    """Return the folders of the systems that *inventories* describe, with their inventories."""
+    project.enter()
+    os.environ.setdefault("ANSIBLE_INVENTORY_UNPARSED_WARNING", "False")
+    from ansible.module_utils.pmsops.control import inventories as sources
+    from ansible.plugins.loader import init_plugin_loader
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it was called before
+        init_plugin_loader()
+    return sources.systems(inventories)
+
+
 def read(sources: Sources) -> list[System]:
     """Return the hosts of the group pms.
 

@@ -18,15 +18,13 @@ from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, Stop
 def status(session: Session) -> int:
     """Print what exists and what is due; return 1 if something is due."""
     found = _collect(session, None)
-    for each in found.values():
-        for due in each["due"]:
-            due["next"] = session.again(due["next"])
     if session.arguments.json:
         print(json.dumps({"command": "status", "hosts": found}, indent=1, sort_keys=True))
     else:
         _print(found)
         # Folders say nothing about containers: "nothing is due" does not mean that the PMS is up.
-        print(f"To check that the PMS is healthy: {session.again('pms-ops dr triage')}")
+        for part in session.split():
+            print(f"To check that the PMS is healthy: {part.again('pms-ops dr triage')}")
     return FAILED if any(each["due"] for each in found.values()) else DONE
 
 
@@ -51,7 +49,7 @@ def report(session: Session) -> int:
     """Print the path of the report; with --open, open it."""
     run = session.arguments.run
     paths = []
-    for each in session.systems:
+    for each in [system for part in session.split() for system in part.systems]:
         path = each.evidence_root / run / "report.html"
         if not each.local:
             paths.append(f"{each.host}:{path}")
@@ -86,6 +84,18 @@ def _open(path: str) -> None:
 
 
 def _collect(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
+    """Return the state of each host, with commands for its system; several systems one by one."""
+    found: dict[str, dict[str, Any]] = {}
+    for part in session.split():
+        for host, state in _collect_one(part, head).items():
+            for due in state["due"]:
+                due["next"] = part.again(due["next"])
+            # Two systems may call their hosts alike.
+            found[host if host not in found else f"{host} ({part.inventories[0]})"] = state
+    return found
+
+
+def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
     """Return the state of each host, read here if it is local, else by a short playbook."""
     systems = session.systems
     if not all(each.local for each in systems):
