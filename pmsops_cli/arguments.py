@@ -282,7 +282,12 @@ def _first_contact(add: AddCommand) -> None:
         "  pms-ops init compose.yml --name prod --host ops@pms.example.net\n"
         "  pms-ops init compose.yml --service database=pg --force",
     )
-    init.add_argument("compose_file", metavar="COMPOSE_FILE", help="the PMS's Compose file")
+    init.add_argument(
+        "compose_file",
+        nargs="+",
+        metavar="COMPOSE_FILE",
+        help="the PMS's Compose file or its folder; several as with docker compose -f",
+    )
     init.add_argument("--env", metavar="FILE", help="its .env (default: in the same folder)")
     init.add_argument("--name", default="prod", help="folder below inventory/ (default: prod)")
     init.add_argument(
@@ -296,7 +301,22 @@ def _first_contact(add: AddCommand) -> None:
         action="append",
         default=[],
         metavar="ROLE=SERVICE",
-        help="name a service: ROLE is database, redis, api, dagster, daemon or grafana",
+        help="name a service: ROLE is database, redis, api, dagster, daemon or grafana; nothing"
+        " after the = if there is none",
+    )
+    init.add_argument(
+        "--port",
+        action="append",
+        default=[],
+        metavar="ROLE=PORT",
+        help="the port inside the container, of a service that publishes several",
+    )
+    init.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="PROFILE",
+        help="a profile that the PMS is started with (default: COMPOSE_PROFILES of the .env)",
     )
     init.add_argument(
         "--root",

@@ -1,10 +1,13 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Compose file as Compose itself reads it, and the roles of its services."""
+"""A Compose project as Compose itself reads it: files, overrides, profiles, name, variables."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,133 +15,180 @@ from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 from pmsops_cli.project import VENV_BIN
 
 SECONDS = 60
-# How a service is recognised: by a word of its image, a word of its command, a port inside.
-SIGNS: dict[str, dict[str, tuple[str | int, ...]]] = {
-    "database": {"image": ("timescale", "postgres"), "ports": (5432,)},
-    "redis": {"image": ("redis", "valkey"), "ports": (6379,)},
-    "grafana": {"image": ("grafana",), "ports": (3000,)},
-    "daemon": {"command": ("dagster-daemon", "dagster._daemon")},
-    "dagster": {"command": ("dagster-webserver", "dagster_webserver", "dagit"), "ports": (3001,)},
-    "api": {"command": ("uvicorn", "gunicorn"), "ports": (8000,)},
-}
-NEEDED = ("database",)
+# The files that Compose looks for in a folder, the first first.
+DEFAULT_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
-def read(file: Path, env: Path | None, project: str | None) -> dict[str, Any]:
-    """Return the whole of a Compose file, every variable filled in and every profile on.
+@dataclass
+class Project:
+    """A Compose project: all its services, and which of them are active."""
 
-    Compose's own reader does it, of .venv: its rules for `${NAME:-default}`, env_file, extends and
-    short forms are not written a second time. The variables of this shell do not count, only those
-    of the .env, so that the same files give the same inventory.
+    name: str
+    folder: Path
+    services: dict[str, dict[str, Any]]
+    active: set[str]
+    secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # What Compose fills into ${NAME}: those of the .env.
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
+    notes: list[str] = field(default_factory=list)
 
-    :raises Stop: where Compose refuses the file.
+    @property
+    def running(self) -> dict[str, dict[str, Any]]:
+        """Return the active services, in the order of the file."""
+        return {name: each for name, each in self.services.items() if name in self.active}
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What Compose is asked about: one folder or some files, as with its own options."""
+
+    files: tuple[Path, ...]
+    env: Path | None = None
+    project: str | None = None
+    profiles: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Return the project's folder. Links stay: the name of the project is that of the link."""
+        return self.files[0] if self.files[0].is_dir() else self.files[0].parent
+
+
+def read(sources: Sources) -> Project:
+    """Return a project with every variable filled in.
+
+    Compose itself reads it, so that its rules for `${NAME:-default}`, env_file, extends, override
+    files, profiles and names are not written a second time. The variables of this shell do not
+    count, only those of the .env, so that the same files give the same inventory.
+
+    :raises Stop: where Compose refuses the files.
     """
-    command = [
-        str(VENV_BIN / "docker-compose"),
-        *("--file", str(file), "--profile", "*"),
-        *(["--env-file", str(env)] if env else []),
-        *(["--project-name", project] if project else []),
-        *("config", "--format", "json"),
-    ]
+    reader = _Reader(sources, _tool())
+    variables = reader.variables()
+    files = [*_files(sources, variables), *_profiles(sources)]
+    whole = reader.config([*files, "--profile", "*"])
+    profiled = any(each.get("profiles") for each in (whole.get("services") or {}).values())
+    active = reader.config(files) if profiled else whole
+    return Project(
+        name=whole["name"],
+        folder=sources.folder,
+        services=whole.get("services") or {},
+        active={
+            name
+            for name, each in (active.get("services") or {}).items()
+            if (each.get("deploy") or {}).get("replicas", 1) and each.get("scale", 1)
+        },
+        secrets=whole.get("secrets") or {},
+        configs=whole.get("configs") or {},
+        variables=variables,
+    )
+
+
+def _files(sources: Sources, variables: dict[str, str]) -> list[str]:
+    """Return --file options; none where Compose finds the file by itself, and its override."""
+    if sources.files[0].is_dir():
+        return []
+    if len(sources.files) == 1:
+        separator = variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+        listed = [each for each in variables.get("COMPOSE_FILE", "").split(separator) if each]
+        if not listed:
+            listed = [each for each in DEFAULT_NAMES if (sources.folder / each).is_file()][:1]
+        if any(_same(sources.folder / each, sources.files[0]) for each in listed):
+            return []
+    return [word for each in sources.files for word in ("--file", str(each))]
+
+
+def _profiles(sources: Sources) -> list[str]:
+    return [word for each in sources.profiles for word in ("--profile", each)]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _tool() -> list[str]:
+    """Return the Compose of this machine, which is the one that runs the PMS; else that of .venv.
+
+    Compose 1 is passed over: it cannot print JSON, and it names containers in another way.
+    """
+    for words in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(words[0]) is None:
+            continue
+        done = _ask([*words, "version", "--short"], None)
+        if done is not None and not done.returncode and not done.stdout.lstrip("v").startswith("1"):
+            return words
+    return [str(VENV_BIN / "docker-compose")]
+
+
+def _ask(command: list[str], folder: Path | None) -> subprocess.CompletedProcess[str] | None:
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(file.parent)},
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+            | ({"PWD": str(folder)} if folder else {}),
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise Stop(
-            f"Compose could not be asked about {file}: {exc}",
-            "Run `make setup` in the project; it installs docker-compose into .venv.",
-            status=COULD_NOT_RUN,
-        ) from exc
-    if done.returncode:
-        raise Stop(
-            f"Compose cannot read {file}: {' '.join(done.stderr.split())}",
-            "Correct the file; a variable that is missing belongs into its .env (--env FILE).",
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+class _Reader:
+    def __init__(self, sources: Sources, tool: list[str]) -> None:
+        self.sources = sources
+        self.shared = [
+            *tool,
+            *(["--env-file", str(sources.env)] if sources.env else []),
+            *(["--project-name", sources.project] if sources.project else []),
+        ]
+
+    def variables(self) -> dict[str, str]:
+        """Return what Compose fills in: the .env, without the variables of this shell."""
+        if not self.sources.env and not (self.sources.folder / ".env").is_file():
+            return {}
+        files = [] if self.sources.files[0].is_dir() else ["--file", str(self.sources.files[0])]
+        done = _ask([*self.shared, *files, "config", "--environment"], self.sources.folder)
+        # A file that cannot be read is told by the next question; an old Compose knows no such one.
+        lines = done.stdout.splitlines() if done is not None and not done.returncode else []
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+    def config(self, options: list[str]) -> dict[str, Any]:
+        """Return the project as plain data."""
+        found: dict[str, Any] = _plain(
+            json.loads(self._run([*options, "config", "--format", "json"]))
         )
-    document: dict[str, Any] = _unescaped(json.loads(done.stdout))
-    return document
+        return found
+
+    def _run(self, words: list[str]) -> str:
+        done = _ask([*self.shared, *words], self.sources.folder)
+        place = ", ".join(str(each) for each in self.sources.files)
+        if done is None:
+            raise Stop(
+                f"{self.shared[0]} could not be asked about {place}.",
+                "Run `make setup` in the project; it installs docker-compose into .venv.",
+                status=COULD_NOT_RUN,
+            )
+        if done.returncode:
+            said = done.stderr.strip().splitlines()
+            # Warnings stand above the reason; they are about something else.
+            reason = [line for line in said if "level=warning" not in line] or said
+            raise Stop(
+                f"Compose cannot read {place}: {' '.join(' '.join(reason).split())}",
+                "Correct the file; a variable that is missing belongs into its .env (--env FILE).",
+            )
+        return done.stdout
 
 
-def _unescaped(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return plain values: what `config` prints could be read by Compose again, dollars doubled."""
     if isinstance(value, str):
         return value.replace("$$", "$")
     if isinstance(value, list):
-        return [_unescaped(each) for each in value]
+        return [_plain(each) for each in value]
     if isinstance(value, dict):
-        return {name: _unescaped(each) for name, each in value.items()}
+        return {name: _plain(each) for name, each in value.items()}
     return value
-
-
-def roles(services: dict[str, dict[str, Any]], given: dict[str, str]) -> dict[str, str]:
-    """Return the service of each role; *given* ones are taken as they are.
-
-    :raises Stop: where a given one does not exist, the database is missing, or several fit.
-    """
-    for role, name in given.items():
-        if role not in SIGNS:
-            raise Stop(f"There is no role {role}.", f"Roles: {', '.join(SIGNS)}.")
-        if name not in services:
-            raise Stop(f"There is no service {name}.", f"Services: {', '.join(services)}.")
-    found = dict(given)
-    for role in SIGNS:
-        if role in found:
-            continue
-        free = {name: each for name, each in services.items() if name not in found.values()}
-        fitting = _fitting(role, free)
-        if len(fitting) > 1:
-            raise Stop(
-                f"Several services may be the {role}: {', '.join(fitting)}.",
-                f"Say which: --service {role}={fitting[0]}",
-            )
-        if fitting:
-            found[role] = fitting[0]
-    for role in NEEDED:
-        if role not in found:
-            raise Stop(
-                f"None of the services is the {role}: {', '.join(services) or 'there is none'}.",
-                f"Say which: --service {role}=NAME",
-            )
-    return found
-
-
-def _fitting(role: str, services: dict[str, dict[str, Any]]) -> list[str]:
-    """Return the services with the first sign of a role that any has."""
-    signs = SIGNS[role]
-    for sign, words in signs.items():
-        found = [name for name, each in services.items() if _has(sign, words, each)]
-        if found:
-            return found
-    wanted = {"daemon": ("dagster-daemon",), "dagster": ("dagster-webserver", "dagster")}
-    return [name for name in wanted.get(role, (role,)) if name in services][:1]
-
-
-def _has(sign: str, words: tuple[str | int, ...], service: dict[str, Any]) -> bool:
-    if sign == "ports":
-        return any(each.get("target") in words for each in service.get("ports") or [])
-    text = service.get("image") or ""
-    if sign == "command":
-        parts = [*(service.get("entrypoint") or []), *(service.get("command") or [])]
-        text = " ".join(str(part) for part in parts)
-    return any(str(word) in text for word in words)
-
-
-def published(service: dict[str, Any], inside: int | None = None) -> tuple[str, int] | None:
-    """Return the address and the port that a service is published at, None where it is not."""
-    for port in service.get("ports") or []:
-        if port.get("published") and inside in (None, port.get("target")):
-            address = port.get("host_ip") or ""
-            anywhere = address in ("", "0.0.0.0", "::")  # noqa: S104  (where it is reached at)
-            return ("127.0.0.1" if anywhere else address), int(str(port["published"]).split("-")[0])
-    return None
-
-
-def container(document: dict[str, Any], name: str) -> str:
-    """Return the name of a service's container."""
-    return document["services"][name].get("container_name") or f"{document['name']}-{name}-1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import secrets
 import shlex
@@ -14,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import compose, project, vault
+from pmsops_cli import compose, compose_roles, compose_running, compose_service, project, vault
+from pmsops_cli.compose_roles import Question
 from pmsops_cli.exit_status import DONE, Stop
 from pmsops_cli.inventory_writer import Description, describe
 from pmsops_cli.project import PROJECT
@@ -63,6 +65,7 @@ def command(given: Namespace, cwd: Path) -> int:
         "command": "init",
         "inventory": str(folder),
         "roles": found.roles,
+        "owner": found.owner,
         "values": found.values,
         "notes": found.notes,
         "written": written,
@@ -80,16 +83,72 @@ def command(given: Namespace, cwd: Path) -> int:
 
 
 def _collect(given: Namespace, cwd: Path) -> Description:
-    file = cwd / Path(given.compose_file).expanduser()
-    if not file.is_file():
-        raise Stop(f"There is no Compose file {file}.", "Give its path.")
+    # The shell knows by which name it came here: that of a link, which names the project.
+    cwd = _as_typed(cwd)
+    files = tuple(cwd / Path(each).expanduser() for each in given.compose_file)
+    for file in files:
+        if not file.is_file() and (not file.is_dir() or len(files) > 1):
+            raise Stop(f"There is no Compose file {file}.", "Give its path, or its folder.")
     env = cwd / Path(given.env).expanduser() if given.env else None
     if env and not env.is_file():
         raise Stop(f"There is no {env}.", "Give the path of the .env that Compose is run with.")
-    wanted = dict(each.partition("=")[::2] for each in given.service)
-    document = compose.read(file.resolve(), env, given.project)
-    roles = compose.roles(document.get("services") or {}, wanted)
-    return describe(document, roles, file.resolve().parent)
+    sources = compose.Sources(
+        tuple(Path(os.path.abspath(each)) for each in files),  # noqa: PTH100  (keeps links)
+        env,
+        given.project,
+        tuple(given.profile),
+    )
+    found = compose_running.read(sources, local=not given.host)
+    while True:
+        services = compose_service.services(found, local=not given.host)
+        wanted = dict(each.partition("=")[::2] for each in given.service)
+        roles, questions = compose_roles.find(services, wanted)
+        if not questions:
+            description = describe(found, services, roles, _ports(given))
+            questions = description.questions
+        if not questions:
+            return description
+        _answer(given, questions)
+
+
+def _as_typed(cwd: Path) -> Path:
+    typed = os.environ.get("PWD", "")
+    return Path(typed) if typed and os.path.realpath(typed) == os.path.realpath(cwd) else cwd
+
+
+def _ports(given: Namespace) -> dict[str, int]:
+    """Return the port inside of each role that --port names.
+
+    :raises Stop: where it is no port of a role.
+    """
+    found = {}
+    for each in given.port:
+        role, _, number = each.partition("=")
+        if role not in compose_roles.ROLES or not number.isdigit():
+            raise Stop(f"--port {each} is no port of a role.", "For example --port api=8000")
+        found[role] = int(number)
+    return found
+
+
+def _answer(given: Namespace, questions: list[Question]) -> None:
+    """Add the answers to the arguments, from the terminal.
+
+    :raises Stop: without a terminal; it names all questions, and what to type.
+    """
+    if given.json or not sys.stdin.isatty():
+        raise Stop(
+            " ".join(each.words for each in questions),
+            "Say which: " + "; ".join(" or ".join(each.answers) for each in questions),
+        )
+    for each in questions:
+        print(each.words)
+        for number, answer in enumerate(each.answers, 1):
+            print(f"  {number}: {answer if answer[-1] != '=' else 'none of them'}")
+        typed = input("Number: ").strip()
+        if not typed.isdigit() or not 1 <= int(typed) <= len(each.answers):
+            raise Stop(f"{typed!r} is none of the numbers.", f"Or type {each.answers[0]}")
+        option, value = shlex.split(each.answers[int(typed) - 1])
+        (given.port if option == "--port" else given.service).append(value)
 
 
 def _hosts(given: Namespace) -> str:
@@ -155,7 +214,8 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int) or re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", str(value)):
         words = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
         return str(value) if str(value).lower() not in words else json.dumps(value)
-    return json.dumps(value)
+    # Ansible would fill in what looks like a template.
+    return ("!unsafe " if vault.TEMPLATE.search(str(value)) else "") + json.dumps(value)
 
 
 def _differences(
@@ -199,7 +259,10 @@ def _write(
 
 
 def _say(given: Namespace, document: dict[str, Any], found: Description) -> None:
-    print(f"{given.compose_file}: " + ", ".join(f"{r} is {n}" for r, n in found.roles.items()))
+    print(
+        f"{' '.join(given.compose_file)}: "
+        + ", ".join(f"{r} is {n}" for r, n in found.roles.items())
+    )
     for note in found.notes:
         print(f"  note: {note}")
     if given.check:
@@ -227,11 +290,12 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
 
 def _again(given: Namespace) -> str:
     """Return this command as it was typed, for the shell."""
-    words = ["pms-ops", "init", given.compose_file, "--name", given.name]
+    words = ["pms-ops", "init", *given.compose_file, "--name", given.name]
     for name in ("env", "host", "project", "root"):
         if getattr(given, name):
             words += [f"--{name}", getattr(given, name)]
-    words += [word for each in given.service for word in ("--service", each)]
+    for name in ("service", "port", "profile"):
+        words += [word for each in getattr(given, name) for word in (f"--{name}", each)]
     words += [
         word for each in given.vault_password_file for word in ("--vault-password-file", each)
     ]

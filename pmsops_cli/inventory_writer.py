@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from pmsops_cli import compose
+from pmsops_cli import compose_database, compose_http, compose_redis
+from pmsops_cli.compose import Project
+from pmsops_cli.compose_database import Connection
+from pmsops_cli.compose_http import Place
+from pmsops_cli.compose_roles import Question
+from pmsops_cli.compose_service import Service
 
-# What a connection to the database looks like in the environment of a service that writes to it.
-DATABASE_VARIABLES = re.compile(r"(POSTGRES|PG|DB|DATABASE)_?(HOST|URL|DSN)|SQLALCHEMY\w*")
 # The names of services that the Compose file lacks; the checklist then says that they are missing.
 SERVICES = {
     "database": "timescaledb",
@@ -22,11 +22,8 @@ SERVICES = {
     "daemon": "dagster-daemon",
     "grafana": "grafana",
 }
-# The ports that each listens at in its container, as the PMS ships them.
-INSIDE = {"api": 8000, "dagster": 3001, "grafana": 3000}
 # Where the toolkit connects while the PMS's database is renamed; it cannot be that one.
 MAINTENANCE_NAME = "postgres"
-READERS = ("database", "redis", "grafana")
 
 
 @dataclass
@@ -34,155 +31,224 @@ class Description:
     """What was found: plain values, secrets, and what a person should know of it."""
 
     roles: dict[str, str]
-    owner: str
+    owner: str = "postgres"
     values: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     notes: list[str] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
 
 
-def describe(document: dict[str, Any], roles: dict[str, str], folder: Path) -> Description:
-    """Return the system that a Compose file describes; *folder* is where the file is."""
-    services = document["services"]
-    environment = {
-        role: {key: str(v) for key, v in (services[name].get("environment") or {}).items() if v}
-        for role, name in roles.items()
-    }
-    # A service that uses the database may be the only one that names it.
-    said = {key: v for each in reversed(environment.values()) for key, v in each.items()}
-    said |= environment["database"]
-    found = Description(roles, said.get("POSTGRES_USER", "postgres"))
-    found.values["pms_db_name"] = said.get("POSTGRES_DB", found.owner)
-    if found.values["pms_db_name"] == MAINTENANCE_NAME:
-        found.notes.append(
-            "No service says by POSTGRES_DB which database the PMS's is: set pms_db_name in"
-            " group_vars/pms/pms.yml, and run init --create-role then."
-        )
-    _database(found, document, environment)
-    _redis(found, document, environment)
-    _http(found, services, environment)
-    found.values["pms_compose_project"] = document["name"]
-    found.values["pms_app_services"] = _writers(services, roles)
-    found.values["golive_services"] = SERVICES | roles
-    if not found.values["pms_app_services"]:
-        found.notes.append(
-            "No service was seen to write to the database; name them in pms_app_services, since a"
-            " restore stops them."
-        )
-    checkout = (folder / "scripts" / "verify_phase2.py").is_file()
-    found.values["pms_app_dir"] = str(folder) if checkout else ""
+def describe(
+    project: Project, services: dict[str, Service], roles: dict[str, str], ports: dict[str, int]
+) -> Description:
+    """Return the system that a Compose project is.
+
+    :param ports: the port inside of each role where a person said it.
+    """
+    found = Description(roles, notes=list(project.notes))
+    writer = _Writer(found, services, ports)
+    writer.database()
+    writer.redis()
+    writer.http()
+    writer.services(project)
+    checkout = (project.folder / "scripts" / "verify_phase2.py").is_file()
+    found.values["pms_app_dir"] = str(project.folder) if checkout else ""
     return found
 
 
-def _database(
-    found: Description, document: dict[str, Any], environment: dict[str, dict[str, str]]
-) -> None:
-    name = found.roles["database"]
-    place = compose.published(document["services"][name], 5432) or compose.published(
-        document["services"][name]
-    )
-    if place is None:
-        found.notes.append(
-            f"{name} publishes no port, and the toolkit connects to it by one: add"
-            ' ports: ["127.0.0.1:5432:5432"] to it.'
-        )
-    host, port = place or ("127.0.0.1", 5432)
-    found.values |= {
-        "pms_db_host": host,
-        "pms_db_port": port,
-        "pms_db_container": compose.container(document, name),
-    }
+class _Writer:
+    def __init__(
+        self, found: Description, services: dict[str, Service], ports: dict[str, int]
+    ) -> None:
+        self.found = found
+        self.all = services
+        self.ports = ports
+        self.of_role = {role: services[name] for role, name in found.roles.items()}
 
-
-def _redis(
-    found: Description, document: dict[str, Any], environment: dict[str, dict[str, str]]
-) -> None:
-    name = found.roles.get("redis")
-    if name is None:
-        found.notes.append("No service is Redis; its checks will fail until one is named.")
-        return
-    service = document["services"][name]
-    place = compose.published(service, 6379) or compose.published(service)
-    if place is None:
-        found.notes.append(f'{name} publishes no port: add ports: ["127.0.0.1:6379:6379"] to it.')
-    host, port = place or ("127.0.0.1", 6379)
-    found.values |= {
-        "pms_redis_host": host,
-        "pms_redis_port": port,
-        "pms_redis_container": compose.container(document, name),
-    }
-    password = (
-        _required_pass(service)
-        or environment["redis"].get("REDIS_PASSWORD")
-        or environment.get("api", {}).get("REDIS_PASSWORD")
-    )
-    _secret(found, "vault_pms_redis_password", password, "Redis seems to have no password.")
-
-
-def _required_pass(service: dict[str, Any]) -> str | None:
-    """Return the argument of --requirepass, in whichever form the command is."""
-    for part in (service.get("command"), service.get("entrypoint")):
-        whole = part if isinstance(part, list) else shlex.split(str(part or ""))
-        words = [str(word) for word in whole]
-        words = words if len(words) > 1 or not words else shlex.split(words[0])
-        words = [each for word in words for each in (shlex.split(word) if " -" in word else [word])]
-        for at, word in enumerate(words[:-1]):
-            if word == "--requirepass":
-                return words[at + 1]
-    return None
-
-
-def _http(
-    found: Description, services: dict[str, Any], environment: dict[str, dict[str, str]]
-) -> None:
-    for role, variable in (
-        ("api", "pms_api_url"),
-        ("dagster", "pms_dagster_url"),
-        ("grafana", "pms_grafana_url"),
-    ):
-        place = compose.published(services[found.roles[role]]) if role in found.roles else None
-        found.values[variable] = f"http://{place[0]}:{place[1]}" if place else ""
+    def database(self) -> None:
+        """Find the database's place, its name and its owner."""
+        found, service = self.found, self.of_role["database"]
+        place = self._place("database")
         if place is None:
-            inside = INSIDE[role]
             found.notes.append(
-                f"No published {role} was found. Its checks will be unknown, which is no go: add"
-                f' ports: ["127.0.0.1:{inside}:{inside}"] to it, and run init again.'
+                f"{service.name} cannot be reached, and the toolkit connects to its port:"
+                f" {self._advice('database')}."
             )
-    api = environment.get("api", {})
-    manager = api.get("PMS_MANAGER_PASSWORD")
-    found.values["pms_api_username"] = "manager" if manager else ""
-    _secret(
-        found,
-        "vault_pms_api_password",
-        manager,
-        "PMS_MANAGER_PASSWORD is not set for the API, so nobody can log in as its manager.",
-    )
-    grafana = environment.get("grafana", {})
-    found.values["pms_grafana_username"] = grafana.get("GF_SECURITY_ADMIN_USER", "admin")
-    _secret(
-        found,
-        "vault_pms_grafana_password",
-        grafana.get("GF_SECURITY_ADMIN_PASSWORD"),
-        "GF_SECURITY_ADMIN_PASSWORD is not set for Grafana." if "grafana" in found.roles else "",
-    )
+        place = place or Place("127.0.0.1", 5432)
+        found.values |= {
+            "pms_db_host": place.host,
+            "pms_db_port": place.port,
+            "pms_db_container": service.container,
+        }
+        self.clients = list(compose_database.clients(self.all, service.name, place.port))
+        name, owner = self._name_and_owner(service, place.port)
+        found.owner = owner or "postgres"
+        found.values["pms_db_name"] = name or found.owner
+        if found.values["pms_db_name"] == MAINTENANCE_NAME:
+            found.notes.append(
+                "No service says which database the PMS's is: set pms_db_name in"
+                " group_vars/pms/pms.yml, and run init --create-role then."
+            )
 
-
-def _secret(found: Description, name: str, value: str | None, missing: str) -> None:
-    found.secrets[name] = value or ""
-    if not value and missing:
-        found.notes.append(f"{missing} {name} is empty.")
-
-
-def _writers(services: dict[str, Any], roles: dict[str, str]) -> list[str]:
-    """Return the services that connect to the database, but for those that only read."""
-    readers = {roles[role] for role in READERS if role in roles}
-    apps = {roles[role] for role in ("api", "dagster", "daemon") if role in roles}
-    return [
-        name
-        for name, service in services.items()
-        if name not in readers
-        and (
-            name in apps
-            or roles["database"] in (service.get("depends_on") or {})
-            or any(DATABASE_VARIABLES.fullmatch(key) for key in service.get("environment") or {})
+    def _name_and_owner(self, service: Service, port: int) -> tuple[str | None, str | None]:
+        """Return what the PMS itself connects to; else what the server was told to create."""
+        known = compose_database.hosts(self.all, service.name, port)
+        own = Connection(
+            _any(service, "POSTGRES_DB", "POSTGRESQL_DATABASE", "POSTGRESQL_DB"),
+            _any(service, "POSTGRES_USER", "POSTGRESQL_USERNAME", "POSTGRESQL_USER"),
         )
-    ]
+        api = self.of_role.get("api")
+        said = compose_database.connection(api, known) if api else Connection()
+        others = [
+            compose_database.connection(each.service, known)
+            for each in self.clients
+            if each.service.name not in {self.found.roles.get(r) for r in ("dagster", "daemon")}
+        ]
+        names = sorted({each.database for each in others if each.database})
+        if said.database is None and own.database in (None, MAINTENANCE_NAME):
+            if api and said == Connection():
+                said = Connection(_any(api, "POSTGRES_DB", "DB_NAME"), _any(api, "POSTGRES_USER"))
+            if said.database is None and len(names) == 1:
+                said = next(each for each in others if each.database)
+            elif said.database is None and names:
+                self.found.notes.append(
+                    f"The services connect to several databases: {', '.join(names)}."
+                )
+        # Without POSTGRES_DB the image names the database like its user.
+        return said.database or own.database or own.user, said.user or own.user
+
+    def redis(self) -> None:
+        """Find the place of Redis and its password."""
+        found, service = self.found, self.of_role.get("redis")
+        if service is None:
+            found.notes.append("No service is Redis; its checks will fail until one is named.")
+            return
+        known = compose_redis.look(service, self.all)
+        self.ports.setdefault("redis", known.port)
+        place = self._place("redis")
+        if place is None:
+            found.notes.append(f"{service.name} cannot be reached: {self._advice('redis')}.")
+        place = place or Place("127.0.0.1", compose_redis.PORT)
+        found.values |= {
+            "pms_redis_host": place.host,
+            "pms_redis_port": place.port,
+            "pms_redis_container": service.container,
+        }
+        if known.tls:
+            found.notes.append(f"{service.name} expects TLS.")
+        if known.user not in (None, "default"):
+            found.notes.append(f"The password is that of the user {known.user} of {service.name}.")
+        why = (
+            f"The password of Redis is not known: {'; '.join(dict.fromkeys(known.reasons))}. Write"
+            " it into the vault."
+            if known.reasons
+            else "Redis has no password, as far as its files say."
+        )
+        self._secret("vault_pms_redis_password", known.password, why)
+
+    def http(self) -> None:
+        """Find the URLs and the users of the PMS, Dagster and Grafana."""
+        found = self.found
+        for role, variable in (
+            ("api", "pms_api_url"),
+            ("dagster", "pms_dagster_url"),
+            ("grafana", "pms_grafana_url"),
+        ):
+            service = self.of_role.get(role)
+            place = self._place(role)
+            found.values[variable] = (
+                compose_http.url(role, service, place) if service and place else ""
+            )
+            if service is None:
+                found.notes.append(f"No service is the {role}; its checks will be unknown: no go.")
+            elif place is None:
+                found.notes.append(
+                    f"{service.name}, the {role}, cannot be reached; its checks will be unknown,"
+                    f" which is no go: {self._advice(role)}, and run init again."
+                )
+        manager = self._of("api", "PMS_MANAGER_PASSWORD")
+        found.values["pms_api_username"] = (
+            "manager" if manager or self._unread("api", "PMS_MANAGER_PASSWORD") else ""
+        )
+        self._secret(
+            "vault_pms_api_password",
+            manager,
+            self._unread("api", "PMS_MANAGER_PASSWORD")
+            or "PMS_MANAGER_PASSWORD is not set for the API, so nobody can log in as its manager.",
+        )
+        grafana = self._of("grafana", "GF_SECURITY_ADMIN_PASSWORD")
+        found.values["pms_grafana_username"] = (
+            self._of("grafana", "GF_SECURITY_ADMIN_USER") or "admin"
+        )
+        unset = "GF_SECURITY_ADMIN_PASSWORD is not set for Grafana."
+        self._secret(
+            "vault_pms_grafana_password",
+            grafana,
+            self._unread("grafana", "GF_SECURITY_ADMIN_PASSWORD")
+            or (unset if "grafana" in found.roles else ""),
+        )
+
+    def services(self, project: Project) -> None:
+        """Find the services that a restore has to stop, and those that nobody started."""
+        found = self.found
+        apps = {found.roles[role] for role in ("api", "dagster", "daemon") if role in found.roles}
+        names = {each.service.name for each in self.clients} | apps
+        found.values["pms_compose_project"] = project.name
+        found.values["pms_app_services"] = [name for name in self.all if name in names]
+        found.values["golive_services"] = SERVICES | found.roles
+        maybe = [
+            each.service.name
+            for each in self.clients
+            if not each.named and each.service.name not in apps
+        ]
+        if maybe:
+            found.notes.append(
+                f"{', '.join(maybe)}: depends on the database without naming it. A restore stops"
+                " it; take it out of pms_app_services if it writes nothing."
+            )
+        if not names:
+            found.notes.append(
+                "No service was seen to write to the database; name them in pms_app_services, since"
+                " a restore stops them."
+            )
+        idle: dict[str, list[str]] = {}
+        for name, each in project.services.items():
+            if name not in project.active and each.get("profiles"):
+                idle.setdefault(each["profiles"][0], []).append(name)
+        for profile, listed in idle.items():
+            found.notes.append(
+                f"{', '.join(listed)}: left out, since the profile {profile} is not active. With"
+                f" it: --profile {profile}"
+            )
+
+    def _place(self, role: str) -> Place | None:
+        service = self.of_role.get(role)
+        if service is None:
+            return None
+        found = compose_http.place(role, service, self.all, self.ports.get(role))
+        if isinstance(found, Question):
+            self.found.questions.append(found)
+            return None
+        return found
+
+    def _advice(self, role: str) -> str:
+        return compose_http.advice(role, self.of_role[role], self.all, self.ports.get(role))
+
+    def _of(self, role: str, variable: str) -> str | None:
+        return self.of_role[role].environment.get(variable) if role in self.of_role else None
+
+    def _unread(self, role: str, variable: str) -> str:
+        service = self.of_role.get(role)
+        path = service.unread.get(variable) if service and service.environment else None
+        return f"{variable} is in {path}, which cannot be read from here." if path else ""
+
+    def _secret(self, name: str, value: str | None, missing: str) -> None:
+        self.found.secrets[name] = value or ""
+        if not value and missing:
+            self.found.notes.append(f"{missing} {name} is empty.")
+
+
+def _any(service: Service, *names: str) -> str | None:
+    return next(
+        (service.environment[each] for each in names if service.environment.get(each)), None
+    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from pmsops_cli.exit_status import Stop
 
 MARK = "$ANSIBLE_VAULT"
 PASSWORD_BYTES = 32
+# Ansible would fill in what looks like a template; this tag says that it is none.
+UNSAFE = "!unsafe"
+TEMPLATE = re.compile(r"\{[{%#]")
 
 
 class Vault:
@@ -42,7 +46,7 @@ class Vault:
             raw = path.read_bytes()
             if raw.startswith(MARK.encode()):
                 raw = self._lib().decrypt(raw)
-            found = yaml.safe_load(raw)
+            found = yaml.load(raw, Loader=_loader())  # noqa: S506  (a SafeLoader)
         except (OSError, AnsibleError, yaml.YAMLError, Stop):
             return {}
         return {str(key): str(value) for key, value in (found or {}).items()}
@@ -73,7 +77,24 @@ class Vault:
 
 
 def plain_text(values: dict[str, str]) -> str:
-    """Return the secrets as YAML."""
+    """Return the secrets as YAML; one that looks like a template is marked as none."""
     import yaml
 
-    return "---\n" + yaml.safe_dump(values, sort_keys=True, allow_unicode=True)
+    class Dumper(yaml.SafeDumper):
+        def represent_str(self, text: str) -> Any:
+            tag = UNSAFE if TEMPLATE.search(text) else "tag:yaml.org,2002:str"
+            return self.represent_scalar(tag, text, style="'" if tag == UNSAFE else None)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    return "---\n" + yaml.dump(values, Dumper=Dumper, sort_keys=True, allow_unicode=True)
+
+
+def _loader() -> Any:
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def plain(self, node: Any) -> Any:
+            return self.construct_scalar(node)
+
+    Loader.add_constructor(UNSAFE, Loader.plain)
+    return Loader

@@ -12,7 +12,15 @@ import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
-from pmsops_cli import arguments, compose, init, vault
+from pmsops_cli import (
+    arguments,
+    compose,
+    compose_roles,
+    compose_running,
+    compose_service,
+    init,
+    vault,
+)
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import DONE, USAGE, Stop
 from pmsops_cli.inventory_writer import describe
@@ -24,6 +32,7 @@ POSTGRES_PASSWORD='pa$$w"ord #1'
 REDIS_PASSWORD='red$is,secret'
 PMS_MANAGER_PASSWORD="manager secret"
 POSTGRES_HOST=timescaledb
+COMPOSE_PROFILES=dagster,monitoring
 """
 
 
@@ -32,6 +41,7 @@ def place(tmp_path, monkeypatch):
     """A folder with the Compose file and its .env, and a project whose inventories are ours."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(init, "PROJECT", tmp_path)
+    monkeypatch.setattr(compose_running, "containers", lambda: None)
     shutil.copy(MACRO, tmp_path / "docker-compose.yml")
     (tmp_path / ".env").write_text(ENV)
     here = Path.cwd()
@@ -200,39 +210,70 @@ def test_what_cannot_be_meant_is_refused(place, argv):
     assert not (place / "inventory").exists()
 
 
-def document(**services) -> dict:
-    return {"name": "fund", "services": services}
+def services_of(folder: Path, **raw) -> tuple[compose.Project, dict]:
+    project = compose.Project("fund", folder, raw, set(raw))
+    return project, compose_service.services(project, local=True)
 
 
 PG = {"image": "postgres:17", "ports": [{"target": 5432, "published": "6000"}],
       "environment": {"POSTGRES_USER": "boss"}}  # fmt: skip
 
 
-def test_two_databases_are_a_question_and_no_guess():
-    with pytest.raises(Stop, match="Several services may be the database: a, b") as caught:
-        compose.roles({"a": PG, "b": PG}, {})
-    assert "--service database=a" in caught.value.remedy
-    assert compose.roles({"a": PG, "b": PG}, {"database": "b"})["database"] == "b"
+def test_two_databases_are_a_question_and_no_guess(tmp_path):
+    _, services = services_of(tmp_path, a=PG, b=PG)
+    _, questions = compose_roles.find(services, {})
+    assert questions[0].words == "Several services may be the database: a, b."
+    assert questions[0].answers == ("--service database=a", "--service database=b")
+    roles, questions = compose_roles.find(services, {"database": "b"})
+    assert roles["database"] == "b" and not questions
     with pytest.raises(Stop, match="None of the services is the database"):
-        compose.roles({"web": {"image": "nginx"}}, {})
+        compose_roles.find(services_of(tmp_path, web={"image": "nginx"})[1], {})
 
 
 def test_odd_files_are_read_as_far_as_they_go(tmp_path):
-    whole = document(
+    project, services = services_of(
+        tmp_path,
         db=PG,
         cache={"image": "valkey/valkey:8", "command": ["sh", "-c", "valkey --requirepass 'a b'"]},
         worker={"image": "own", "environment": {"DATABASE_URL": "postgresql://db"}},
         bystander={"image": "nginx"},
     )
-    roles = compose.roles(whole["services"], {})
-    found = describe(whole, roles, tmp_path)
+    roles, _ = compose_roles.find(services, {})
+    found = describe(project, services, roles, {})
     assert found.values["pms_db_container"] == "fund-db-1"
     assert found.values["pms_db_name"] == "boss"  # as the image does without POSTGRES_DB
     assert found.values["pms_app_services"] == ["worker"]
     assert found.values["golive_services"]["database"] == "db"
     assert found.secrets["vault_pms_redis_password"] == "a b"
-    assert any("cache publishes no port" in note for note in found.notes)
+    assert any("cache cannot be reached" in note for note in found.notes)
     assert found.values["pms_api_url"] == "" and found.values["pms_api_username"] == ""
+
+
+def test_a_service_of_an_inactive_profile_is_left_out_and_told(place, capsys):
+    (place / ".env").write_text(ENV.replace("dagster,monitoring", ""))
+    assert run_init(place) == DONE
+    assert variables(place)["pms_app_services"] == ["api"]
+    assert "--profile dagster" in capsys.readouterr().out
+    assert run_init(place, "--force", "--profile", "dagster") == DONE
+    assert variables(place)["pms_app_services"] == ["api", "dagster-daemon", "dagster-webserver"]
+
+
+def test_a_secret_that_looks_like_a_template_stays_what_it_is(tmp_path):
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
+    secrets = {"a": "k{{9}}x", "b": "{# no end", "c": "{% if", "d": "plain: #1", "e": "it's {{"}
+    file = tmp_path / "vault.yml"
+    file.write_text(vault.plain_text(secrets))
+    loader = DataLoader()
+    for name, value in loader.load_from_file(str(file)).items():
+        assert Templar(loader).template(value) == secrets[name]
+    assert vault.Vault("prod", None).read(file) == secrets
+    plain = init._scalar("k{{9}}x")
+    (tmp_path / "pms.yml").write_text(f"x: {plain}\n")
+    assert loader.load_from_file(str(tmp_path / "pms.yml"))["x"] == "k{{9}}x" and plain.startswith(
+        "!unsafe "
+    )
 
 
 def test_every_value_survives_the_way_through_yaml():
