@@ -8,6 +8,8 @@ short_description: Run every check of a checklist at once and give a verdict
 description:
   - Runs all probes of a checklist at the same time, each with an enforced time-out, and compares
     their answers with the checklist's expectations.
+  - What gives no answer in time is asked again alone before the verdict, with more time where the
+    host is busy. Without an answer it is unknown, with the load of the host as its cause.
   - A blocker that fails, or that could not be evaluated, makes a no-go. Nothing else does.
   - A no-go is a result and no error, so that its evidence can be written. Assert on RV(verdict).
 author: Operations team (@ops)
@@ -93,7 +95,9 @@ options:
     type: int
     default: 8
   deadline_seconds:
-    description: Seconds for the whole gate. Checks that are unfinished then are unknown.
+    description:
+      - Seconds for all checks at once. Checks without an answer are then asked again, one by one,
+        for as long again, and for twice as long on a busy host. What is unfinished then is unknown.
     type: float
     default: 120.0
 """
@@ -122,6 +126,13 @@ blocking:
   type: list
   elements: str
   sample: [infra.redis.ping]
+causes:
+  description: What checks without an answer have in common, with the ids of those checks.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {cause: "the host is busy: load 24 on 2 processors", checks: [infra.api.health]}
 counts:
   description: Number of checks by status, and of flaky ones.
   returned: success

@@ -69,6 +69,11 @@ steps:
       sample: pass
     finding: {description: Result as text., returned: always, type: str, sample: position 42}
     seconds: {description: Duration., returned: always, type: float, sample: 0.031}
+    overdue:
+      description: Whether an answer was missing when its time was over.
+      returned: always
+      type: bool
+      sample: false
 verdict:
   description: V(pass) if every step passed, V(planned) in check mode, else V(fail).
   returned: success

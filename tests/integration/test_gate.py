@@ -150,7 +150,7 @@ def test_a_query_that_blocks_ends_in_time_on_the_server_too(database, server: Se
         seconds = time.monotonic() - started
     connection.rollback()
     connection.close()
-    assert found["blocked"]["status"] == found["sleeping"]["status"] == "fail"
+    assert found["blocked"]["status"] == found["sleeping"]["status"] == "unknown"
     assert all(found[f"quick{number}"]["status"] == "pass" for number in range(20))
     assert seconds < 20
     busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active'"
@@ -163,7 +163,7 @@ def test_a_server_that_accepts_and_says_nothing_costs_its_time_out():
         options = {"host": "127.0.0.1", "port": silent.getsockname()[1], "name": "x", "user": "x"}
         started = time.monotonic()
         found = run(sql("silent", "SELECT 1", timeout=1), item("other"), database=options)
-    assert (found["silent"]["status"], found["other"]["status"]) == ("fail", "pass")
+    assert (found["silent"]["status"], found["other"]["status"]) == ("unknown", "pass")
     assert time.monotonic() - started < 20
 
 
@@ -279,7 +279,7 @@ def test_a_redis_that_hangs_costs_its_own_time_out(redis_server):
         redis=options,
     )
     redis_server.container.unpause()
-    assert (found["ping"]["status"], found["b"]["status"]) == ("fail", "pass")
+    assert (found["ping"]["status"], found["b"]["status"]) == ("unknown", "pass")
     assert time.monotonic() - started < 20
 
 

@@ -34,6 +34,8 @@ class Check:
     retries: int = 0
     retry_delay: float = DEFAULT_RETRY_DELAY_SECONDS
     window: str | None = None
+    silence: str = "unknown"
+    load_sensitive: bool = False
     doc: str = ""
 
 
@@ -137,5 +139,7 @@ def _check(item: dict[str, Any]) -> Check:
         retries=item.get("retries", 0),
         retry_delay=float(item.get("retry_delay", DEFAULT_RETRY_DELAY_SECONDS)),
         window=item.get("window"),
+        silence=item.get("silence", "unknown"),
+        load_sensitive=item.get("load_sensitive", False),
         doc=item.get("doc", ""),
     )

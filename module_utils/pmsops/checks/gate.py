@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.checks import attestations
 from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.runner import Runner
+from ansible.module_utils.pmsops.checks.second_try import SecondTry, causes
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -75,6 +76,7 @@ def run(
     }
     runs = [_run(check) for check in checklist.checks if check.probe != "attest"]
     started = time.monotonic()
+    second = SecondTry(settings, variables, deadline_seconds=options.deadline_seconds)
     with _counting(progress, {each.id for each in runs}) as report:
         runner = Runner(
             settings,
@@ -83,10 +85,10 @@ def run(
             deadline_seconds=options.deadline_seconds,
             report=report,
         )
-        found = runner.run(runs, known)
+        found = second.take(runs, runner.run(runs, known))
     seconds = time.monotonic() - started
     results = [_result(check, found[check.id], statements) for check in checklist.checks]
-    hidden = settings.secrets() | options.secrets | runner.secrets()
+    hidden = settings.secrets() | options.secrets | runner.secrets() | second.secrets
     partial = bool(options.sections or options.checks)
     summary = _summary(checklist, results, settings.now, seconds, partial)
     return {name: scrub(value, hidden) for name, value in summary.items()}
@@ -136,6 +138,7 @@ def _summary(
         "checklist_sha256": checklist.sha256,
         "counts": counts,
         "blocking": blocking,
+        "causes": [{"cause": cause, "checks": checks} for cause, checks in causes(results).items()],
         "sections": [
             {"id": name, "title": title, "counts": _counted(results, name)}
             for name, title in checklist.sections.items()
@@ -167,6 +170,8 @@ def _run(check: Check) -> ProbeRun:
         timeout=check.timeout,
         retries=check.retries,
         retry_delay=check.retry_delay,
+        silence=check.silence,
+        load_sensitive=check.load_sensitive,
     )
 
 
@@ -202,6 +207,8 @@ def _result(
         "attempts": result.attempts,
         "flaky": result.flaky,
         "needs": result.needs,
+        "overdue": result.overdue,
+        "cause": result.cause,
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }

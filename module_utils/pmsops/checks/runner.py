@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -38,11 +39,7 @@ GRACE_SECONDS = 0.25
 # A worker busy for longer than this counts as stuck, and another may start beside it.
 STUCK_SECONDS = 0.75
 MAX_WORKERS_FACTOR = 5
-# The check's own remedy is about a wrong answer, and there was none.
-OVERDUE = (
-    "no answer within {:g} s, so the check gave up. Look first at what the host and this service"
-    " are busy with: what the check asks for may be right"
-)
+OVERDUE = "no answer within {:g} s"
 
 
 class Runner:
@@ -55,6 +52,7 @@ class Runner:
         *,
         workers: int = 8,
         deadline_seconds: float = 120.0,
+        stuck_seconds: float = STUCK_SECONDS,
         report: Callable[[str, ProbeResult], None] = lambda name, result: None,
     ) -> None:
         self.settings = settings
@@ -62,6 +60,7 @@ class Runner:
         self.workers = workers
         self.deadline = time.monotonic() + deadline_seconds
         self.deadline_seconds = deadline_seconds
+        self.stuck_seconds = stuck_seconds
         self.report = report
         self.results: dict[str, ProbeResult] = {}
         self.shared: dict[str, Any] = {}
@@ -139,9 +138,7 @@ class Runner:
             return ProbeResult("unknown", f"needs {', '.join(failed)}", needs=failed, attempts=0)
         for name in run.shares:
             if self.results[name].status != "pass":
-                return ProbeResult(
-                    self.results[name].status, self.results[name].finding, attempts=0
-                )
+                return replace(self.results[name], attempts=0)
         return None
 
     def _settle(self, run: ProbeRun, result: ProbeResult) -> None:
@@ -185,7 +182,7 @@ class Runner:
     def _fork(self) -> Worker | None:
         """Start a worker unless enough of them are busy; stuck ones do not count."""
         now = time.monotonic()
-        busy = [worker for worker in self._pool if now - worker.started < STUCK_SECONDS]
+        busy = [worker for worker in self._pool if now - worker.started < self.stuck_seconds]
         if len(busy) >= self.workers or len(self._pool) >= self.workers * MAX_WORKERS_FACTOR:
             return None
         ours, theirs = self._context.Pipe()
@@ -207,7 +204,7 @@ class Runner:
         moments = [self.deadline, *(at for at, _ in later)]
         moments += [worker.started + run.timeout + GRACE_SECONDS for worker, run in busy]
         if ready:  # a worker that turns out to be stuck makes room for another
-            moments += [worker.started + STUCK_SECONDS for worker, _ in busy]
+            moments += [worker.started + self.stuck_seconds for worker, _ in busy]
         now = time.monotonic()
         patience = max(min((at for at in moments if at > now), default=now) - now, 0.001)
         answered = wait([worker.pipe for worker, _ in busy], timeout=patience)
@@ -218,7 +215,7 @@ class Runner:
                 result = self._receive(worker)
             elif elapsed > run.timeout + GRACE_SECONDS:
                 self._kill(worker)
-                result = ProbeResult("fail", OVERDUE.format(run.timeout))
+                result = ProbeResult("unknown", OVERDUE.format(run.timeout), overdue=True)
             else:
                 continue
             worker.run = None
@@ -228,7 +225,8 @@ class Runner:
 
     def _settle_or_retry(self, run: ProbeRun, result: ProbeResult) -> list[tuple[float, ProbeRun]]:
         result.attempts = self._attempts[run.id] = self._attempts.get(run.id, 0) + 1
-        if result.status != "pass" and result.attempts <= run.retries:
+        again = result.attempts <= run.retries and not (run.acts and result.overdue)
+        if result.status != "pass" and again:
             return [(time.monotonic() + run.retry_delay, run)]
         self._settle(run, result)
         return []
@@ -246,7 +244,8 @@ class Runner:
         running = [worker.run for worker in self._pool if worker.run]
         text = f"the gate's deadline of {self.deadline_seconds:g} s passed first"
         for run in [*running, *runs]:
-            self._settle(run, ProbeResult("unknown", text, attempts=self._attempts.get(run.id, 0)))
+            attempts = self._attempts.get(run.id, 0)
+            self._settle(run, ProbeResult("unknown", text, attempts=attempts, overdue=True))
 
     def _kill(self, worker: Worker) -> None:
         """End a worker, everything in its process group, and processes that left the group."""

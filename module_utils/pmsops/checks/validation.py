@@ -16,9 +16,14 @@ from ansible.module_utils.pmsops.checks.path import steps
 SEVERITIES = ("blocker", "warning", "info")
 REQUIRED = ("id", "section", "title", "severity", "owner", "remedy", "probe")
 FIELDS = frozenset(
-    {*REQUIRED, "params", "expect", "needs", "timeout", "retries", "retry_delay", "window", "doc"}
+    {
+        *(*REQUIRED, "params", "expect", "needs", "timeout", "retries", "retry_delay"),
+        *("window", "silence", "load_sensitive", "doc"),
+    }
 )
 EXPECTATION_FIELDS = frozenset({"path", "take", "label", "secret", *COMPARISONS})
+# What no answer in time means: nothing; a failure unless the host is busy; a failure always.
+SILENCES = ("unknown", "fail_if_idle", "fail")
 # The lowest and the highest number that a field takes; times are in seconds.
 BOUNDS = {"timeout": (0.05, 600.0), "retries": (0, 10), "retry_delay": (0, 60)}
 MAX_AGE = timedelta(days=3650)
@@ -76,6 +81,10 @@ def item_problems(item: dict[str, Any], sections: set[str]) -> Iterator[str]:
         yield f"severity {item['severity']} is not one of {', '.join(SEVERITIES)}"
     yield from _number_problems(item)
     yield from _window_problems(item)
+    if item.get("silence", "unknown") not in SILENCES:
+        yield f"silence {item['silence']!r} is not one of {', '.join(SILENCES)}"
+    if not isinstance(item.get("load_sensitive", False), bool):
+        yield f"load_sensitive {item['load_sensitive']!r} is neither true nor false"
     needs = item.get("needs", [])
     if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
         yield "needs is no list of ids"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.checks import expectations, probes
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings, one_line
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
@@ -40,6 +40,14 @@ class ProbeRun:
     timeout: float = 5.0
     retries: int = 0
     retry_delay: float = 0.5
+    # What no answer in time means, and whether the load of the host changes the answer
+    silence: str = "unknown"
+    load_sensitive: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Tell whether asking starts something, so that it may be asked once only."""
+        return self.probe == "dagster" and self.params.get("about") == "trigger"
 
     @cached_property
     def shares(self) -> tuple[str, ...]:
@@ -58,6 +66,9 @@ class ProbeResult:
     observed: list[dict[str, Any]] = field(default_factory=list)
     needs: list[str] = field(default_factory=list)
     shared: Any = None
+    # Whether no answer came in time, and the cause that it shares with other results
+    overdue: bool = False
+    cause: str = ""
 
     @property
     def flaky(self) -> bool:
@@ -130,6 +141,8 @@ def answer(
             fetch = probes.fetch(probe.removeprefix(SHARED_PREFIX))
             return ProbeResult("pass", "", shared=fetch(context, deadline))
         found = probes.function(probe)(params, context, deadline)
+    except Overdue as exc:
+        return ProbeResult("unknown", one_line(exc), overdue=True)
     except Failed as exc:
         return ProbeResult("fail", one_line(exc))
     except Unanswerable as exc:

@@ -158,7 +158,7 @@ class PmsApi:
     ) -> Answer:
         """Send one request.
 
-        :raises OpsError: pms.unreachable.
+        :raises OpsError: pms.unreachable or pms.overdue.
         """
         import requests
 
@@ -166,6 +166,13 @@ class PmsApi:
             answer = self._session.request(
                 method, self.url + path, json=body, params=query, timeout=self._timeouts
             )
+        except requests.Timeout as exc:
+            raise OpsError(
+                f"{self.url} did not answer {method} {path} in time.",
+                "Look first at what the host and the PMS are busy with. The PMS may still carry out"
+                " the request: read its book before you send it again.",
+                code="pms.overdue",
+            ) from exc
         except requests.RequestException as exc:
             raise OpsError(
                 f"{self.url} did not answer {method} {path}: {type(exc).__name__}.",

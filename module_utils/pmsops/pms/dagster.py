@@ -56,6 +56,10 @@ class DagsterError(Exception):
     """Dagster did not answer as asked; the text says how."""
 
 
+class DagsterOverdue(DagsterError):
+    """A run was not over in time; it may still succeed."""
+
+
 class Dagster:
     """One Dagster. *send* posts a JSON body to /graphql and returns the status and the JSON."""
 
@@ -197,7 +201,7 @@ class Dagster:
         run, status = launched["run"]["runId"], "QUEUED"
         while status not in OVER:
             if self._clock() + POLL_SECONDS > until:
-                raise DagsterError(f"run {run} of {job} is still {status} at the deadline")
+                raise DagsterOverdue(f"run {run} of {job} is still {status} at the deadline")
             self._sleep(POLL_SECONDS)
             status = self._status(run)
             if status == "GONE":

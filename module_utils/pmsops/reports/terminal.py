@@ -37,8 +37,11 @@ def table(gate: dict[str, Any], *, report: str | None = None) -> list[str]:
         if waiting := sum(bool(result["needs"]) for result in missed):
             text = f"{waiting} check{'s' if waiting != 1 else ''} not run, blocked by those below"
             lines.append(f"  {MARKS['unknown']:<{MARK_WIDTH}} {text}")
+        lines += _shared(gate)
         counted = [(result, len(dependents.get(result["id"], ()))) for result in missed]
         for result, blocks in sorted(counted, key=_severity):
+            if result.get("cause") and result["status"] == "unknown":
+                continue
             if not result["needs"] or result["status"] == "waived":
                 lines += _describe(result, blocks)
     lines += ["", *verdict(gate)]
@@ -76,6 +79,21 @@ def headline(gate: dict[str, Any]) -> str:
     if gate["verdict"] == "go" and gate.get("partial"):
         return PARTIAL
     return str(gate["verdict"]).upper()
+
+
+def _shared(gate: dict[str, Any]) -> list[str]:
+    """Return each cause that several results share, with their ids: one remedy for all of them."""
+    lines = []
+    indent = " " * (MARK_WIDTH + 3)
+    for shared in gate.get("causes") or []:
+        count = len(shared["checks"])
+        checks = f"{count} check{'s' if count != 1 else ''}"
+        lines.append(
+            f"  {MARKS['unknown']:<{MARK_WIDTH}} {checks} without an answer: {shared['cause']}"
+        )
+        text = f"-> Run this again when the host is quiet: {', '.join(shared['checks'])}"
+        lines += textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return lines
 
 
 def _line(result: dict[str, Any]) -> str:

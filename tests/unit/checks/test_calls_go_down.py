@@ -13,7 +13,16 @@ CHECKS = PROJECT / "module_utils" / "pmsops" / "checks"
 PREFIX = "ansible.module_utils.pmsops.checks"
 # From the gate down to the values of an answer; "probes" is the folder with everything in it.
 ORDER = (
-    *("gate", "attestations", "checklist", "validation", "runner", "worker", "probes"),
+    *(
+        "gate",
+        "attestations",
+        "checklist",
+        "validation",
+        "second_try",
+        "runner",
+        "worker",
+        "probes",
+    ),
     *("variables", "expectations", "comparison", "path", "values"),
 )
 

@@ -2,8 +2,8 @@
 """The kinds of probes: what each takes, shares and needs, and where its code is.
 
 A probe is a function ``ask(params, context, deadline)`` that returns an answer as plain data; the
-checklist's expectations judge it. It raises Failed where the target itself refuses, and
-Unanswerable where the question could not be put.
+checklist's expectations judge it. It raises Failed where the target itself refuses, Overdue where
+no answer came in time, and Unanswerable where the question could not be put.
 
 Each kind has a loader of its own, and each loader an import statement: AnsiballZ ships only the
 files whose import it sees in the text, so a name built at run time would be missing on the host.
@@ -23,6 +23,10 @@ Probe = Callable[..., Any]
 
 class Failed(Exception):
     """The target is not as expected; the text says how it is."""
+
+
+class Overdue(Failed):
+    """No answer came in time; that may be the target's fault, or that of a busy host."""
 
 
 class Unanswerable(Exception):

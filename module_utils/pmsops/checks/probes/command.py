@@ -9,7 +9,7 @@ import signal
 import subprocess
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
 MAX_CHARACTERS = 100_000
@@ -39,7 +39,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         out, err = process.communicate(timeout=deadline.left())
     except subprocess.TimeoutExpired as exc:
         os.killpg(process.pid, signal.SIGKILL)
-        raise Failed(f"{argv[0]} did not end in time and was killed") from exc
+        raise Overdue(f"{argv[0]} did not end in time and was killed") from exc
     answer = {"rc": process.returncode, "stdout": _text(out), "stderr": _text(err)}
     if params.get("parse", "none") == "json":
         try:

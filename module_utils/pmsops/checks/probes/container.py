@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.services.docker_engine import started_at
 
@@ -30,6 +30,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
             f"there is no container {params.get('name')}; it was removed, or the inventory names"
             f" another ({_there(client)})"
         ) from exc
+    except requests.Timeout as exc:
+        raise Overdue("Docker does not answer in time") from exc
     except (docker.errors.DockerException, requests.RequestException) as exc:
         raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
     return describe(found, context.settings.now, list(params.get("env") or []))

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import redis_cache
 
@@ -132,6 +132,8 @@ class Context:
                     timeout=math.ceil(deadline.left())
                 )
             except docker.errors.DockerException as exc:
+                if "timed out" in str(exc).lower():
+                    raise Overdue("Docker does not answer in time") from exc
                 raise Unanswerable(f"Docker does not answer: {one_line(exc)}") from exc
         client = self._opened["docker"]
         client.api.timeout = deadline.left()
@@ -152,6 +154,8 @@ def _connect(database: Database, name: str, deadline: Deadline) -> Any:
     try:
         connection = database.connect(name=name, read_only=True)
     except OpsError as exc:
+        if exc.code == "database.timeout" or "timeout expired" in str(exc):
+            raise Overdue(str(exc)) from exc
         raise Failed(str(exc)) from exc
     # A query that ended its transaction would otherwise find itself in one that may write.
     with connection.cursor() as cursor:

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.http import request
-from ansible.module_utils.pmsops.pms.dagster import STUCK_MINUTES, Dagster, DagsterError
+from ansible.module_utils.pmsops.pms.dagster import (
+    STUCK_MINUTES,
+    Dagster,
+    DagsterError,
+    DagsterOverdue,
+)
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -21,6 +26,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
 
     try:
         return _answer(params, Dagster(send), context, deadline)
+    except DagsterOverdue as exc:
+        raise Overdue(str(exc)) from exc
     except DagsterError as exc:
         raise Failed(str(exc)) from exc
 

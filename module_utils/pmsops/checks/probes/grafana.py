@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.http import request
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
@@ -103,6 +103,8 @@ def _error(context: Context, deadline: Deadline, sql: str, values: dict[str, str
     try:
         text = plain_sql(sql, values)
         query(context, deadline, f"SELECT * FROM ({text}\n) AS panel LIMIT 1")
+    except Overdue:
+        raise
     except Failed as exc:
         return str(exc)
     return None

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
 MAX_BYTES = 8 << 20
@@ -66,7 +66,8 @@ def request(
 ) -> dict[str, Any]:
     """Send one request and return its answer as plain data.
 
-    :raises Failed: when nobody answers, or not in time.
+    :raises Failed: when nobody answers.
+    :raises Overdue: when no answer comes in time.
     """
     import requests
 
@@ -90,7 +91,7 @@ def request(
                 "url": url,
             }
     except requests.Timeout as exc:
-        raise Failed(f"{_where(url)} does not answer in time") from exc
+        raise Overdue(f"{_where(url)} does not answer in time") from exc
     except requests.ConnectionError as exc:
         raise Failed(f"nobody answers at {_where(url)}: {_cause(exc)}") from exc
     except requests.RequestException as exc:
@@ -183,7 +184,7 @@ def _read(response: Any, deadline: Deadline) -> bytes:
         if len(content) > MAX_BYTES:
             raise Failed(f"the answer is longer than {MAX_BYTES >> 20} MB")
         if time.monotonic() > deadline.at:
-            raise Failed("the answer does not end in time")
+            raise Overdue("the answer does not end in time")
     return content
 
 

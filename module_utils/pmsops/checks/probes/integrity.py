@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -56,7 +56,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
                 return {kind: summary(jobs) for kind, jobs in found.items()}
             return _against_newest(context, cursor)
     except psycopg2.errors.QueryCanceled as exc:
-        raise Unanswerable("the time was over before it was read") from exc
+        raise Overdue("the time was over before it was read") from exc
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
         context.drop_connection(None)
         raise Failed(f"the database broke the connection: {one_line(exc)}") from exc
@@ -89,7 +89,8 @@ def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
 def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return the damage that pg_amcheck finds.
 
-    :raises Unanswerable: when it fails or takes too long.
+    :raises Unanswerable: when it fails.
+    :raises Overdue: when it takes too long.
     """
     found: Future[list[str]] = Future()
 
@@ -103,7 +104,7 @@ def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
     try:
         return {"asked": True, "damaged": summary(found.result(deadline.left() - SPARE_SECONDS))}
     except TimeoutError as exc:
-        raise Unanswerable("pg_amcheck did not end in time") from exc
+        raise Overdue("pg_amcheck did not end in time") from exc
     except OpsError as exc:
         raise Unanswerable(str(exc)) from exc
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.pms import journal_hash
@@ -42,7 +42,7 @@ def _compare(context: Context, deadline: Deadline) -> tuple[int, list[int]]:
                 if journal_hash.content_hash(row) != row["content_hash"]:
                     wrong.append(row["id"])
                 if entries % BATCH_ROWS == 0 and time.monotonic() > deadline.at:
-                    raise Failed(f"the time was over after {entries} entries")
+                    raise Overdue(f"the time was over after {entries} entries")
     except psycopg2.Error as exc:
         raise Failed(f"the journal cannot be read: {one_line(exc)}") from exc
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 
 READING = frozenset(
@@ -27,7 +27,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     try:
         reply = client.execute_command(*command)
     except redis.TimeoutError as exc:
-        raise Failed(f"Redis at {where} does not answer in time") from exc
+        raise Overdue(f"Redis at {where} does not answer in time") from exc
     except redis.AuthenticationError as exc:
         # The library removes the code. Only the message of WRONGPASS has the word password.
         code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"

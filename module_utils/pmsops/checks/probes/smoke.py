@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context
 
 
@@ -18,6 +18,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     if step is None:
         raise Unanswerable(f"no step {params['step']} was run")
     finding = step.get("finding") or f"step {params['step']} is {step.get('status')}"
+    if step.get("overdue"):
+        raise Overdue(finding)
     if step.get("status") == "fail":
         raise Failed(finding)
     if step.get("status") != "pass":

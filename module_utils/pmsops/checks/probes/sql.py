@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.postgresql import session_settings
 
@@ -36,7 +36,8 @@ def run(
 ) -> dict[str, Any]:
     """Run one query; its transaction is rolled back.
 
-    :raises Failed: when the server refuses it, or it takes too long.
+    :raises Failed: when the server refuses it.
+    :raises Overdue: when it takes too long.
     :raises Unanswerable: when it is more than one statement.
     """
     import psycopg2
@@ -55,7 +56,7 @@ def run(
         connection.rollback()
     except psycopg2.errors.QueryCanceled as exc:
         connection.rollback()
-        raise Failed("the query took longer than the check's time-out; it was cancelled") from exc
+        raise Overdue("the query took longer than the check's time-out; it was cancelled") from exc
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
         context.drop_connection(database)
         raise Failed(f"the database broke the connection: {one_line(exc)}") from exc

@@ -8,7 +8,7 @@ import json
 import psycopg2
 import psycopg2.errors
 import pytest
-from ansible.module_utils.pmsops.checks.probes import Failed, Unanswerable, integrity
+from ansible.module_utils.pmsops.checks.probes import Failed, Overdue, Unanswerable, integrity
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import integrity as database_integrity
@@ -107,7 +107,7 @@ def test_damaged_pages_are_named_and_the_time_for_the_answer_is_kept(monkeypatch
 @pytest.mark.parametrize(
     ("error", "raised", "says"),
     [
-        (psycopg2.errors.QueryCanceled("x"), Unanswerable, "the time was over"),
+        (psycopg2.errors.QueryCanceled("x"), Overdue, "the time was over"),
         (psycopg2.OperationalError("gone"), Failed, "broke the connection: gone"),
         (psycopg2.ProgrammingError("no column"), Failed, "catalogue cannot be read: no column"),
     ],
@@ -151,9 +151,15 @@ def slow(database):
 
 
 @pytest.mark.parametrize(
-    ("damaged", "says"), [(refused, "extension is missing"), (slow, "did not end in time")]
+    ("damaged", "raised", "says"),
+    [
+        (refused, Unanswerable, "extension is missing"),
+        (slow, Overdue, "did not end in time"),
+    ],
 )
-def test_pg_amcheck_that_fails_or_takes_too_long_leaves_it_unknown(monkeypatch, damaged, says):
+def test_pg_amcheck_that_fails_or_takes_too_long_leaves_it_unknown(
+    monkeypatch, damaged, raised, says
+):
     monkeypatch.setattr(pg_amcheck, "damaged", damaged)
-    with pytest.raises(Unanswerable, match=says):
+    with pytest.raises(raised, match=says):
         ask(monkeypatch, {"about": "amcheck", "asked": True}, seconds=0.8)
