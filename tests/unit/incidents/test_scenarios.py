@@ -105,6 +105,26 @@ def task_names(items):
             yield from task_names(each.get(inner))
 
 
+def facts(path):
+    """Return the facts that each task of a file sets, task by task."""
+    tasks = [*yaml.safe_load(path.read_text())]
+    for each in tasks:
+        tasks += [inner for block in ("block", "rescue", "always") for inner in each.get(block, [])]
+    return [
+        set(each["ansible.builtin.set_fact"])
+        for each in tasks
+        if "ansible.builtin.set_fact" in each
+    ]
+
+
+def test_a_scenario_forgets_the_facts_of_the_one_before_it_in_the_same_run():
+    tasks = PROJECT / "roles/incident/tasks"
+    kept = {fact for path in tasks.glob("*/*.yml") for each in facts(path) for fact in each}
+    first = facts(tasks / "detect.yml")[0]
+    assert len(kept) > 5
+    assert kept - first == set()
+
+
 def test_every_task_at_which_a_rehearsal_kills_a_playbook_exists():
     names = {
         name
