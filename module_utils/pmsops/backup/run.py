@@ -66,13 +66,13 @@ def run(
             if path.name != result["id"]
         ]
         with progress.phase("prune", total=len(gone), unit="sets"):
-            for folder in gone:
-                retention.remove(folder)
+            removed, stay = retention.prune(gone)
+        run.warnings += stay
         with suppress(OpsError):  # a restore has its journal's room then, however full the disk is
             Journal.of_root(settings.root).reserve()
     progress.close()
     return result | {
-        "removed": [path.name for path in gone],
+        "removed": removed,
         "cleaned": cleaned,
         "versions": made,
     }

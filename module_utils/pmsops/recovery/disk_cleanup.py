@@ -222,7 +222,6 @@ def _remover(path: Path) -> Callable[[], None]:
 
 def _set_remover(folder: Path) -> Callable[[], None]:
     def work() -> None:
-        files.make_removable(folder)
         retention.remove(folder)
 
     return work

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, sets, signing
+from ansible.module_utils.pmsops.repository import manifest, reading, sets, signing
 
 ASIDE = ".damaged"
 NOTE = "DAMAGED.txt"
@@ -226,14 +226,18 @@ def damaged(
 
 
 def set_aside(folder: Path, why: str, *, now: datetime) -> Path:
-    """Rename a set so that nothing takes it for a backup, and return its new place."""
+    """Rename a set so that nothing takes it for a backup, and return its new place.
+
+    :raises OpsError: set.in-use, set.not-aside
+    """
     place = folder.with_name(folder.name + ASIDE)
     number = 2
     while place.exists():
         place = folder.with_name(f"{folder.name}{ASIDE}-{number}")
         number += 1
     try:
-        folder.rename(place)
+        with reading.unread(folder):
+            folder.rename(place)
         files.sync_folder(folder.parent)
         mode = place.stat().st_mode
         place.chmod(0o700)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, reading, sets
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,28 @@ def expired(backup_root: Path, policy: Policy) -> list[Path]:
 
 
 def remove(folder: Path) -> None:
-    """Delete a set; at no moment does a part of it remain under its name."""
+    """Delete a set; at no moment does a part of it remain under its name.
+
+    :raises OpsError: set.in-use if it is being read.
+    """
     doomed = folder.with_name(f"{sets.PARTIAL}removed-{folder.name}")
-    folder.rename(doomed)
-    shutil.rmtree(doomed)
+    with reading.unread(folder):
+        folder.rename(doomed)
+        files.make_removable(doomed)
+        shutil.rmtree(doomed)
+
+
+def prune(folders: Iterable[Path]) -> tuple[list[str], list[str]]:
+    """Delete sets; return the names of those that are gone, and why the others stay."""
+    removed, stay = [], []
+    for folder in folders:
+        try:
+            remove(folder)
+        except OpsError as exc:  # a restore reads it: the next run removes it
+            stay.append(f"Set {folder.name} stays for now: {exc}")
+        else:
+            removed.append(folder.name)
+    return removed, stay
 
 
 def _newest_of_each(

@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import bound_objects, lost_values
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest, sets, signing
+from ansible.module_utils.pmsops.repository import manifest, reading, sets, signing
 from ansible.module_utils.pmsops.restore import data_loss, registry, slot_handover
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
@@ -29,9 +29,10 @@ def plan_restore(
     :raises OpsError: those of a restore's preflight.
     """
     restore = StagedRestore(database, request, Progress())
-    restore.check()
-    if not restore.backup_set.encrypted:  # that one is decrypted by the restore itself
-        restore.require_known_parameters(restore.tools, restore.backup_set.dump)
+    with reading.held(restore.backup_set.folder):
+        restore.check()
+        if not restore.backup_set.encrypted:  # that one is decrypted by the restore itself
+            restore.require_known_parameters(restore.tools, restore.backup_set.dump)
     document = restore.document
     found = registry.read_from(database)
     exists = database.name in found
@@ -84,7 +85,8 @@ def result_if_matching(database: Database, request: Request) -> dict[str, Any] |
             return None
     except (OpsError, psycopg2.Error):
         return None
-    sets.check(backup_set, request.keys, trust=request.trust)
+    with reading.held(backup_set.folder):
+        sets.check(backup_set, request.keys, trust=request.trust)
     return {
         "set": str(backup_set.path),
         "id": backup_set.id,

@@ -24,7 +24,7 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.restore import (
     database_lock,
     preflight,
@@ -54,7 +54,7 @@ def restore_set(database: Database, request: Request, *, progress: Progress) -> 
     ):
         try:
             restore = StagedRestore(database, request, progress)
-            with closing(restore):
+            with reading.held(restore.backup_set.folder), closing(restore):
                 proved = restore.execute(Journal.of_root(request.root))
         except psycopg2.Error as exc:
             raise database.to_error(exc) from exc

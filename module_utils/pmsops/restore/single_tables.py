@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import fingerprint, timescaledb_chunks
@@ -23,7 +24,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     quote_ident,
 )
-from ansible.module_utils.pmsops.repository import manifest
+from ansible.module_utils.pmsops.repository import manifest, reading
 from ansible.module_utils.pmsops.restore import database_lock, staging_database
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
@@ -82,7 +83,11 @@ def run(
 
     :raises OpsError: restore.no-table, restore.into-taken and those of a restore.
     """
-    with database_lock.exclusive(database, request.root, "restore of tables"):
+    with (
+        file_system.coded(request.root),
+        database_lock.exclusive(database, request.root, "restore of tables"),
+        reading.held(request.backup_set.folder),
+    ):
         try:
             restore = StagedRestore(database, request, progress)
             with progress.phase("preflight"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, reading, sets
 from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify import differences
 
@@ -33,7 +33,8 @@ def against(
             "Name a backup set; a bare dump can only be restored.",
             code="verify.no-manifest",
         )
-    sets.check(chosen, keys, trust=trust)
+    with reading.held(chosen.folder):
+        sets.check(chosen, keys, trust=trust)
     not_restored: list[str] = []
     found = proof.differences(database, chosen.manifest, deviations=not_restored)
     return {

@@ -12,10 +12,11 @@ from ansible.module_utils.pmsops.client_tools import factory
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
-from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import proof, registry, staging_database
+from ansible.module_utils.pmsops.repository import retention, sets
+from ansible.module_utils.pmsops.restore import proof, registry, single_tables, staging_database
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore, restore_set
+from ansible.module_utils.pmsops.verify import against_set
 
 from tests.support.fake_server import Killed
 from tests.unit.restore.conftest import BOOK, LIVE, LIVE_OID
@@ -184,3 +185,47 @@ def test_jobs_that_a_killed_swap_released_are_held_again_before_the_proof(restor
     assert restored(scene)["side"] == staging
     assert scene.server.jobs_run_early == []
     assert scene.server.databases[staging].held == [1000]
+
+
+@pytest.mark.parametrize("keep", [True, False], ids=["restore", "drill"])
+def test_retention_does_not_delete_the_set_that_a_restore_reads(restores, keep):
+    scene = restores()
+    stayed = []
+
+    def prune(statement):
+        if statement.startswith("CREATE DATABASE"):
+            stayed.append(retention.prune([scene.folder]))
+
+    scene.server.before = prune
+    restored(scene, keep=keep)
+    ((removed, (why,)),) = stayed
+    assert removed == [] and "is being read" in why
+    assert sets.verification(scene.folder)
+
+
+def test_retention_does_not_delete_the_set_that_tables_are_restored_from(restores, monkeypatch):
+    scene = restores()
+    request = Request(scene.root, scene.root.parent / "keys", scene.folder)
+
+    def fill(*_args):
+        retention.remove(scene.folder)
+
+    monkeypatch.setattr(single_tables, "_check", lambda *args: None)
+    monkeypatch.setattr(StagedRestore, "fill", fill)
+    wanted = single_tables.TableRequest.parse(["book"], "last_night")
+    with pytest.raises(OpsError) as caught:
+        single_tables.run(scene.server.database(LIVE), request, wanted, progress=Progress())
+    assert caught.value.code == "set.in-use"
+    untouched(scene)
+
+
+def test_retention_does_not_delete_the_set_that_a_comparison_reads(restores, monkeypatch):
+    scene = restores()
+    monkeypatch.setattr(
+        sets, "check", lambda chosen, *_args, **_more: retention.remove(chosen.path)
+    )
+    with pytest.raises(OpsError) as caught:
+        against_set.against(
+            scene.server.database(LIVE), root=scene.root, keys=scene.root, file=scene.folder
+        )
+    assert caught.value.code == "set.in-use"
