@@ -14,20 +14,9 @@ import pytest
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.conftest import PROJECT
+from tests.support import client_tools
 from tests.support.pms_service import SEEDED, Api, Data, stand_ins
-from tests.support.server import POSTGRESQL, Server, running_server
-
-# pg_dumpall looks for pg_dump beside what it was called by (argv[0]): the wrappers.
-COLLECT = r"""
-set -e
-rm -rf /tmp/pack && mkdir -p /tmp/pack/lib /tmp/pack/tools && cd /tmp/pack
-for tool in pg_dump pg_dumpall pg_restore psql pg_amcheck; do
-  cp /usr/lib/postgresql/*/bin/$tool tools/
-  for each in $(ldd tools/$tool | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p'); do cp -Ln $each lib/; done
-done
-cp -L /lib64/ld-linux-*.so.* loader
-tar -c lib tools loader
-"""
+from tests.support.server import IMAGE, POSTGRESQL, Server, running_server
 
 
 @pytest.fixture(scope="session")
@@ -53,27 +42,9 @@ def server(images: None) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def host_tools(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The server's own client tools, made to run on this host: for access ``host``.
-
-    They come out of the image with the libraries they need, loader included, so the host's own
-    distribution does not matter.
-    """
-    root = tmp_path_factory.mktemp("tools")
-    packed = subprocess.run(
-        ["docker", "exec", server.container.name, "sh", "-c", COLLECT],
-        capture_output=True,
-        check=True,
-        timeout=120,
-    )
-    subprocess.run(["tar", "-x", "-C", root], input=packed.stdout, check=True, timeout=120)
-    folder = root / "bin"
-    folder.mkdir()
-    for tool in ("pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_amcheck"):
-        loader = f"{root}/loader --argv0 {folder}/{tool} --library-path {root}/lib"
-        (folder / tool).write_text(f'#!/bin/sh\nexec {loader} {root}/tools/{tool} "$@"\n')
-        (folder / tool).chmod(0o755)
-    return folder
+def host_tools(images: None) -> Path:
+    """The server's own client tools, made to run on this host: for access ``host``."""
+    return client_tools.of_image(IMAGE)
 
 
 @pytest.fixture

@@ -69,10 +69,10 @@ class Data:
         options = [word for pair in variables.items() for word in ("-v", "=".join(pair))]
         done = subprocess.run(
             [
-                *("docker", "exec", "-i", "-u", "postgres", self.server.container.name),
-                *("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "--single-transaction"),
-                *("-U", "macro_user", "-d", self.name, *options),
+                *(self.server.psql_program, "-X", "-q", "-v", "ON_ERROR_STOP=1"),
+                *("--single-transaction", "-d", self.name, *options),
             ],
+            env=self.server.environment("macro_user", self.password),
             input=text,
             capture_output=True,
             text=True,

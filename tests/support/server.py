@@ -23,6 +23,8 @@ import pytest
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
+from tests.support import client_tools
+
 POSTGRESQL = int(os.environ.get("LAB_POSTGRESQL") or 17)
 HAS_TIMESCALEDB = POSTGRESQL in (17, 18)
 
@@ -43,7 +45,7 @@ HYPERTABLE = (
     else ""
 )
 LABEL = "pms-ops.test"
-# initdb without an init script of the image; the superuser is reached by the local socket only.
+# initdb without an init script of the image.
 START = r"""
 set -e
 install -d -o postgres -g postgres /var/run/postgresql
@@ -52,8 +54,10 @@ as() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
 bin=$(ls -d /usr/lib/postgresql/*/bin)
 data=/var/lib/postgresql/test/data
 if [ ! -s $data/PG_VERSION ]; then
-  as $bin/initdb -k -D $data -U postgres --auth-local=trust --auth-host=scram-sha-256 \
-    -E UTF8 --locale=C.UTF-8 >/dev/null
+  install -o postgres -m 600 /dev/null /tmp/password
+  printf %s "$PASSWORD" >/tmp/password
+  as $bin/initdb -k -D $data -U postgres --pwfile=/tmp/password \
+    --auth-local=trust --auth-host=scram-sha-256 -E UTF8 --locale=C.UTF-8 >/dev/null
   echo 'host all all all scram-sha-256' >> $data/pg_hba.conf
 fi
 exec setpriv --reuid=postgres --regid=postgres --clear-groups $bin/postgres -D $data \
@@ -81,19 +85,20 @@ class Server:
     """The test server: its container, and SQL as its superuser."""
 
     def __init__(
-        self, container: docker.models.containers.Container, port: int, password: str
+        self, container: docker.models.containers.Container, port: int, password: str, image: str
     ) -> None:
         self.container = container
         self.port = port
         self.password = password
+        self.psql_program = client_tools.of_image(image) / "psql"
+        self._has_template = False
 
     def psql(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser over the local socket; return the unaligned output."""
+        """Run SQL as the superuser; return the unaligned output."""
+        # The psql of the host: to start one in the container takes ten times as long.
         done = subprocess.run(
-            [
-                *("docker", "exec", "-i", "-u", "postgres", self.container.name),
-                *("psql", "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database),
-            ],
+            [self.psql_program, "-X", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database],
+            env=self.environment("postgres", self.password),
             input=sql,
             capture_output=True,
             text=True,
@@ -101,6 +106,16 @@ class Server:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def environment(self, user: str, password: str) -> dict[str, str]:
+        """Return the variables by which a client tool of the host reaches the server."""
+        return {
+            **{name: text for name, text in os.environ.items() if not name.startswith("PG")},
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": user,
+            "PGPASSWORD": password,
+        }
 
     def database(self, name: str) -> Database:
         """Return how the toolkit reaches a database of this server."""
@@ -116,11 +131,32 @@ class Server:
     def create(self, name: str, *, timescaledb: bool = HAS_TIMESCALEDB) -> Database:
         """Create a database that macro_user owns, and return how the toolkit reaches it."""
         quoted = '"' + name.replace('"', '""') + '"'
-        sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE template0;\n"
-        if timescaledb:  # by the same psql, which takes its time to start in the container
-            sql += f"\\connect {quoted}\nCREATE EXTENSION timescaledb;"
+        template = self._with_timescaledb() if timescaledb else "template0"
+        sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE {template};\n"
+        if timescaledb:  # as CREATE EXTENSION does
+            sql += (
+                f"\\connect {quoted}\n"
+                "SELECT _timescaledb_functions.start_background_workers() \\g /dev/null"
+            )
         self.psql(sql)
         return self.database(name)
+
+    def _with_timescaledb(self) -> str:
+        """Return a database to copy: that takes a third of the time of CREATE EXTENSION."""
+        name = "template_timescaledb"
+        if not self._has_template:
+            self.psql(
+                f"CREATE DATABASE {name} TEMPLATE template0;\n"
+                f"\\connect {name}\n"
+                "CREATE EXTENSION timescaledb;\n"
+                "\\connect postgres\n"
+                f"ALTER DATABASE {name} ALLOW_CONNECTIONS false;\n"
+                # TimescaleDB's workers are sessions too; one with sessions cannot be copied.
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                f" WHERE datname = '{name}'"
+            )
+            self._has_template = True
+        return name
 
     def drop_subscriptions(self, name: str) -> None:
         """Drop the subscriptions of a database, which keep it from being dropped."""
@@ -185,6 +221,7 @@ def running_server(
         ],
         user="root",
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
+        environment={"PASSWORD": password},
         ports={"5432/tcp": ("127.0.0.1", port)},
         labels={LABEL: "1"},
         tmpfs={"/var/lib/postgresql/test": "size=3g"} if in_memory else {},
@@ -192,7 +229,7 @@ def running_server(
         detach=True,
     )
     try:
-        made = Server(container, port, password)
+        made = Server(container, port, password, image)
         made.wait()
         made.psql(ROLES.format(password=password))
         made.psql(MEMBER_BY_SET_ROLE if major >= 16 else MEMBER)
