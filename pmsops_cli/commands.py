@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import copy
 import os
+import re
 import shlex
 import sys
 import textwrap
@@ -23,6 +24,8 @@ PLAYBOOKS = {
 }
 LATEST = "latest"  # in place of a set's name
 LISTING_COLUMNS = 100
+# The command in a text; in /srv/pms-ops/backups it is a folder.
+_COMMAND = re.compile(r"(?<![\w/.-])pms-ops(?![\w/.-])")
 
 
 class Session:
@@ -40,7 +43,7 @@ class Session:
     def again(self, words: str) -> str:
         """Return a command of pms-ops with the -i options of this one."""
         given = "".join(f" -i {shlex.quote(each)}" for each in self.arguments.inventory)
-        return words.replace("pms-ops", f"pms-ops{given}", 1) if given else words
+        return _COMMAND.sub(lambda _: f"pms-ops{given}", words) if given else words
 
     def split(self) -> list[Session]:
         """Return a session for each system that the inventories describe.

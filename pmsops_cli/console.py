@@ -28,6 +28,8 @@ WORDS = {
 }
 
 
+# The front door itself in a message; in a path it is a file.
+_SCRIPT = re.compile(r"(?<![\w/.-])scripts/pms-ops(?![\w/.-])")
 # A playbook in a message, which users of the front door start by another name.
 _PLAYBOOK = re.compile(
     r"ansible-playbook((?: -i \S+)*) (?:playbooks/(dr|ops)_(?!restore)(\w+)\.yml|golive\.yml(?! -))"
@@ -35,7 +37,11 @@ _PLAYBOOK = re.compile(
 
 
 class Display:
-    """Progress on standard error while a playbook runs, its result on standard output."""
+    """Progress on standard error while a playbook runs, its result on standard output.
+
+    Without a terminal, as in a cron job, standard error holds the reason of a failure and nothing
+    else, unless progress was asked for.
+    """
 
     def __init__(self, name: str, *, as_json: bool, verbose: bool = False) -> None:
         from rich.console import Console
@@ -73,7 +79,7 @@ class Display:
         if self._json:
             return
         before, self._shown = self._shown, (summary.task, summary.progress)
-        if self._live is None and not self.err.is_terminal:
+        if self._live is None and not self.err.is_terminal and self._verbose:
             self._show_plainly(summary, before)
 
     def _show_plainly(self, summary: RunSummary, before: tuple[str, str]) -> None:
@@ -118,14 +124,12 @@ class Display:
         """Print the result: one JSON document, or a summary for people."""
         if self._json:
             print(json.dumps(document, indent=1, sort_keys=True, default=str))
+            self._reasons(document)
             return
         for line in document["messages"]:
             self.out.print(line, markup=False)
         self._changes(document)
-        for failure in document["failed"]:
-            self._failure(failure)
-        for text in document["errors"]:
-            self.out.print(f"  {text}", markup=False)
+        self._reasons(document)
         colour, words = WORDS[document["exit_code"]]
         check = ", check mode" if document["check"] else ""
         seconds = document["seconds"]
@@ -147,14 +151,24 @@ class Display:
         if len(changed) > SHOWN_CHANGES:
             self.out.print(f"  and {len(changed) - SHOWN_CHANGES} more (see the log)")
 
+    def _reasons(self, document: dict[str, Any]) -> None:
+        # A pipe keeps what was printed before; on a terminal the reason stands in its place.
+        self.out.file.flush()
+        for failure in document["failed"]:
+            self._failure(failure)
+        for text in document["errors"]:
+            self.err.print(f"  {text}", markup=False, soft_wrap=True)
+
     def _failure(self, failure: dict[str, str]) -> None:
         code = f"  ({failure['code']})" if failure["code"] else ""
-        self.out.print("failed:", style="bold red")
-        self.out.print(f"  {failure['host']}: {failure['task']}{code}", markup=False)
+        self.err.print("failed:", style="bold red")
+        self.err.print(
+            f"  {failure['host']}: {failure['task']}{code}", markup=False, soft_wrap=True
+        )
         for line in failure["what"].splitlines():
-            self.out.print(f"  {line}", markup=False)
+            self.err.print(f"  {line}", markup=False, soft_wrap=True)
         if failure["remedy"]:
-            self.out.print(f"  -> {failure['remedy']}", markup=False)
+            self.err.print(f"  -> {failure['remedy']}", markup=False, soft_wrap=True)
 
 
 def _ours(text: str) -> str:
@@ -162,7 +176,7 @@ def _ours(text: str) -> str:
     text = _PLAYBOOK.sub(
         lambda m: f"pms-ops{m[1]} {m[2]} {m[3]}" if m[2] else f"pms-ops{m[1]} golive", text
     )
-    return text.replace("scripts/pms-ops", "pms-ops")
+    return _SCRIPT.sub("pms-ops", text)
 
 
 def document(

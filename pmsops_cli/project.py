@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "en_US.utf8")
 VENV_BIN = Path(sys.executable).parent
 
 
@@ -15,13 +17,33 @@ def enter() -> None:
     """Make Ansible read the project's configuration, and its modules' Python importable here."""
     os.environ["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
     os.environ["PATH"] = f"{VENV_BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    os.environ.setdefault("LC_ALL", "C.UTF-8")
+    os.environ["LC_ALL"] = _utf8_locale()
     os.chdir(PROJECT)
+    if PROJECT.stat().st_mode & 0o002 and not PROJECT.stat().st_mode & 0o1000:
+        print(
+            f"pms-ops: everybody may write to {PROJECT}, and so decide what runs here:"
+            f" chmod o-w {PROJECT}",
+            file=sys.stderr,
+        )
     import ansible.module_utils
 
     ours = str(PROJECT / "module_utils")
     if ours not in ansible.module_utils.__path__:
         ansible.module_utils.__path__.append(ours)
+
+
+def _utf8_locale() -> str:
+    """Return a locale of this machine that Ansible can use: it refuses those without UTF-8.
+
+    The caller's own may be C, as in a cron job, or one that SSH brought along from another machine.
+    """
+    for name in UTF8_LOCALES:
+        try:
+            locale.setlocale(locale.LC_ALL, name)
+        except locale.Error:
+            continue
+        return name
+    return UTF8_LOCALES[0]
 
 
 def config_folder() -> Path:

@@ -18,4 +18,6 @@ if [[ ! -x .venv/bin/ansible-playbook ]]; then
   echo "backup.sh: .venv is missing; run 'make setup'" >&2
   exit 3
 fi
+# Ansible needs UTF-8, and ignores the ansible.cfg of a folder that everybody may write to.
+export LC_ALL=C.UTF-8 ANSIBLE_CONFIG=$PWD/ansible.cfg
 exec .venv/bin/ansible-playbook playbooks/backup.yml "$@"

@@ -26,6 +26,8 @@ case ${1:-} in
 esac
 shift
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+# Ansible needs UTF-8, and ignores the ansible.cfg of a folder that everybody may write to.
+export LC_ALL=C.UTF-8 ANSIBLE_CONFIG=$PWD/ansible.cfg
 [[ -x .venv/bin/ansible-playbook ]] || refuse ".venv is missing; run 'make setup'" 3
 
 # As JSON, because a name or a path can contain blanks and quotes.

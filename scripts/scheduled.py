@@ -22,7 +22,14 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 DEFAULT = "/etc/pms-ops/schedule.json"
 
-import ansible.module_utils  # noqa: E402
+try:
+    import ansible.module_utils
+except ModuleNotFoundError:
+    # Started as a script, so by the system's Python; the project's has the libraries.
+    own = PROJECT / ".venv" / "bin" / "python"
+    if not own.exists() or Path(sys.executable) == own:
+        raise
+    os.execv(own, [str(own), str(Path(__file__).resolve()), *sys.argv[1:]])  # noqa: S606
 
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 

@@ -112,7 +112,7 @@ def door(server: Server, fund: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def test_a_backup_is_made_shown_and_compared_from_any_folder(door: Door, server: Server, fund):
-    made = door.run("backup")
+    made = door.run("backup", "--verbose")
     assert made.returncode == 0, made.stdout + made.stderr
     folder = next((door.home / "backups").glob("2*"))
     assert f"set      {folder}" in made.stdout

@@ -11,21 +11,27 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Any
 
+from ansible.module_utils.pmsops.common import retry_after
 from ansible.module_utils.pmsops.notify.message import Message
 
 _RETRY_STATUSES = (408, 425, 429)
 
 
 class Undelivered(Exception):
-    """Why a message was not delivered; *retry* where another attempt could help."""
+    """Why a message was not delivered; *retry* where another attempt could help.
 
-    def __init__(self, problem: str, *, retry: bool) -> None:
+    *wait* is for how many seconds the server asked to be left alone, None if it did not.
+    """
+
+    def __init__(self, problem: str, *, retry: bool, wait: float | None = None) -> None:
         super().__init__(problem)
         self.retry = retry
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,7 @@ class Webhook:
                 stream=True,
             ) as answer:
                 status = answer.status_code
+                wait = retry_after.seconds(answer.headers.get("Retry-After"), datetime.now(UTC))
         except requests.exceptions.SSLError as exc:
             raise Undelivered("its TLS certificate is not trusted", retry=False) from exc
         except requests.exceptions.Timeout as exc:
@@ -151,7 +158,7 @@ class Webhook:
             raise Undelivered(f"it answered {status}, a redirect: give its new url", retry=False)
         if not 200 <= status < 300:
             retry = status >= 500 or status in _RETRY_STATUSES
-            raise Undelivered(f"it answered {status}", retry=retry)
+            raise Undelivered(f"it answered {status}", retry=retry, wait=wait)
 
     def _authorize(self, request: Any) -> Any:
         # A function, because requests lets ~/.netrc overwrite a plain header.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible.module_utils.pmsops.common import retry_after
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
 from ansible.module_utils.pmsops.notify.channels import KINDS, Channel, Email, Undelivered
@@ -148,39 +149,49 @@ class Notifier:
     def _deliver(self, message: Message) -> dict[str, str | None]:
         """Return the problem of each channel, None where the message arrived by the deadline."""
         problems: dict[str, str | None] = {}
+        # What a server asked for comes on top of the deadline, up to a limit.
+        waits = dict.fromkeys((each.name for each in self.channels), 0.0)
 
         def send(each: Channel) -> None:
-            problems[each.name] = self._attempt(each, message)
+            problems[each.name] = self._attempt(each, message, waits)
 
         # Daemons: a server that sends one byte a second must not keep this process alive.
-        threads = [
-            threading.Thread(target=send, args=(each,), daemon=True) for each in self.channels
-        ]
-        for thread in threads:
+        threads = {
+            each.name: threading.Thread(target=send, args=(each,), daemon=True)
+            for each in self.channels
+        }
+        for thread in threads.values():
             thread.start()
         last = time.monotonic() + self.deadline_seconds
-        for thread in threads:
-            thread.join(max(0.0, last - time.monotonic()))
+        for name, thread in threads.items():
+            while thread.is_alive() and (left := last + waits[name] - time.monotonic()) > 0:
+                thread.join(left)
         late = f"no end within {self.deadline_seconds:g} s"
         return {each.name: problems.get(each.name, late) for each in self.channels}
 
-    def _attempt(self, each: Channel, message: Message) -> str | None:
-        problem: str | None = None
-        for attempt in range(self.attempts):
-            if attempt:
-                self.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+    def _attempt(self, each: Channel, message: Message, waits: dict[str, float]) -> str | None:
+        attempt = 0
+        while True:
             try:
                 each.deliver(message, self.timeout_seconds)
             except Undelivered as exc:
-                problem = str(exc)
                 if not exc.retry:
-                    break
+                    return str(exc)
+                asked = None if exc.wait is None else max(exc.wait, FIRST_PAUSE_SECONDS)
+                if asked is not None and waits[each.name] + asked <= retry_after.MOST_SECONDS:
+                    # It said when it would answer: to ask before would be refused again.
+                    waits[each.name] += asked
+                    self.sleep(asked)
+                    continue
+                attempt += 1
+                if attempt >= self.attempts:
+                    return str(exc)
+                self.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             except Exception as exc:  # noqa: BLE001 -- a notification must not fail its run
                 # The exception's text may hold an address; its type does not.
                 return f"it failed unexpectedly ({type(exc).__name__})"
             else:
                 return None
-        return problem
 
 
 def channel(options: Mapping[str, Any]) -> Channel:

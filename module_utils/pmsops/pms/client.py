@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible.module_utils.pmsops.common import retry_after
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.dialect import OPERATIONS, Dialect
 
@@ -156,16 +158,24 @@ class PmsApi:
         *,
         query: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Send one request.
+        """Send one request; again where the service says that it is busy and until when.
 
         :raises OpsError: pms.unreachable or pms.overdue.
         """
         import requests
 
+        patience = retry_after.MOST_SECONDS
         try:
-            answer = self._session.request(
-                method, self.url + path, json=body, params=query, timeout=self._timeouts
-            )
+            while True:
+                answer = self._session.request(
+                    method, self.url + path, json=body, params=query, timeout=self._timeouts
+                )
+                # With 429 it has done nothing, so that even a trade may be sent again.
+                wait = retry_after.pause(answer.status_code, answer.headers)
+                if wait is None or wait > patience:
+                    break
+                patience -= wait
+                time.sleep(wait)
         except requests.Timeout as exc:
             raise OpsError(
                 f"{self.url} did not answer {method} {path} in time.",

@@ -156,7 +156,7 @@ def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, hos
 @pytest.fixture
 def shown(monkeypatch):
     """A screen without a terminal, and the lines that it has printed."""
-    one = console.Display("restore", as_json=False)
+    one = console.Display("restore", as_json=False, verbose=True)
     lines: list[str] = []
     monkeypatch.setattr(one.err, "print", lambda text, **_: lines.append(text[8:]))
     return one, lines
@@ -389,6 +389,62 @@ def test_a_playbook_whose_hosts_are_not_there_is_no_success(tmp_path):
     )
     assert done.returncode != 0
     assert "Could not match" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("given", ["C", "xx_YY.UTF-8"])
+def test_a_locale_that_the_host_lacks_stops_no_command(given, tmp_path):
+    (tmp_path / "hosts.yml").write_text("pms: {hosts: {a: {ansible_connection: local}}}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pmsops_cli", "-i", tmp_path, "report", "--json"],
+        cwd=PROJECT,
+        env=os.environ | {"LC_ALL": given, "LANG": given},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "locale" not in done.stderr
+    assert done.returncode == FAILED and "report.html" in done.stdout
+
+
+def test_a_clone_that_everybody_may_write_to_works_and_is_told(tmp_path, monkeypatch, capsys):
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    monkeypatch.setattr(project, "PROJECT", clone)
+    monkeypatch.setattr(os, "chdir", lambda _: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    project.enter()
+    assert capsys.readouterr().err == ""
+    clone.chmod(0o777)
+    project.enter()
+    assert f"chmod o-w {clone}" in capsys.readouterr().err
+    assert os.environ["ANSIBLE_CONFIG"] == str(clone / "ansible.cfg")
+
+
+def test_cron_mails_the_reason_of_a_failure_and_nothing_else(capsys):
+    one = console.Display("backup", as_json=False)
+    feed(one, ("playbook_on_task_start", "backup : Make a backup set"), ("runner_on_ok", ""))
+    failure = {"host": "a", "task": "backup", "what": "no room", "remedy": "free it", "code": "x.y"}
+    result = {
+        "messages": ["looked"], "changed": [], "failed": [], "errors": [], "exit_code": DONE,
+        "check": False, "seconds": 1, "facts": {}, "log": "x.log",
+    }  # fmt: skip
+    one.end(result)
+    assert capsys.readouterr().err == ""
+    for as_json in (False, True):
+        one = console.Display("backup", as_json=as_json)
+        one.end(result | {"failed": [failure], "errors": ["no host"], "exit_code": FAILED})
+        said = capsys.readouterr()
+        assert "no room" in said.err and "-> free it" in said.err and "no host" in said.err
+        assert "looked" not in said.err
+
+
+def test_a_path_that_holds_the_name_of_the_command_stays_whole(tmp_path):
+    session = commands.Session(arguments.parse(["-i", "example", "status"]), tmp_path)
+    text = "df /srv/pms-ops/prod; pms-ops drill, then pms-ops.service"
+    right = "df /srv/pms-ops/prod; pms-ops -i example drill, then pms-ops.service"
+    assert session.again(text) == right
+    said = console._ours("scripts/pms-ops status; ls /opt/scripts/pms-ops")
+    assert said == "pms-ops status; ls /opt/scripts/pms-ops"
 
 
 @pytest.fixture

@@ -337,3 +337,16 @@ def test_a_url_that_no_request_can_be_made_of_is_not_tried_again():
     with pytest.raises(Undelivered, match="its url cannot be used") as caught:
         hook.deliver(compose(FAILURE, "prod", details=False, suppressed=0, secrets=frozenset()), 1)
     assert caught.value.retry is False
+
+
+def test_how_long_a_busy_server_asks_to_be_left_alone_is_kept():
+    def answer(handler):
+        handler.send_response(429)
+        handler.send_header("Retry-After", "30")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    message = compose(FAILURE, "prod", details=False, suppressed=0, secrets=frozenset())
+    with Web(answer) as web, pytest.raises(Undelivered) as caught:
+        Webhook("hook", web.url).deliver(message, 5)
+    assert (caught.value.retry, caught.value.wait) == (True, 30)

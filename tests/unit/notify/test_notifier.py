@@ -108,6 +108,17 @@ def test_tries_are_counted_and_what_cannot_help_is_not_tried_again(tmp_path):
     assert found["odd"] == "it failed unexpectedly (RuntimeError)"
 
 
+def test_a_server_that_asks_for_patience_is_given_it(tmp_path):
+    pauses = []
+    busy = Channel("busy", *[Undelivered("it answered 429", retry=True, wait=30)] * 3)
+    endless = Channel("endless", *[Undelivered("it answered 429", retry=True, wait=100)] * 9)
+    made = replace(notifier(tmp_path, busy), sleep=pauses.append)
+    assert made.send(failure()).problems == {"busy": None}
+    assert pauses == [30, 30, 30]
+    made = replace(notifier(tmp_path, endless), sleep=lambda _seconds: None)
+    assert made.send(failure(70)).problems == {"endless": "it answered 429"}
+
+
 def test_a_memory_that_cannot_be_kept_does_not_keep_a_message_back(tmp_path):
     (tmp_path / "n").write_text("a file where the folder should be")
     channel = Channel()

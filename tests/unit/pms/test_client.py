@@ -124,3 +124,43 @@ def test_the_token_is_sent_and_no_netrc_replaces_it(tmp_path, monkeypatch):
         assert api.login() is True
         prepared = api._session.prepare_request(__import__("requests").Request("GET", url))
         assert prepared.headers["Authorization"].startswith("Bearer ")
+
+
+def test_a_pms_that_is_busy_is_asked_again_when_it_says(monkeypatch):
+    from ansible.module_utils.pmsops.pms import client
+
+    class Answers:
+        def __init__(self, status, **headers):
+            self.status_code, self.headers = status, headers
+
+        def json(self):
+            return []
+
+    def asked(*answers):
+        left, pauses = list(answers), []
+        api = PmsApi("http://pms")
+        monkeypatch.setattr(api._session, "request", lambda *_args, **_options: left.pop(0))
+        monkeypatch.setattr(client.time, "sleep", pauses.append)
+        return api.request("POST", "/trade", {}).status, pauses
+
+    busy = Answers(429, **{"Retry-After": "20"})
+    assert asked(busy, busy, Answers(200)) == (200, [20, 20])
+    # Neither for good, nor what may have been carried out.
+    assert asked(*[busy] * 9) == (429, [20] * 6)
+    assert asked(Answers(503, **{"Retry-After": "1"})) == (503, [])
+    assert asked(Answers(429)) == (429, [])
+
+
+def test_a_date_is_a_time_to_wait_as_well():
+    from datetime import UTC, datetime
+
+    from ansible.module_utils.pmsops.common import retry_after
+
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert retry_after.seconds("Tue, 24 Nov 2026 12:00:30 GMT", now) == 30
+    assert [retry_after.seconds(each, now) for each in (None, "soon", "nan", "-1")] == [
+        None,
+        None,
+        None,
+        0,
+    ]

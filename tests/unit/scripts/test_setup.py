@@ -319,3 +319,14 @@ def ready(machine, name="control"):
     lock = project / f"requirements/{name}.txt"
     listed = subprocess.run(["sha256sum", lock], capture_output=True, text=True, check=True).stdout
     (project / f".venv/{name}.stamp").write_text(f"{listed}{project}\n")
+
+
+def test_the_schedule_s_script_finds_the_project_s_python_by_itself(tmp_path):
+    (tmp_path / "schedule.json").write_text("{}")
+    done = subprocess.run(
+        ["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"PMS_OPS_SCHEDULE={tmp_path}/none.json",
+         PROJECT / "scripts" / "scheduled.py", "status"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "ModuleNotFoundError" not in done.stderr
+    assert done.returncode == 1 and "none.json" in done.stderr

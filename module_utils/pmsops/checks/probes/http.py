@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common import retry_after
 
 MAX_BYTES = 8 << 20
 TEXT_CHARACTERS = 4000
@@ -65,6 +66,32 @@ def request(
     follow: bool = False,
 ) -> dict[str, Any]:
     """Send one request and return its answer as plain data.
+
+    A service that asks for patience is asked again, as long as the deadline allows.
+
+    :raises Failed: when nobody answers.
+    :raises Overdue: when no answer comes in time.
+    """
+    while True:
+        answer = _sent(context, deadline, method, url, headers, basic, body, follow)
+        named = {"Retry-After": answer["headers"].get("retry-after", "")}
+        wait = retry_after.pause(answer["status"], named)
+        if wait is None or wait >= deadline.left():
+            return answer
+        time.sleep(wait)
+
+
+def _sent(
+    context: Context,
+    deadline: Deadline,
+    method: str,
+    url: str,
+    headers: dict[str, str] | None,
+    basic: tuple[str, str] | None,
+    body: Any,
+    follow: bool,
+) -> dict[str, Any]:
+    """Send one request and return its answer.
 
     :raises Failed: when nobody answers.
     :raises Overdue: when no answer comes in time.
