@@ -34,6 +34,8 @@ SINCE = {
     "failing disks": {"pms_restore": 8_500},
     # Sets that are being read stay.
     "held sets": {"pms_restore": 4_000},
+    # The header Retry-After of a service that is busy: 2 900 bytes, and its readers'.
+    "patience": {"pms_gate": 3_500, "pms_restore": 3_500},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
