@@ -49,6 +49,16 @@ options:
       - The set that is going to be restored. With O(state=recovered), a staging database of it that
         an interrupted run has proved is kept, and M(pms_restore) continues with it.
     type: path
+  evidence_root:
+    description:
+      - Folder of the ledger. The module itself adds the line of a swap or rollback, which a later
+        task of a killed playbook could not. A swap that no line names is added with C(seen_later).
+      - Without it nothing is recorded.
+    type: path
+  record:
+    description: What the ledger's line says of the set, beside the names of the databases.
+    type: dict
+    default: {}
   keep_former:
     description:
       - Number of former and rolled-back databases to keep; older ones are dropped after a
@@ -195,6 +205,8 @@ def argument_spec() -> dict:
         },
         "incoming": {"type": "str"},
         "resume": {"type": "path"},
+        "evidence_root": {"type": "path"},
+        "record": {"type": "dict", "default": {}},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "keep_former": {"type": "int", "default": 0},
         "keep_former_days": {"type": "int", "default": 0},

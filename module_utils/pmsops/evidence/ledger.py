@@ -37,6 +37,8 @@ FIELDS = {"seq", "at", "kind", "previous", "record"}
 # Keys that a writer adds about damage that it found; see append.
 NOTES = {"recovered", "broken"}
 SHORT = 12
+# A line and a head, several times over.
+ROOM_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,31 @@ def append(
         ) from exc
 
 
+def require_writable(evidence_root: Path) -> None:
+    """Check that lines can be added; nothing stays but the folder and an empty ledger.
+
+    What is going to be recorded may take hours: a disk that is full is found before.
+
+    :raises OpsError: ledger.unwritable
+    """
+    room = evidence_root / f".{NAME}.room"
+    try:
+        files.make_private_folder(evidence_root)
+        with _locked(evidence_root / NAME):
+            try:
+                files.replace(room, b" " * ROOM_BYTES)
+            finally:
+                room.unlink(missing_ok=True)
+    except OSError as exc:
+        raise OpsError(
+            f"{evidence_root / NAME} cannot be written: {exc.strerror or exc}. Nothing was done"
+            " that would have to be recorded there.",
+            "Give the user of the playbook write access and free space there, or name a folder on"
+            " another disk with -e evidence_root=..., then run again.",
+            code="ledger.unwritable",
+        ) from exc
+
+
 def _append(
     root: Path, stream: BinaryIO, kind: str, record: dict[str, Any], now: datetime
 ) -> dict[str, Any]:
@@ -93,6 +120,8 @@ def _append(
     whole, torn = _split_torn(content)
     lines = whole.split(b"\n")[:-1]
     previous = _sha256(lines[-1]) if lines else GENESIS
+    if not lines and _read_head(root) is None:
+        _write_head(root, 0, GENESIS)  # a writer killed after its first line is no damage
     entry: dict[str, Any] = {
         "seq": len(lines) + 1,
         "at": utc_stamp_microseconds(now),

@@ -50,6 +50,7 @@ def collect(
         "sets": len(sets.listed(backup_root)),
         "running": _running(backup_root),
         "drill": _drill(chain, now),
+        "replaced": _replaced(chain, now),
         "gate": _gate(evidence_root, now),
         "incidents": _open_incidents(evidence_root),
         "ledger": {
@@ -109,6 +110,22 @@ def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
     last = found[-1]
     names = ("at", "set", "proved", "rto_seconds", "rpo_seconds")
     return {name: last[name] for name in names} | {"age_seconds": _age(last["at"], now)}
+
+
+def _replaced(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
+    """Return how the live database was replaced last: by a restore or a rollback."""
+    found = [each for each in chain.entries if each["kind"] in ("restore", "rollback")]
+    if not found:
+        return None
+    last, record = found[-1], found[-1]["record"]
+    return {
+        "at": record.get("swapped_at") or last["at"],
+        "kind": last["kind"],
+        "by": record.get("set") or record.get("brought_back") or record.get("incoming"),
+        "former": record.get("former") or record.get("undone"),
+        "seen_later": bool(record.get("seen_later")),
+        "age_seconds": _age(record.get("swapped_at") or last["at"], now),
+    }
 
 
 def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
@@ -235,6 +252,14 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         took = f"{drill['rto_seconds']:.0f} s" if drill["rto_seconds"] else "an unknown time"
         verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
+    if replaced := found["replaced"]:
+        later = "; recorded later: its playbook had been killed" if replaced["seen_later"] else ""
+        by = f" by {replaced['by']}" if replaced["by"] else ""
+        former = f", former database {replaced['former']}" if replaced["former"] else ""
+        say(
+            f"last {replaced['kind']}",
+            f"{age(replaced['age_seconds'])} ago{by}{former}{later}",
+        )
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()

@@ -49,6 +49,8 @@ class Swap:
     progress: Progress = field(default_factory=Progress)
     # What becomes of the live database's logical slots.
     slots: str = slot_handover.REFUSE
+    # What the ledger's line says of the set; kept in the journal, for the run after a kill.
+    record: dict[str, Any] = field(default_factory=dict)
     # What became of them: name, plugin, outcome and text of each.
     slot_results: list[dict[str, str]] = field(default_factory=list)
 
@@ -73,6 +75,7 @@ class Swap:
             incoming_mark=mark,
             outgoing=outgoing,
             services=running,
+            record=self.record,
             slots=slot_handover.recorded(bound.slots, self.slots),
         )
         if mark:  # the database carries the journal too, in case its disk is lost

@@ -12,6 +12,7 @@ import psycopg2
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql import bound_objects
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -23,6 +24,7 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     slot_handover,
     staging_database,
+    swap_record,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.request import progress_file
@@ -44,6 +46,9 @@ class SwapRun:
     root: Path
     policy: former_retention.Policy = field(default_factory=former_retention.Policy)
     slots: str = slot_handover.REFUSE
+    # Folder of the ledger, and what its line says of the set that was restored.
+    evidence_root: Path | None = None
+    record: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> SwapRun:
@@ -56,6 +61,8 @@ class SwapRun:
             root=Path(options["root"]),
             policy=former_retention.Policy(options["keep_former"], options["keep_former_days"]),
             slots=options["slots"],
+            evidence_root=Path(options["evidence_root"]) if options["evidence_root"] else None,
+            record=options["record"] or {},
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
@@ -96,7 +103,7 @@ class SwapRun:
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
             restore.missing-copy, restore.slots, restore.prepared-transactions, disk.*,
-            files.unwritable.
+            files.unwritable; ledger.unwritable before the swap.
         """
         with (
             file_system.coded(self.root),
@@ -111,6 +118,8 @@ class SwapRun:
                     "finished": recovery.finished,
                     "resumed": wanted is not None and recovery.finished == wanted,
                 }
+                if self.evidence_root:
+                    ledger.require_writable(self.evidence_root)
                 if state == RECOVERED:
                     self.services.running()  # a missing service is reported now, not after hours
                     return {"changed": bool(recovery.lines)} | result
@@ -136,8 +145,14 @@ class SwapRun:
         problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
             raise self._probe_failed(swap, incoming, outgoing, problems)
-        swap.finish()
         dropped, stay = self._drop_expired()
+        record = swap_record.of_swap(_kind(state), incoming, outgoing, self.record) | {
+            "swap_seconds": swap.progress.seconds,
+            "slots": swap.slot_results,
+            "pruned": dropped,
+        }
+        unrecorded = swap_record.write(self.evidence_root, _kind(state), record)
+        swap.finish()
         return (
             {"changed": True, "diff": self._diff(incoming, outgoing)}
             | result
@@ -148,7 +163,7 @@ class SwapRun:
                 "slots": swap.slot_results,
                 "pruned": dropped,
                 "not_dropped": stay,
-                "warnings": swap.journal.problems,
+                "warnings": swap.journal.problems + unrecorded,
             }
         )
 
@@ -183,7 +198,11 @@ class SwapRun:
         # The staging database that was proved a moment ago for this very swap is no leftover.
         if incoming and swap.journal.proved and swap.journal.state.get("side") == incoming:
             return crash_recovery.RecoveryReport()
-        return crash_recovery.recover(swap, self.root, resume=wanted)
+        known = dict(swap.journal.state)
+        report = crash_recovery.recover(swap, self.root, resume=wanted)
+        known |= {"finished": report.finished}
+        report.lines += swap_record.catch_up(self.evidence_root, self.database, known)
+        return report
 
     def _swap(self) -> Swap:
         return Swap(
@@ -194,6 +213,7 @@ class SwapRun:
             forget_cache=lambda: redis_cache.forget(self.redis),
             progress=self._progress(),
             slots=self.slots,
+            record=self.record,
         )
 
     def _progress(self) -> Progress:

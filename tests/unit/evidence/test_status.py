@@ -233,3 +233,26 @@ def test_the_module_reports_the_same_and_changes_nothing(roots, capsys):
         "pms-ops drill",
         "pms-ops golive",
     ]
+
+
+def test_a_restore_that_was_recorded_later_is_told_as_one(roots):
+    """The playbook of a swap was killed; the next run found that the database had changed."""
+    record = {
+        "set": "2026-11-22_0600",
+        "former": "pms__before_20261123093000",
+        "swapped_at": "2026-11-23T09:30:00Z",
+        "seen_later": True,
+    }
+    assert collect(roots)["replaced"] is None
+    ledger.append(roots[1], "restore", record, now=NOW)
+    found = collect(roots)
+    said = {}
+    status.describe(found, lambda name, text: said.update({name: text}))
+    assert said["last restore"] == (
+        "2 h ago by 2026-11-22_0600, former database pms__before_20261123093000;"
+        " recorded later: its playbook had been killed"
+    )
+    undone = {"brought_back": "pms__before_1", "undone": "pms__undone_2"}
+    ledger.append(roots[1], "rollback", undone, now=NOW)
+    status.describe(collect(roots), lambda name, text: said.update({name: text}))
+    assert said["last rollback"] == "0 s ago by pms__before_1, former database pms__undone_2"

@@ -41,6 +41,8 @@ class Scene:
         self.policy = former_retention.Policy()
         self.access = "host"
         self.slots = "refuse"
+        self.evidence: Path | None = None
+        self.record: dict[str, Any] = {}
         self.root, self.folder = folder.parent, folder
         self.sha256 = sets.resolve(self.folder).manifest_sha256
 
@@ -87,7 +89,17 @@ class Scene:
             "fake", SERVICES, up=self.up, killer=self.killer, broken=self.broken
         )
         database = replace(self.server.database(LIVE), access=self.access)
-        return SwapRun(database, services, None, None, self.root, self.policy, self.slots)
+        return SwapRun(
+            database,
+            services,
+            redis=None,
+            url=None,
+            root=self.root,
+            policy=self.policy,
+            slots=self.slots,
+            evidence_root=self.evidence,
+            record=self.record,
+        )
 
     def run(self, state: str, incoming: str | None = None, **options: Any) -> dict[str, Any]:
         """Run in one process from its beginning to its end."""

@@ -293,8 +293,11 @@ def test_a_run_is_made_from_the_options_of_the_module(tmp_path):
             "keep_former": 3,
             "keep_former_days": 7,
             "slots": "drop",
+            "evidence_root": str(tmp_path / "evidence"),
+            "record": {"set": "s"},
         }
     )
     assert (made.database.name, made.services.names, made.url) == (LIVE, (), None)
     assert made.policy == former_retention.Policy(3, 7)
     assert made.slots == "drop"
+    assert (made.evidence_root, made.record) == (tmp_path / "evidence", {"set": "s"})

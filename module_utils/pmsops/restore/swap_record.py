@@ -1,0 +1,89 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The ledger's line of a swap or rollback: written by the module that made it, or by the next run.
+
+A playbook can be killed while its module goes on. So the line is no matter of a later task: the
+module writes it before it forgets its journal. Whichever run finds afterwards that a database was
+replaced, and no line says so, adds the line with ``seen_later``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import registry
+from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
+
+# What the live database became says what was done, and how its line names it.
+KINDS = {registry.FORMER: "restore", registry.UNDONE: "rollback"}
+REPLACED = {registry.FORMER: "former", registry.UNDONE: "undone"}
+
+
+def of_swap(
+    became: str, incoming: str, outgoing: str | None, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the record of a swap; *given* is what its caller knows of the set."""
+    incoming_name = "incoming" if became == registry.FORMER else "brought_back"
+    return given | {REPLACED[became]: outgoing, incoming_name: incoming}
+
+
+def write(evidence_root: Path | None, became: str, record: dict[str, Any]) -> list[str]:
+    """Add the line of a swap; return a warning where that fails: a swap is never undone for it."""
+    if evidence_root is None:
+        return []
+    kind = KINDS[became]
+    try:
+        ledger.append(evidence_root, kind, record, now=datetime.now(UTC))
+    except OpsError as exc:
+        return [f"The ledger lacks this {kind}: {exc} The next run adds the line."]
+    return []
+
+
+def catch_up(evidence_root: Path | None, live: Database, known: dict[str, Any]) -> list[str]:
+    """Add the line of a swap that nobody recorded; return what was done, for people.
+
+    *known* is the journal's state of an interrupted run, and whether it is ``finished`` now.
+    """
+    if evidence_root is None:
+        return []
+    lacking = missing(registry.read_from(live), live.name, known)
+    if lacking is None:
+        return []
+    became, record, name = lacking
+    entries = ledger.records(evidence_root)
+    if any(name in map(str, entry["record"].values()) for entry in entries):
+        return []
+    problems = write(evidence_root, became, record | {"seen_later": True})
+    return problems or [f"The ledger had no line of the {KINDS[became]} ({name}); it has one now."]
+
+
+def missing(
+    found: dict[str, ManagedDatabase], live: str, known: dict[str, Any]
+) -> tuple[str, dict[str, Any], str] | None:
+    """Return of the last swap what the live database became, its record, and a name in it.
+
+    The mark of the database that the live one replaced tells of it; of one that replaced nothing
+    only the journal does.
+    """
+    now = found[live].oid if live in found else None
+    replaced = [
+        each
+        for each in registry.select(found, live, *KINDS)
+        if now is not None and each.mark.get("replaced_by") == now
+    ]
+    if replaced:
+        last = replaced[-1]
+        became = str(last.kind)
+        record = {REPLACED[became]: last.name, "swapped_at": last.mark.get("since")}
+        if known.get("outgoing") == last.name:
+            record |= of_swap(became, known["incoming"], last.name, known.get("record") or {})
+        return became, record, last.name
+    if known.get("finished") and known.get("incoming") and known.get("outgoing") is None:
+        name = str(known["incoming"])
+        record = of_swap(registry.FORMER, name, None, known.get("record") or {})
+        return registry.FORMER, record, name
+    return None
