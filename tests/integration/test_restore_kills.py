@@ -24,8 +24,10 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.restore import registry
+from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import against_set
@@ -449,8 +451,8 @@ class Played:
 
     def _state(self):
         try:
-            return json.loads(self.journal.read_bytes())
-        except (OSError, ValueError):
+            return Journal.open(self.journal).state
+        except OSError:
             return {}
 
 
@@ -487,6 +489,10 @@ def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_p
         scene.check(beside=scene.beside())
     assert len(scene.beside()) == len(former) + 1
     assert wholly_written(writers)
+    # The swap whose playbook and module were killed is in the ledger, by the run after it.
+    (entry,) = ledger.records(tmp_path / "evidence", "restore")
+    assert entry["record"]["seen_later"]
+    assert entry["record"]["former"] in scene.beside()
 
 
 REFUSED = [
