@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from datetime import datetime
 from html import escape
@@ -42,6 +43,7 @@ PERIODS: dict[str, Callable[[datetime], Any]] = {
 }
 WELL = ("pass", "attested", "waived")
 TABLE_WIDTH = 110
+LEAST_COLUMN = 20
 
 
 def read(names: list[str], source: Source) -> list[Reading]:
@@ -235,16 +237,18 @@ def _bullets(lines: list[str], none: str) -> list[str]:
 
 
 def _columns(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a table in columns, cut where a terminal ends."""
+    """Return a table in columns; a last column that is too wide goes on in the next line."""
     if not rows:
         return []
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
-    return [
-        ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))[
-            :TABLE_WIDTH
-        ].rstrip()
-        for row in [head, *rows]
-    ]
+    lines = []
+    for row in [head, *rows]:
+        cells = zip(row[:-1], widths[:-1], strict=True)
+        start = "  " + "".join(f"{cell.ljust(width)}  " for cell, width in cells)
+        room = max(TABLE_WIDTH - len(start), LEAST_COLUMN)
+        first, *rest = textwrap.wrap(row[-1], room) or [""]
+        lines += [f"{start}{first}".rstrip(), *(" " * len(start) + each for each in rest)]
+    return lines
 
 
 def _html_table(head: list[str], rows: list[list[str]]) -> str:

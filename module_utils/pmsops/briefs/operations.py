@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
-from ansible.module_utils.pmsops.common import exchange_calendar
+from ansible.module_utils.pmsops.common import exchange_calendar, files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record
@@ -35,11 +35,12 @@ SELECT DISTINCT ON (tenor_days) tenor_days, curve_date, 100 * rate,
  WHERE curve_id = 'DI_PRE' AND tenor_days IN (30, 252, 1260) AND curve_date > current_date - 20
  ORDER BY tenor_days, curve_date DESC
 """
+# A superuser that cannot log in counts: its members become it by SET ROLE.
 ROLES = """
-SELECT rolname, rolsuper, rolcreaterole OR rolcreatedb, rolvaliduntil::text,
+SELECT rolname, rolsuper, rolcanlogin, rolcreaterole OR rolcreatedb, rolvaliduntil::text,
        (SELECT string_agg(b.rolname, ', ' ORDER BY b.rolname) FROM pg_auth_members m
           JOIN pg_roles b ON b.oid = m.roleid WHERE m.member = r.oid)
-  FROM pg_roles r WHERE rolcanlogin ORDER BY rolname
+  FROM pg_roles r WHERE rolcanlogin OR rolsuper ORDER BY NOT rolsuper, rolname
 """
 PACK_LINE = 200
 LEAST_FREE_PERCENT = 15
@@ -136,10 +137,9 @@ def backups(source: Source) -> Reading:
     if drills:
         last = drills[-1]
         proved = last["record"].get("proved")
-        reading.lines.append(
-            f"Last drill {last['at']}: {'proved' if proved else 'FAILED'}, RTO"
-            f" {last['record'].get('rto_seconds')} s."
-        )
+        seconds = last["record"].get("rto_seconds")
+        took = f", RTO {seconds} s" if seconds is not None else ""
+        reading.lines.append(f"Last drill {last['at']}: {'proved' if proved else 'FAILED'}{took}.")
         if not proved:
             reading.attention.append("the last drill failed")
     else:
@@ -154,9 +154,11 @@ def disk(source: Source) -> Reading:
         path = Path(name)
         if not path.exists():
             continue
-        usage = shutil.disk_usage(path)
-        free = 100 * usage.free / usage.total
-        reading.rows.append((name, f"{usage.free / 1e9:.1f}", f"{free:.0f} %"))
+        # As the probe of the checklist computes it: without what is reserved for root, as df does.
+        room = os.statvfs(path)
+        free_bytes = room.f_bavail * room.f_frsize
+        free = 100 * free_bytes / files.usable_bytes(room)
+        reading.rows.append((name, f"{free_bytes / 1e9:.1f}", f"{free:.0f} %"))
         if free < LEAST_FREE_PERCENT:
             reading.attention.append(
                 f"{name} has {free:.0f} % free; dr_disk.yml shows what fills it"
@@ -181,16 +183,26 @@ def chain(source: Source) -> Reading:
 
 
 def access(source: Source) -> Reading:
-    """Return the roles that can log in to the database, with their rights."""
+    """Return the roles that can log in to the database or are superusers, with their rights."""
+    found = source.rows(ROLES)
     reading = Reading(
         "Access to the database",
         [],
-        ("role", "superuser", "creates", "valid until", "member of"),
+        ("role", "superuser", "logs in", "creates", "valid until", "member of"),
         [
-            (name, "yes" if superuser else "", "yes" if creates else "", until or "", of or "")
-            for name, superuser, creates, until, of in source.rows(ROLES)
+            (
+                *(name, *("yes" if each else "" for each in (superuser, login, creates))),
+                *(until or "", of or ""),
+            )
+            for name, superuser, login, creates, until, of in found
         ],
     )
-    powerful = [row[0] for row in reading.rows if row[1]]
-    reading.lines.append(f"Superusers that can log in: {', '.join(powerful) or 'none'}.")
+    powerful = {row[0]: row[2] for row in found if row[1]}
+    login = [name for name, can in powerful.items() if can]
+    reading.lines.append(f"Superusers that can log in: {', '.join(login) or 'none'}.")
+    for name, can in powerful.items():
+        members = [row[0] for row in found if name in (row[5] or "").split(", ")]
+        if members:
+            also = "" if can else ", which cannot log in"
+            reading.lines.append(f"{', '.join(members)} can become {name}{also}.")
     return reading

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -201,7 +202,8 @@ def _result(
         "status": "waived" if waived else result.status,
         # What the probe said: a waiver lets a failure through and does not hide it.
         "found": result.status,
-        "finding": result.finding,
+        # Part of a sentence, which ends where it is said: "within 90 s.." was the end of two.
+        "finding": re.sub(r"(?<!\.)\.$", "", result.finding),
         "observed": result.observed,
         "seconds": result.seconds,
         "attempts": result.attempts,

@@ -12,6 +12,16 @@ _NAME = re.compile(r"\$\{([^}]*)\}")
 _DUE = re.compile(r"due-(\d{2})(\d{2})")
 _COUNTED = re.compile(r"(business_day|month)-(\d{1,3})")
 
+# How an inventory spells what a checklist names.
+_GROUPS = {
+    "database": "pms_db_",
+    "redis": "pms_redis_",
+    "api": "pms_api_",
+    "grafana": "pms_grafana_",
+    "services": "golive_services.",
+}
+_PLACES = ("app_dir", "dagster_url", "compose_project", "keys_dir")
+
 
 class UnsetVariable(Exception):
     """A text names a variable that has no value here."""
@@ -60,5 +70,13 @@ class Variables:
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value is None or value in ("", [], {}):
-            raise UnsetVariable(f"variable {name} is not set")
+            raise UnsetVariable(f"{_in_inventory(name)} is not set")
         return value
+
+
+def _in_inventory(name: str) -> str:
+    """Return the name by which an inventory sets a value."""
+    group, dot, rest = name.partition(".")
+    if dot and group in _GROUPS:
+        return _GROUPS[group] + rest
+    return f"pms_{name}" if name in _PLACES else f"variable {name}"

@@ -187,3 +187,49 @@ def test_the_pages_hold_everything_and_escape_it(tmp_path):
     assert "2026-11-25_close" in pages["html"]
     lines = brief.terminal(made)
     assert lines[-1] == "  look here" and "  [x] Read (Maria)  [close.x]" in lines
+
+
+def test_a_superuser_that_cannot_log_in_and_its_members_are_in_the_access_table():
+    rows = [
+        ("pms_restore", True, False, False, None, None),
+        ("app", False, True, False, None, None),
+        ("pms_ops", False, True, False, None, "pg_read_all_data, pms_restore"),
+    ]
+    found = brief.read(["access"], source(rows))[0]
+    assert found.rows[0][:3] == ("pms_restore", "yes", "")
+    assert found.lines == [
+        "Superusers that can log in: none.",
+        "pms_ops can become pms_restore, which cannot log in.",
+    ]
+
+
+def test_no_role_is_cut_off_a_wide_table():
+    groups = ", ".join(f"pg_group_of_rights_{number}" for number in range(9)) + ", pms_restore"
+    lines = brief._columns(["role", "member of"], [["pms_ops", groups], ["app", ""]])
+    assert max(map(len, lines)) <= brief.TABLE_WIDTH
+    assert " ".join(" ".join(lines[1:-1]).split()) == f"pms_ops {groups}"
+
+
+def test_one_file_system_has_one_figure_of_free_space(tmp_path, monkeypatch):
+    from ansible.module_utils.pmsops.briefs import operations
+    from ansible.module_utils.pmsops.checks.probes import disk
+
+    # 252 GB, 150 of them reserved for root, 77 free.
+    room = type("Room", (), {
+        "f_blocks": 252, "f_bfree": 227, "f_bavail": 77, "f_frsize": 10**9,
+        "f_files": 0, "f_favail": 0,
+    })()  # fmt: skip
+    monkeypatch.setattr("os.statvfs", lambda _path: room)
+    made = source([(1e6,)])
+    made.backup_root = made.evidence_root = str(tmp_path)
+    rows = operations.disk(made).rows
+    asked = disk.ask({"path": str(tmp_path)}, None, None)
+    assert {row[2] for row in rows} == {"75 %"} and asked["free_percent"] == 75.5
+
+
+def test_a_drill_without_a_time_has_no_rto_of_none(tmp_path):
+    made = source()
+    made.backup_root = made.evidence_root = str(tmp_path)
+    ledger.append(tmp_path, "drill", {"proved": True, "rto_seconds": None}, now=NOW)
+    lines = brief.read(["backups"], made)[0].lines
+    assert "proved" in lines[-1] and "None" not in lines[-1]

@@ -117,8 +117,8 @@ def test_a_set_that_cannot_be_read_needs_attention(tmp_path):
 
 def test_the_disks_are_told_and_a_missing_folder_is_skipped(tmp_path, monkeypatch):
     folders = {"backup_root": str(tmp_path), "evidence_root": str(tmp_path / "missing")}
-    usage = SimpleNamespace(free=10 * 10**9, total=100 * 10**9)
-    monkeypatch.setattr(operations.shutil, "disk_usage", lambda _path: usage)
+    room = SimpleNamespace(f_blocks=100, f_bfree=10, f_bavail=10, f_frsize=10**9)
+    monkeypatch.setattr(operations.os, "statvfs", lambda _path: room)
     found = operations.disk(source([(2_500_000_000,)], **folders))
     assert found.rows == [(str(tmp_path), "10.0", "10 %")]
     assert "dr_disk.yml" in found.attention[0]
@@ -138,9 +138,12 @@ def test_an_open_incident_and_a_damaged_ledger_need_attention(tmp_path):
 
 
 def test_the_superusers_are_named():
-    roles = [("postgres", True, True, None, None), ("viewer", False, False, "2027", "readers")]
+    roles = [
+        ("postgres", True, True, True, None, None),
+        ("viewer", False, True, False, "2027", "readers"),
+    ]
     found = operations.access(source(roles))
-    assert found.rows[1] == ("viewer", "", "", "2027", "readers")
+    assert found.rows[1] == ("viewer", "", "yes", "", "2027", "readers")
     assert found.lines == ["Superusers that can log in: postgres."]
 
 

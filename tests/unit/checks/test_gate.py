@@ -9,7 +9,7 @@ from pathlib import Path
 import pms_gate
 import pytest
 import yaml
-from ansible.module_utils.pmsops.checks import attestations, checklist, gate
+from ansible.module_utils.pmsops.checks import attestations, checklist, gate, worker
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import playbook_lock, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -219,7 +219,30 @@ def test_no_password_comes_out_even_where_a_program_repeats_it():
 def test_the_variables_of_a_checklist_hold_no_password():
     check = item("a", params={"argv": ["echo", "${api.password}"]})
     found = run(check, settings={"api": {"password": "hunter22", "url": "http://x"}})
-    assert found["results"][0]["finding"] == "variable api.password is not set"
+    assert found["results"][0]["finding"] == "pms_api_password is not set"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("app_dir", "pms_app_dir"),
+        ("database.container", "pms_db_container"),
+        ("services.api", "golive_services.api"),
+        ("backup_root", "variable backup_root"),
+    ],
+)
+def test_an_operator_is_told_the_variable_of_the_inventory(name, words):
+    check = item("a", params={"argv": ["echo", "${" + name + "}"]})
+    assert run(check)["results"][0]["finding"] == f"{words} is not set"
+
+
+@pytest.mark.parametrize(
+    ("why", "end"), [("it waits 90 s.", "it waits 90 s"), ("cut...", "cut...")]
+)
+def test_a_finding_ends_no_sentence_twice(why, end):
+    check = checklist.load(document(item("a"))).checks[0]
+    nothing = attestations.Statements({}, {})
+    assert gate._result(check, worker.ProbeResult("fail", why), nothing)["finding"] == end
 
 
 def module(capsys: pytest.CaptureFixture[str], **arguments: object) -> dict:
