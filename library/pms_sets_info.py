@@ -38,6 +38,13 @@ options:
     description: Accept only a verified set, one that was restored and compared.
     type: bool
     default: true
+  complete:
+    description:
+      - Return the newest intact set, verified or not, that has every table of the newest verified
+        one and most of its rows. A restore proves it before the swap.
+      - A backup that was made after the damage lacks what was lost, and is skipped.
+    type: bool
+    default: false
   evidence_root:
     description: Folder of the ledger; a set whose last drill failed is skipped.
     type: path
@@ -90,6 +97,13 @@ rows:
   returned: success
   type: dict
   sample: {decision_journal: 3}
+verified_set:
+  description:
+    - With O(complete), the newest verified set if another one was chosen, with its own loss.
+    - It has the keys RV(set), RV(id), RV(snapshot_at), RV(rpo_minutes), RV(loss) and RV(rows).
+  returned: success
+  type: dict
+  sample: {id: 2026-11-21_0600, loss: the last 1482 minutes}
 passed_over:
   description: The newer sets that were skipped, each with the reason.
   returned: success
@@ -112,7 +126,7 @@ from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import quarantine
+from ansible.module_utils.pmsops.repository import choice, quarantine
 from ansible.module_utils.pmsops.restore import data_loss
 
 SPEC = {
@@ -121,6 +135,7 @@ SPEC = {
     "keys": {"type": "path", "required": True, "no_log": False},
     "trust": {"type": "str", "default": ""},
     "verified": {"type": "bool", "default": True},
+    "complete": {"type": "bool", "default": False},
     "evidence_root": {"type": "path"},
     "tables": {"type": "list", "elements": "str", "default": []},
 }
@@ -131,29 +146,40 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     database = Database.from_options(params["database"])
     evidence = params["evidence_root"]
-    choice = quarantine.choose(
-        Path(params["root"]),
-        Path(params["keys"]),
-        database=database.name,
-        trust=params["trust"] or None,
-        verified=params["verified"],
-        drills=ledger.records(Path(evidence), "drill") if evidence else (),
-    )
-    lost = {"snapshot_at": None, "rpo_minutes": None, "text": None, "rows": {}}
-    if choice.folder:
-        lost = data_loss.estimate(
-            database, choice.document, params["tables"], now=datetime.now(UTC)
-        )
+    places = (Path(params["root"]), Path(params["keys"]))
+    given = {
+        "database": database.name,
+        "trust": params["trust"] or None,
+        "drills": ledger.records(Path(evidence), "drill") if evidence else (),
+    }
+    other = None
+    if params["complete"]:
+        chosen, verified = choice.newest_complete(*places, **given)
+        if verified.folder not in (None, chosen.folder):
+            other = described(verified, database, params["tables"])
+    else:
+        chosen = quarantine.choose(*places, verified=params["verified"], **given)
     return {
         "changed": False,
-        "set": str(choice.folder) if choice.folder else None,
-        "id": choice.document.get("id"),
+        **described(chosen, database, params["tables"]),
+        "verified": chosen.verified,
+        "verified_set": other,
+        "passed_over": chosen.passed_over,
+    }
+
+
+def described(chosen: quarantine.Choice, database: Database, tables: list[str]) -> dict:
+    """Return a set, and what a restore of it would lose."""
+    lost = {"snapshot_at": None, "rpo_minutes": None, "text": None, "rows": {}}
+    if chosen.folder:
+        lost = data_loss.estimate(database, chosen.document, tables, now=datetime.now(UTC))
+    return {
+        "set": str(chosen.folder) if chosen.folder else None,
+        "id": chosen.document.get("id"),
         "snapshot_at": lost["snapshot_at"],
-        "verified": choice.verified,
         "rpo_minutes": lost["rpo_minutes"],
         "loss": lost["text"],
         "rows": lost["rows"],
-        "passed_over": choice.passed_over,
     }
 
 
