@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 DOCUMENTATION = r"""
@@ -20,6 +20,11 @@ options:
     description: The scenarios of C(roles/incident/files/scenarios.yml).
     type: dict
     required: true
+  order:
+    description: The scenarios in the order of their recovery; by default that of O(scenarios).
+    type: list
+    elements: str
+    default: []
   inventory:
     description: The inventory options of a command, with a leading space.
     type: str
@@ -42,8 +47,13 @@ _value:
 MORE = "Is something else wrong? ansible-playbook{} golive.yml checks more."
 
 
-def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "") -> list[str]:
-    """Return each scenario with symptoms, its evidence, and the command to type."""
+def triage(
+    look: dict[str, Any],
+    scenarios: dict[str, Any],
+    inventory: str = "",
+    order: Sequence[str] = (),
+) -> list[str]:
+    """Return each scenario with symptoms, its evidence, and the command to type, in order."""
     seen: dict[str, list[dict[str, Any]]] = {}
     waiting: dict[str, set[str]] = {}
     for result in look["results"]:
@@ -53,13 +63,22 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "")
             waiting.setdefault(result["section"], set()).update(result["needs"])
     if not seen:
         return [f"No scenario fits: {_counted(look)}.", MORE.format(inventory)]
+    names = [name for name in order or scenarios if name in seen]
     lines = []
-    for name in (name for name in scenarios if name in seen):
+    if len(names) > 1:
+        again = f"ansible-playbook{inventory} playbooks/dr_triage.yml"
+        lines.append(
+            f"{len(names)} disasters at once. Recover in this order: {', '.join(names)}."
+            f" After each one, look again: {again}"
+        )
+    for name in names:
         scenario = scenarios[name]
         lines.append(f"SEEN: {scenario['title']} (scenario {scenario['number']})")
         lines += [f"  {each['id']}: {each['finding']}" for each in seen[name]]
         words = f"{inventory} {scenario['playbook']}{_arguments(scenario)}"
-        lines.append(f"  type: ansible-playbook{words}")
+        first = [each for each in names[: names.index(name)] if each in _required(scenario)]
+        then = f", after the {' and the '.join(first)}" if first else ""
+        lines.append(f"  type{then}: ansible-playbook{words}")
     for name in (name for name in scenarios if name in waiting and name not in seen):
         first = sorted({need.partition(".")[0] for need in waiting[name]} & set(seen))
         if first:
@@ -67,6 +86,11 @@ def triage(look: dict[str, Any], scenarios: dict[str, Any], inventory: str = "")
                 f"Not checked, needs the {' and '.join(first)}: {scenarios[name]['title']}"
             )
     return [*lines, MORE.format(inventory)]
+
+
+def _required(scenario: dict[str, Any]) -> set[str]:
+    """Return the scenarios whose symptoms stop the recovery of this one."""
+    return {check.partition(".")[0] for check in scenario.get("requires", ())}
 
 
 def _arguments(scenario: dict[str, Any]) -> str:

@@ -15,19 +15,20 @@ from ansible.module_utils.pmsops.checks import checklist
 from tests.conftest import PROJECT
 
 FILES = PROJECT / "roles/incident/files"
-SCENARIOS = yaml.safe_load((FILES / "scenarios.yml").read_text())["scenarios"]
+WHOLE = yaml.safe_load((FILES / "scenarios.yml").read_text())
+SCENARIOS = WHOLE["scenarios"]
 DETECTIONS = yaml.safe_load((FILES / "detections.yml").read_text())
 CHECKS = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())["checks"]
 SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text())
 NEEDED = ("number", "title", "playbook", "target_seconds", "symptoms", "causes", "loses", "manual")
 
 
-def triage(results, inventory=""):
+def triage(results, inventory="", order=()):
     path = PROJECT / "plugins/filter/triage.py"
     spec = importlib.util.spec_from_file_location("triage", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.triage({"results": results}, SCENARIOS, inventory)
+    return module.triage({"results": results}, SCENARIOS, inventory, order)
 
 
 def sign(name, status="pass", needs=()):
@@ -89,6 +90,39 @@ def test_triage_names_scenario_evidence_and_command():
     lines = triage([sign("redis.answers", "fail")], " -i inventory/prod")
     assert any("ansible-playbook -i inventory/prod playbooks/dr_redis.yml" in s for s in lines)
     assert "ansible-playbook -i inventory/prod golive.yml" in lines[-1]
+
+
+def test_triage_of_two_disasters_at_once_names_their_order():
+    order = WHOLE["order"]
+    found = [
+        sign("redis.answers", "fail"),
+        sign("api.answers", "fail"),
+        sign("disk.backups", "fail"),
+    ]
+    lines = triage(found, order=order)
+    assert "3 disasters at once. Recover in this order: disk, api, redis." in lines[0]
+    typed = [line for line in lines if line.startswith("  type")]
+    assert [line.rpartition("/")[2] for line in typed] == [
+        "dr_disk.yml",
+        "dr_api.yml",
+        "dr_redis.yml",
+    ]
+    assert typed[2].startswith("  type, after the api: ")
+
+
+def test_a_single_disaster_needs_no_order():
+    assert "disasters at once" not in "".join(
+        triage([sign("api.answers", "fail")], order=WHOLE["order"])
+    )
+
+
+def test_what_a_scenario_requires_is_recovered_before_it():
+    order = WHOLE["order"]
+    assert sorted(order) == sorted(SCENARIOS)
+    for name, scenario in SCENARIOS.items():
+        for check in scenario.get("requires", ()):
+            assert check in {each["id"] for each in DETECTIONS["checks"]}
+            assert order.index(check.partition(".")[0]) < order.index(name)
 
 
 def test_triage_of_a_healthy_system_names_none():
