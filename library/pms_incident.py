@@ -91,6 +91,17 @@ options:
     description: Whether the action has ended; V(false) while it is in progress.
     type: bool
     default: true
+  as_before:
+    description:
+      - Ids of checks that have to be as they were before the incident. RV(red_before) says how that
+        was, by the newest run of the checklist before it in which O(anchor) passed.
+    type: list
+    elements: str
+    default: []
+  anchor:
+    description: Id of the check that tells a run on a working system from one in a disaster.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -153,6 +164,13 @@ data_loss:
   returned: success
   type: str
   sample: everything committed after 06:00
+red_before:
+  description:
+    - The checks of O(as_before) that some run speaks of. The text is empty if the check passed;
+      otherwise it has the finding and the run.
+  returned: success
+  type: dict
+  sample: {infra.api.journal: "the page is empty (run 2026-11-21_060000)", data.book: ""}
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
 code:
   description: Stable name of the error.
@@ -166,7 +184,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import history, ledger
 from ansible.module_utils.pmsops.incidents import lifecycle
 from ansible.module_utils.pmsops.incidents.record import OUTCOMES
 
@@ -186,6 +204,8 @@ SPEC = {
     "action": {"type": "str", "default": ""},
     "movement": {"type": "str", "choices": ["contain", "recover"], "default": "recover"},
     "finished": {"type": "bool", "default": True},
+    "as_before": {"type": "list", "elements": "str", "default": []},
+    "anchor": {"type": "str", "default": ""},
 }
 
 
@@ -198,7 +218,10 @@ def run(module: AnsibleModule) -> dict:
         append=lambda content: ledger.append(root, "incident", content, now=datetime.now(UTC)),
         check_mode=module.check_mode,
     )
-    return transition.describe()
+    found = transition.describe()
+    checks, anchor = module.params["as_before"], module.params["anchor"]
+    before = history.red_before(root, checks, anchor=anchor, before=found["began_at"])
+    return found | {"red_before": before if checks else {}}
 
 
 def main() -> None:

@@ -36,6 +36,34 @@ def previous(evidence_root: Path, *, whole: bool) -> dict[str, Any] | None:
     return None
 
 
+def red_before(
+    evidence_root: Path, checks: list[str], *, anchor: str, before: str | None = None
+) -> dict[str, str]:
+    """Return which *checks* did not pass in the newest run that speaks for the healthy system.
+
+    That is a run in which *anchor* passed and which has the check. Each red one comes with the run
+    and the finding; one that passed comes with an empty text, and one without a run not at all.
+    *before* is a time stamp: later runs do not count.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(evidence_root.glob(f"[0-9]*/{RECORD}"), reverse=True):
+        try:
+            record: dict[str, Any] = json.loads(path.read_bytes())
+            results = {result["id"]: result for result in record["results"]}
+            late = before is not None and record["started_at"] >= before
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if late or RANK.get(results.get(anchor, {}).get("status"), 0) < RANK["pass"]:
+            continue
+        for name in set(checks) & set(results) - set(found):
+            result = results[name]
+            good = RANK.get(result["status"], 0) == RANK["pass"]
+            found[name] = "" if good else f"{result.get('finding')} (run {record['run']})"
+        if len(found) == len(set(checks)):
+            break
+    return found
+
+
 def compare(gate: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return which checks got better or worse, came new or are gone since the run *before*."""
     if before is None:

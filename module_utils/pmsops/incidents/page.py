@@ -53,6 +53,8 @@ def page(incident: Incident) -> str:
         for check in document.get("checks") or []
     ]
     lines += _table(("check", "result", "finding"), rows) if rows else ["No checks were run."]
+    if facts.get("not_demanded"):
+        lines += ["", f"Failed before the incident, too: {facts['not_demanded']}"]
     lines += ["", "## Decision journal", "", str(facts.get("journal") or "No entry was written.")]
     return "\n".join(lines) + "\n"
 

@@ -110,7 +110,7 @@ def bring_back(
                 done += control.restart()
                 restarted = True
             else:
-                raise _away(server, state)
+                raise _away(server, state, done)
             grace_ends = now() + GRACE_SECONDS
     finally:
         # Also after a failure: a stopped PMS would make it worse.
@@ -147,14 +147,30 @@ def _starting(server: Server, state: ServerState) -> OpsError:
     )
 
 
-def _away(server: Server, state: ServerState) -> OpsError:
+def _away(server: Server, state: ServerState, done: list[str]) -> OpsError:
+    if not done:
+        return OpsError(
+            f"The server does not answer, and nothing was started: {_no_means(server)}"
+            f" ({state.message})",
+            "Start the server by hand. Then tell the inventory what runs it: pms_db_container with"
+            " pms_db_access: container, or incident_database_unit for a systemd unit.",
+            code="care.away",
+        )
     return OpsError(
-        f"The server does not answer, although it was started: {state.message}{_log(server)}",
+        f"The server does not answer after these steps: {'; '.join(done)}. {state.message}"
+        f"{_log(server)}",
         "If its log names the disk, run playbooks/dr_disk.yml. If it names damaged files of the"
         " server, keep the volume unchanged, start a new server on an empty volume, run"
         " docs/database-rights.sql there, and restore with dr_restore.yml. Never run pg_resetwal.",
         code="care.away",
     )
+
+
+def _no_means(server: Server) -> str:
+    """Return why a server could not be started."""
+    if server.database.access == "container":
+        return f"container {server.database.container} was up, or is none that can be started"
+    return "the inventory names neither its container nor its systemd unit"
 
 
 def _log(server: Server) -> str:

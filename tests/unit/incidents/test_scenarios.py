@@ -62,7 +62,8 @@ def test_a_sign_is_named_after_its_scenario():
 def test_a_scenario_is_complete(name):
     scenario = SCENARIOS[name]
     assert [field for field in NEEDED if not scenario.get(field)] == []
-    assert set(scenario["verify"]) <= {check["id"] for check in CHECKS}
+    assert not set(scenario["verify"]) & set(scenario["as_before"])
+    assert {*scenario["verify"], *scenario["as_before"]} <= {check["id"] for check in CHECKS}
     assert scenario["verify"], "nothing would be verified"
     path = PROJECT / scenario["playbook"]
     text = path.read_text()

@@ -116,7 +116,19 @@ def test_a_server_that_hangs_is_restarted_once():
     with pytest.raises(OpsError) as caught:
         world.bring_back()
     assert caught.value.code == "care.away"
+    assert "does not answer after these steps: restart." in str(caught.value)
     assert world.done == ["restart"]
+
+
+def test_a_server_that_nothing_can_start_is_not_said_to_have_been_started():
+    world = World(["away"])
+    world.restart = list
+    with pytest.raises(OpsError) as caught:
+        world.bring_back()
+    assert caught.value.code == "care.away"
+    assert "although" not in str(caught.value)
+    assert "does not answer, and nothing was started: the inventory names" in str(caught.value)
+    assert "incident_database_unit" in caught.value.remedy
 
 
 def test_full_slots_are_freed_before_anything_is_restarted():
