@@ -156,7 +156,13 @@ table:
   returned: success
   type: list
   elements: str
-  sample: ["GO: 61 passed, 5 attested in 1.9 s."]
+  sample: ["GO: 61 passed, 5 attested."]
+summary:
+  description: The results with one line for each section, failures last.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Infrastructure  17 of 17"]
 title: {description: The checklist's title., returned: success, type: str, sample: Go-live}
 partial:
   description: Whether sections were left out.
@@ -245,7 +251,12 @@ def run(module: AnsibleModule) -> dict:
     _require_free(params)
     found = gate.run(params["checklist"], settings, options, progress=path)
     _require_free(params)
-    return {"changed": False, "table": terminal.table(found), **found}
+    return {
+        "changed": False,
+        "table": terminal.table(found),
+        "summary": terminal.table(found, short=True),
+        **found,
+    }
 
 
 def _require_free(params: dict) -> None:

@@ -100,7 +100,7 @@ def _common(*, top: bool) -> argparse.ArgumentParser:
         "--verbose",
         action="store_true",
         default=False if top else none,
-        help="without a terminal: also print the progress, on standard error",
+        help="show each check; without a terminal also the progress, on standard error",
     )
     add(
         "--vault-password-file",

@@ -166,6 +166,8 @@ def golive(session: Session) -> int:
         variables["golive_sections"] = _words(given.sections)
     if given.only:
         variables["golive_checks"] = _words(given.only)
+    if given.verbose:
+        variables["golive_details"] = True
     if given.attestations:
         variables["golive_attestations"] = str(_existing(given.attestations, session.cwd))
     return session.run("golive", PLAYBOOKS["golive"], variables)

@@ -186,12 +186,11 @@ class _Run:
 
     def _fill(self, partial: Path, name: str, started: datetime) -> dict[str, Any]:
         """Dump and read everything under one snapshot; return the manifest so far."""
-        token = canary.write(self.database) if self.settings.canary else None
-        if self.settings.canary and token is None:
-            self.warnings.append(
-                "No canary row: the maintenance role may not create schema pms_ops, or a trigger"
-                " refuses it. Drills cannot prove that they restored this very backup."
-            )
+        token = None
+        if self.settings.canary:
+            written = canary.write(self.database)
+            token = written.token
+            self.warnings += written.warnings
         journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
         with ExitStack() as stack:
             postponed = stack.enter_context(

@@ -20,6 +20,7 @@ _GROUPS = {
     "grafana": "pms_grafana_",
     "services": "golive_services.",
 }
+_OTHERS = {"schedule_status": "schedule_state_dir"}
 _PLACES = ("app_dir", "dagster_url", "compose_project", "keys_dir")
 
 
@@ -79,4 +80,4 @@ def _in_inventory(name: str) -> str:
     group, dot, rest = name.partition(".")
     if dot and group in _GROUPS:
         return _GROUPS[group] + rest
-    return f"pms_{name}" if name in _PLACES else f"variable {name}"
+    return _OTHERS.get(name) or (f"pms_{name}" if name in _PLACES else f"variable {name}")

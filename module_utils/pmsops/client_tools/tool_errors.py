@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import known_causes
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 KILLED = (-9, 137)
@@ -27,7 +28,7 @@ def to_error(tool: str, status: int, errors: str, database: Database | None = No
     """Return the OpsError for a failed run of a client tool on *database*."""
     lines = warnings(errors)
     said = " / ".join(lines[-6:]) or "it gave no message"
-    code, remedy = next(
+    code, remedy = known_causes.find(errors) or next(
         ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, errors)),
         ("clients.failed", "Correct what it names and run again; nothing was kept."),
     )

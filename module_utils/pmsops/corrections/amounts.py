@@ -13,6 +13,9 @@ from ansible.module_utils.pmsops.pms.positions import Row
 TOLERANCE_BRL = 0.01
 RELATIVE_TOLERANCE = 1e-9
 # Length of the digest that identifies a request in notes and file names.
+# A price is asked about beyond so many times the largest swing of a month, and never below this.
+SWINGS = 3.0
+LEAST_PERCENT = 3.0
 DIGEST_LENGTH = 12
 
 
@@ -49,6 +52,14 @@ def mismatch(row: Row, name: str, expected: float) -> list[str]:
     if math.isclose(seen, expected, rel_tol=RELATIVE_TOLERANCE, abs_tol=TOLERANCE_BRL):
         return []
     return [f"{name} of position {row['id']} is {seen:,.2f}, calculated {expected:,.2f}"]
+
+
+def plausible_percent(limit: float, swing: float | None) -> float:
+    """Return how far a price may be off a close: some of the largest swings of its own market.
+
+    A dollar that moves by 1 % a day is not 9 % off; *limit* is for markets without a history.
+    """
+    return limit if swing is None else min(limit, max(LEAST_PERCENT, SWINGS * swing))
 
 
 def deviation_percent(price: float, reference: float | None, limit: float) -> float | None:

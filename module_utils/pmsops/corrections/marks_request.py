@@ -16,6 +16,8 @@ from ansible.module_utils.pmsops.corrections.amounts import (
     DIGEST_LENGTH,
     deviation_percent,
     finite,
+    gain,
+    plausible_percent,
 )
 from ansible.module_utils.pmsops.pms.positions import Quote, Row, number
 
@@ -28,7 +30,7 @@ FX_TICKER = "USDBRL"
 
 @dataclass(frozen=True)
 class MarkLimits:
-    """Prices that deviate by more than this need ``force``."""
+    """Prices that deviate by more than this, or than their market swings, need ``force``."""
 
     percent: float = 20.0
     force: bool = False
@@ -194,21 +196,31 @@ def refuse_implausible(
     for ticker, price in arguments.prices.items():
         quote = None if arguments.of_market else quotes.get(ticker)
         close = quote.close if quote else None
-        deviation = deviation_percent(price, close or marks[ticker], limits.percent)
+        most = plausible_percent(limits.percent, quote.swing if quote else None)
+        deviation = deviation_percent(price, close or marks[ticker], most)
         if deviation is not None:
             against = f"newest close {number(close)} of {quote.day}" if quote and close else "mark"
-            doubts.append(f"{ticker} at {number(price)} is {deviation:+.1f} % off its {against}")
+            moved = sum(
+                gain(row, price) - (row["unrealized_pnl_brl"] or 0.0)
+                for row in open_ones
+                if row["instrument"] == ticker
+            )
+            doubts.append(
+                f"{ticker} at {number(price)} is {deviation:+.1f} % off its {against}, of which"
+                f" {most:.3g} % is plausible, and would move the result by {moved:+,.0f} BRL"
+            )
     rate = quotes.get(FX_TICKER)
     if arguments.fx_rate and rate:
-        deviation = deviation_percent(arguments.fx_rate, rate.close, limits.percent)
+        most = plausible_percent(limits.percent, rate.swing)
+        deviation = deviation_percent(arguments.fx_rate, rate.close, most)
         if deviation is not None:
             doubts.append(
                 f"fx_rate {number(arguments.fx_rate)} is {deviation:+.1f} % off the newest"
-                f" {FX_TICKER}"
+                f" {FX_TICKER}, of which {most:.3g} % is plausible"
             )
     if doubts and not limits.force:
         raise OpsError(
-            f"Nothing was changed: {'; '.join(doubts)}; at most {limits.percent:g} % is plausible.",
+            f"Nothing was changed: {'; '.join(doubts)}.",
             "Compare the price with its source; if it is right, add -e force=true.",
             code="mtm.implausible",
         )

@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.corrections.amounts import (
     DIGEST_LENGTH,
     deviation_percent,
     finite,
+    plausible_percent,
 )
 from ansible.module_utils.pmsops.pms.positions import Quote, Row, number, summary
 
@@ -220,12 +221,13 @@ def _doubts(
                 f"asset_class is {spec.asset_class}, and {spec.instrument} is"
                 f" {quote.asset_class.upper()}"
             )
-        deviation = deviation_percent(spec.price, quote.close, limits.price_percent)
+        most = plausible_percent(limits.price_percent, quote.swing)
+        deviation = deviation_percent(spec.price, quote.close, most)
         if deviation is not None:
             yield (
                 f"price {number(spec.price)} is {deviation:+.1f} % off the newest close of"
                 f" {spec.instrument}, {number(quote.close)} of {quote.day}; at most"
-                f" {limits.price_percent:g} % is plausible"
+                f" {most:.3g} % is plausible"
             )
     if spec.notional_brl > limits.notional_brl:
         yield (

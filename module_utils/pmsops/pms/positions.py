@@ -31,14 +31,18 @@ AMOUNTS = (
 )
 STORED = "SELECT to_jsonb(p) AS position FROM public.portfolio_positions p"
 CLOSES = """
-    SELECT i.ticker, i.asset_class, newest.close, newest.day
+    SELECT i.ticker, i.asset_class, newest.close, newest.day, newest.swing
       FROM public.instruments i
       LEFT JOIN LATERAL (
-           SELECT m.close, (m."timestamp" AT TIME ZONE 'UTC')::date AS day
-             FROM public.market_data m
-            WHERE m.instrument_id = i.id AND m.frequency = 'daily' AND m.close IS NOT NULL
-              AND m."timestamp" > now() - interval '30 days'
-            ORDER BY m."timestamp" DESC LIMIT 1) AS newest ON true
+           SELECT (array_agg(d.close ORDER BY d."timestamp" DESC))[1] AS close,
+                  max((d."timestamp" AT TIME ZONE 'UTC')::date) AS day,
+                  max(100 * abs(d.close / nullif(d.before, 0) - 1))::float8 AS swing
+             FROM (SELECT m.close, m."timestamp",
+                          lag(m.close) OVER (ORDER BY m."timestamp") AS before
+                     FROM public.market_data m
+                    WHERE m.instrument_id = i.id AND m.frequency = 'daily'
+                      AND m.close IS NOT NULL
+                      AND m."timestamp" > now() - interval '30 days') AS d) AS newest ON true
 """
 
 
@@ -51,12 +55,16 @@ class Asks(Protocol):
 
 @dataclass(frozen=True)
 class Quote:
-    """An instrument of the database: its class, and its newest close of the last 30 days."""
+    """An instrument of the database: its class, and its newest close of the last 30 days.
+
+    *swing* is the largest change from one close to the next in these days, in percent.
+    """
 
     ticker: str
     asset_class: str
     close: float | None
     day: date | None
+    swing: float | None = None
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ Its table ``pms_ops.canary`` belongs to the toolkit; the PMS's tables are not to
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-import psycopg2.errors
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
 # One row: a canary needs no history, and a backup must not make the database grow.
@@ -31,25 +31,44 @@ ON CONFLICT (id) DO UPDATE SET token = excluded.token, written_at = now()
 """
 
 
-# The role may not, the database is read-only, or a trigger that freezes the schema raises.
-_REFUSED = (
-    psycopg2.errors.InsufficientPrivilege,
-    psycopg2.errors.ReadOnlySqlTransaction,
-    psycopg2.errors.RaiseException,
-)
+@dataclass(frozen=True)
+class Canary:
+    """The token that was written, or why the database refused it."""
+
+    token: str | None
+    refusal: str = ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what a backup has to say of it."""
+        if self.token:
+            return []
+        return [
+            f"No canary row, because the database refuses it: {self.refusal}. Drills cannot prove"
+            " that they restored this very backup. If a trigger freezes the schema, let it pass"
+            " schema pms_ops, or make one backup while it is off."
+        ]
 
 
-def write(database: Database) -> str | None:
-    """Write a new token and return it, None if the database refuses it."""
+def write(database: Database) -> Canary:
+    """Write a new token, unless the database refuses it.
+
+    The role may not, the database is read-only, or an event trigger that freezes the schema raises
+    an error of its own.
+    """
     token = uuid.uuid4().hex
     try:
         with database.session() as cursor:
             if fetch_value(cursor, "SELECT to_regclass('pms_ops.canary') IS NULL"):
                 cursor.execute(_CREATE)
             cursor.execute(_WRITE, (token,))
-    except _REFUSED:
-        return None
-    return token
+    except psycopg2.OperationalError:
+        raise  # the connection, a lock or a resource: no answer to the canary
+    except psycopg2.DatabaseError as exc:
+        said = str(exc).strip().splitlines() or [type(exc).__name__]
+        trigger = next((line for line in said if line.startswith("CONTEXT:")), "")
+        return Canary(None, f"{said[0]} {trigger}".strip())
+    return Canary(token)
 
 
 def seen(cursor: Any, token: str) -> bool:

@@ -13,7 +13,7 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import session_settings
+from ansible.module_utils.pmsops.postgresql import known_causes, session_settings
 
 CONNECT_TIMEOUT_SECONDS = 10
 SECOND_LOOK_SECONDS = 5
@@ -110,12 +110,16 @@ class Database:
                 if superuser:
                     become_superuser(cursor)
                 yield cursor
+        except psycopg2.errors.UndefinedFile as exc:
+            raise self.to_error(exc) from exc
         finally:
             connection.close()
 
     def to_error(self, exc: psycopg2.Error) -> OpsError:
         """Return the OpsError for an error of a statement."""
         text = " ".join(str(exc).split())
+        if (cause := known_causes.find(str(exc))) is not None:
+            return OpsError(f"Database {self.name}: {text}", cause[1], code=cause[0])
         if isinstance(exc, psycopg2.errors.InsufficientPrivilege):
             return OpsError(
                 f"Role {self.user} lacks a right in database {self.name}: {text}",
@@ -165,6 +169,9 @@ class Database:
         """Return the OpsError for a refused or failed connection."""
         text = " ".join(str(exc).split())
         where = f"{self.host}:{self.port}"
+        # The library of an extension is loaded by the first statement of a session.
+        if (cause := known_causes.find(str(exc))) is not None:
+            return OpsError(f"Database {target} at {where}: {text}", cause[1], code=cause[0])
         if "password authentication failed" in text or "no password supplied" in text:
             return OpsError(
                 f"{where} refused the password of role {self.user}.",

@@ -312,6 +312,14 @@ def test_the_table_ends_with_the_failures_their_remedies_and_the_verdict():
     assert "-> Mend root with `mend`." in " ".join(wrong[-6:])
 
 
+def test_the_go_live_fits_on_a_screen_and_has_one_time():
+    found = run(*(item(f"a{number}") for number in range(40)), broken("root"))
+    lines = terminal.table(found, short=True)
+    assert len(lines) < 12 and not any("a7" in line for line in lines)
+    assert "-> Mend root with `mend`." in " ".join(lines)
+    assert not any(" s." in line for line in lines)
+
+
 def test_while_it_runs_a_file_says_how_many_checks_are_done(tmp_path, monkeypatch):
     """The last state before the end: both are done, one did not pass; then the file is gone."""
     monkeypatch.setattr("ansible.module_utils.pmsops.common.progress.INTERVAL_SECONDS", 0.0)

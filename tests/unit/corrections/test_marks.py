@@ -279,3 +279,24 @@ def test_a_deviation_has_its_sign_and_a_limit(price, reference, deviation):
 def test_the_digest_is_that_of_release_0_1_so_that_its_notes_are_found():
     assert date(2026, 11, 25) == TODAY
     assert read({"USDBRL": 5.25}, None, "any").digest(TODAY) == "a8e48d2868e4"
+
+
+def test_a_price_that_its_market_never_moves_to_is_asked_about_with_what_it_would_move():
+    from ansible.module_utils.pmsops.corrections.marks_request import refuse_implausible
+    from ansible.module_utils.pmsops.pms.positions import Quote
+
+    row = {
+        "instrument": "USDBRL", "current_price": 5.0, "entry_price": 5.0, "notional_brl": 50e6,
+        "unrealized_pnl_brl": 0.0, "direction": "LONG", "asset_class": "FX",
+    }  # fmt: skip
+    quotes = {"USDBRL": Quote("USDBRL", "FX", 5.0, TODAY, swing=1.2)}
+    refuse_implausible(read({"USDBRL": 5.15}, None, ""), [row], quotes, MarkLimits())
+    with pytest.raises(OpsError) as caught:
+        refuse_implausible(read({"USDBRL": 5.46}, 5.46, ""), [row], quotes, MarkLimits())
+    assert "of which 3.6 % is plausible" in str(caught.value)
+    assert "would move the result by +4,600,000 BRL" in str(caught.value)
+    assert "fx_rate 5.46" in str(caught.value)
+    # A market that swings by 10 % a day keeps the general limit; so does one without a history.
+    assert amounts.plausible_percent(20.0, 10.0) == 20.0
+    assert amounts.plausible_percent(20.0, None) == 20.0
+    assert amounts.plausible_percent(20.0, 0.1) == 3.0

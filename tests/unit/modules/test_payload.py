@@ -36,6 +36,8 @@ SINCE = {
     "held sets": {"pms_restore": 4_000},
     # The header Retry-After of a service that is busy: 2 900 bytes, and its readers'.
     "patience": {"pms_gate": 3_500, "pms_restore": 3_500},
+    # Messages of the server with a known cause (1 900), swings of a market, a table that is short.
+    "known causes": {"pms_gate": 4_000, "pms_restore": 4_000},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
-from ansible.module_utils.pmsops.postgresql import session_settings
+from ansible.module_utils.pmsops.postgresql import known_causes, session_settings
 
 MAX_ROWS = 5000
 _QUOTED = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL)
@@ -57,6 +57,10 @@ def run(
     except psycopg2.errors.QueryCanceled as exc:
         connection.rollback()
         raise Overdue("the query took longer than the check's time-out; it was cancelled") from exc
+    except psycopg2.errors.UndefinedFile as exc:
+        cause = known_causes.find(str(exc))
+        remedy = f". {cause[1]}" if cause else ""
+        raise Failed(f"the query fails: {one_line(exc)}{remedy}") from exc
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as exc:
         context.drop_connection(database)
         raise Failed(f"the database broke the connection: {one_line(exc)}") from exc
