@@ -16,7 +16,6 @@ from ansible.module_utils.pmsops.corrections.amounts import (
     DIGEST_LENGTH,
     deviation_percent,
     finite,
-    plausible_percent,
 )
 from ansible.module_utils.pmsops.pms.positions import Quote, Row, number, summary
 
@@ -221,13 +220,13 @@ def _doubts(
                 f"asset_class is {spec.asset_class}, and {spec.instrument} is"
                 f" {quote.asset_class.upper()}"
             )
-        most = plausible_percent(limits.price_percent, quote.swing)
-        deviation = deviation_percent(spec.price, quote.close, most)
+        # The trade may be weeks old, so the swings of this month say nothing of its price.
+        deviation = deviation_percent(spec.price, quote.close, limits.price_percent)
         if deviation is not None:
             yield (
                 f"price {number(spec.price)} is {deviation:+.1f} % off the newest close of"
                 f" {spec.instrument}, {number(quote.close)} of {quote.day}; at most"
-                f" {most:.3g} % is plausible"
+                f" {limits.price_percent:g} % is plausible"
             )
     if spec.notional_brl > limits.notional_brl:
         yield (
