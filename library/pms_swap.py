@@ -9,7 +9,9 @@ description:
   - Stops the services that write, renames both databases in one transaction, starts TimescaleDB's
     workers and checks that they run, starts the services, clears the PMS's keys in Redis, and
     checks by the PMS's JSON answers that it works on the new database and serves its positions.
-  - If it does not, the swap is reverted at once, and the task fails with the reason.
+  - If it does not, the swap is reverted, and the task fails with the reason. Writes wait until the
+    PMS is found to work, so none is lost. The proved database stays for the next try.
+  - Whatever else does not start is a warning.
   - Each step is journalled. After a killed run, the next one finishes it or cleans up.
   - "**The live database is renamed; nothing in it is deleted.**"
 author: Operations team (@ops)
@@ -80,6 +82,24 @@ options:
     type: str
     choices: [refuse, drop, recreate]
     default: refuse
+  probe_seconds:
+    description: Seconds that the PMS has, after the renames, to work on the new live database.
+    type: int
+    default: 150
+  restart_seconds:
+    description: Seconds for which a swap waits until a person has restarted the PMS, if the
+      manager of O(services) is V(none).
+    type: int
+    default: 900
+  probe_writes:
+    description:
+      - Let the PMS write to the new live database before it is accepted, for one that does not
+        start without writing, as for a migration.
+      - Otherwise writes wait until the PMS is found to work, so that a swap back loses none.
+      - What was written before a swap back stays in the rejected database, which is kept, and is
+        named and counted.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -164,6 +184,12 @@ pruned:
   type: list
   elements: str
   sample: []
+by_hand:
+  description: What a person has to do during the swap, if the manager of O(services) is V(none).
+  returned: in check mode, if something would be swapped
+  type: list
+  elements: str
+  sample: []
 phases:
   description: Seconds of each step.
   returned: success
@@ -208,6 +234,9 @@ def argument_spec() -> dict:
         "evidence_root": {"type": "path"},
         "record": {"type": "dict", "default": {}},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
+        "probe_seconds": {"type": "int", "default": 150},
+        "restart_seconds": {"type": "int", "default": 900},
+        "probe_writes": {"type": "bool", "default": False},
         "keep_former": {"type": "int", "default": 0},
         "keep_former_days": {"type": "int", "default": 0},
     }

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2.errors
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import manager
 from ansible.module_utils.pmsops.services.manager import Services
 
 
@@ -57,6 +58,8 @@ class OneDatabase:
     scheduler: bool = True
     held: list[int] = field(default_factory=list)
     scheduled: list[int] = field(default_factory=list)
+    # The writes that were acknowledged here.
+    rows: list[int] = field(default_factory=list)
 
 
 def name_in(text: str) -> str:
@@ -84,6 +87,11 @@ class Server:
         # Logical slots: name, plugin, OID of the database; prepared transactions: gid, database.
         self.slots: dict[str, tuple[str, int]] = {}
         self.prepared: list[tuple[str, str]] = []
+        # The connection that holds the tables of a database locked, by the database's OID.
+        self.locks: dict[int, object] = {}
+        self.acknowledged = 0
+        # What no database says about itself: tables written to since a swap, as the query does.
+        self.lock_refused = False
         # Called with each statement before it runs; may raise what a server would.
         self.before: Callable[[str], None] = lambda statement: None
 
@@ -104,6 +112,15 @@ class Server:
     def database(self, name: str) -> Database:
         """Return a database of this server as the toolkit sees it."""
         return FakeDatabase("fake", 5432, name, "pms_ops", access="host", server=self)
+
+    def write(self, name: str) -> bool:
+        """Write as a client would that connects anew; tell whether it was acknowledged."""
+        each = self.databases.get(name)
+        if each is None or not each.open or each.read_only == "on" or each.oid in self.locks:
+            return False
+        self.acknowledged += 1
+        each.rows.append(self.acknowledged)
+        return True
 
     def run(self, current: str, sql: str, params: Any) -> list[tuple[Any, ...]]:
         """Run one statement in database *current*; return its rows."""
@@ -290,9 +307,20 @@ def _held(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
     return []
 
 
+def _written(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
+    return [("public.t", "public.t", "id", 0)] if server.databases[current].rows else []
+
+
 # The first part that a query holds decides.
 QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
+    ("pg_snapshot_xmax", lambda server, current, params: [(1000,)]),
+    ("l.relation::regclass", lambda server, current, params: [("t (writer)",)]),
+    ("WITH RECURSIVE up AS", _written),
+    ("enable_transparent_decompression", lambda server, current, params: []),
+    ("count(*) FROM ONLY", lambda server, now, params: [(len(server.databases[now].rows),)]),
+    ("c.relkind IN ('r', 'p')", lambda server, current, params: [("public.t",)]),
+    ("SET LOCAL statement_timeout", lambda server, current, params: []),
     ("SET ROLE", lambda server, current, params: []),
     ("SET LOCAL session_replication_role", lambda server, current, params: []),
     ("SELECT set_config(name, 'off', %s)", lambda server, current, params: []),
@@ -366,6 +394,11 @@ class FakeConnection:
         self.before: dict[str, OneDatabase] | None = None
         self.rows: list[tuple[Any, ...]] = []
 
+    @staticmethod
+    def get_backend_pid() -> int:
+        """Return the number of the server's process."""
+        return 4711
+
     def __enter__(self) -> FakeConnection:
         return self
 
@@ -373,7 +406,9 @@ class FakeConnection:
         self.commit() if kind is None else self.rollback()
 
     def begin(self) -> None:
-        """Remember what a rollback brings back."""
+        """Remember what a rollback brings back; a transaction that only locks changes nothing."""
+        if self in self.server.locks.values():
+            return
         self.before = {name: replace(each) for name, each in self.server.databases.items()}
 
     def commit(self) -> None:
@@ -383,9 +418,24 @@ class FakeConnection:
     def rollback(self) -> None:
         """Bring back the databases as they were when the transaction began."""
         if self.before is not None:
+            rows = {each.oid: each.rows for each in self.server.databases.values()}
             self.server.databases, self.before = self.before, None
+            for each in self.server.databases.values():
+                each.rows = rows.get(each.oid, each.rows)
 
-    close = rollback
+    def close(self) -> None:
+        """Roll back, and let go the locks."""
+        self.rollback()
+        self.server.locks = {
+            oid: owner for oid, owner in self.server.locks.items() if owner is not self
+        }
+
+    def lock(self) -> None:
+        """Lock the tables against writes until the connection is closed."""
+        if self.server.lock_refused:
+            raise psycopg2.errors.OutOfMemory("out of shared memory")
+        self.server.locks[self.server.databases[self.name].oid] = self
+        self.before = None
 
     def cursor(self) -> FakeCursor:
         """Return a cursor of this connection."""
@@ -418,6 +468,12 @@ class FakeCursor:
             connection.server.killer.passed("after COMMIT")
         elif sql == "ROLLBACK":
             connection.rollback()
+        elif sql.startswith("LOCK TABLE"):
+            connection.server.killer.passed("before lock")
+            connection.lock()
+            connection.server.killer.passed("after lock")
+        elif sql == "SELECT 1":
+            self.rows = [(1,)]
         else:
             if not connection.autocommit and connection.before is None:
                 connection.begin()
@@ -460,6 +516,12 @@ class FakeServices(Services):
             self._refuse(f"start {name}")
             self.up.add(name)
             self.killer.passed(f"after start {name}")
+
+    def unready(self, names: list[str]) -> dict[str, str]:
+        """Return what is down, and what *broken* says of the others."""
+        found = {name: manager.DOWN for name in names if name not in self.up}
+        slow = {name: manager.UNHEALTHY for name in names if f"health {name}" in self.broken}
+        return slow | found
 
     def _refuse(self, what: str) -> None:
         if what in self.broken:

@@ -59,7 +59,7 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
         _end_sessions(live, [journal.state.get("side"), journal.state.get("incoming")])
         found = registry.read_from(live)
     if journal.swapping:
-        _finish_swap(swap, found, report)
+        _finish_swap(swap, report)
         found = registry.read_from(live)
     elif live.name in found and not found[live.name].open:
         swap.open([live.name])
@@ -79,37 +79,39 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
                 staging_database.drop_or_explain(live, name)
                 or f"The staging database {name} was dropped; the live database was not touched."
             )
-    report.lines += [each["text"] for each in swap.slot_results]
+    report.lines += [each["text"] for each in swap.slot_results] + swap.warnings
     return report
 
 
-def _finish_swap(
-    swap: Swap, found: dict[str, registry.ManagedDatabase], report: RecoveryReport
-) -> None:
+def _finish_swap(swap: Swap, report: RecoveryReport) -> None:
     """Bring a swap to its end, whether or not it was killed before the renames."""
     state = swap.journal.state
     incoming, outgoing = state["incoming"], state["outgoing"]
     reverting = state.get("going_back", False)
     problems = swap.restart_services(state["services"])
-    if incoming in found or swap.live.name not in found:
-        if problems:
-            raise _not_restarted(problems)
-        report.lines.append(
-            "It was swapping back, and had renamed: the former database is live."
-            if reverting
-            else "The renames had not happened: the live database is unchanged."
-        )
-        return swap.abandon(keep=not reverting)
-    if outgoing is not None and outgoing not in found:
+    if not swap.renamed():
+        if problems := problems or swap.settle():
+            raise _not_restarted([*problems, *swap.warnings])
+        if reverting:
+            report.lines.append(
+                "It was swapping back, and had renamed: the former database is live."
+            )
+            report.lines += _kept(swap)
+        else:
+            report.lines.append("The renames had not happened: the live database is unchanged.")
+            swap.abandon()
+        return
+    if outgoing is not None and outgoing not in registry.read_from(swap.live):
         # The disk of the journal failed before the end: it still tells of a swap that is over.
-        if problems:
-            raise _not_restarted(problems)
+        if problems := problems or swap.settle():
+            raise _not_restarted([*problems, *swap.warnings])
         report.lines.append("The swap had ended, which the journal could not say any more.")
-        return None
+        return
     if reverting:
         swap.revert()
         report.lines.append("It was swapping back; that is finished now.")
-        return swap.abandon(keep=False)
+        report.lines += _kept(swap)
+        return
     problems = swap.accept_or_revert(problems)
     if problems and outgoing is None:
         raise _not_restarted(problems)
@@ -118,14 +120,21 @@ def _finish_swap(
             f"The renames had happened, but the PMS did not work ({problems[0]}): the former"
             " database is live again."
         )
-        return swap.abandon(keep=False)
+        report.lines += _kept(swap)
+        return
     report.lines.append(
         f"The renames had happened: {incoming} is live"
         + (f", the former database is {outgoing}." if outgoing else ".")
     )
     was_staging = state["incoming_mark"].get("is") == registry.STAGING
     report.finished = state.get("manifest_sha256") if was_staging else registry.FORMER
-    return swap.finish()
+    swap.finish()
+
+
+def _kept(swap: Swap) -> list[str]:
+    """Keep the database that was swapped back; return what an operator has to know of it."""
+    kept = swap.keep_rejected()
+    return [each for each in (kept.text, kept.remedy) if each]
 
 
 def _waiting(

@@ -37,6 +37,7 @@ SWAP_STEPS = (
     "workers",
     "start services",
     "probe",
+    "accepted",
     "slots",
     "back",
 )
@@ -49,8 +50,10 @@ class Journal:
     """The journal's state is empty if the previous run finished.
 
     ``state`` holds: step; live; side (the staging database) with manifest_sha256 and set; of a
-    swap incoming, incoming_mark, outgoing (None without a live database), services (those that ran
-    before) and slots (see slot_handover); steps ``[[step, moment], ...]``.
+    swap incoming, incoming_mark, incoming_oid, outgoing (None without a live database), services
+    (those that ran before), slots (see slot_handover), read_only (the incoming database's own
+    default), since_xid (the first transaction that may have written to it while it was live) and
+    accepted (the PMS works on it); steps ``[[step, moment], ...]``.
     """
 
     path: Path

@@ -16,25 +16,23 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import (
-    bound_objects,
-    timescaledb_held_jobs,
-    timescaledb_workers,
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import (
+    late_writes,
+    registry,
+    rejected,
+    renames,
+    slot_handover,
+    swap_statements,
+    write_barrier,
 )
-from ansible.module_utils.pmsops.postgresql.connection import (
-    Database,
-    fetch_all,
-    fetch_value,
-    quote_ident,
-)
-from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_statements
 from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.services import manager
 from ansible.module_utils.pmsops.services.manager import Services
 
-RENAME_SECONDS = 20
-PROBE_SECONDS = 60
-IN_USE = "55006"
-SESSION_END_POLLS, SESSION_END_POLL_SECONDS = 30, 0.003
+PROBE_SECONDS = 150
+READY_SECONDS = 90
 
 
 @dataclass
@@ -53,6 +51,19 @@ class Swap:
     record: dict[str, Any] = field(default_factory=dict)
     # What became of them: name, plugin, outcome and text of each.
     slot_results: list[dict[str, str]] = field(default_factory=list)
+    # How long the PMS has to work on the new database.
+    probe_seconds: float | None = None
+    # What a person has to do meanwhile, where no manager of services is known.
+    by_hand: str = ""
+    # Let the PMS write to the new database before it is accepted.
+    writable: bool = False
+    barrier: write_barrier.WriteBarrier | None = None
+    # Whether writes were held back all the time that the new database was live.
+    sealed: bool = False
+    # What waited to write to it when it was rejected: table and application.
+    waited: list[str] = field(default_factory=list)
+    # What did not go well, and undoes no swap.
+    warnings: list[str] = field(default_factory=list)
 
     def run(self, incoming: str, outgoing: str | None, *, kind: str = registry.FORMER) -> list[str]:
         """Swap, probe, and swap back if the probe finds problems; return these problems.
@@ -67,7 +78,14 @@ class Swap:
         self.journal.reserve()
         bound = slot_handover.require_swappable(self.live, incoming, handling=self.slots)
         running = self.services.running()
-        mark = registry.read_from(self.live)[incoming].mark
+        with self._maintenance() as cursor:
+            found = registry.read(cursor)[incoming]
+            mark = found.mark
+            facts = {
+                "incoming_oid": found.oid,
+                "read_only": swap_statements.own_read_only(cursor, found),
+                "since_xid": late_writes.began(cursor),
+            }
         self.journal.record(
             "swap",
             live=self.live.name,
@@ -77,6 +95,7 @@ class Swap:
             services=running,
             record=self.record,
             slots=slot_handover.recorded(bound.slots, self.slots),
+            **facts,
         )
         if mark:  # the database carries the journal too, in case its disk is lost
             registry.set_mark(self.live, incoming, mark | {"state": self.journal.summary()})
@@ -86,45 +105,94 @@ class Swap:
         except BaseException as exc:
             # TimescaleDB's scheduler of the live database was stopped, even if the rename failed.
             problems = self.restart_services(running)
-            if problems and isinstance(exc, OpsError):
+            self.settle()
+            if (problems or self.warnings) and isinstance(exc, OpsError):
                 raise OpsError(
-                    f"{exc} Then: {'; '.join(problems)}",
+                    f"{exc} Then: {'; '.join([*problems, *self.warnings])}",
                     exc.remedy,
                     code=exc.code,
                 ) from exc
             raise
+        self.sealed = not self.writable
         return self.accept_or_revert(self.restart_services(running))
 
     def restart_services(self, running: list[str]) -> list[str]:
-        """Allow connections, start workers and services; return what did not start."""
-        problems = []
+        """Allow connections, start workers and services; return why the database is not open.
+
+        What else does not start is a warning: the PMS itself shows whether it works.
+        """
+        problems: list[str] = []
         state = self.journal.state
         names = [self.live.name, state["incoming"], state["outgoing"] or state["incoming"]]
-        for step, work in (
-            ("open", lambda: self.open(names)),
-            ("workers", self._start_workers),
-            ("start services", lambda: self.services.start(running)),
+        for step, work, told in (
+            ("open", lambda: self._open(names), problems),
+            ("workers", self._start_workers, self.warnings),
+            ("start services", lambda: self.services.start(running), self.warnings),
         ):
             try:
                 self._step(step, work, needed=False)
             except psycopg2.Error as exc:
-                problems.append(str(self.live.to_error(exc)))
+                told.append(str(self.live.to_error(exc)))
             except OpsError as exc:
-                problems.append(str(exc))
+                told.append(str(exc))
             except Exception as exc:  # noqa: BLE001  whatever it is, the next step is still due
-                problems.append(f"{step}: {type(exc).__name__}: {exc}")
+                told.append(f"{step}: {type(exc).__name__}: {exc}")
         return problems
+
+    def _open(self, names: list[str]) -> None:
+        """Allow connections; hold back the writes to a database that is not accepted yet."""
+        self.open(names)
+        state = self.journal.state
+        if state.get("going_back") or state["outgoing"] is None or not self.renamed():
+            return
+        if not self.writable and not state.get("accepted"):
+            self.barrier, reason = write_barrier.hold_or_explain(self.live)
+            self.warnings += [reason] if reason else []
+        self.sealed = self.sealed and self.barrier is not None
+        write_barrier.give_back(self.live, state.get("read_only"), self.barrier)
+
+    def renamed(self) -> bool:
+        """Tell whether the incoming database of the journal is the live one."""
+        found, state = registry.read_from(self.live), self.journal.state
+        if "incoming_oid" not in state:  # a journal of release 0.1
+            return state["incoming"] not in found and self.live.name in found
+        return self.live.name in found and found[self.live.name].oid == state["incoming_oid"]
 
     def accept_or_revert(self, problems: list[str]) -> list[str]:
         """Probe the PMS on the live database; swap back if it has problems. Return them."""
-        self.journal.note("probe")
-        problems = [*problems, *self._probe_problems()]
         state = self.journal.state
+        if not state.get("accepted"):
+            self.journal.note("probe")
+            problems = [*problems, *self._probe_problems()]
         if problems and state["outgoing"] is not None:
+            self.waited = self.barrier.waiting() if self.barrier else []
+            self.sealed = self.sealed and self.barrier is not None and self.barrier.held()
             self.revert()
-        elif state.get("slots"):
+            return problems
+        if not problems:
+            self.journal.note("accepted", accepted=True)
+        self._release_barrier()
+        if state.get("slots"):
             self._step("slots", self._hand_over_slots, needed=False)
+        self.settle()
         return problems
+
+    def settle(self) -> list[str]:
+        """Wait until the services are ready, start again what is down; return what stays down."""
+        names = self.journal.state["services"]
+        unready: dict[str, str] = {}
+        with self.progress.phase("services"):
+            try:
+                unready = self.services.settle(names, READY_SECONDS, self.progress.update)
+            except Exception as exc:  # noqa: BLE001  the database is live: nothing undoes that here
+                self.warnings.append(f"Whether all services run is unknown: {exc}")
+        self.warnings += [self.services.explain(*each) for each in unready.items()]
+        return [name for name, state in unready.items() if state == manager.DOWN]
+
+    def _release_barrier(self) -> None:
+        if self.barrier:
+            self.barrier.release()
+            self.barrier = None
 
     def _hand_over_slots(self) -> None:
         self.slot_results = slot_handover.hand_over(self.live, self.journal.state["slots"])
@@ -138,15 +206,17 @@ class Swap:
         try:
             self.exchange(state["outgoing"], state["incoming"], state["incoming_mark"])
         finally:
-            self.restart_services(state["services"])
+            self.warnings += self.restart_services(state["services"])
+            self.settle()
         if state.get("slots"):  # a swap that was killed may have handed them over already
             self.slot_results = slot_handover.hand_back(self.live, state["slots"])
         self.forget_cache()
 
     def _probe_problems(self) -> list[str]:
         self.forget_cache()
-        with self.progress.phase("probe"):
-            deadline = time.monotonic() + PROBE_SECONDS
+        with self.progress.phase(self.by_hand or "probe"):
+            limit = PROBE_SECONDS if self.probe_seconds is None else self.probe_seconds
+            deadline = time.monotonic() + limit
             while (found := self.probe()) and time.monotonic() < deadline:
                 self.progress.update(0, note=found[0])
                 time.sleep(0.5)
@@ -186,56 +256,42 @@ class Swap:
                 leaving=found.get(self.live.name) if outgoing is not None else None,
                 outgoing=outgoing or "",
                 mark=mark | {"state": self.journal.summary()},
+                guarded=self._guards(incoming, outgoing),
+                own=self.journal.state.get("read_only"),
             )
             names = [each for each in (self.live.name, incoming) if each in found]
-            for name in names:
-                cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
-            deadline = time.monotonic() + RENAME_SECONDS
-            while True:
-                _end_sessions(cursor, names)
-                try:
-                    cursor.execute("BEGIN")
-                    for statement in statements:
-                        cursor.execute(statement)
-                    cursor.execute("COMMIT")
-                    return
-                except psycopg2.Error as exc:
-                    cursor.execute("ROLLBACK")
-                    if exc.pgcode != IN_USE or time.monotonic() > deadline:
-                        held = [
-                            f"In {name}: {each.text()}."
-                            for name in names
-                            for each in bound_objects.read(cursor, name).prepared
-                        ]
-                        said = " ".join([str(exc).strip(), *held])
-                        raise OpsError(
-                            f"{self.live.name} could not be renamed: {said}",
-                            "The live database is unchanged. End the sessions and prepared"
-                            " transactions that hold it open,"
-                            " then run again: the staging database is kept for the next run.",
-                            code="restore.not-swapped",
-                        ) from exc
-                time.sleep(0.05)
+            renames.close(cursor, names)
+            if self.barrier:  # it goes last, so that no write gets through
+                renames.end_sessions(cursor, names, spare=self.barrier.pid)
+                self._release_barrier()
+            renames.run(cursor, self.live.name, names, statements)
+
+    def _guards(self, incoming: str, outgoing: str | None) -> bool:
+        """Tell whether *incoming* is read-only by default until its writes are held back."""
+        state = self.journal.state
+        forward = incoming == state["incoming"] and not state.get("going_back")
+        return forward and outgoing is not None and not self.writable
 
     def open(self, names: list[str]) -> None:
         """Allow connections to those of *names* that exist."""
         with self._maintenance() as cursor:
-            for (name,) in fetch_all(
-                cursor,
-                "SELECT datname FROM pg_database WHERE datname = ANY(%s) AND NOT datallowconn",
-                (names,),
-            ):
-                cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS true")
+            renames.open_again(cursor, names)
 
     def finish(self) -> None:
         """Forget the run, on disk and in the mark of the outgoing database."""
         self._unmark(self.journal.state.get("outgoing"))
         self.journal.close()
 
-    def abandon(self, *, keep: bool) -> None:
-        """Record that the incoming database did not become live; with *keep* it stays proved."""
-        self._unmark(self.journal.state["incoming"], **({} if keep else {"step": "rejected"}))
+    def abandon(self) -> None:
+        """Record that the renames did not happen: the incoming database stays proved."""
+        self._unmark(self.journal.state["incoming"])
         self.journal.note("not swapped")
+
+    def keep_rejected(self) -> rejected.Rejected:
+        """Keep the incoming database after a swap back; return what became of it."""
+        kept = rejected.keep(self.live, self.journal.state, sealed=self.sealed)
+        self.journal.note("not swapped")
+        return kept
 
     def _unmark(self, name: str | None, **facts: Any) -> None:
         found = registry.read_from(self.live)
@@ -245,19 +301,3 @@ class Swap:
 
     def _maintenance(self) -> AbstractContextManager[psycopg2.extensions.cursor]:
         return self.live.session(name=self.live.maintenance_name, superuser=True, autocommit=True)
-
-
-def _end_sessions(cursor: Any, names: list[str]) -> None:
-    """End all sessions of the databases *names*, and wait a moment until they are gone.
-
-    A rename that meets an ending session sleeps for a tenth of a second.
-    """
-    cursor.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
-    )
-    for _ in range(SESSION_END_POLLS):
-        if not fetch_value(
-            cursor, "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(%s)", (names,)
-        ):
-            return
-        time.sleep(SESSION_END_POLL_SECONDS)

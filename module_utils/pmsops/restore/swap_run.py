@@ -18,9 +18,11 @@ from ansible.module_utils.pmsops.postgresql import bound_objects
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
+    by_hand,
     crash_recovery,
     database_lock,
     former_retention,
+    refusal,
     registry,
     slot_handover,
     staging_database,
@@ -29,6 +31,7 @@ from ansible.module_utils.pmsops.restore import (
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.request import progress_file
 from ansible.module_utils.pmsops.restore.swap import Swap
+from ansible.module_utils.pmsops.services import manager
 from ansible.module_utils.pmsops.services.manager import Services
 
 # States of pms_swap; any other one is a rollback.
@@ -49,6 +52,10 @@ class SwapRun:
     # Folder of the ledger, and what its line says of the set that was restored.
     evidence_root: Path | None = None
     record: dict[str, Any] = field(default_factory=dict)
+    probe_seconds: float | None = None
+    # How long a person has to restart the PMS, where no manager of services is known.
+    restart_seconds: float = 0
+    probe_writes: bool = False
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> SwapRun:
@@ -63,6 +70,9 @@ class SwapRun:
             slots=options["slots"],
             evidence_root=Path(options["evidence_root"]) if options["evidence_root"] else None,
             record=options["record"] or {},
+            probe_seconds=options["probe_seconds"],
+            restart_seconds=options["restart_seconds"],
+            probe_writes=options["probe_writes"],
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
@@ -89,6 +99,7 @@ class SwapRun:
                 "slots": slot_handover.plan(bound.slots, self.slots),
                 "prepared_transactions": [each.text() for each in bound.prepared],
                 "since": found[incoming].mark.get("since") if incoming in found else None,
+                "by_hand": by_hand.plan(self.services, self.url, self.restart_seconds),
             }
         )
 
@@ -144,7 +155,7 @@ class SwapRun:
         swap = self._swap()
         problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
-            raise self._probe_failed(swap, incoming, outgoing, problems)
+            raise refusal.probe_failed(swap, problems)
         dropped, stay = self._drop_expired()
         record = swap_record.of_swap(_kind(state), incoming, outgoing, self.record) | {
             "swap_seconds": swap.progress.seconds,
@@ -163,34 +174,13 @@ class SwapRun:
                 "slots": swap.slot_results,
                 "pruned": dropped,
                 "not_dropped": stay,
-                "warnings": swap.journal.problems + unrecorded,
+                "warnings": [
+                    *swap.warnings,
+                    *swap.journal.problems,
+                    *unrecorded,
+                    *by_hand.unchecked(self.services, self.url),
+                ],
             }
-        )
-
-    def _probe_failed(
-        self, swap: Swap, incoming: str, outgoing: str | None, problems: list[str]
-    ) -> OpsError:
-        """Clean up after a swap whose probe failed; return the error for it."""
-        what = "The PMS did not work on the new database: " + "; ".join(problems[:3])
-        if outgoing is None:
-            swap.finish()
-            return OpsError(
-                f"{what}. It stays live, because there is no former database.",
-                "Read the log of the PMS's services (docker logs). The set itself is verified.",
-                code="restore.probe-only",
-            )
-        swap.abandon(keep=False)
-        found = registry.read_from(self.database)
-        told = ["The former database is live again."]
-        if incoming in found and found[incoming].kind == registry.STAGING:
-            told.append(staging_database.drop_or_explain(self.database, incoming) or "")
-        told += [each["text"] for each in swap.slot_results]
-        swap.journal.close()
-        return OpsError(
-            f"{what}. {' '.join(each for each in told if each)}",
-            "Read the log of the PMS's services (docker logs). The set itself is verified, and"
-            " nothing was lost.",
-            code="restore.probe",
         )
 
     def _recover(self, incoming: str | None, wanted: str | None) -> crash_recovery.RecoveryReport:
@@ -205,16 +195,30 @@ class SwapRun:
         return report
 
     def _swap(self) -> Swap:
+        journal = Journal.of_root(self.root)
+        restart = by_hand.restart(self.services) if self.url else ""
         return Swap(
             live=self.database,
             services=self.services,
-            journal=Journal.of_root(self.root),
-            probe=lambda: health.problems(self.database, self.url),
+            journal=journal,
+            probe=lambda: self._problems(journal.state["services"]),
             forget_cache=lambda: redis_cache.forget(self.redis),
             progress=self._progress(),
             slots=self.slots,
             record=self.record,
+            probe_seconds=self.restart_seconds if restart else self.probe_seconds,
+            by_hand=restart,
+            writable=self.probe_writes,
         )
+
+    def _problems(self, running: list[str]) -> list[str]:
+        """Return why the PMS does not work on the live database."""
+        found = health.problems(self.database, self.url)
+        if found or self.url:
+            return found
+        # Without its API, only its services show whether it works.
+        states = self.services.unready(running).items()
+        return [self.services.explain(*each) for each in states if each[1] == manager.DOWN]
 
     def _progress(self) -> Progress:
         return Progress(progress_file(self.root))

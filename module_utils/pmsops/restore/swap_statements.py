@@ -26,11 +26,14 @@ def of_swap(
     leaving: registry.ManagedDatabase | None,
     outgoing: str,
     mark: dict[str, Any],
+    guarded: bool = False,
+    own: str | None = None,
 ) -> list[str]:
     """Return the statements that make *incoming* the database *live*, for one transaction.
 
     *leaving*, if there is a live database, gets the name *outgoing* and *mark* with what a swap
-    back has to know.
+    back has to know. A *guarded* database is read-only by default until its writes are held back;
+    a staging database that leaves gets its *own* default again.
     """
     here = quote_ident(live)
     statements = []
@@ -42,10 +45,10 @@ def of_swap(
             "since": utc_stamp(datetime.now(UTC)),
             "replaced_by": incoming.oid,
             "comment": leaving.comment,
-            "read_only": _setting(cursor, leaving.oid, READ_ONLY),
+            "read_only": setting(cursor, leaving.oid, READ_ONLY),
         }
         if has_event_triggers:
-            facts[event_triggers.MARKED] = _setting(cursor, leaving.oid, event_triggers.SETTING)
+            facts[event_triggers.MARKED] = setting(cursor, leaving.oid, event_triggers.SETTING)
         statements += [
             f"ALTER DATABASE {here} RENAME TO {gone}",
             f"COMMENT ON DATABASE {gone} IS {quote_literal(registry.mark_text(facts | mark))}",
@@ -53,7 +56,9 @@ def of_swap(
         ]
         if mark.get("is") != registry.STAGING:
             # It can be read under its new name, and nothing changes it by mistake.
-            statements.append(f"ALTER DATABASE {gone} SET {READ_ONLY} TO on")
+            statements.append(read_only(gone, "on"))
+        else:
+            statements.append(read_only(gone, own))
         if has_event_triggers:
             statements.append(event_triggers.off(gone))
     statements.append(f"ALTER DATABASE {quote_ident(incoming.name)} RENAME TO {here}")
@@ -62,19 +67,31 @@ def of_swap(
         statements.append(
             f"COMMENT ON DATABASE {here} IS {quote_literal(comment) if comment else 'NULL'}"
         )
-    if incoming.kind in (registry.FORMER, registry.UNDONE):
-        value = incoming.mark.get("read_only")
-        statements.append(
-            f"ALTER DATABASE {here} SET {READ_ONLY} TO {quote_literal(value)}"
-            if value
-            else f"ALTER DATABASE {here} RESET {READ_ONLY}"
-        )
+    if guarded:
+        statements.append(read_only(here, "on"))
+    elif incoming.kind in (registry.FORMER, registry.UNDONE):
+        statements.append(read_only(here, incoming.mark.get("read_only")))
     if has_event_triggers:
         statements += event_triggers.given_back(here, incoming.mark)
     return [*statements, f"ALTER DATABASE {here} ALLOW_CONNECTIONS true"]
 
 
-def _setting(cursor: Any, oid: int, name: str) -> str | None:
+def own_read_only(cursor: Any, incoming: registry.ManagedDatabase) -> str | None:
+    """Return the default of read-only that *incoming* has once it is live, None for none."""
+    if incoming.kind in (registry.FORMER, registry.UNDONE):
+        value: str | None = incoming.mark.get("read_only")
+        return value
+    return setting(cursor, incoming.oid, READ_ONLY)
+
+
+def read_only(quoted: str, value: str | None) -> str:
+    """Return the statement that gives a database its default of read-only, or takes it away."""
+    if value is None:
+        return f"ALTER DATABASE {quoted} RESET {READ_ONLY}"
+    return f"ALTER DATABASE {quoted} SET {READ_ONLY} TO {quote_literal(value)}"
+
+
+def setting(cursor: Any, oid: int, name: str) -> str | None:
     """Return a database's own setting of *name*, None if it has none."""
     value: str | None = fetch_value(
         cursor,

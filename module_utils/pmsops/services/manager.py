@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.services import docker_engine as containers
 
-STOP_SECONDS = 20
-HEALTHY_SECONDS = 90
+STOP_SECONDS, POLL_SECONDS = 20, 0.5
+SYSTEMCTL_SECONDS, TIMED_OUT = 120, 124
+# States of a service that is not ready.
+STARTING, UNHEALTHY, DOWN = "starting", "unhealthy", "down"
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,69 @@ class Services:
             self._all("stop", names)
 
     def start(self, names: list[str]) -> None:
-        """Start the services *names* and wait until those with a health check are healthy.
+        """Start the services *names*; ``unready`` tells how far they have come.
 
-        :raises OpsError: services.unhealthy
+        :raises OpsError: services.unhealthy if one cannot be started; the others are all the same.
         """
         if self.manager == "compose":
+            refused = []
             for name, container in self.containers():
-                if name in names:
-                    container.start()
-            self._wait_healthy(names)
+                try:
+                    if name in names:
+                        container.start()
+                except Exception as exc:  # noqa: BLE001  the other services are still due
+                    refused.append(f"{name}: {exc}")
+            if refused:
+                raise OpsError(
+                    f"Services do not start: {'; '.join(refused)}.",
+                    "Mend what the engine names, then start them: docker compose start.",
+                    code="services.unhealthy",
+                )
         if self.manager == "systemd":
             self._all("start", names)
+
+    def unready(self, names: list[str]) -> dict[str, str]:
+        """Return STARTING, UNHEALTHY or DOWN for each of *names* that does not serve yet."""
+        if self.manager == "compose":
+            found = [(name, _state(each)) for name, each in self.containers() if name in names]
+            return {name: state for name, state in found if state}
+        if self.manager == "systemd":
+            return {name: DOWN for name in names if self._systemctl("is-active", name)}
+        return {}
+
+    def settle(self, names: list[str], seconds: float, tell: Callable[..., None]) -> dict[str, str]:
+        """Wait up to *seconds* until *names* serve; what is down is started a second time.
+
+        Return those that do not serve, as ``unready`` does; *tell* hears what is waited for.
+        """
+        deadline = time.monotonic() + seconds
+        again = False
+        while (unready := self.unready(names)) and time.monotonic() < deadline:
+            down = [name for name, state in unready.items() if state == DOWN]
+            if down and not again:
+                again = True
+                with suppress(Exception):  # what stays down is told at the end
+                    self.start(down)
+            tell(0, note=f"waits for {', '.join(unready)}")
+            time.sleep(POLL_SECONDS)
+        return unready
+
+    @property
+    def by_hand(self) -> bool:
+        """Tell whether a person stops and starts the services."""
+        return self.manager == "none"
+
+    def explain(self, name: str, state: str) -> str:
+        """Return what an operator is told of service *name* in a *state* that does not end."""
+        if self.manager == "systemd":
+            return (
+                f"Service {name} is {state}: read journalctl -u {name}, then start it again:"
+                f" systemctl restart {name}."
+            )
+        return (
+            f"Service {name} is {state}: read its log (docker logs), then start it again:"
+            f" docker compose -p {self.project} restart {name}."
+        )
 
     def restart(self, names: list[str]) -> None:
         """Restart the systemd services *names*; one that is down is started."""
@@ -97,39 +153,29 @@ class Services:
             found += [(name, container) for container in made]
         return found
 
-    def _wait_healthy(self, names: list[str]) -> None:
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while True:
-            waiting = [
-                name
-                for name, container in self.containers()
-                if name in names
-                and (
-                    container.status != "running"
-                    or container.attrs["State"].get("Health", {}).get("Status", "healthy")
-                    != "healthy"
-                )
-            ]
-            if not waiting:
-                return
-            if time.monotonic() > deadline:
-                raise OpsError(
-                    f"{', '.join(waiting)} did not become healthy within {HEALTHY_SECONDS} s.",
-                    f"Read their log (docker logs), service {waiting[0]} first.",
-                    code="services.unhealthy",
-                )
-            time.sleep(0.5)
-
     def _all(self, verb: str, names: list[str]) -> None:
-        for name in names:
-            if self._systemctl(verb, name):
-                raise OpsError(
-                    f"systemctl {verb} {name} failed.",
-                    f"See systemctl status {name} for the cause, then run again.",
-                    code="services.unhealthy",
-                )
+        failed = [name for name in names if self._systemctl(verb, name)]
+        if failed:
+            raise OpsError(
+                f"systemctl {verb} {' '.join(failed)} failed.",
+                f"See systemctl status {failed[0]} for the cause, then run again.",
+                code="services.unhealthy",
+            )
 
     def _systemctl(self, verb: str, name: str) -> int:
-        return subprocess.run(
-            ["systemctl", verb, "--quiet", name], timeout=120, capture_output=True
-        ).returncode
+        try:
+            return subprocess.run(
+                ["systemctl", verb, "--quiet", name],
+                timeout=SYSTEMCTL_SECONDS,
+                capture_output=True,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return TIMED_OUT
+
+
+def _state(container: Any) -> str | None:
+    """Return in which state a container does not serve, None if it does."""
+    if container.status != "running":
+        return DOWN
+    health = container.attrs["State"].get("Health", {}).get("Status", "healthy")
+    return {"healthy": None, "starting": STARTING}.get(health, UNHEALTHY)

@@ -161,6 +161,7 @@ def scene_of(monkeypatch):
     monkeypatch.setattr(health, "problems", problems)
     monkeypatch.setattr(redis_cache, "forget", lambda options: passed("cache"))
     monkeypatch.setattr(swap, "PROBE_SECONDS", 0)
+    monkeypatch.setattr(swap, "READY_SECONDS", 0)
     # Thousands of runs cannot wait for a disk.
     memory = Path("/dev/shm")
     temporary = tempfile.TemporaryDirectory(

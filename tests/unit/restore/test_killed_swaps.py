@@ -137,7 +137,9 @@ def test_a_swap_killed_while_it_goes_back_never_leaves_a_broken_pms(scene_of, lo
         ends.add(oid)
         works(scene, oid)
         if went_back:
-            assert (oid, scene.names("__")) == (LIVE_OID, [])
+            assert (oid, scene.names("__")) == (LIVE_OID, [STAGING])
+            assert scene.server.databases[STAGING].read_only is None
+            assert scene.server.databases[STAGING].scheduled == []
         nothing_is_left(scene)
     assert ends == ({LIVE_OID, STAGING_OID} if mended else {LIVE_OID})
 

@@ -7,7 +7,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.restore import database_lock, former_retention, swap
+from ansible.module_utils.pmsops.restore import database_lock, former_retention, renames, swap
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 
 from tests.unit.restore.conftest import (
@@ -46,7 +46,7 @@ def test_a_swap_renames_in_one_transaction_with_the_services_down(scene):
     assert scene.server.oid(LIVE) == STAGING_OID
     assert scene.server.oid(done["former"]) == LIVE_OID
     assert list(done["phases"]) == [
-        "stop services", "rename", "open", "workers", "start services", "probe",
+        "stop services", "rename", "open", "workers", "start services", "probe", "services",
     ]  # fmt: skip
     assert done["diff"] == {
         "before": f"{LIVE}\n{STAGING}\n",
@@ -54,14 +54,21 @@ def test_a_swap_renames_in_one_transaction_with_the_services_down(scene):
     }
 
 
-def test_a_failed_probe_swaps_back_and_drops_the_staging_database(scene):
+def test_a_failed_probe_swaps_back_and_the_next_try_begins_with_the_swap(scene):
     scene.stage()
     scene.problems.append("the PMS serves 3 open positions, the database holds 4")
     error = refused(scene, "swapped", STAGING)
     assert error.code == "restore.probe"
     assert "serves 3 open positions" in str(error)
-    assert scene.names("__") == []
+    assert f"Nothing was written to the new one: the staging database {STAGING} stays" in str(error)
+    assert "-e restore_probe_writes=true" in error.remedy
     assert not scene.journal_file.exists()
+    kept = scene.server.databases[STAGING]
+    assert (kept.oid, kept.read_only, kept.held) == (STAGING_OID, None, [1000])
+    scene.problems.clear()
+    assert scene.recover()["waiting"] == STAGING
+    scene.run("swapped", STAGING)
+    assert scene.server.oid(LIVE) == STAGING_OID
 
 
 def test_a_failed_probe_after_a_rollback_keeps_the_former_database(scene):
@@ -103,7 +110,7 @@ def test_a_session_that_is_slow_to_end_delays_the_rename(scene):
 def test_a_session_that_does_not_end_refuses_the_swap_and_the_proof_is_kept(scene, monkeypatch):
     scene.stage()
     scene.server.sessions = 1000
-    monkeypatch.setattr(swap, "RENAME_SECONDS", 0)
+    monkeypatch.setattr(renames, "RENAME_SECONDS", 0)
     error = refused(scene, "swapped", STAGING)
     assert error.code == "restore.not-swapped"
     assert "accessed by other users" in str(error)
@@ -124,7 +131,7 @@ def test_an_error_of_the_rename_is_not_tried_again(scene):
 def test_what_does_not_start_after_a_refused_swap_is_named_too(scene, monkeypatch):
     scene.stage()
     scene.server.sessions = 1000
-    monkeypatch.setattr(swap, "RENAME_SECONDS", 0)
+    monkeypatch.setattr(renames, "RENAME_SECONDS", 0)
     scene.broken["start api"] = OpsError("api is not healthy.", "Look.", code="services.unhealthy")
     with pytest.raises(OpsError, match=r"could not be renamed.*Then: api is not healthy") as caught:
         scene.run("swapped", STAGING)
@@ -295,8 +302,12 @@ def test_a_run_is_made_from_the_options_of_the_module(tmp_path):
             "slots": "drop",
             "evidence_root": str(tmp_path / "evidence"),
             "record": {"set": "s"},
+            "probe_seconds": 60,
+            "restart_seconds": 300,
+            "probe_writes": True,
         }
     )
+    assert (made.probe_seconds, made.restart_seconds, made.probe_writes) == (60, 300, True)
     assert (made.database.name, made.services.names, made.url) == (LIVE, (), None)
     assert made.policy == former_retention.Policy(3, 7)
     assert made.slots == "drop"
