@@ -1,5 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which former databases retention may drop; the newest always stays."""
+"""Which former databases retention may drop; the newest always stays.
+
+One that the PMS wrote to before a swap back stays, too, and counts for nothing: a person decides.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
 
@@ -23,7 +27,8 @@ def expired(found: Sequence[ManagedDatabase], policy: Policy, now: datetime) -> 
     if policy.count < 1:
         return []
     youngest = now - timedelta(days=policy.days)
-    return [each.name for each in found[: -policy.count] if _since(each, now) <= youngest]
+    ours = [each for each in found if registry.WRITTEN not in each.mark]
+    return [each.name for each in ours[: -policy.count] if _since(each, now) <= youngest]
 
 
 def _since(each: ManagedDatabase, now: datetime) -> datetime:

@@ -90,7 +90,7 @@ def describe(written: list[dict[str, Any]]) -> str:
         parts += [f"up to {each['deleted']} deleted"] if each["deleted"] else []
         texts.append(f"{each['table']}: {' and '.join(parts)}")
     more = len(written) - SHOWN
-    return "; ".join([*texts, *([f"{more} more tables"] if more > 0 else [])])
+    return "; ".join([*texts, *([f"{more} more tables"] if more > 0 else [])]) or "not counted"
 
 
 def count_or_explain(

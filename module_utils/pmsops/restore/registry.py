@@ -30,6 +30,8 @@ RUN = re.compile(r"\d{14}")
 mark_text, read_mark = database_mark.text, database_mark.read
 # Persisted in marks and in names: the values never change.
 STAGING, FORMER, UNDONE, TRIAL = "copy", "former", "undone", "trial"
+# Key of a mark: the tables that the PMS wrote to before a swap back, with their numbers.
+WRITTEN = "written"
 NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone", TRIAL: "trial"}
 
 

@@ -7,6 +7,7 @@ swap. Otherwise it becomes a rolled-back database, which neither a recovery nor 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +16,6 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, quote_ident, quote_literal
 from ansible.module_utils.pmsops.restore import late_writes, registry, swap_statements
-
-# Key of a mark: the tables that were written to, with their numbers.
-WRITTEN = "written"
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def keep(live: Database, state: dict[str, Any], *, sealed: bool) -> Rejected:
             text += ", and the next restore of this set begins with its swap"
         return Rejected(name, text=f"{text}.")
     numbers = ("table", "rows", "deleted")
-    facts = {WRITTEN: [{key: each[key] for key in numbers} for each in written]}
+    facts = {registry.WRITTEN: [{key: each[key] for key in numbers} for each in written]}
     if staging:
         name = _set_aside(live, found, facts)
     else:
@@ -81,9 +79,15 @@ def _incoming(live: Database, state: dict[str, Any]) -> registry.ManagedDatabase
     return None if each is None or each.name == live.name else each
 
 
-def holds_writes(each: registry.ManagedDatabase) -> bool:
-    """Tell whether a database was kept because of what was written to it."""
-    return WRITTEN in each.mark
+def reminders(found: Iterable[registry.ManagedDatabase]) -> list[str]:
+    """Return a line for each of *found* that holds writes which the live database lacks."""
+    return [
+        f"The database {each.name} stays: the PMS wrote to it before a swap back"
+        f" ({late_writes.describe(each.mark[registry.WRITTEN])}). Bring over what is missing, then"
+        f" drop it: DROP DATABASE {quote_ident(each.name)}."
+        for each in found
+        if registry.WRITTEN in each.mark
+    ]
 
 
 def _set_aside(live: Database, found: registry.ManagedDatabase, facts: dict[str, Any]) -> str:

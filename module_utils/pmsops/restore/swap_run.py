@@ -24,6 +24,7 @@ from ansible.module_utils.pmsops.restore import (
     former_retention,
     refusal,
     registry,
+    rejected,
     slot_handover,
     staging_database,
     swap_record,
@@ -270,7 +271,7 @@ class SwapRun:
             registry.UNDONE,
         )
         expired = former_retention.expired(found, self.policy, datetime.now(UTC))
-        dropped, stay = [], []
+        dropped, stay = [], rejected.reminders(found)
         for name in expired:
             if reason := staging_database.drop_or_explain(self.database, name):
                 stay.append(reason)
