@@ -28,6 +28,16 @@ class Rejected:
     remedy: str = ""
 
 
+def before_swap(cursor: Any, incoming: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the mark of *incoming*, and what the journal needs to keep it after a swap back."""
+    found = registry.read(cursor)[incoming]
+    return found.mark, {
+        "incoming_oid": found.oid,
+        "read_only": swap_statements.own_read_only(cursor, found),
+        "since_xid": late_writes.began(cursor),
+    }
+
+
 def keep(live: Database, state: dict[str, Any], *, sealed: bool) -> Rejected:
     """Keep the database that the journal *state* calls incoming; return what became of it.
 

@@ -19,7 +19,6 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import (
-    late_writes,
     registry,
     rejected,
     renames,
@@ -79,13 +78,7 @@ class Swap:
         bound = slot_handover.require_swappable(self.live, incoming, handling=self.slots)
         running = self.services.running()
         with self._maintenance() as cursor:
-            found = registry.read(cursor)[incoming]
-            mark = found.mark
-            facts = {
-                "incoming_oid": found.oid,
-                "read_only": swap_statements.own_read_only(cursor, found),
-                "since_xid": late_writes.began(cursor),
-            }
+            mark, facts = rejected.before_swap(cursor, incoming)
         self.journal.record(
             "swap",
             live=self.live.name,
