@@ -2,7 +2,8 @@
 """The trial of a backup set, on real servers: what a restore would refuse is told with the backup.
 
 Each finding is held against a real restore of the same set, which has to fail; and a set that
-passed has to restore.
+passed has to restore. Where TimescaleDB and containers do not matter, the database is a plain one
+and the client tools are the host's, which takes a third of the time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,11 +35,7 @@ from tests.support.rich_database import known_parts, rich_database
 from tests.support.server import HYPERTABLE, POSTGRESQL, execute
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
-SCHEMA = f"""
-CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-{HYPERTABLE}
-INSERT INTO md (at, value)
-SELECT t, 1 FROM generate_series(timestamptz '2026-01-01', '2026-03-30', '1 day') t;
+PLAIN_SCHEMA = """
 CREATE TABLE funds (id int PRIMARY KEY, name text CHECK (name <> ''));
 INSERT INTO funds SELECT n, 'fund ' || n FROM generate_series(1, 100) n;
 CREATE TABLE trades (id int PRIMARY KEY, fund int REFERENCES funds, at timestamptz DEFAULT now());
@@ -45,12 +43,33 @@ INSERT INTO trades SELECT n, n FROM generate_series(1, 100) n;
 CREATE INDEX ON trades (at DESC) WHERE fund > 3;
 CREATE MATERIALIZED VIEW per_fund AS SELECT fund, count(*) FROM trades GROUP BY fund;
 """
+SCHEMA = f"""
+CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
+{HYPERTABLE}
+INSERT INTO md (at, value)
+SELECT t, 1 FROM generate_series(timestamptz '2026-01-01', '2026-03-30', '1 day') t;
+{PLAIN_SCHEMA}"""
 
 
 @pytest.fixture
 def filled(database):
+    """A database with a hypertable, reached through its container."""
     execute(database, SCHEMA)
     return database
+
+
+@pytest.fixture
+def plain(server, host_tools):
+    """A database without TimescaleDB, with the client tools of this host."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = reached_from_here(server.create(name, timescaledb=False), host_tools)
+    execute(database, PLAIN_SCHEMA)
+    yield database
+    server.drop(name)
+
+
+def reached_from_here(database, host_tools):
+    return replace(database, access="host", container=None, bin_dir=str(host_tools))
 
 
 @pytest.fixture
@@ -81,7 +100,7 @@ def scratch_databases(server):
     return server.psql("SELECT datname FROM pg_database WHERE datname LIKE '%\\_\\_trial\\_%'")
 
 
-def test_a_sound_set_passes_and_leaves_nothing(server, filled, settings):
+def test_a_sound_set_passes_leaves_nothing_and_names_its_tools(server, filled, settings):
     result = made(filled, settings)
     assert result["trial"]["status"] == "passed", result["trial"]
     assert result["trial"]["findings"] == [] and result["trial"]["reason"] is None
@@ -91,6 +110,9 @@ def test_a_sound_set_passes_and_leaves_nothing(server, filled, settings):
     jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text()))
     assert scratch_databases(server) == ""
     assert scratch.leftovers(settings.root, "trial") == []
+    version = server.psql("SHOW server_version").split()[0]
+    assert result["versions"] == {"server": version, "pg_dump": version}
+    assert document["tools"] == {"pg_dump": version}
 
 
 # What a restore of the schema shows, and what only rows show. Each: statements, and the object.
@@ -170,54 +192,54 @@ ALTER TABLE ONLY parent ALTER COLUMN price SET NOT NULL;
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_a_restore_refuses_is_named_with_the_backup(case, server, filled, settings):
+def test_what_a_restore_refuses_is_named_with_the_backup(case, server, plain, settings):
     statements, name, text = REFUSED[case]
     if case in AS_SUPERUSER:
-        server.psql(statements, filled.name)
+        server.psql(statements, plain.name)
     else:
-        execute(filled, statements)
-    result = made(filled, settings)
+        execute(plain, statements)
+    result = made(plain, settings)
     assert result["trial"]["status"] == "refused"
     assert name in objects(result)
     assert text in only(result)
     assert any(name in line for line in result["warnings"])
     with pytest.raises(OpsError) as caught:
-        restored(filled, settings, result)
+        restored(plain, settings, result)
     assert caught.value.code == "restore.failed"
 
 
 @pytest.mark.skipif(POSTGRESQL >= 18, reason="PostgreSQL 18 takes no such child")
-def test_a_child_with_nulls_below_a_parent_without_is_named(filled, settings):
-    execute(filled, CHILD.format(rows=2))
-    result = made(filled, settings)
+def test_a_child_with_nulls_below_a_parent_without_is_named(plain, settings):
+    execute(plain, CHILD.format(rows=2))
+    result = made(plain, settings)
     assert objects(result) == ["COLUMN public.child.price"]
     assert "refuse the 2 rows with a null" in only(result)
     with pytest.raises(OpsError) as caught:
-        restored(filled, settings, result)
+        restored(plain, settings, result)
     assert caught.value.code == "restore.failed"
 
 
 @pytest.mark.skipif(POSTGRESQL >= 18, reason="PostgreSQL 18 takes no such child")
-def test_such_a_child_without_nulls_is_a_deviation_that_a_drill_names_too(filled, settings):
-    execute(filled, CHILD.format(rows=0))
-    result = made(filled, settings)
+def test_such_a_child_without_nulls_is_a_deviation_that_a_drill_names_too(plain, settings):
+    execute(plain, CHILD.format(rows=0))
+    result = made(plain, settings)
     assert result["trial"]["status"] == "passed"
     (deviation,) = result["trial"]["deviations"]
     assert deviation.startswith("column public.child.price accepts nulls")
     assert any(deviation in line for line in result["warnings"])
-    restored(filled, settings, result)
+    restored(plain, settings, result)
 
 
-def test_what_rows_hold_is_in_no_verdict(filled, settings):
+def test_what_rows_hold_is_in_no_verdict(plain, settings):
     execute(
-        filled,
+        plain,
         """CREATE FUNCTION good(text) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
         CREATE TABLE t (word text CHECK (good(word)));
         INSERT INTO t VALUES ('secret');
         CREATE OR REPLACE FUNCTION good(text) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS
           $$BEGIN RAISE 'not %', $1; END$$;""",
     )
-    result = made(filled, settings)
+    result = made(plain, settings)
     assert "RaiseException, SQLSTATE P0001" in only(result)
     assert "secret" not in json.dumps(result)
 
@@ -278,55 +300,62 @@ DRIFTED = {
 }
 
 
-@pytest.mark.parametrize("case", DRIFTED)
-def test_a_generated_column_that_a_restore_computes_otherwise_is_told_and_restored(
-    case, filled, settings
-):
-    execute(filled, DRIFTED[case])
-    result = made(filled, settings)
-    (deviation,) = result["trial"]["deviations"]
-    assert "generated column public.t.tax has another value in 10 rows" in deviation
+def of_all(cases):
+    """Return the statements of all cases, each in a schema of its own: case_0, case_1 ..."""
+    return "".join(
+        f"CREATE SCHEMA case_{n}; GRANT ALL ON SCHEMA case_{n} TO macro_user;"
+        f"SET search_path = case_{n};{statements.replace('public', f'case_{n}')}\n"
+        for n, statements in enumerate(cases.values())
+    )
+
+
+def test_a_generated_column_that_a_restore_computes_otherwise_is_told_and_restored(plain, settings):
+    execute(plain, of_all(DRIFTED))
+    result = made(plain, settings)
     assert result["trial"]["status"] == "passed"
-    drilled = restored(filled, settings, result)
-    (line,) = drilled["not_restored"]
-    assert line.startswith("public.t: generated column tax has other values")
+    told = result["trial"]["deviations"]
+    drilled = restored(plain, settings, result)["not_restored"]
+    assert len(told) == len(drilled) == len(DRIFTED)
+    for n, case in enumerate(DRIFTED):
+        column = f"generated column case_{n}.t.tax has another value in 10 rows"
+        assert [line for line in told if column in line], case
+        start = f"case_{n}.t: generated column tax has other values"
+        assert [line for line in drilled if line.startswith(start)], case
+    # Other changes of such a table are differences.
+    assert against_set.against(plain, root=settings.root, keys=settings.keys)["identical"]
+    execute(plain, "UPDATE case_0.t SET id = 11 WHERE id = 10")
+    found = against_set.against(plain, root=settings.root, keys=settings.keys)
+    assert found["differences"] == ["contents: case_0.t has rows with other values"]
 
 
-def test_other_changes_of_such_a_table_are_differences(filled, settings):
-    execute(filled, DRIFTED["by a function that was replaced"])
-    made(filled, settings)
-    assert against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
-    execute(filled, "UPDATE t SET id = 11 WHERE id = 10")
-    found = against_set.against(filled, root=settings.root, keys=settings.keys)
-    assert found["differences"] == ["contents: public.t has rows with other values"]
-
-
-@pytest.mark.parametrize("case", TAKEN)
-def test_what_a_restore_takes_raises_no_alarm(case, filled, settings):
-    execute(filled, TAKEN[case])
-    result = made(filled, settings)
+def test_what_a_restore_takes_raises_no_alarm(plain, settings):
+    execute(plain, of_all(TAKEN))
+    result = made(plain, settings)
     assert (result["trial"]["status"], result["trial"]["reason"]) == ("passed", None), result
-    restored(filled, settings, result)
+    assert result["trial"]["deviations"] == []
+    restored(plain, settings, result)
 
 
-def test_a_database_with_every_kind_of_object_raises_no_alarm(server, settings, tmp_path):
+def test_a_database_with_every_kind_of_object_raises_no_alarm(
+    server, settings, tmp_path, host_tools
+):
     with rich_database(server, tmp_path, known_parts()) as rich:
-        result = made(rich.database, settings)
+        result = made(reached_from_here(rich.database, host_tools), settings)
     trial_ = result["trial"]
     assert (trial_["status"], trial_["reason"], trial_["findings"]) == ("passed", None, [])
 
 
 def test_a_parameter_that_the_server_does_not_know_is_found_before_anything_is_made(
-    server, filled, settings
+    server, plain, settings
 ):
     # What PostgreSQL 17.12 keeps of the version that made a table, and older tools dump.
     server.psql(
         """SET allow_system_table_mods = on;
         UPDATE pg_attribute SET attoptions = '{attver=17.12}'
          WHERE attrelid = 'funds'::regclass AND attname = 'name';""",
-        filled.name,
+        plain.name,
     )
-    result = made(filled, settings)
+    result = made(plain, settings)
     assert result["trial"]["status"] == "refused"
     assert objects(result) == ["TABLE public.funds"]
     assert 'unrecognized parameter "attver"' in only(result)
@@ -334,20 +363,13 @@ def test_a_parameter_that_the_server_does_not_know_is_found_before_anything_is_m
     before = server.psql("SELECT count(*) FROM pg_database")
     request = Request(root=settings.root, keys=settings.keys, file=Path(result["set"]))
     with pytest.raises(OpsError) as caught:
-        plan.plan_restore(filled, request)
+        plan.plan_restore(plain, request)
     assert caught.value.code == "restore.archive-parameter"
     with pytest.raises(OpsError) as caught:
-        restored(filled, settings, result)
+        restored(plain, settings, result)
     assert caught.value.code == "restore.archive-parameter"
     assert "column parameter attver of TABLE public.funds.name" in str(caught.value)
     assert server.psql("SELECT count(*) FROM pg_database") == before
-
-
-def test_a_set_names_its_server_and_tools_to_the_minor(server, filled, settings):
-    result = made(filled, settings)
-    version = server.psql("SHOW server_version").split()[0]
-    assert result["versions"] == {"server": version, "pg_dump": version}
-    assert sets.resolve(Path(result["set"])).manifest["tools"] == {"pg_dump": version}
 
 
 ONE_DATABASE_ONLY = r"""
@@ -368,16 +390,16 @@ EOF
 """
 
 
-def test_an_extension_of_one_database_only_is_told_with_the_backup(server, filled, settings):
+def test_an_extension_of_one_database_only_is_told_with_the_backup(server, plain, settings):
     done = server.container.exec_run(["sh", "-c", ONE_DATABASE_ONLY])
     assert done.exit_code == 0, done.output
-    server.psql("CREATE EXTENSION only_here", filled.name)
-    result = made(filled, settings)
+    server.psql("CREATE EXTENSION only_here", plain.name)
+    result = made(plain, settings)
     assert objects(result) == ["EXTENSION only_here"]
     assert "can only create extension in database main" in only(result)
     assert "may exist in one database of the server only" in only(result)
     with pytest.raises(OpsError) as caught:
-        restored(filled, settings, result)
+        restored(plain, settings, result)
     assert caught.value.code == "restore.failed"
 
 
@@ -390,7 +412,7 @@ def test_every_form_of_a_set_is_tried(
     if form == "custom":
         settings = replace(settings, format="custom")
     if form == "host":
-        filled = replace(filled, access="host", container=None, bin_dir=str(host_tools))
+        filled = reached_from_here(filled, host_tools)
     if form == "encrypted":
         identity = pyrage.x25519.Identity.generate()
         (tmp_path / "identity").write_text(str(identity))
@@ -421,25 +443,25 @@ def content(path):
 
 
 def test_an_encrypted_set_is_not_tried_where_only_a_disk_could_hold_its_schema(
-    filled, settings, monkeypatch, tmp_path
+    plain, settings, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(scratch, "MEMORY", tmp_path / "no-memory")
     recipient = str(pyrage.x25519.Identity.generate().to_public())
-    result = made(filled, replace(settings, recipients=(recipient,)))
+    result = made(plain, replace(settings, recipients=(recipient,)))
     assert result["trial"]["status"] == "not run"
     assert "which no disk may hold" in result["trial"]["reason"]
     assert any("was not run in full" in line for line in result["warnings"])
 
 
-def test_a_trial_can_be_left_out(server, filled, settings):
-    result = made(filled, replace(settings, trial="none"))
+def test_a_trial_can_be_left_out(server, plain, settings):
+    result = made(plain, replace(settings, trial="none"))
     assert result["trial"]["status"] == "off"
     assert [line for line in result["warnings"] if "trial" in line] == []
 
 
 @pytest.mark.parametrize("lack", ["disk", "connections", "role's connections", "superuser"])
 def test_a_server_without_room_is_left_alone_and_that_is_said(
-    lack, server, filled, settings, monkeypatch
+    lack, server, plain, settings, monkeypatch
 ):
     expected = {
         "disk": "the server's disk has",
@@ -450,6 +472,7 @@ def test_a_server_without_room_is_left_alone_and_that_is_said(
     undo = "SELECT 1"
     try:
         if lack == "disk":
+            plain = server.database(plain.name)  # its disk is seen through its container
             monkeypatch.setattr(trial, "EMPTY_BYTES", 1 << 50)
         elif lack == "connections":
             monkeypatch.setattr(trial, "FREE_CONNECTIONS", 60)
@@ -462,7 +485,7 @@ def test_a_server_without_room_is_left_alone_and_that_is_said(
             undo = "GRANT pms_restore TO pms_ops" + (
                 " WITH INHERIT FALSE, SET TRUE" if POSTGRESQL >= 16 else ""
             )
-        result = made(filled, settings)
+        result = made(plain, settings)
     finally:
         server.psql(undo)
     assert result["trial"]["status"] == "not run"
@@ -472,16 +495,16 @@ def test_a_server_without_room_is_left_alone_and_that_is_said(
 
 
 def test_a_trial_beside_one_of_another_machine_is_not_run_and_touches_nothing(
-    server, filled, settings
+    server, plain, settings
 ):
-    name = registry.database_name(filled.name, registry.TRIAL, "20260101000000")
+    name = registry.database_name(plain.name, registry.TRIAL, "20260101000000")
     server.create(name, timescaledb=False)
-    with database_lock.server_wide_lock(filled, trial.PURPOSE):
-        result = made(filled, settings)
+    with database_lock.server_wide_lock(plain, trial.PURPOSE):
+        result = made(plain, settings)
         assert result["trial"]["status"] == "not run"
         assert "Another machine is trying a backup set" in result["trial"]["reason"]
         assert scratch_databases(server) == name
-    assert made(filled, settings)["trial"]["status"] == "passed"
+    assert made(plain, settings)["trial"]["status"] == "passed"
     assert scratch_databases(server) == ""
 
 
@@ -537,13 +560,13 @@ def test_a_trial_beside_a_restore_of_the_same_database_goes_through(server, fill
     assert scratch_databases(server) == ""
 
 
-def test_a_server_that_fails_in_the_trial_is_no_fault_of_the_set(filled, settings, monkeypatch):
+def test_a_server_that_fails_in_the_trial_is_no_fault_of_the_set(plain, settings, monkeypatch):
     full = {
         "object": "TABLE public.md",
         "error": "ERROR: could not extend: No space left on device",
     }
     monkeypatch.setattr(trial.PhasedRestore, "rehearse", lambda self: [full])
-    result = made(filled, settings)
+    result = made(plain, settings)
     assert result["trial"]["status"] == "not run"
     assert "the server failed meanwhile (No space left on device)" in result["trial"]["reason"]
 
@@ -553,31 +576,31 @@ def rows_looked_at(database, **options):
         return row_checks.find(snapshot.cursors[0], **options)
 
 
-def test_expressions_that_there_is_no_time_for_are_named(filled):
-    execute(filled, REFUSED["rows that a changed check refuses"][0])
-    found = rows_looked_at(filled, seconds=0)
+def test_expressions_that_there_is_no_time_for_are_named(plain):
+    execute(plain, REFUSED["rows that a changed check refuses"][0])
+    found = rows_looked_at(plain, seconds=0)
     assert found.findings == []
     assert found.reason == (
         "rows were not looked at for CHECK positive of public.numbers (not within 0 s)"
     )
-    assert len(rows_looked_at(filled).findings) == 1
+    assert len(rows_looked_at(plain).findings) == 1
 
 
 @pytest.mark.parametrize("fault", ["cancelled", "session ended"])
-def test_a_server_that_fails_meanwhile_fails_no_backup(fault, filled):
+def test_a_server_that_fails_meanwhile_fails_no_backup(fault, plain):
     does = {
         "cancelled": "PERFORM pg_sleep(60)",
         "session ended": "PERFORM pg_terminate_backend(pg_backend_pid())",
     }[fault]
     execute(
-        filled,
+        plain,
         f"""CREATE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE sql AS 'SELECT true';
         CREATE TABLE t (n int CHECK (good(n)));
         INSERT INTO t VALUES (1);
         CREATE OR REPLACE FUNCTION good(int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS
           $$BEGIN {does}; RETURN true; END$$;""",
     )
-    found = rows_looked_at(filled, seconds=0.5 if fault == "cancelled" else 30)
+    found = rows_looked_at(plain, seconds=0.5 if fault == "cancelled" else 30)
     assert found.findings == []
     assert found.reason.startswith("rows were not looked at for")
     assert ("(not within" in found.reason) == (fault == "cancelled")

@@ -14,7 +14,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
-from tests.support.server import Server, execute
+from tests.support.server import HAS_TIMESCALEDB, Server, execute
 
 
 class Pattern:
@@ -47,23 +47,26 @@ class Pattern:
 
 
 @contextmanager
-def database_and_set(server: Server, folder: Path, sql: str, **reached: str) -> Iterator[Pattern]:
+def database_and_set(
+    server: Server,
+    folder: Path,
+    sql: str,
+    *,
+    timescaledb: bool = HAS_TIMESCALEDB,
+    **reached: str | None,
+) -> Iterator[Pattern]:
     """Make a database by SQL, and a set of it; nobody can connect to it afterwards.
 
     *reached*: the options of its connection that differ, as ``access``.
     """
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database = replace(server.create(name), **reached)
+    database = replace(server.create(name, timescaledb=timescaledb), **reached)
     kept = f"{name}_pattern"
     try:
         execute(database, sql)
         settings = backup.Settings(root=folder / "backups", keys=folder / "keys", trial="none")
         made = Path(backup.run(database, settings, progress=progress.Progress())["set"])
-        # TimescaleDB's workers are sessions too, and a database with sessions is no template.
-        server.psql(
-            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false;"
-            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
-        )
+        server.close(name)
         server.psql(f"ALTER DATABASE {name} RENAME TO {kept}")
         yield Pattern(server, folder, database, made.name)
     finally:

@@ -128,10 +128,13 @@ class Server:
             container=self.container.name,
         )
 
-    def create(self, name: str, *, timescaledb: bool = HAS_TIMESCALEDB) -> Database:
+    def create(
+        self, name: str, *, timescaledb: bool = HAS_TIMESCALEDB, template: str = "template0"
+    ) -> Database:
         """Create a database that macro_user owns, and return how the toolkit reaches it."""
         quoted = '"' + name.replace('"', '""') + '"'
-        template = self._with_timescaledb() if timescaledb else "template0"
+        if timescaledb and template == "template0":
+            template = self._with_timescaledb()
         sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE {template};\n"
         if timescaledb:  # as CREATE EXTENSION does
             sql += (
@@ -148,15 +151,19 @@ class Server:
             self.psql(
                 f"CREATE DATABASE {name} TEMPLATE template0;\n"
                 f"\\connect {name}\n"
-                "CREATE EXTENSION timescaledb;\n"
-                "\\connect postgres\n"
-                f"ALTER DATABASE {name} ALLOW_CONNECTIONS false;\n"
-                # TimescaleDB's workers are sessions too; one with sessions cannot be copied.
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                f" WHERE datname = '{name}'"
+                "CREATE EXTENSION timescaledb"
             )
+            self.close(name)
             self._has_template = True
         return name
+
+    def close(self, name: str) -> None:
+        """End the sessions of a database and let nobody in: it can be copied from then on."""
+        # TimescaleDB's workers are sessions too.
+        self.psql(
+            f"ALTER DATABASE {name} ALLOW_CONNECTIONS false;"
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        )
 
     def drop_subscriptions(self, name: str) -> None:
         """Drop the subscriptions of a database, which keep it from being dropped."""
