@@ -224,6 +224,12 @@ not_restored:
   type: list
   elements: str
   sample: ["indexes: public.by_name is invalid, and pg_dump leaves it out; ..."]
+shrunk:
+  description: What the set has lost against the set before, which is held for it, a line each.
+  returned: when the set was made
+  type: list
+  elements: str
+  sample: ["table public.trades has 1 rows of 5001"]
 warnings:
   description: Problems that do not affect the set.
   returned: when there are any

@@ -49,6 +49,9 @@ options:
   trust:
     description: Id of one more key whose sets are accepted.
     type: str
+  evidence_root:
+    description: Folder of the ledger; the sets that it knows and the disk has not are named.
+    type: path
   identity:
     description: Identity file of age, for an encrypted set.
     type: path
@@ -301,6 +304,7 @@ def argument_spec() -> dict:
         "keep": {"type": "bool", "default": False},
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
+        "evidence_root": {"type": "path"},
         "identity": {"type": "path"},
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
@@ -331,6 +335,7 @@ def run(module: AnsibleModule) -> dict:
         file=Path(params["file"]) if params["file"] else None,
         jobs=params["jobs"],
         trust=params["trust"] or None,
+        evidence=Path(params["evidence_root"]) if params["evidence_root"] else None,
         identity=Path(params["identity"]) if params["identity"] else None,
         force_name=params["force_name"],
         create_roles=params["create_roles"],

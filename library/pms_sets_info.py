@@ -104,8 +104,14 @@ verified_set:
   returned: success
   type: dict
   sample: {id: 2026-11-21_0600, loss: the last 1482 minutes}
+missing:
+  description: Sets that the ledger knows and the disk has not, C(set) and C(what).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 passed_over:
-  description: The newer sets that were skipped, each with the reason.
+  description: The newer sets that were skipped, and the missing ones, each with the reason.
   returned: success
   type: list
   elements: str
@@ -124,7 +130,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import ledger, missing_sets
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import choice, quarantine
 from ansible.module_utils.pmsops.restore import data_loss
@@ -159,12 +165,14 @@ def run(module: AnsibleModule) -> dict:
             other = described(verified, database, params["tables"])
     else:
         chosen = quarantine.choose(*places, verified=params["verified"], **given)
+    missing = missing_sets.of_roots(Path(params["root"]), Path(evidence)) if evidence else []
     return {
         "changed": False,
+        "missing": [{"set": each.name, "what": each.text()} for each in missing],
         **described(chosen, database, params["tables"]),
         "verified": chosen.verified,
         "verified_set": other,
-        "passed_over": chosen.passed_over,
+        "passed_over": [*(each.text() for each in missing), *chosen.passed_over],
     }
 
 

@@ -726,6 +726,11 @@ _refused_set = _trial_of(
 _untried_set = _trial_of(status="not run", reason="the server's disk has 1 kB free")
 
 
+def _shrunk_set(system: System, folder: Path) -> Overrides:
+    lost = {"since": "2026-01-01_0600", "findings": ["table public.t has 1 rows of 5001"]}
+    return _rewritten(system, folder, shrunk=lost)
+
+
 def _unproved_set(system: System, folder: Path) -> Overrides:
     (_copied_set(system, folder) / sets.VERIFIED).unlink()
     return Overrides(settings={"backup_root": str(folder / "backups")})
@@ -799,6 +804,7 @@ FILES = (
     Fault("backup.restorable", "a child has nulls that its parent refuses", "files", _refused_set),
     Fault("backup.tried", "the server had no room for a trial", "files", _untried_set),
     Fault("backup.size", "the set was made of an empty database", "files", _empty_set),
+    Fault("backup.not_shrunk", "somebody deleted most rows of a table", "files", _shrunk_set),
     Fault("backup.space", "sets grow faster than the disk has room", "files", _growing_sets),
     Fault("backup.drill", "the last drill was of an older set", "files", _drilled(**OTHER_SET)),
     Fault("backup.rto", "a restore takes a day", "files", _drilled(rto_seconds=86400.0)),

@@ -18,11 +18,18 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
     fingerprint,
+    large_objects,
     lost_values,
     materialized_views,
     moving_sequences,
+    table_locks,
 )
-from ansible.module_utils.pmsops.postgresql.connection import fetch_value, quote_ident
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_value,
+    quote_ident,
+    superuser_role,
+)
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import encryption, sets
 
@@ -59,7 +66,7 @@ class Dump:
         tick: Callable[[int], None],
         keep_schema: bool = False,
     ) -> None:
-        """*tick* is called while pg_dump runs, with the bytes written so far.
+        """*tick* is called while pg_dump runs, with the bytes written so far; it may end the run.
 
         With *keep_schema* the schema is dumped a second time, into memory.
         """
@@ -79,7 +86,8 @@ class Dump:
     def run(self) -> tuple[str, list[str]]:
         """Dump and read; return the compression used and pg_dump's warnings.
 
-        :raises OpsError: clients.*, database.*, backup.table, disk.full
+        :raises OpsError: clients.*, database.*, backup.table, disk.full; database.locked if another
+            session changed a table at the wrong moment
         """
         statements = pg_dumpall.of_database(self.snapshot.cursors[0], self.tools.database)
         before = catalog.sequences(self.snapshot.cursors[0])
@@ -101,8 +109,11 @@ class Dump:
                     reader.result()
                 after = catalog.sequences(self.snapshot.cursors[0])
                 self.readings.facts["sequences"] = moving_sequences.between(before, after)
-            except BaseException:
-                cause = self._failure()  # asked first: to be cancelled is an error too
+                table_locks.require_unchanged(self.snapshot.cursors[0])
+            except BaseException as exc:
+                # Asked first: to be cancelled is an error too, and so is the end of a sidecar that
+                # pg_dump shares with a reader.
+                cause = None if table_locks.is_lost(exc) else self._failure()
                 self.snapshot.cancel()
                 if cause:
                     raise cause from None
@@ -173,6 +184,14 @@ class Dump:
                     " TO STDOUT WITH (FORMAT csv, HEADER)",
                     stream,
                 )
+
+
+def dump_role(database: Database, cursor: Any) -> str | None:
+    """Return the role that may read large objects; only a superuser may read all of them."""
+    if not large_objects.count(cursor):
+        return None
+    with database.session(read_only=True) as own:
+        return superuser_role(own)
 
 
 def set_file(folder: Path, name: str, recipients: list[Any]) -> AbstractContextManager[BinaryIO]:

@@ -6,17 +6,25 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.backup import preflight, row_checks, sealing, trial, verdict
-from ansible.module_utils.pmsops.backup.dump import Dump, file_stem, set_file
+from ansible.module_utils.pmsops.backup import (
+    attempts,
+    leftovers,
+    preflight,
+    row_checks,
+    sealing,
+    trial,
+    verdict,
+)
+from ansible.module_utils.pmsops.backup.dump import Dump, dump_role, file_stem, set_file
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import pg_dump, sidecar
+from ansible.module_utils.pmsops.client_tools import pg_dump
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system, files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -28,16 +36,14 @@ from ansible.module_utils.pmsops.postgresql import (
     canary,
     catalog,
     fingerprint,
-    large_objects,
     not_restored,
+    table_locks,
 )
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as jobs
-from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, superuser_role
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
-from ansible.module_utils.pmsops.repository import encryption, manifest, retention, sets
+from ansible.module_utils.pmsops.repository import encryption, manifest, retention, sets, shrinkage
 from ansible.module_utils.pmsops.restore.journal import Journal
-
-READERS = 2  # connections that fingerprint beside pg_dump's workers
 
 
 def run(
@@ -52,9 +58,10 @@ def run(
     :raises OpsError: lock.held, backup.*, database.*, clients.*, disk.full, files.unwritable.
     """
     state = preflight.writable_root(settings.root)
-    with process_lock.exclusive(state / sets.BACKUP_LOCK, "backup"):
+    lock = process_lock.exclusive(state / sets.BACKUP_LOCK, "backup")
+    with lock, closing(progress):  # also of a failed run: status would show it as running
         tools = client_tools.for_database(database)
-        cleaned = clean(settings.root, database)
+        cleaned = leftovers.clean(settings.root, database)
         made = preflight.check(database, tools, settings)
         run = _Run(database, settings, tools, progress, now)
         run.warnings += preflight.older_tools(made)
@@ -70,7 +77,6 @@ def run(
         run.warnings += stay
         with suppress(OpsError):  # a restore has its journal's room then, however full the disk is
             Journal.of_root(settings.root).reserve()
-    progress.close()
     return result | {
         "removed": removed,
         "cleaned": cleaned,
@@ -96,20 +102,6 @@ def plan(database: Database, settings: Settings) -> dict[str, Any]:
         "estimated_bytes": preflight.estimate(settings.root, size),
         "removed": [path.name for path in retention.expired(settings.root, settings.policy)],
     }
-
-
-def clean(root: Path, database: Database) -> list[str]:
-    """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead."""
-    cleaned = []
-    if database.access == "container":
-        cleaned += sidecar.remove_dead()
-    for leftover in sorted(root.glob(f"{sets.PARTIAL}*")):
-        files.make_removable(leftover)
-        shutil.rmtree(leftover)
-        cleaned.append(leftover.name)
-    journal = sets.state_folder(root) / jobs.JOURNAL
-    cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
-    return cleaned + trial.clean(database, root)
 
 
 class _Run:
@@ -165,6 +157,9 @@ class _Run:
             if isinstance(exc, psycopg2.Error):
                 raise self.database.to_error(exc) from exc
             raise
+        if shrunk := document["shrunk"]["findings"]:
+            self.warnings += [f"The set has lost data: {line}" for line in shrunk]
+            self.warnings.append(shrinkage.remedy(self.settings.root, document))
         total = document["totals"]["bytes"]
         return {
             "set": str(final),
@@ -175,89 +170,36 @@ class _Run:
             "rows": document["totals"]["rows"],
             "tables": document["totals"]["tables"],
             "duration_seconds": round((self.now() - started).total_seconds(), 3),
-            "snapshot_at": document["snapshot_at"],
             "phases": self.progress.seconds,
-            "trial": document["trial"],
             "warnings": self.warnings,
-            "losses": document["losses"],
-            "not_restored": document["not_restored"],
+            **{name: document[name] for name in ("snapshot_at", "trial", "losses", "not_restored")},
+            "shrunk": document["shrunk"]["findings"],
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
 
     def _fill(self, partial: Path, name: str, started: datetime) -> dict[str, Any]:
-        """Dump and read everything under one snapshot; return the manifest so far."""
+        """Fill the set's folder; return the manifest so far."""
         token = None
         if self.settings.canary:
             written = canary.write(self.database)
             token = written.token
             self.warnings += written.warnings
         journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
-        with ExitStack() as stack:
-            postponed = stack.enter_context(
-                jobs.PostponedJobs(jobs.TimescaleJobs(self.database), journal)
-            )
-            snapshot = stack.enter_context(Snapshot(self.database, connections=READERS))
-            cursor = snapshot.cursors[0]
-            server = catalog.server(cursor)
-            stem = f"{file_stem(self.database.name)}_{name}.pgdump"
-            options = pg_dump.DumpOptions(
-                target=partial / (stem + encryption.SUFFIX * bool(self.recipients)),
-                snapshot=snapshot.name,
-                format="custom" if self.recipients else self.settings.format,
-                jobs=1 if self.recipients else self.settings.jobs,
-                role=self._dump_role(cursor),
-                stream=bool(self.recipients),
-            )
-            total = preflight.estimate(self.settings.root, server["size_bytes"])
-            with self.progress.phase("dump and fingerprint", total=total):
+        processes = 1 if self.recipients else self.settings.jobs
+        with (
+            jobs.PostponedJobs(jobs.TimescaleJobs(self.database), journal) as postponed,
+            closing(table_locks.LockWatch(self.database)) as lock_watch,
+        ):
 
-                def tick(written: int) -> None:
-                    postponed.renew()
-                    self.progress.update(written)
+            def tick(written: int) -> None:
+                lock_watch.look()
+                postponed.renew()
+                self.progress.update(written)
 
-                dump = Dump(
-                    snapshot,
-                    options,
-                    self.tools,
-                    database_name=self.database.name,
-                    tables=self.settings.tables,
-                    recipients=self.recipients,
-                    compression=self.settings.compression,
-                    tick=tick,
-                    keep_schema=bool(self.recipients) and self.settings.trial != "none",
-                )
-                compression, warnings = dump.run()
-                self.warnings += warnings
-                lacking = not_restored.not_restored(dump.readings.facts)
-                lacking += dump.readings.not_dumped
-                self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
-            of_rows = self._row_checks(cursor)
-            document = {
-                "schema_version": manifest.SCHEMA_VERSION,
-                "id": name,
-                "tool": TOOL,
-                "database_name": self.database.name,
-                "host": socket.gethostname(),
-                "started_at": utc_stamp(started),
-                "snapshot_at": snapshot.taken_at,
-                "server": server,
-                "tools": {"pg_dump": self.tools.version("pg_dump")},
-                "database": dump.readings.database,
-                "required_roles": dump.readings.required_roles,
-                "dump": {
-                    "path": options.target.name,
-                    "format": options.format,
-                    "compression": compression,
-                    "jobs": options.jobs,
-                    "encrypted": bool(self.recipients),
-                },
-                "facts": dump.readings.facts,
-                "fingerprint_formula": fingerprint.FORMULA,
-                "contents": dump.readings.contents,
-                "losses": dump.readings.losses,
-                "not_restored": lacking,
-                "canary": token,
-            }
+            dump, document, of_rows = attempts.until_won(
+                processes, partial, lambda each: self._dump(each, partial, tick), self.warnings
+            )
+        document |= {"id": name, "started_at": utc_stamp(started), "canary": token}
         of_losses = verdict.of_losses(dump.readings.losses)
         judged = self._trial(dump, document).joined(of_rows).joined(of_losses)
         document["trial"] = judged.document()
@@ -270,6 +212,72 @@ class _Run:
             if missing:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
+
+    def _dump(
+        self, attempt: attempts.Attempt, partial: Path, tick: Callable[[int], None]
+    ) -> tuple[Dump, dict[str, Any], verdict.Verdict]:
+        """Dump and read everything under one snapshot; return the manifest so far."""
+        with ExitStack() as stack:
+            tools = self.tools
+            if attempt.number > 1:
+                # A sidecar that runs already: pg_dump locks the tables sooner.
+                tools = stack.enter_context(tools.together({partial: "rw"}))
+            snapshot = stack.enter_context(
+                Snapshot(self.database, connections=attempt.readers, locked=True)
+            )
+            cursor = snapshot.cursors[0]
+            server = catalog.server(cursor)
+            stem = f"{file_stem(self.database.name)}_{partial.name.removeprefix(sets.PARTIAL)}"
+            options = pg_dump.DumpOptions(
+                target=partial / f"{stem}.pgdump{encryption.SUFFIX * bool(self.recipients)}",
+                snapshot=snapshot.name,
+                format="custom" if self.recipients else self.settings.format,
+                jobs=attempt.jobs,
+                role=dump_role(self.database, cursor),
+                stream=bool(self.recipients),
+            )
+            total = preflight.estimate(self.settings.root, server["size_bytes"])
+            with self.progress.phase("dump and fingerprint", total=total):
+                dump = Dump(
+                    snapshot,
+                    options,
+                    tools,
+                    database_name=self.database.name,
+                    tables=self.settings.tables,
+                    recipients=self.recipients,
+                    compression=self.settings.compression,
+                    tick=tick,
+                    keep_schema=bool(self.recipients) and self.settings.trial != "none",
+                )
+                compression, warnings = dump.run()
+            of_rows = self._row_checks(cursor)
+        lacking = not_restored.not_restored(dump.readings.facts) + dump.readings.not_dumped
+        self.warnings += warnings
+        self.warnings += [f"A restore does not bring back: {line}" for line in lacking]
+        document = {
+            "schema_version": manifest.SCHEMA_VERSION,
+            "tool": TOOL,
+            "database_name": self.database.name,
+            "host": socket.gethostname(),
+            "snapshot_at": snapshot.taken_at,
+            "server": server,
+            "tools": {"pg_dump": self.tools.version("pg_dump")},
+            "database": dump.readings.database,
+            "required_roles": dump.readings.required_roles,
+            "dump": {
+                "path": options.target.name,
+                "format": options.format,
+                "compression": compression,
+                "jobs": options.jobs,
+                "encrypted": bool(self.recipients),
+            },
+            "facts": dump.readings.facts,
+            "fingerprint_formula": fingerprint.FORMULA,
+            "contents": dump.readings.contents,
+            "losses": dump.readings.losses,
+            "not_restored": lacking,
+        }
+        return dump, document, of_rows
 
     def _row_checks(self, cursor: Any) -> verdict.Verdict:
         """Return what a restore of the snapshot's rows would refuse or change."""
@@ -287,10 +295,3 @@ class _Run:
         archive = dump.schema if self.recipients else dump.options.target
         with self.progress.phase("trial"):
             return trial.run(self.database, self.tools, archive, document, self.settings.root)
-
-    def _dump_role(self, cursor: Any) -> str | None:
-        """Return the role that may read large objects; only a superuser may read all of them."""
-        if not large_objects.count(cursor):
-            return None
-        with self.database.session(read_only=True) as cursor:
-            return superuser_role(cursor)

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.repository import deduplication, manifest, sets
+from ansible.module_utils.pmsops.repository import deduplication, manifest, sets, shrinkage
 
 READERS = 2  # files read at once
 EARLIER_SETS = 3  # the newest sets whose files may be shared
@@ -29,7 +29,8 @@ def seal(
 ) -> int:
     """Complete *document*, the manifest of the set in *partial*, and write it last.
 
-    Returns the bytes saved by links to files of *earlier* sets.
+    Returns the bytes saved by links to files of *earlier* sets. The set before is held if this one
+    has lost rows or tables.
     """
     names = sets.walk(partial)
     with (
@@ -63,6 +64,9 @@ def seal(
         "saved_bytes": saved,
         "database_bytes": document["server"]["size_bytes"],
     }
+    document[shrinkage.FLAG] = shrinkage.record(
+        partial.parent, document, bytes_after=document["totals"]["bytes"]
+    )
     with progress.phase("manifest"):
         manifest.write(partial, document, keys)
     return saved

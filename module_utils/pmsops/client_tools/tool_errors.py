@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import known_causes
@@ -28,9 +29,11 @@ def to_error(tool: str, status: int, errors: str, database: Database | None = No
     """Return the OpsError for a failed run of a client tool on *database*."""
     lines = warnings(errors)
     said = " / ".join(lines[-6:]) or "it gave no message"
-    code, remedy = known_causes.find(errors) or next(
-        ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, errors)),
-        ("clients.failed", "Correct what it names and run again; nothing was kept."),
+    code, remedy = (
+        _look_up(_OF_TOOL.get(tool, ()), errors)
+        or known_causes.find(errors)
+        or _look_up(_KNOWN, errors)
+        or ("clients.failed", "Correct what it names and run again; nothing was kept.")
     )
     if database and code == SESSION_ENDED:
         return database.broken(f"{tool} ended with status {status}: {said}")
@@ -39,6 +42,25 @@ def to_error(tool: str, status: int, errors: str, database: Database | None = No
     return OpsError(f"{tool} ended with status {status}: {said}", remedy, code=code)
 
 
+def _look_up(table: Iterable[tuple[str, str, str]], errors: str) -> tuple[str, str] | None:
+    """Return code and remedy of the first row whose pattern is in *errors*, None without one."""
+    return next(
+        ((code, remedy) for pattern, code, remedy in table if re.search(pattern, errors)), None
+    )
+
+
+# pg_dump names objects that its snapshot shows: one that does not exist was dropped since.
+_OF_TOOL = {
+    "pg_dump": (
+        (
+            r'ERROR: +(relation|schema|type|function|view) "[^\n]*" does not exist'
+            r"|with OID \d+ does not exist|could not open relation with OID|cache lookup failed",
+            "database.locked",
+            "It was dropped while the dump was made. Let the session that changes tables"
+            " (pg_stat_activity shows it) pause, then run again.",
+        ),
+    ),
+}
 _KNOWN = (
     (
         r"No space left on device|could not write to (output )?file.*space",
@@ -53,7 +75,8 @@ _KNOWN = (
     (
         r"could not obtain lock on relation|canceling statement due to lock timeout|deadlock",
         "database.locked",
-        "Something changed the schema meanwhile (a compression or DDL job): run again.",
+        "Another session changes tables (pg_stat_activity shows it). Let it pause meanwhile, and"
+        " run again.",
     ),
     (
         r"server version mismatch|aborting because of server version",

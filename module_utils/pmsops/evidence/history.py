@@ -113,7 +113,7 @@ def backups(backup_root: Path | None) -> list[dict[str, Any]]:
                 "snapshot_at": document["snapshot_at"],
                 "size_bytes": totals.get("bytes"),
                 "new_bytes": totals.get("bytes", 0) - totals.get("saved_bytes", 0),
-                "rows": totals.get("rows"),
+                "rows": totals.get("rows") if manifest.counts_are_logical(document) else None,
                 "duration_seconds": seconds_between(
                     document.get("started_at"), document.get("finished_at")
                 ),

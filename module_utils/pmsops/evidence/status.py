@@ -12,8 +12,9 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import progress, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import history, ledger
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.evidence import history, ledger, missing_sets
+from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
+from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 CLOSED = frozenset({"closed", "recovered", "resolved"})
 SHOWN_FINDINGS = 3
@@ -48,6 +49,10 @@ def collect(
         "evidence_root": str(evidence_root),
         "newest_set": _newest_set(backup_root, now),
         "sets": len(sets.listed(backup_root)),
+        "missing_sets": [
+            {"set": each.name, "recorded_at": each.recorded_at, "what": each.text()}
+            for each in missing_sets.find(backup_root, chain.entries)
+        ],
         "running": _running(backup_root),
         "drill": _drill(chain, now),
         "replaced": _replaced(chain, now),
@@ -78,6 +83,8 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "size_bytes": None,
         "verified_at": (proof or {}).get("verified_at"),
         "trial": None,
+        "shrunk": [],
+        "shrunk_remedy": None,
         "problem": None,
     }
     try:
@@ -89,6 +96,8 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "age_seconds": _age(document["snapshot_at"], now),
         "size_bytes": document.get("totals", {}).get("bytes"),
         "trial": document.get("trial"),
+        "shrunk": shrinkage.standing(backup_root, document),
+        "shrunk_remedy": shrinkage.remedy(backup_root, document),
     }
 
 
@@ -173,6 +182,10 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
             for text in problems
         ),
         *(_entry(f"incident {each['id']} is open", each["folder"]) for each in found["incidents"]),
+        *(
+            _entry(each["what"], f"pms-ops dr bad_backup; or {ACCEPT.format(name=each['set'])}")
+            for each in found["missing_sets"][:SHOWN_FINDINGS]
+        ),
         *_due_backup(found["newest_set"], limits),
     ]
     drill, gate = found["drill"], found["gate"]
@@ -201,6 +214,10 @@ def _due_backup(newest: dict[str, Any] | None, limits: Limits) -> list[dict[str,
         )
     elif _older(newest["age_seconds"], limits.backup_hours):
         due.append(_entry(f"the newest set is {age(newest['age_seconds'])} old", "pms-ops backup"))
+    due += [
+        _entry(f"set {newest['id']} has lost data: {line}", newest["shrunk_remedy"])
+        for line in newest["shrunk"][:SHOWN_FINDINGS]
+    ]
     due += _due_trial(newest)
     if not newest["verified_at"]:
         due.append(_entry(f"set {newest['id']} is not verified by a drill", "pms-ops drill"))

@@ -7,19 +7,21 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.postgresql import catalog
+from ansible.module_utils.pmsops.postgresql import catalog, table_locks
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
 
 class Snapshot:
     """A repeatable-read snapshot, exported for pg_dump and shared by several connections.
 
-    It lives as long as its first connection: use it as a context manager.
+    It lives as long as its first connection: use it as a context manager. If it is *locked*, no
+    table that it shows can be changed otherwise than row by row while it lives.
     """
 
-    def __init__(self, database: Database, *, connections: int) -> None:
+    def __init__(self, database: Database, *, connections: int, locked: bool = False) -> None:
         self._database = database
         self._count = connections
+        self._locked = locked
         self._connections: list[Any] = []
         self.cursors: list[Any] = []
         self.name = ""
@@ -27,7 +29,9 @@ class Snapshot:
 
     def __enter__(self) -> Snapshot:
         try:
+            tables = table_locks.tables(self._database) if self._locked else []
             first = self._open()
+            table_locks.hold(first, tables)
             self.name = fetch_value(first, "SELECT pg_catalog.pg_export_snapshot()")
             self.taken_at = fetch_value(
                 first,
@@ -35,7 +39,9 @@ class Snapshot:
                                   'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
             )
             for _ in range(1, self._count):
-                self._open().execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
+                following = self._open()
+                table_locks.hold(following, tables, seconds=table_locks.NEXT_WAIT_SECONDS)
+                following.execute("SET TRANSACTION SNAPSHOT %s", (self.name,))
             for cursor in self.cursors:
                 catalog.prepare(cursor)
                 # The connections run in parallel already; parallel workers would only contend.

@@ -99,8 +99,32 @@ def tables(document: dict[str, Any]) -> list[str]:
     return [name for name, entry in document["contents"].items() if "of" not in entry]
 
 
-def rows_of(document: dict[str, Any], table: str) -> int:
-    """Return the rows of a table with those of its chunks and all children; 0 if it is unknown."""
+def counts_are_logical(document: dict[str, Any]) -> bool:
+    """Tell whether the set counts rows as queries see them.
+
+    Older formulas count a compressed chunk's stored rows, about a thousand times fewer.
+    """
+    return (formula(document) or 0) >= fingerprint.LOGICAL or not _compressed(document)
+
+
+def _compressed(document: dict[str, Any]) -> set[str]:
+    """Return the hypertables that may have compressed chunks."""
+    found = document["facts"].get("hypertables", {})
+    return {name.replace('"', "") for name, facts in found.items() if facts.get("compression")}
+
+
+def logical_rows(document: dict[str, Any]) -> int | None:
+    """Return the rows that queries see in the set, None where the set cannot tell."""
+    return rows(document) if counts_are_logical(document) else None
+
+
+def rows_of(document: dict[str, Any], table: str) -> int | None:
+    """Return the rows of a table with those of its chunks and all children.
+
+    They are 0 for an unknown table, and None where the set cannot tell.
+    """
+    if table in _compressed(document) and not counts_are_logical(document):
+        return None
     # Parents are spelled as SQL takes them, names of tables are not.
     parents = {
         name: [parent.replace('"', "") for parent in facts.get("parents") or ()]
@@ -112,11 +136,12 @@ def rows_of(document: dict[str, Any], table: str) -> int:
         children = {name for name, above in parents.items() if parent in above} - family
         queue += children
         family |= children
-    return sum(
+    total: int = sum(
         entry["rows"]
         for name, entry in document["contents"].items()
         if name in family or entry.get("of") in family
     )
+    return total
 
 
 def rows(document: dict[str, Any]) -> int:

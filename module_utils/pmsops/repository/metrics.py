@@ -10,7 +10,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 NAME = "pms_backup.prom"
 
@@ -30,6 +30,9 @@ def backup_gauges(
 
     def of(document: dict[str, Any] | None, value: str) -> list[tuple[dict[str, str], float]]:
         return [] if document is None else [(labels, document["totals"][value])]
+
+    def rows(document: dict[str, Any] | None) -> list[tuple[dict[str, str], float]]:
+        return of(document, "rows") if document and manifest.counts_are_logical(document) else []
 
     def at(document: dict[str, Any] | None) -> list[tuple[dict[str, str], float]]:
         if document is None:
@@ -52,8 +55,10 @@ def backup_gauges(
               at(proved[-1] if proved else None)),
         Gauge("pms_backup_size_bytes", "Size of the newest set.", of(newest, "bytes")),
         Gauge("pms_backup_previous_size_bytes", "Size of the set before it.", of(before, "bytes")),
-        Gauge("pms_backup_rows", "Rows in the newest set.", of(newest, "rows")),
-        Gauge("pms_backup_previous_rows", "Rows in the set before it.", of(before, "rows")),
+        Gauge("pms_backup_rows", "Rows in the newest set.", rows(newest)),
+        Gauge("pms_backup_previous_rows", "Rows in the set before it.", rows(before)),
+        Gauge("pms_backup_shrunk", "Losses of the newest set that nobody has accepted.",
+              [(labels, float(len(shrinkage.standing(root, newest))))] if newest else []),
         *_trial_gauges(newest, labels),
         Gauge("pms_backup_sets", "Finished sets.", [(labels, float(len(found)))]),
     ]  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, reading, sets, signing
+from ansible.module_utils.pmsops.repository import manifest, reading, retention, sets, signing
 
 ASIDE = ".damaged"
 NOTE = "DAMAGED.txt"
@@ -237,6 +237,7 @@ def set_aside(folder: Path, why: str, *, now: datetime) -> Path:
         number += 1
     try:
         with reading.unread(folder):
+            retention.note_removal(folder)
             folder.rename(place)
         files.sync_folder(folder.parent)
         mode = place.stat().st_mode

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import manifest, reading, sets
+
+REMOVED = "removed-sets.jsonl"  # in the folder of the state: a line for each removed set
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,13 @@ def expired(backup_root: Path, policy: Policy) -> list[Path]:
 def remove(folder: Path) -> None:
     """Delete a set; at no moment does a part of it remain under its name.
 
+    It is noted first: a set that is gone without a note was removed by something else.
+
     :raises OpsError: set.in-use if it is being read.
     """
     doomed = folder.with_name(f"{sets.PARTIAL}removed-{folder.name}")
     with reading.unread(folder):
+        note_removal(folder)
         folder.rename(doomed)
         files.make_removable(doomed)
         shutil.rmtree(doomed)
@@ -121,6 +130,29 @@ def prune(folders: Iterable[Path]) -> tuple[list[str], list[str]]:
         else:
             removed.append(folder.name)
     return removed, stay
+
+
+def note_removal(folder: Path) -> None:
+    """Note that this toolkit takes the set in *folder* away."""
+    note = {"set": folder.name, "at": utc_stamp(datetime.now(UTC))}
+    with (sets.state_folder(folder.parent) / REMOVED).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(note) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def removals(backup_root: Path) -> dict[str, str]:
+    """Return the names of the sets that were removed here, with the moment of the last time."""
+    try:
+        lines = (backup_root / sets.STATE / REMOVED).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):  # a killed writer's half line
+            note = json.loads(line)
+            found[str(note["set"])] = str(note["at"])
+    return found
 
 
 def _newest_of_each(

@@ -38,6 +38,8 @@ def _additional_rows(database: Database, manifest: dict[str, Any], table: str) -
     schema, _, name = table.rpartition(".")
     key = f"{schema or 'public'}.{name}"
     then = manifests.rows_of(manifest, key)
+    if then is None:
+        return None
     try:
         with database.session(read_only=True, seconds=5) as cursor:
             session_settings.limit_statements(cursor, COUNT_SECONDS)

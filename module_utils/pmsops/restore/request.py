@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import missing_sets
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import slot_handover
@@ -27,6 +28,8 @@ class Request:
     file: Path | None = None
     jobs: int = 2
     trust: str | None = None
+    # The folder of the ledger, which knows sets that are no longer there.
+    evidence: Path | None = None
     identity: Path | None = None
     force_name: bool = False
     create_roles: bool = False
@@ -43,6 +46,13 @@ class Request:
         :raises OpsError: set.*
         """
         return sets.resolve(self.file or sets.newest(self.root))
+
+    def missing_sets(self) -> list[str]:
+        """Return the sets that the ledger knows and the disk has not, a line each, newest first."""
+        if self.evidence is None:
+            return []
+        found = missing_sets.of_roots(self.root, self.evidence)
+        return [f"Missing: {each.text()}." for each in found[: missing_sets.SHOWN]]
 
     def identity_for(self, path: Path) -> Path:
         """Return the identity file with which the encrypted *path* is read.

@@ -110,6 +110,7 @@ class StagedRestore:
             force_name=self.request.force_name,
             create_roles=self.request.create_roles and not self.backup_set.naive,
         )
+        self.server.notes += self.request.missing_sets()
         taken = set(registry.read_from(self.database))
         self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
 

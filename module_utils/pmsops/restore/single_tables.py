@@ -133,15 +133,11 @@ def _result(
 
 
 def _recorded_rows(restore: StagedRestore, name: TableName) -> int | None:
-    """Return the recorded rows of a table with its chunks; None if the set does not tell.
-
-    A set of schema 1 or 2 has the rows of compressed chunks in another form.
-    """
+    """Return the recorded rows of a table with its chunks; None if the set does not tell."""
     table, document = ".".join(name), restore.document
     if not document or table not in document["facts"]["tables"]:
         return None
-    known = manifest.schema(document) >= 3 or table not in document["facts"]["hypertables"]
-    return manifest.rows_of(document, table) if known else None
+    return manifest.rows_of(document, table)
 
 
 def _check(restore: StagedRestore, wanted: TableRequest) -> None:

@@ -38,6 +38,10 @@ SINCE = {
     "patience": {"pms_gate": 3_500, "pms_restore": 3_500},
     # Messages of the server with a known cause (1 900), swings of a market, a table that is short.
     "known causes": {"pms_gate": 4_000, "pms_restore": 4_000},
+    # Tables locked before a snapshot, and lost races for locks.
+    "lock races": {"pms_gate": 7_000, "pms_restore": 7_000},
+    # Losses of a set against the one before, sets that are gone, and the ledger that knows them.
+    "lost sets": {"pms_gate": 12_000, "pms_restore": 24_000},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
