@@ -10,15 +10,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import progress, progress_text
+from ansible.module_utils.pmsops.common import process_lock, progress, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import history, ledger, missing_sets
+from ansible.module_utils.pmsops.evidence import history, ledger, missing_sets, open_incidents
 from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
-CLOSED = frozenset({"closed", "recovered", "resolved"})
 SHOWN_FINDINGS = 3
-PROGRESS_FILES = {"a backup": "backup.progress", "a restore": "restore.progress"}
+# The progress file of a run, which a killed one leaves behind, and its lock, which ends with it.
+PROGRESS_FILES = {
+    "a backup": ("backup.progress", sets.BACKUP_LOCK),
+    "a restore": ("restore.progress", "restore.lock"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def collect(
         "drill": _drill(chain, now),
         "replaced": _replaced(chain, now),
         "gate": _gate(evidence_root, now),
-        "incidents": _open_incidents(evidence_root),
+        "incidents": open_incidents.find(evidence_root),
         "ledger": {
             "lines": chain.lines,
             "sha256": chain.sha256,
@@ -103,8 +106,10 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
 
 def _running(backup_root: Path) -> str | None:
     """Return the backup or restore that runs now, from its progress file; None without one."""
-    for name, file in PROGRESS_FILES.items():
+    for name, (file, lock) in PROGRESS_FILES.items():
         try:
+            if not process_lock.held(backup_root / sets.STATE / lock):
+                continue
             state = json.loads((backup_root / sets.STATE / file).read_bytes())
             return f"{name}: {progress_text.describe(state)}"
         except (OSError, ValueError, KeyError, TypeError):
@@ -146,31 +151,6 @@ def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
         "age_seconds": _age(record.get("started_at"), now),
         "report": str(evidence_root / record["run"] / "report.html"),
     }
-
-
-def _open_incidents(evidence_root: Path) -> list[dict[str, Any]]:
-    """Return the incidents without a record of their end."""
-    found = []
-    # Incidents begin with their day; requests/ beside them is the log of requests to the PMS.
-    for folder in sorted((evidence_root / "incidents").glob("2*/")):
-        state = _incident_state(folder)
-        if state not in CLOSED:
-            found.append({"id": folder.name, "folder": str(folder), "state": state})
-    return found
-
-
-def _incident_state(folder: Path) -> str:
-    for name in ("incident.json", "record.json"):
-        try:
-            document = json.loads((folder / name).read_bytes())
-        except (OSError, ValueError):
-            continue
-        if not isinstance(document, dict):
-            continue
-        if document.get("closed_at"):
-            return "closed"
-        return str(document.get("state") or document.get("status") or "open")
-    return "open"
 
 
 def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:

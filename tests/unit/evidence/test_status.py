@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pms_status
 import pytest
+from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger, run_record, status
 from ansible.module_utils.pmsops.repository import sets
@@ -154,8 +155,12 @@ def test_what_runs_now_is_read_from_its_progress_file(roots):
     state.mkdir()
     (state / "backup.progress").write_text("no json")
     assert collect(roots)["running"] is None
-    with Progress(state / "restore.progress").phase("indexes", total=4, unit="done"):
+    with (
+        process_lock.exclusive(state / "restore.lock", "restore"),
+        Progress(state / "restore.progress").phase("indexes", total=4, unit="done"),
+    ):
         assert collect(roots)["running"].startswith("a restore: indexes")
+    assert collect(roots)["running"] is None, "the progress file of a killed run is no run"
 
 
 def lines(found):
