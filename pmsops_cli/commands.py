@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import confirm, console, hosts, inventory, playbooks, runner
+from pmsops_cli import confirm, console, hosts, inventory, orphans, playbooks, runner
 from pmsops_cli.exit_status import COULD_NOT_RUN, FAILED, INTERRUPTED, Stop, from_playbook
 from pmsops_cli.project import PROJECT
 
@@ -152,6 +152,10 @@ class Session:
         status = from_playbook(summary.rc, hosts=len(summary.stats))
         if summary.signalled:
             status = INTERRUPTED
+        elif summary.killed:
+            status = orphans.settle(
+                summary, self.systems, shown.tell, status_command=self.again("pms-ops status")
+            )
         elif status == COULD_NOT_RUN and not summary.errors and not summary.failed:
             summary.errors.append(_reason_nothing_ran(summary.rc, self.inventories))
         document = console.document(name, playbook, summary, log, status=status, check=check)

@@ -74,6 +74,10 @@ class Display:
             yield
         self._live = None
 
+    def tell(self, text: str) -> None:
+        """Say something while a run goes on, on standard error."""
+        self.err.print(text, markup=False)
+
     def show(self, summary: RunSummary) -> None:
         """Show the progress of the run."""
         if self._json:

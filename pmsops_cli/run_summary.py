@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +36,10 @@ class RunSummary:
     stats: dict[str, dict[str, int]] = field(default_factory=dict)
     rc: int | None = None
     signalled: bool = False
+    # The playbook was ended by a signal that nobody sent through us.
+    killed: bool = False
+    # Names the run in the environment of all its processes.
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
     _failures: list[dict[str, str]] = field(default_factory=list)
     _errors: list[str] = field(default_factory=list)
 

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from pmsops_cli import inventory, project, runs
 from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
+from pmsops_cli.orphans import MARK
 from pmsops_cli.project import PROJECT
 from pmsops_cli.run_summary import RunSummary
 
@@ -65,7 +66,7 @@ def run(request: Request, show: Callable[[RunSummary], None]) -> tuple[RunSummar
                 playbook=str(request.playbook),
                 inventory=request.inventories,
                 cmdline=_joined(_arguments(request)),
-                envvars=_environment(),
+                envvars=_environment() | {MARK: summary.token},
                 passwords=_passwords(request),
                 settings={"pexpect_timeout": 1},
                 quiet=True,
@@ -74,10 +75,11 @@ def run(request: Request, show: Callable[[RunSummary], None]) -> tuple[RunSummar
                 cancel_callback=lambda: False,
             )
         summary.rc = found.rc
+        summary.killed = found.rc is None
     except pexpect.TIMEOUT:
-        # The playbook has ended, and a module that it started has not: it still unwinds.
-        if not summary.signalled:
-            raise
+        # The playbook has ended, and a module that it started has not: it still unwinds, or, if
+        # nobody told it to, goes on.
+        summary.killed = not summary.signalled
     except ansible_runner.AnsibleRunnerException as exc:
         raise Stop(
             f"ansible-runner could not run {request.playbook.name}: {exc}",

@@ -17,10 +17,10 @@ from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 SHOWN_FINDINGS = 3
-# The progress file of a run, which a killed one leaves behind, and its lock, which ends with it.
-PROGRESS_FILES = {
+# What may run: its progress file, and the lock that it holds meanwhile.
+RUNS = {
     "a backup": ("backup.progress", sets.BACKUP_LOCK),
-    "a restore": ("restore.progress", "restore.lock"),
+    "a restore": ("restore.progress", sets.RESTORE_LOCK),
 }
 
 
@@ -105,15 +105,19 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
 
 
 def _running(backup_root: Path) -> str | None:
-    """Return the backup or restore that runs now, from its progress file; None without one."""
-    for name, (file, lock) in PROGRESS_FILES.items():
-        try:
-            if not process_lock.held(backup_root / sets.STATE / lock):
-                continue
-            state = json.loads((backup_root / sets.STATE / file).read_bytes())
-            return f"{name}: {progress_text.describe(state)}"
-        except (OSError, ValueError, KeyError, TypeError):
+    """Return the backup or restore that runs now; None without one.
+
+    It holds its lock; a progress file without that is of a run that was killed.
+    """
+    for name, (file, lock) in RUNS.items():
+        state = backup_root / sets.STATE
+        if not process_lock.held(state / lock):
             continue
+        try:
+            told = json.loads((state / file).read_bytes())
+            return f"{name}: {progress_text.describe(told)}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"{name}, which does not say how far it is"
     return None
 
 

@@ -21,6 +21,7 @@ NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
 PARTIAL = ".partial-"
 STATE = ".pms-ops"
 BACKUP_LOCK = "backup.lock"
+RESTORE_LOCK = "restore.lock"
 VERIFIED = "verified.json"
 HOLD = "hold.json"
 # Notes are written beside the signed files; none of them is restored. A note is written under a

@@ -13,7 +13,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import sets
 
-LOCK = "restore.lock"
+LOCK = sets.RESTORE_LOCK
 # The server takes a moment to notice that a killed run's session has ended.
 ATTEMPTS, ATTEMPT_SECONDS = 30, 0.1
 DOING = {"restore": "restoring or swapping", "trial": "trying a backup set of"}

@@ -68,3 +68,11 @@ def test_a_process_is_told_from_a_later_one_with_its_number():
 @pytest.mark.parametrize("text", ["", "a b c d", "host 1 2", "host x 2 boot"])
 def test_another_text_is_no_process(text):
     assert process_lock.ProcessId.parse(text) is None
+
+
+def test_the_holder_of_a_lock_is_known_without_touching_it(tmp_path):
+    path = tmp_path / "restore.lock"
+    assert process_lock.holder_of(path) is None
+    with process_lock.exclusive(path, "restore"):
+        assert process_lock.holder_of(path) == os.getpid()
+    assert process_lock.holder_of(path) is None

@@ -154,13 +154,19 @@ def test_what_runs_now_is_read_from_its_progress_file(roots):
     state = roots[0] / sets.STATE
     state.mkdir()
     (state / "backup.progress").write_text("no json")
-    assert collect(roots)["running"] is None
+    with process_lock.exclusive(state / "backup.lock", "backup"):
+        assert collect(roots)["running"] == "a backup, which does not say how far it is"
     with (
         process_lock.exclusive(state / "restore.lock", "restore"),
         Progress(state / "restore.progress").phase("indexes", total=4, unit="done"),
     ):
         assert collect(roots)["running"].startswith("a restore: indexes")
     assert collect(roots)["running"] is None, "the progress file of a killed run is no run"
+
+
+def test_the_progress_of_a_killed_run_does_not_pass_for_a_running_one(roots):
+    with Progress(roots[0] / sets.STATE / "restore.progress").phase("indexes"):
+        assert collect(roots)["running"] is None
 
 
 def lines(found):
