@@ -43,6 +43,10 @@ options:
   head:
     description: Hash of a line of the ledger, or its first 12 or more digits, pinned elsewhere.
     type: str
+  sets:
+    description: Also return each set, as RV(sets).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -59,13 +63,19 @@ status:
   returned: success
   type: dict
   sample: {sets: 14, incidents: [], due: [{what: no drill was run yet, next: pms-ops drill}]}
+sets:
+  description: The sets, newest first, with age, size, proof and hold.
+  returned: if O(sets)
+  type: list
+  elements: dict
+  sample: [{id: 2026-11-22_0600, verified_at: null, held: true, hold_reason: annual audit}]
 """
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.evidence import status
+from ansible.module_utils.pmsops.evidence import set_list, status
 
 SPEC = {
     "backup_root": {"type": "path", "required": True},
@@ -74,6 +84,7 @@ SPEC = {
     "drill_hours": {"type": "float", "default": 840},
     "gate_hours": {"type": "float", "default": 192},
     "head": {"type": "str"},
+    "sets": {"type": "bool", "default": False},
 }
 
 
@@ -82,14 +93,16 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     params = module.params
     names = ("backup_hours", "drill_hours", "gate_hours")
+    now, root = datetime.now(UTC), Path(params["backup_root"])
     found = status.collect(
-        Path(params["backup_root"]),
+        root,
         Path(params["evidence_root"]),
-        now=datetime.now(UTC),
+        now=now,
         limits=status.Limits(**{name: params[name] for name in names}),
         head=params["head"],
     )
-    module.exit_json(changed=False, status=found)
+    listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
+    module.exit_json(changed=False, status=found, **listed)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
     from pmsops_cli import project
 
     project.enter()  # before the next import, which needs the project's own modules
-    from pmsops_cli import commands, inspect
+    from pmsops_cli import acts, commands, inspect, sets
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -58,6 +58,11 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "rollback": commands.rollback,
         "dr": commands.dr,
         "ops": commands.ops,
+        "hold": acts.hold,
+        "signoff": acts.signoff,
+        "notify": acts.notify,
+        "schedule": acts.schedule,
+        "sets": sets.command,
         "status": inspect.status,
         "report": inspect.report,
         "ledger": inspect.ledger,

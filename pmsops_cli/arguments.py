@@ -145,6 +145,7 @@ def parser() -> argparse.ArgumentParser:
 
     _checklist(add)
     _backups(add)
+    _acts(add)
     _disasters(add)
     _looking(add)
     _first_contact(add)
@@ -229,6 +230,42 @@ def _confirm(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _acts(add: AddCommand) -> None:
+    hold = add(
+        "hold",
+        "keep a set from retention, or lift its hold",
+        '  pms-ops hold 2026-11-22_0600 --reason "annual audit"\n'
+        "  pms-ops hold 2026-11-22_0600 --lift",
+    )
+    hold.add_argument("file", metavar="SET", help="a set's name or folder")
+    hold.add_argument("--reason", metavar="TEXT", help="why it has to stay")
+    hold.add_argument("--lift", action="store_true", help="let retention have it again")
+    signoff = add(
+        "signoff",
+        "sign a run of the go-live checklist",
+        '  pms-ops signoff --role "risk officer" --by "Maria Silva"\n'
+        '  pms-ops signoff --role manager --by "Ana Lima" --decision no-go --run 2026-11-22_060000',
+    )
+    signoff.add_argument("--role", required=True, metavar="ROLE", help="the role that signs")
+    signoff.add_argument("--by", required=True, metavar="NAME", help="the person who signs")
+    signoff.add_argument("--decision", choices=["go", "no-go"], help="default: go")
+    signoff.add_argument("--run", metavar="RUN", help="the run (default: the newest)")
+    notify = add(
+        "notify",
+        "send a test message to every notification channel",
+        "  pms-ops -i prod notify test",
+    )
+    notify.add_argument("action", choices=["test"], help="send a message that says it is a test")
+    schedule = add(
+        "schedule",
+        "install the timers of the daily jobs, or show their state",
+        "  sudo pms-ops -i prod schedule install --check\n"
+        "  pms-ops schedule status                   exit 1 if a job is late or failed\n"
+        "  sudo pms-ops -i prod schedule remove",
+    )
+    schedule.add_argument("action", choices=["install", "status", "remove"])
+
+
 def _disasters(add: AddCommand) -> None:
     scenarios = add(
         "dr",
@@ -239,12 +276,36 @@ def _disasters(add: AddCommand) -> None:
     )
     scenarios.add_argument("scenario", nargs="?", metavar="SCENARIO", help="the scenario")
     _confirm(scenarios)
+    _prices(scenarios)
+    scenarios.add_argument("--fx-rate", metavar="RATE", help="the USD rate of the marking")
     blocks = add(
         "ops",
         "run a time block of the daily runbook; without one, list them",
-        "  pms-ops ops\n  pms-ops ops premarket\n  pms-ops ops close --json",
+        "  pms-ops ops\n  pms-ops ops premarket\n"
+        "  pms-ops ops open --price USDBRL=5.46 --source PTAX\n"
+        '  pms-ops ops open --done open.execute --by "Maria Silva"',
     )
     blocks.add_argument("block", nargs="?", metavar="BLOCK", help="the time block")
+    _prices(blocks)
+    blocks.add_argument(
+        "--done",
+        action="append",
+        default=[],
+        metavar="TASK",
+        help="record a manual task as done (repeatable); needs --by",
+    )
+    blocks.add_argument("--by", metavar="NAME", help="the name of the person who has done it")
+
+
+def _prices(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--price",
+        action="append",
+        default=[],
+        metavar="TICKER=PRICE",
+        help="mark with this price (repeatable); market: with the newest closes",
+    )
+    command.add_argument("--source", metavar="TEXT", help="the source of the prices")
 
 
 def _looking(add: AddCommand) -> None:
@@ -254,6 +315,20 @@ def _looking(add: AddCommand) -> None:
         "  pms-ops status                exit 1 if something is due\n"
         "  pms-ops -i prod status --json",
     )
+    sets = add(
+        "sets",
+        "list the backup sets: age, size, proof, hold",
+        "  pms-ops sets\n  pms-ops sets '2026-11-*' --unverified\n"
+        "  pms-ops -i prod sets --older 30d --held --json",
+    )
+    sets.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="names, with *")
+    proof = sets.add_mutually_exclusive_group()
+    proof.add_argument("--verified", action="store_true", help="only those that a drill verified")
+    proof.add_argument("--unverified", action="store_true", help="only the others")
+    sets.add_argument("--held", action="store_true", help="only those that retention must keep")
+    sets.add_argument("--damaged", action="store_true", help="only those with a problem")
+    sets.add_argument("--older", metavar="AGE", help="only those older than 12h, 30d or 2w")
+    sets.add_argument("--newer", metavar="AGE", help="only those newer than that")
     report = add(
         "report",
         "print the path of the newest go-live report",

@@ -23,6 +23,7 @@ PLAYBOOKS = {
     "rollback": PROJECT / "dr_restore.yml",
 }
 LATEST = "latest"  # in place of a set's name
+MARKET = "market"  # in place of prices: the newest closes
 LISTING_COLUMNS = 100
 # The command in a text; in /srv/pms-ops/backups it is a folder.
 _COMMAND = re.compile(r"(?<![\w/.-])pms-ops(?![\w/.-])")
@@ -186,13 +187,13 @@ def simple(session: Session) -> int:
 
 def drill(session: Session) -> int:
     """Restore a set into a staging database and prove it."""
-    return session.run("drill", playbooks.FOLDER / "drill.yml", _file(session))
+    return session.run("drill", playbooks.FOLDER / "drill.yml", file_variable(session))
 
 
 def verify(session: Session) -> int:
     """Compare the live database with a set."""
     given = session.arguments
-    variables = _file(session) | {
+    variables = file_variable(session) | {
         name: True for name in ("strict", "amcheck") if getattr(given, name)
     }
     renamed = {name if name == "file" else f"verify_{name}": v for name, v in variables.items()}
@@ -202,7 +203,7 @@ def verify(session: Session) -> int:
 def restore(session: Session) -> int:
     """Show the plan, ask for confirmation, restore."""
     given = session.arguments
-    variables = _file(session)
+    variables = file_variable(session)
     if bool(given.tables) != bool(given.into):
         raise Stop("--tables and --into go together.", "Give the tables and a new schema for them.")
     if given.tables:
@@ -233,7 +234,7 @@ def dr(session: Session) -> int:
         return _list(session, "dr")
     playbook = playbooks.chosen("dr", given.scenario)
     name = f"dr_{playbook.name}"
-    variables = {}
+    variables = prices(given)
     if given.confirm is not None:
         variables["confirm"] = confirm.ask(session.database, given.confirm, what="")
     # Not asked for at the start: the playbook first takes the steps that destroy nothing, and says
@@ -245,8 +246,40 @@ def ops(session: Session) -> int:
     """Run a time block, or list them."""
     if not session.arguments.block:
         return _list(session, "ops")
-    playbook = playbooks.chosen("ops", session.arguments.block)
-    return session.run(f"ops_{playbook.name}", playbook.path, {})
+    given = session.arguments
+    playbook = playbooks.chosen("ops", given.block)
+    variables = prices(given)
+    if given.done:
+        variables |= {"done": [each for text in given.done for each in _words(text)]}
+    if given.by:
+        variables["done_by"] = given.by
+    return session.run(f"ops_{playbook.name}", playbook.path, variables)
+
+
+def prices(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the prices to mark with, and their source.
+
+    :raises Stop: where one is no TICKER=PRICE.
+    """
+    found: dict[str, float] = {}
+    if given.price == [MARKET]:
+        return {"prices": MARKET} | ({"source": given.source} if given.source else {})
+    for each in given.price:
+        ticker, equals, text = each.partition("=")
+        try:
+            found[ticker.strip()] = float(text)
+        except ValueError:
+            equals = ""
+        if not equals or not ticker.strip():
+            raise Stop(
+                f"--price {each} is no price.",
+                "For example --price USDBRL=5.46, with a point; --price market stands alone.",
+            )
+    variables: dict[str, Any] = {"prices": found} if found else {}
+    for name in ("source", "fx_rate"):
+        if getattr(given, name, None):
+            variables[name] = getattr(given, name)
+    return variables
 
 
 def _destroying(
@@ -298,7 +331,7 @@ def _list(session: Session, kind: str) -> int:
     return 0
 
 
-def _file(session: Session) -> dict[str, Any]:
+def file_variable(session: Session) -> dict[str, Any]:
     """Return the variable `file` of a set: a path from the caller's folder, or a set's name.
 
     :raises Stop: if the set should be on this machine and is not.

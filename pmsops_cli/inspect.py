@@ -110,7 +110,17 @@ def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]
 
 
 def _ask_hosts(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
-    variables = {"ledger_head": head} if head else {}
+    found: dict[str, dict[str, Any]] = ask_hosts(session, {"ledger_head": head} if head else {})[
+        "status"
+    ]
+    return found
+
+
+def ask_hosts(session: Session, variables: dict[str, Any]) -> dict[str, Any]:
+    """Return what the short playbook read on other hosts.
+
+    :raises Stop: where a host did not answer.
+    """
     code, document, _shown = session.quiet_run(
         "status", playbooks.FOLDER / "status.yml", variables, check=False
     )
@@ -121,8 +131,8 @@ def _ask_hosts(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
             f"Run pms-ops doctor; it names what is missing. Log: {document['log']}",
             status=COULD_NOT_RUN if code != FAILED else FAILED,
         )
-    found: dict[str, dict[str, Any]] = document["facts"]["status"]
-    return found
+    facts: dict[str, Any] = document["facts"]
+    return facts
 
 
 def _print(found: dict[str, dict[str, Any]]) -> None:

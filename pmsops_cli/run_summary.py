@@ -101,6 +101,8 @@ class RunSummary:
             self.messages += _lines(result["msg"])
         if action == "pms_status" and "status" in result:
             self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
+        if action == "pms_status" and "sets" in result:
+            self.facts.setdefault("sets", {})[data.get("host", "")] = result["sets"]
         for key, name in FACTS.get(action, {}).items():
             if result.get(key) is not None:
                 self.facts[name] = result[key]

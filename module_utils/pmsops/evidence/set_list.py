@@ -1,0 +1,113 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The backup sets of a folder as a list: size, age, proof, hold, and what cannot be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import status
+from ansible.module_utils.pmsops.repository import manifest, sets
+
+DAMAGED = ".damaged"
+HEAD = ("set", "age", "size", "verified", "held", "problem")
+
+
+def collect(backup_root: Path, *, now: datetime) -> list[dict[str, Any]]:
+    """Return each set of the folder, newest first; quarantined ones too. Nothing is changed."""
+    quarantined = [path for path in backup_root.glob(f"*{DAMAGED}") if path.is_dir()]
+    folders = [*sets.listed(backup_root), *quarantined]
+    found = [_described(folder, now) for folder in folders]
+    return sorted(found, key=lambda each: str(each["id"]), reverse=True)
+
+
+def _described(folder: Path, now: datetime) -> dict[str, Any]:
+    damaged = folder.name.endswith(DAMAGED)
+    proof = sets.verification(folder)
+    hold = _hold(folder / sets.HOLD)
+    found: dict[str, Any] = {
+        "id": folder.name,
+        "folder": str(folder),
+        "database": None,
+        "snapshot_at": None,
+        "age_seconds": None,
+        "size_bytes": None,
+        "verified_at": (proof or {}).get("verified_at"),
+        "held": hold is not None,
+        "hold_reason": hold,
+        "damaged": damaged,
+        "problem": "quarantined: its files are not those of its manifest" if damaged else None,
+    }
+    try:
+        document = manifest.read(folder)
+    except OpsError as exc:
+        return found | {"problem": found["problem"] or str(exc)}
+    taken = datetime.fromisoformat(document["snapshot_at"])
+    return found | {
+        "database": document.get("database_name"),
+        "snapshot_at": document["snapshot_at"],
+        "age_seconds": round((now - taken).total_seconds(), 1),
+        "size_bytes": document.get("totals", {}).get("bytes"),
+    }
+
+
+def _hold(path: Path) -> str | None:
+    """Return why a set is held, None where it is not; a hold that cannot be read holds."""
+    try:
+        return str(json.loads(path.read_bytes()).get("reason") or "no reason given")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError):
+        return "a reason that cannot be read"
+
+
+def chosen(
+    found: Iterable[dict[str, Any]],
+    *,
+    pattern: str = "*",
+    verified: bool | None = None,
+    held: bool = False,
+    damaged: bool = False,
+    older_seconds: float | None = None,
+    newer_seconds: float | None = None,
+) -> list[dict[str, Any]]:
+    """Return the sets that fit. A set of unknown age is neither older nor newer."""
+
+    def fits(each: dict[str, Any]) -> bool:
+        seconds = each["age_seconds"]
+        return (
+            fnmatchcase(each["id"], pattern)
+            and verified in (None, bool(each["verified_at"]))
+            and (each["held"] or not held)
+            and (bool(each["problem"]) or not damaged)
+            and (older_seconds is None or (seconds is not None and seconds > older_seconds))
+            and (newer_seconds is None or (seconds is not None and seconds < newer_seconds))
+        )
+
+    return [each for each in found if fits(each)]
+
+
+def table(found: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the sets as lines of a table for people."""
+    rows = [
+        (
+            each["id"],
+            status.age(each["age_seconds"]),
+            progress.size(each["size_bytes"]) if each["size_bytes"] else "?",
+            (each["verified_at"] or "no")[:10],
+            each["hold_reason"] or "",
+            each["problem"] or "",
+        )
+        for each in found
+    ]
+    widths = [max(len(row[n]) for row in [HEAD, *rows]) for n in range(len(HEAD))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [HEAD, *rows]
+    ]

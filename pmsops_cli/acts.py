@@ -1,0 +1,75 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The commands hold, signoff, notify and schedule: each runs the playbook of its act."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pmsops_cli import commands, playbooks
+from pmsops_cli.commands import Session
+from pmsops_cli.exit_status import DONE, FAILED, Stop
+
+SCHEDULE = "/etc/pms-ops/schedule.json"
+
+
+def hold(session: Session) -> int:
+    """Keep a set from retention, or lift its hold."""
+    given = session.arguments
+    if given.lift == bool(given.reason):
+        raise Stop(
+            "A hold has a reason; to lift it has none.",
+            'pms-ops hold SET --reason "annual audit", or pms-ops hold SET --lift',
+        )
+    variables = commands.file_variable(session)
+    more = {"hold_state": "absent"} if given.lift else {"reason": given.reason}
+    return session.run("hold", playbooks.FOLDER / "hold.yml", variables | more)
+
+
+def signoff(session: Session) -> int:
+    """Sign a run of the go-live checklist."""
+    given = session.arguments
+    variables = {
+        "role": given.role,
+        "name": given.by,
+        "decision": given.decision,
+        "run": given.run,
+    }
+    wanted = {name: value for name, value in variables.items() if value}
+    return session.run("signoff", playbooks.FOLDER / "signoff.yml", wanted)
+
+
+def notify(session: Session) -> int:
+    """Send a test message to every channel."""
+    return session.run("notify", playbooks.FOLDER / "notify_test.yml", {})
+
+
+def schedule(session: Session) -> int:
+    """Install or remove the timers of the jobs, or print the state of each job."""
+    action = session.arguments.action
+    if action == "status":
+        return _schedule_status(session)
+    variables = {"schedule_state": "absent"} if action == "remove" else {}
+    return session.run("schedule", playbooks.FOLDER / "schedule.yml", variables)
+
+
+def _schedule_status(session: Session) -> int:
+    from ansible.module_utils.pmsops.common.errors import OpsError
+    from ansible.module_utils.pmsops.schedule import messages
+    from ansible.module_utils.pmsops.schedule.state import Schedule
+
+    lines: list[str] = []
+    try:
+        found = Schedule.read(Path(os.environ.get("PMS_OPS_SCHEDULE", SCHEDULE)))
+        status = messages.show(found, datetime.now(UTC), lines.append)
+    except OpsError as exc:
+        raise Stop(str(exc), exc.remedy, status=FAILED) from exc
+    if session.arguments.json:
+        document: dict[str, Any] = {"command": "schedule status", "jobs": lines}
+        print(json.dumps(document, indent=1))
+    else:
+        print("\n".join(lines))
+    return FAILED if status else DONE

@@ -1,0 +1,140 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Acts that were playbooks with JSON in quotes, as commands; and the list of sets."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.pmsops.evidence import set_list
+
+from pmsops_cli import commands, hosts
+from pmsops_cli.__main__ import main
+from pmsops_cli.exit_status import DONE, FAILED, USAGE
+from tests.support.backup_sets import make_set
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """What would be run: playbook and variables of each command."""
+    found = []
+
+    def run(self, name, playbook, variables, *, check=None):
+        found.append((playbook.name, variables))
+        return DONE
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(commands.Session, "run", run)
+    system = hosts.System("one", True, "fund", tmp_path / "backups", tmp_path / "evidence")
+    monkeypatch.setattr(commands.Session, "systems", [system])
+    here = Path.cwd()
+    yield found
+    os.chdir(here)
+
+
+@pytest.fixture
+def backups(tmp_path):
+    """Three sets: one held, one verified, one quarantined."""
+    root = tmp_path / "backups"
+    root.mkdir()
+    now = datetime.now(UTC)
+    for name, days in (("2026-11-20_0600", 40), ("2026-11-21_0600", 3), ("2026-11-22_0600", 1)):
+        folder = make_set(root, tmp_path / "keys", name)
+        document = json.loads((folder / "manifest.json").read_text())
+        document["snapshot_at"] = (now - timedelta(days=days)).isoformat()
+        (folder / "manifest.json").write_text(json.dumps(document))
+    (root / "2026-11-20_0600" / "hold.json").write_text('{"reason": "annual audit"}')
+    (root / "2026-11-22_0600").rename(root / "2026-11-22_0600.damaged")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("argv", "playbook", "variables"),
+    [
+        (
+            ["ops", "open", "--price", "USDBRL=5.46", "--price", "EURUSD=1.1", "--source", "PTAX"],
+            "ops_open.yml",
+            {"prices": {"USDBRL": 5.46, "EURUSD": 1.1}, "source": "PTAX"},
+        ),
+        (
+            ["ops", "open", "--done", "open.execute,open.mark", "--by", "Maria D'Ávila"],
+            "ops_open.yml",
+            {"done": ["open.execute", "open.mark"], "done_by": "Maria D'Ávila"},
+        ),
+        (["ops", "close", "--price", "market"], "ops_close.yml", {"prices": "market"}),
+        (
+            ["dr", "mtm", "--price", "USDBRL=5.46", "--source", "PTAX", "--fx-rate", "5.4"],
+            "dr_mtm.yml",
+            {"prices": {"USDBRL": 5.46}, "source": "PTAX", "fx_rate": "5.4"},
+        ),
+        (
+            ["signoff", "--role", "risk officer", "--by", "Ana", "--decision", "no-go"],
+            "signoff.yml",
+            {"role": "risk officer", "name": "Ana", "decision": "no-go"},
+        ),
+        (["notify", "test"], "notify_test.yml", {}),
+        (["schedule", "install"], "schedule.yml", {}),
+        (["schedule", "remove"], "schedule.yml", {"schedule_state": "absent"}),
+    ],
+)
+def test_an_act_needs_no_json_in_quotes(ran, tmp_path, argv, playbook, variables):
+    assert main(argv, tmp_path) == DONE
+    assert ran == [(playbook, variables)]
+
+
+def test_a_set_is_held_by_its_name_and_let_go_again(ran, tmp_path, backups):
+    file = str(backups / "2026-11-21_0600")
+    assert main(["hold", "2026-11-21_0600", "--reason", "audit"], tmp_path) == DONE
+    assert main(["hold", "2026-11-21_0600", "--lift"], tmp_path) == DONE
+    assert ran == [
+        ("hold.yml", {"file": file, "reason": "audit"}),
+        ("hold.yml", {"file": file, "hold_state": "absent"}),
+    ]
+    assert main(["hold", "2026-11-21_0600"], tmp_path) == USAGE
+    assert main(["hold", "2026-11-21_0600", "--lift", "--reason", "x"], tmp_path) == USAGE
+
+
+@pytest.mark.parametrize("price", ["USDBRL", "USDBRL=5,46", "=5", "market=x"])
+def test_a_price_that_is_none_changes_nothing(ran, tmp_path, price, capsys):
+    assert main(["ops", "open", "--price", price], tmp_path) == USAGE
+    assert ran == [] and "no price" in capsys.readouterr().err
+
+
+def names(argv: list[str], tmp_path, capsys) -> list[str]:
+    assert main(["sets", "--json", *argv], tmp_path) == DONE
+    return [each["id"] for each in json.loads(capsys.readouterr().out)["hosts"]["one"]]
+
+
+def test_the_sets_are_listed_with_age_proof_hold_and_what_is_wrong(ran, tmp_path, backups, capsys):
+    everything = ["2026-11-22_0600.damaged", "2026-11-21_0600", "2026-11-20_0600"]
+    assert names([], tmp_path, capsys) == everything
+    assert names(["--held"], tmp_path, capsys) == everything[2:]
+    assert names(["--damaged"], tmp_path, capsys) == everything[:1]
+    assert names(["--older", "30d"], tmp_path, capsys) == everything[2:]
+    assert names(["--newer", "1w"], tmp_path, capsys) == everything[:2]
+    assert names(["--verified"], tmp_path, capsys) == []
+    assert names(["*-21_*", "--unverified"], tmp_path, capsys) == everything[1:2]
+    assert main(["sets", "--older", "soon"], tmp_path) == USAGE
+    assert main(["sets"], tmp_path) == DONE
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "one: 3 sets" and "annual audit" in shown[-1]
+    assert "quarantined" in shown[2] and "40 d" in shown[-1]
+
+
+def test_a_set_that_cannot_be_read_is_listed_and_a_hold_that_cannot_holds(backups):
+    broken = backups / "2026-11-21_0600"
+    (broken / "manifest.json").write_text("{")
+    (broken / "hold.json").write_text("{")
+    found = {each["id"]: each for each in set_list.collect(backups, now=datetime.now(UTC))}
+    assert found[broken.name]["problem"] and found[broken.name]["held"]
+    assert found[broken.name]["age_seconds"] is None
+
+
+def test_the_state_of_the_schedule_needs_no_path_of_a_script(ran, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PMS_OPS_SCHEDULE", str(tmp_path / "none.json"))
+    assert main(["schedule", "status"], tmp_path) == FAILED
+    assert "none.json" in capsys.readouterr().err
