@@ -190,6 +190,11 @@ by_hand:
   type: list
   elements: str
   sample: []
+down_seconds:
+  description: Seconds from the stop of the services until the PMS was seen to work.
+  returned: if databases were swapped
+  type: float
+  sample: 7.4
 phases:
   description: Seconds of each step.
   returned: success

@@ -12,7 +12,7 @@ from typing import Any
 FACTS = {
     "pms_backup": {"set": "set"},
     "pms_restore": {"id": "set_id", "verified": "verified"},
-    "pms_swap": {"former": "former_database"},
+    "pms_swap": {"former": "former_database", "down_seconds": "down_seconds"},
     "pms_verify": {"identical": "identical", "count": "differences"},
     "pms_gate": {"verdict": "verdict", "blocking": "blocking", "counts": "counts"},
     "pms_evidence": {"report": "report", "run": "run"},

@@ -141,6 +141,7 @@ def _replaced(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
         "kind": last["kind"],
         "by": record.get("set") or record.get("brought_back") or record.get("incoming"),
         "former": record.get("former") or record.get("undone"),
+        "down_seconds": record.get("down_seconds"),
         "seen_later": bool(record.get("seen_later")),
         "age_seconds": _age(record.get("swapped_at") or last["at"], now),
     }
@@ -257,6 +258,8 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         later = "; recorded later: its playbook had been killed" if replaced["seen_later"] else ""
         by = f" by {replaced['by']}" if replaced["by"] else ""
         former = f", former database {replaced['former']}" if replaced["former"] else ""
+        if replaced["down_seconds"] is not None:
+            former += f", PMS down for {replaced['down_seconds']:.0f} s"
         say(
             f"last {replaced['kind']}",
             f"{age(replaced['age_seconds'])} ago{by}{former}{later}",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.restore import swap_record
 from ansible.module_utils.pmsops.restore.swap import Swap
 
 SHOWN = 3
@@ -21,7 +22,9 @@ def probe_failed(swap: Swap, problems: list[str]) -> OpsError:
             code="restore.probe-only",
         )
     kept = swap.keep_rejected()
-    told = ["The former database is live again.", kept.text]
+    seconds = swap_record.down_seconds(swap.progress.seconds, swap.by_hand)
+    down = f"The PMS was down for {seconds:.0f} s, the way back included."
+    told = ["The former database is live again.", down, kept.text]
     hint = ""
     if swap.waited:
         told.append(

@@ -23,6 +23,15 @@ KINDS = {registry.FORMER: "restore", registry.UNDONE: "rollback"}
 REPLACED = {registry.FORMER: "former", registry.UNDONE: "undone"}
 
 
+# From the stop of the services until the PMS is seen to work; on the way back, each once more.
+DOWN = ("stop services", "rename", "open", "workers", "start services", "probe")
+
+
+def down_seconds(phases: dict[str, float], by_hand: str = "") -> float:
+    """Return how long the PMS was down in a swap, from the seconds of its steps."""
+    return round(sum(phases.get(name, 0.0) for name in {*DOWN, by_hand}), 1)
+
+
 def of_swap(
     became: str, incoming: str, outgoing: str | None, given: dict[str, Any]
 ) -> dict[str, Any]:

@@ -160,6 +160,7 @@ class SwapRun:
         dropped, stay = self._drop_expired()
         record = swap_record.of_swap(_kind(state), incoming, outgoing, self.record) | {
             "swap_seconds": swap.progress.seconds,
+            "down_seconds": swap_record.down_seconds(swap.progress.seconds, swap.by_hand),
             "slots": swap.slot_results,
             "pruned": dropped,
         }
@@ -172,6 +173,7 @@ class SwapRun:
                 "former": outgoing,
                 "incoming": incoming,
                 "phases": swap.progress.seconds,
+                "down_seconds": record["down_seconds"],
                 "slots": swap.slot_results,
                 "pruned": dropped,
                 "not_dropped": stay,

@@ -45,6 +45,7 @@ def test_the_module_itself_records_a_swap_and_a_rollback(recorded):
     assert record | RECORD == record
     assert (record["former"], record["incoming"], record["pruned"]) == (done["former"], STAGING, [])
     assert "rename" in record["swap_seconds"] and "seen_later" not in record
+    assert record["down_seconds"] == done["down_seconds"] >= 0
     back = scene.run("rolled_back")
     kind, record = lines(scene)[1]
     assert kind == "rollback"
@@ -145,3 +146,11 @@ def test_a_swap_that_went_back_has_no_line_of_a_restore(recorded):
     scene.problems.clear()
     scene.recover()
     assert [kind for kind, record in lines(scene) if record.get("former")] == []
+
+
+def test_how_long_the_pms_was_down_is_the_time_from_stop_to_probe():
+    from ansible.module_utils.pmsops.restore import swap_record
+
+    phases = {"stop services": 2.0, "rename": 0.5, "probe": 3.0, "slots": 9.0, "services": 40.0}
+    assert swap_record.down_seconds(phases) == 5.5
+    assert swap_record.down_seconds(phases | {"restart it": 60.0}, "restart it") == 65.5
