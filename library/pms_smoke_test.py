@@ -34,6 +34,22 @@ options:
         so that nobody trades on production by mistake.
     type: bool
     default: false
+  accept_remains:
+    description:
+      - Accept what a trade leaves on a book with open positions. Otherwise such a book is refused,
+        because no release undoes a trade without a trace; the refusal says what stays.
+    type: bool
+    default: false
+  evidence_root:
+    description:
+      - Folder for the record of each call that changes the book, written before it is sent. A test
+        that was killed is found by it.
+    type: path
+  state:
+    description: V(closed) trades nothing, and closes what a killed test left open.
+    type: str
+    choices: [tested, closed]
+    default: tested
   deadline_seconds:
     description: Seconds after which no further step begins. The compensation always runs.
     type: int
@@ -69,6 +85,12 @@ steps:
       sample: pass
     finding: {description: Result as text., returned: always, type: str, sample: position 42}
     seconds: {description: Duration., returned: always, type: float, sample: 0.031}
+    differences:
+      description: What the PMS shows of the book after the test, and did not before.
+      returned: always
+      type: list
+      elements: str
+      sample: ["result.data.pnl_today_brl: 0.0 before, -8.0 now"]
     overdue:
       description: Whether an answer was missing when its time was over.
       returned: always
@@ -107,6 +129,8 @@ code:
   sample: smoke.not_allowed
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -121,6 +145,9 @@ def argument_spec() -> dict:
         "api": argument_specs.api(),
         "database": argument_specs.database(),
         "allowed": {"type": "bool", "default": False},
+        "accept_remains": {"type": "bool", "default": False},
+        "evidence_root": {"type": "path"},
+        "state": {"type": "str", "choices": ["tested", "closed"], "default": "tested"},
         "deadline_seconds": {"type": "int", "default": 120},
     }
 
@@ -129,13 +156,21 @@ def run(module: AnsibleModule) -> dict:
     """Run the smoke test, or return its planned steps."""
     params = module.params
     target = params["api"] or {}
-    smoke_test.refuse_unless(params["allowed"], target.get("url"))
+    close_only = params["state"] == "closed"
+    smoke_test.refuse_unless(params["allowed"] or close_only, target.get("url"))
     if module.check_mode:
         return {"changed": True} | smoke_test.plan()
     api = PmsApi(target["url"], target["username"], target["password"])
     database = Database.from_options(params["database"])
     with signals.raised():
-        result = smoke_test.run(api, database, deadline_seconds=params["deadline_seconds"])
+        result = smoke_test.run(
+            api,
+            database,
+            deadline_seconds=params["deadline_seconds"],
+            accepts=params["accept_remains"],
+            evidence_root=Path(params["evidence_root"]) if params["evidence_root"] else None,
+            close_only=close_only,
+        )
     return {"changed": True} | result
 
 

@@ -418,6 +418,16 @@ def panels(check: str, uid: str) -> Fault:
     return answer(check, how, path, body(_misspelt_panel), service="grafana")
 
 
+CONCENTRATION_BREACH = [
+    {
+        "type": "CONCENTRATION_BREACH",
+        "severity": "BREACH",
+        "message": "FX concentration 57.1 % exceeds limit 40.0 %",
+        "value": 57.1,
+        "limit": 40.0,
+    }
+]
+CRITICAL_ALERT = [{"rule_id": "VAR_CRITICAL", "name": "VaR critical", "severity": "critical"}]
 ANSWERS = (
     answer(
         "infra.api.health",
@@ -455,6 +465,18 @@ ANSWERS = (
         "a limit is breached",
         "/api/v1/pms/risk/live",
         _set("limits_summary", "overall_status", to="BREACHED"),
+    ),
+    answer(
+        "infra.api.risk",
+        "a concentration limit is breached, which only the alerts say",
+        "/api/v1/pms/risk/live",
+        _set("alerts", to=CONCENTRATION_BREACH),
+    ),
+    answer(
+        "infra.api.var",
+        "the risk is not computed",
+        "/api/v1/pms/risk/live",
+        _set("var", "parametric_95", to=0.0),
     ),
     answer(
         "infra.api.attribution",
@@ -498,6 +520,12 @@ ANSWERS = (
         "the PMS does not read its alerts",
         "/api/v1/monitoring/alerts",
         _set("status", to="error"),
+    ),
+    answer(
+        "monitoring.alerts_route",
+        "a critical alert is active",
+        "/api/v1/monitoring/alerts",
+        _set("data", to={"alerts": CRITICAL_ALERT, "total": 1}),
     ),
     answer(
         "monitoring.components",
@@ -843,14 +871,32 @@ SMOKE = (
     Fault("smoke.open", "the answer has another shape", "smoke", wrong("other_shape")),
     Fault("smoke.open_stored", "not stored", "smoke", lost("portfolio_positions", 1)),
     Fault("smoke.journal", "the entry comes late", "smoke", wrong("late_journal")),
-    Fault("smoke.mtm", "others are marked back to entry", "smoke", wrong("marks_reset_others")),
-    Fault("smoke.pnl", "the result is one percent off", "smoke", wrong("wrong_pnl")),
+    Fault(
+        "smoke.mtm",
+        "others are marked back to entry",
+        "smoke",
+        wrong("marks_reset_others"),
+        {"smoke.compensated": "the fund's own position keeps the wrong mark"},
+    ),
+    Fault(
+        "smoke.pnl",
+        "the result is one percent off",
+        "smoke",
+        wrong("wrong_pnl"),
+        {"smoke.compensated": "the fund's own result is off too"},
+    ),
     Fault("smoke.mtm_stored", "not stored", "smoke", lost("position_pnl_history", 1)),
     Fault("smoke.morning_pack", "the pack has no agents", "smoke", wrong("no_agents")),
     Fault("smoke.morning_pack_stored", "not stored", "smoke", lost("daily_briefings", 1)),
     Fault("smoke.proposals", "there is no threshold", "smoke", wrong("no_threshold")),
     Fault("smoke.proposals_stored", "not stored", "smoke", lost("trade_proposals", 2)),
-    Fault("smoke.approve", "it is not in the book", "smoke", wrong("approved_elsewhere")),
+    Fault(
+        "smoke.approve",
+        "it is not in the book",
+        "smoke",
+        wrong("approved_elsewhere"),
+        {"smoke.compensated": "nobody can close that position"},
+    ),
     Fault("smoke.approve_stored", "not stored", "smoke", lost("trade_proposals", 3)),
     Fault(
         "smoke.reject_without_notes",

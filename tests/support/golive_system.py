@@ -389,7 +389,10 @@ def whole_system(server: Server, folder: Path) -> Iterator[System]:
         password = secrets.token_urlsafe(16)
         port, admin = stack.enter_context(running_redis(password))
         done = smoke_test.run(
-            PmsApi(api.url, "manager", api.passwords["manager"]), database, deadline_seconds=60
+            PmsApi(api.url, "manager", api.passwords["manager"]),
+            database,
+            deadline_seconds=60,
+            accepts=True,
         )
         assert done["not_passed"] == [], done
         backups_and_evidence(folder, database)

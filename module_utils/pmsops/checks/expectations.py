@@ -19,7 +19,7 @@ from ansible.module_utils.pmsops.checks.values import (
 )
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
-TAKES = ("count", "sum", "min", "max", "distinct", "keys")
+TAKES = ("count", "sum", "min", "max", "distinct", "keys", "joined")
 HIDDEN = "as expected"
 
 
@@ -73,7 +73,7 @@ def label_of(expectation: dict[str, Any]) -> str:
     names = [
         str(argument if kind == "key" else argument[1])
         for kind, argument in steps(expectation.get("path", ""))
-        if kind in ("key", "find")
+        if kind in ("key", "find", "each")
     ]
     name = " ".join(names[-2:]).replace("_", " ") if names else "answer"
     phrases = {"count": f"number of {name}", "distinct": f"different {name}"}
@@ -95,6 +95,8 @@ def _take(take: str, value: Any) -> Any:
         return len(value)
     if not isinstance(value, list):
         raise Unmet(f"it is no list but {kind_of(value)}")
+    if take == "joined":  # null without any, so that what should not be there is named
+        return ", ".join(plain(entry) for entry in value) or None
     if take == "distinct":
         return len({plain(entry) for entry in value})
     if not value:

@@ -1,5 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The path of an expectation into an answer: ``rows[0].n``, ``jobs[*].status``, ``x[name=y].z``."""
+"""The path of an expectation into an answer: ``rows[0].n``, ``jobs[*].status``, ``x[name=y].z``.
+
+``x[name=y]`` is the first entry with that field; ``x[*name=y]`` are all of them, if any.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ _STEP = re.compile(
     r"""\.?(?P<name>[A-Za-z_][\w-]*)
       | \[(?P<index>-?\d+)\]
       | (?P<all>\[\*\])
+      | \[\*(?P<each>[A-Za-z_]\w*)=(?P<equals>[^\]]*)\]
       | \["(?P<key>[^"]*)"\]
       | \[(?P<field>[A-Za-z_]\w*)=(?P<value>[^\]]*)\]""",
     re.VERBOSE,
@@ -37,6 +41,8 @@ def steps(path: str) -> list[tuple[str, Any]]:
             found.append(("key", match["key"]))
         elif match["index"] is not None:
             found.append(("index", int(match["index"])))
+        elif match["each"] is not None:
+            found.append(("each", (match["each"], match["equals"])))
         elif match["all"] is not None:
             found.append(("all", None))
         else:
@@ -52,7 +58,7 @@ def select(answer: Any, path: str) -> tuple[list[Any], bool]:
     values, many, walked = [answer], False, ""
     for kind, argument in steps(path):
         values = [found for value in values for found in _step(value, kind, argument, walked)]
-        many = many or kind == "all"
+        many = many or kind in ("all", "each")
         walked += _show_step(kind, argument)
     return values, many
 
@@ -76,6 +82,11 @@ def _step(value: Any, kind: str, argument: Any, walked: str) -> list[Any]:
         count = f"only {len(value)} entries" if value else "no entry"
         raise Unmet(f"{where} has {count}")
     field, expected = argument
+    if kind == "each":
+        for entry in value:
+            if not isinstance(entry, dict) or field not in entry:
+                raise Unmet(f"an entry of {where} has no {field}")
+        return [entry for entry in value if plain(entry[field]) == expected]
     for entry in value:
         if isinstance(entry, dict) and field in entry and plain(entry[field]) == expected:
             return [entry]
@@ -88,6 +99,8 @@ def _show_step(kind: str, argument: Any) -> str:
         return f".{argument}"
     if kind == "index":
         return f"[{argument}]"
+    if kind == "each":
+        return f"[*{argument[0]}={argument[1]}]"
     return "[*]" if kind == "all" else f"[{argument[1]}]"
 
 

@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.common import process_lock, progress, progress_
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import history, ledger, missing_sets, open_incidents
 from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
+from ansible.module_utils.pmsops.pms import smoke_test_intents
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 SHOWN_FINDINGS = 3
@@ -68,8 +69,16 @@ def collect(
             "notes": list(chain.notes),
         },
     }
-    found["due"] = _due(found, limits or Limits())
+    found["due"] = [*_smoke_test(evidence_root), *_due(found, limits or Limits())]
     return found
+
+
+def _smoke_test(evidence_root: Path) -> list[dict[str, str]]:
+    """Return that a smoke test was killed and may have left a position, where one was."""
+    killed = smoke_test_intents.unfinished(evidence_root)
+    if killed is None or killed.running:
+        return []
+    return [_entry(killed.describe(), smoke_test_intents.CLOSE)]
 
 
 def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class PmsApi:
         self._session.trust_env = False
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._dialect: Dialect | None = None
+        # Told of each operation that changes something, before it is sent
+        self.announce: Callable[[str], None] = lambda operation: None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any] | None) -> PmsApi:
@@ -125,7 +127,10 @@ class PmsApi:
         """Send *operation* in the service's dialect, and return any answer."""
         body = None if values is None else self.dialect.body(operation, values)
         path = self.dialect.path(operation, **parameters)
-        return self.request(OPERATIONS[operation].method, path, body, query=query)
+        method = OPERATIONS[operation].method
+        if method != "GET":
+            self.announce(operation)
+        return self.request(method, path, body, query=query)
 
     def ask(
         self,

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -19,6 +20,8 @@ import psycopg2.extras
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_intents import Intents
+from ansible.module_utils.pmsops.pms.smoke_test_remains import is_own
 from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS, SmokeTest
 from ansible.module_utils.pmsops.pms.smoke_test_traces import TAG_PREFIX
 from ansible.module_utils.pmsops.postgresql import session_settings
@@ -48,6 +51,31 @@ def refuse_unless(allowed: bool, url: str | None) -> None:
         )
 
 
+def refuse_book_in_use(api: PmsApi) -> None:
+    """Refuse to trade on a book with positions of the fund.
+
+    A PMS that does not answer is no reason: the steps of the test then say so.
+
+    :raises OpsError: smoke.book_in_use
+    """
+    try:
+        shown = api.ask("positions", query={"is_open": "true"})
+    except OpsError:
+        return
+    rows = [row for row in shown if isinstance(row, Mapping)] if isinstance(shown, list) else []
+    if positions := [row for row in rows if not is_own(row)]:
+        raise OpsError(
+            f"The book has {len(positions)} open positions, and no release of the PMS undoes a"
+            " trade without a trace. What stays: the closed test positions, proposals and journal"
+            " entries, and their costs in the result. Releases that keep approved trades apart from"
+            " the book also keep the test's exposure there; a marking counts again in the equity"
+            " curve, and changes results in USD that were marked at another rate.",
+            "Run the smoke test before the first position is booked, or on a copy of the system. If"
+            " what stays is acceptable here, set golive_smoke_test_accept_remains: true.",
+            code="smoke.book_in_use",
+        )
+
+
 def plan() -> dict[str, Any]:
     """Return the result of a run in check mode."""
     steps = [
@@ -57,22 +85,39 @@ def plan() -> dict[str, Any]:
     return _result(steps, tag="", duration=0.0, verdict="planned")
 
 
-def run(api: PmsApi, database: Database, *, deadline_seconds: float) -> dict[str, Any]:
+def run(
+    api: PmsApi,
+    database: Database,
+    *,
+    deadline_seconds: float,
+    accepts: bool = False,
+    evidence_root: Path | None = None,
+    close_only: bool = False,
+) -> dict[str, Any]:
     """Run the test and return its result, also if steps failed.
 
-    :raises OpsError: smoke.running if another one is using the same database.
+    *accepts* says that the operator accepts what a trade leaves on a book with positions;
+    *evidence_root* gets the record of what is sent; with *close_only*, only what a killed test left
+    is closed.
+
+    :raises OpsError: smoke.running if another one is using the same database; smoke.book_in_use.
     """
     now = datetime.now(UTC)
     tag = f"{TAG_PREFIX} {now:%Y%m%dT%H%M%SZ} {secrets.token_hex(3)}"
     began = time.monotonic()
     with _Reader(database) as reader:
-        steps = SmokeTest(
+        if not (accepts or close_only):
+            refuse_book_in_use(api)
+        test = SmokeTest(
             api,
             reader.rows,
             tag=tag,
             today=now.astimezone(BUSINESS_ZONE).date(),
             deadline_seconds=deadline_seconds,
-        ).run()
+            accepts=accepts,
+            intents=Intents(evidence_root, tag=tag),
+        )
+        steps = test.close() if close_only else test.run()
     return _result(steps, tag=tag, duration=round(time.monotonic() - began, 3))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.pmsops.pms import pnl
+from ansible.module_utils.pmsops.pms import smoke_test_remains as remains
 from ansible.module_utils.pmsops.pms.client import describe_error
 from ansible.module_utils.pmsops.pms.journal_hash import content_hash
 from ansible.module_utils.pmsops.pms.smoke_test_run import (
@@ -14,7 +15,6 @@ from ansible.module_utils.pmsops.pms.smoke_test_run import (
     DEFAULT_FX,
     NOTIONAL,
     Run,
-    ids,
     listed,
     require,
     same,
@@ -49,23 +49,9 @@ def connect(run: Run) -> str:
     return "all operations exist; the login works"
 
 
-def leftovers(run: Run) -> str:
-    """Close positions and reject proposals that an interrupted test left."""
-    left = run.traces.open_and_ours()
-    for position in left:
-        run.traces.close_at_entry(position, "left by an interrupted smoke test")
-    pending = run.traces.pending_and_ours()
-    for proposal in pending:
-        run.traces.reject(proposal, "left by an interrupted smoke test")
-    if still := run.traces.open_and_ours():
-        raise Mismatch(f"still open: positions {ids(still)}")
-    if not left and not pending:
-        return "none"
-    return f"closed {len(left)} positions and rejected {len(pending)} proposals"
-
-
 def open_position(run: Run) -> str:
     """Open a position and check the answer and the book."""
+    run.created.all_closed = False
     answer = run.api.call(
         "open_position",
         {
@@ -116,7 +102,7 @@ def journal(run: Run) -> str:
 def mtm(run: Run) -> str:
     """Mark the book and check that only the test position moved."""
     before = sorted(run.traces.positions(), key=lambda each: each["updated_at"] or "")
-    run.created.fx_rate = _fx_rate(before)
+    run.created.fx_rate = fx_rate([each for each in before if not remains.is_own(each)], run)
     prices = {each["instrument"]: _price(each) for each in before}
     prices[INSTRUMENT] = MARK
     answer = run.api.ask("mtm", {"price_overrides": prices, "fx_rate": run.created.fx_rate})
@@ -259,31 +245,28 @@ def audit_trail(run: Run) -> str:
     return f"{len(seen)} entries, all stored and locked, hashes recomputed"
 
 
-def compensated(run: Run) -> str:
-    """Close and reject whatever the test left open, and check that nothing is."""
-    left = run.traces.open_and_ours()
-    for position in left:
-        run.traces.close_at_entry(position, "compensation")
-    pending = run.traces.pending_and_ours()
-    for proposal in pending:
-        run.traces.reject(proposal, "compensation")
-    still, waiting = run.traces.open_and_ours(), run.traces.pending_and_ours()
-    if still or waiting:
-        raise Mismatch(
-            f"still open: positions {ids(still) or 'none'}, proposals {ids(waiting) or 'none'}"
-        )
-    return f"{len(left)} positions and {len(pending)} proposals had to be undone"
-
-
 def _price(position: Mapping[str, Any]) -> Any:
     price = position["current_price"]
     return position["entry_price"] if price is None else price
 
 
-def _fx_rate(positions: Sequence[Mapping[str, Any]]) -> float:
-    """Return the rate of the last marking, so that marking again changes no other position."""
+def fx_rate(positions: Sequence[Mapping[str, Any]], run: Run) -> float:
+    """Return the rate at which the book was marked, so that marking again changes no result in USD.
+
+    A marking has one rate for all positions. Where they were marked at several, any rate changes
+    some of them, and only an operator may accept that.
+    """
+    rates: dict[float, list[Any]] = {}
     for each in positions:
         brl, usd = each["unrealized_pnl_brl"], each["unrealized_pnl_usd"]
         if brl and usd:
-            return float(round(brl / usd, 6))
-    return DEFAULT_FX
+            rates.setdefault(float(round(brl / usd, 4)), []).append(each["id"])
+    if len(rates) > 1 and not run.accepts:
+        said = "; ".join(f"{rate:g}: position {listed(named)}" for rate, named in rates.items())
+        raise Mismatch(
+            f"nothing was marked: the book was marked at several rates ({said}), and one marking"
+            " would change results in USD"
+        )
+    # Positions come in the order of their last change: the last one has the newest rate.
+    newest = next(reversed(rates.values()), None) if rates else None
+    return next((r for r, named in rates.items() if named is newest), DEFAULT_FX)

@@ -94,6 +94,7 @@ def approve(run: Run) -> str:
         },
         id=run.created.to_approve["id"],
     )
+    run.created.approved = approved
     require(approved, status="APPROVED", execution_price=ENTRY)
     book = {each["id"]: each for each in run.traces.positions()}
     position = book.get(approved["position_id"])

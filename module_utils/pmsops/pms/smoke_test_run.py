@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_remains import Shown
 from ansible.module_utils.pmsops.pms.smoke_test_traces import Mismatch, Rows, Traces
 
 ASSET_CLASS = "FX"
@@ -27,8 +28,14 @@ class CreatedRows:
     closed: dict[str, Any] = field(default_factory=dict)
     to_approve: dict[str, Any] = field(default_factory=dict)
     to_reject: dict[str, Any] = field(default_factory=dict)
+    # The answer to the approval, also where its position is not in the book
+    approved: dict[str, Any] = field(default_factory=dict)
     pack: dict[str, Any] = field(default_factory=dict)
     fx_rate: float = DEFAULT_FX
+    # What the PMS showed of the book before the first trade, and every difference at the end
+    before: Shown | None = None
+    differences: list[str] = field(default_factory=list)
+    all_closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Run:
     today: date
     traces: Traces
     created: CreatedRows = field(default_factory=CreatedRows)
+    # Whether the operator accepts what a trade leaves on a book with positions
+    accepts: bool = False
 
 
 def same(seen: Any, expected: Any) -> bool:

@@ -11,8 +11,10 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import smoke_test_book as book
+from ansible.module_utils.pmsops.pms import smoke_test_compensation as compensation
 from ansible.module_utils.pmsops.pms import smoke_test_proposals as proposals
 from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.smoke_test_intents import Intents
 from ansible.module_utils.pmsops.pms.smoke_test_run import Run
 from ansible.module_utils.pmsops.pms.smoke_test_traces import Mismatch, Rows, Traces
 
@@ -34,20 +36,10 @@ STEPS = (
     Step(
         "leftovers",
         "Positions of earlier, interrupted tests are closed",
-        book.leftovers,
+        compensation.leftovers,
         needs=("api",),
     ),
-    Step("open", "Open a position", book.open_position, needs=("api",)),
-    Step("open_stored", "The open position is in the database", book.open_stored, needs=("open",)),
-    Step("journal", "The journal has the opening", book.journal, needs=("open",)),
-    Step("mtm", "Mark to market, and no other position changes", book.mtm, needs=("open",)),
-    Step(
-        "pnl",
-        "Profit and loss agree with an independent calculation",
-        book.unrealized_result,
-        needs=("mtm",),
-    ),
-    Step("mtm_stored", "The mark is in the database", book.mtm_stored, needs=("mtm",)),
+    # Before the trades: a pack of the day keeps what the book is when it is made.
     Step(
         "morning_pack",
         "Generate the morning pack and read it back",
@@ -60,6 +52,17 @@ STEPS = (
         proposals.morning_pack_stored,
         needs=("morning_pack",),
     ),
+    Step("open", "Open a position", book.open_position, needs=("api",)),
+    Step("open_stored", "The open position is in the database", book.open_stored, needs=("open",)),
+    Step("journal", "The journal has the opening", book.journal, needs=("open",)),
+    Step("mtm", "Mark to market, and no other position changes", book.mtm, needs=("open",)),
+    Step(
+        "pnl",
+        "Profit and loss agree with an independent calculation",
+        book.unrealized_result,
+        needs=("mtm",),
+    ),
+    Step("mtm_stored", "The mark is in the database", book.mtm_stored, needs=("mtm",)),
     Step(
         "proposals",
         "Proposals are generated from convictions of 0.55 and more",
@@ -110,7 +113,7 @@ STEPS = (
         book.audit_trail,
         needs=("close",),
     ),
-    Step("compensated", "Nothing of the test is left open", book.compensated, needs=("api",)),
+    Step("compensated", "Nothing of the test is left", compensation.compensated, needs=("api",)),
 )
 
 
@@ -129,8 +132,12 @@ class SmokeTest:
         today: date,
         deadline_seconds: float = 120.0,
         clock: Callable[[], float] = time.monotonic,
+        accepts: bool = False,
+        intents: Intents | None = None,
     ) -> None:
-        self._run = Run(api, rows, tag, today, Traces(api, rows, tag=tag))
+        self._run = Run(api, rows, tag, today, Traces(api, rows, tag=tag), accepts=accepts)
+        self._intents = intents or Intents(None, tag=tag)
+        api.announce = self._intents.before
         self._clock = clock
         self._ends = clock() + deadline_seconds
         self._results: list[dict[str, Any]] = []
@@ -143,7 +150,20 @@ class SmokeTest:
                 self._take(step)
         finally:
             self._take(last, always=True)
+            self._forget()
         return self._results
+
+    def close(self) -> list[dict[str, Any]]:
+        """Close what an earlier, killed test left, and trade nothing."""
+        for step in STEPS[:2]:
+            self._take(step)
+        self._forget()
+        return self._results
+
+    def _forget(self) -> None:
+        """Drop the record of what was sent, once nothing of any smoke test is open."""
+        if self._run.created.all_closed:
+            self._intents.closed()
 
     def _take(self, step: Step, *, always: bool = False) -> None:
         passed = {each["id"] for each in self._results if each["status"] == "pass"}
@@ -178,5 +198,6 @@ class SmokeTest:
                 "finding": finding,
                 "seconds": round(self._clock() - started, 3),
                 "overdue": overdue,
+                "differences": list(self._run.created.differences),
             }
         )
