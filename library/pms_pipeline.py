@@ -11,7 +11,11 @@ description:
   - If Dagster cannot be recovered, the PMS does today's work itself, once. The module then fails
     with the code V(pipeline.by_hand), because Dagster is still down.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.api, pmsops.services]
+extends_documentation_fragment:
+  - pmsops.database
+  - pmsops.api
+  - pmsops.redis
+  - pmsops.services
 attributes:
   check_mode:
     description: Returns the first steps.
@@ -101,6 +105,7 @@ from ansible.module_utils.pmsops.services.manager import Services
 SPEC = {
     "database": argument_specs.database(),
     "api": argument_specs.api(),
+    "redis": argument_specs.redis(),
     "services": argument_specs.services(),
     "dagster_url": {"type": "str", "required": True},
     "evidence_root": {"type": "path", "required": True},
@@ -127,6 +132,7 @@ def run(module: AnsibleModule) -> dict:
         api=PmsApi.from_options(params["api"]),
         database=Database.from_options(params["database"]),
         evidence_root=Path(params["evidence_root"]),
+        redis=params["redis"],
         **{
             name: params[name]
             for name in ("data_job", "pack_job", "job_seconds", "healthy_seconds", "stuck_minutes")

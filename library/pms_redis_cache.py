@@ -8,7 +8,9 @@ short_description: Save, restore or warm the PMS's cache in Redis
 description:
   - V(saved) copies the morning packs of Redis into the incident's folder, V(restored) writes those
     that Redis has lost, V(warm) lets the PMS fill its cache and checks the keys.
-  - Deletes nothing and overwrites no existing key.
+  - V(forgotten) deletes what a run of a pipeline wrote over, an empty book for example; packs of
+    other days stay. A Redis that is down is no error then, because it serves nothing stale.
+  - Otherwise it deletes nothing and overwrites no existing key.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.redis, pmsops.api]
 attributes:
@@ -25,7 +27,7 @@ options:
   state:
     description: What to do.
     type: str
-    choices: [saved, restored, warm]
+    choices: [saved, restored, warm, forgotten]
     required: true
   incident:
     description: Folder of the incident; required with V(saved) and V(restored).
@@ -41,7 +43,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-count: {description: Number of packs saved or restored., returned: success, type: int, sample: 1}
+count:
+  description: Number of packs saved or restored, or of keys deleted.
+  returned: success
+  type: int
+  sample: 1
 names:
   description: The keys that Redis holds after warming.
   returned: success
@@ -56,19 +62,23 @@ code:
   sample: redis.unreachable
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.pms.client import PmsApi
+from ansible.module_utils.pmsops.pms.redis_cache import forget_after_run
 from ansible.module_utils.pmsops.recovery import redis_cache
 
+STATES = ["saved", "restored", "warm", "forgotten"]
 SPEC = {
     "redis": argument_specs.redis(),
     "api": argument_specs.api(),
-    "state": {"type": "str", "choices": ["saved", "restored", "warm"], "required": True},
+    "state": {"type": "str", "choices": STATES, "required": True},
     "incident": {"type": "path"},
 }
 REQUIRED_IF = [("state", "saved", ["incident"]), ("state", "restored", ["incident"])]
@@ -81,6 +91,9 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": False, "count": 0, "names": []}
     folder = Path(params["incident"]) if params["incident"] else None
     options = params["redis"]
+    if params["state"] == "forgotten":
+        count = forget_after_run(options, Clock(datetime.now(UTC)).today)
+        return {"changed": count > 0, "count": count, "names": []}
     if params["state"] == "saved":
         with record.action(folder, "contain", "Save the morning packs of Redis") as action:
             count = redis_cache.save(options, folder)

@@ -44,7 +44,14 @@ from tests.support.server import LABEL, Server
 
 DOCUMENT = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())
 CHECKS = {check["id"]: check for check in DOCUMENT["checks"]}
-DEFAULTS = yaml.safe_load((PROJECT / "roles/golive/defaults/main.yml").read_text())
+# Names of services have their home in the role pms, which every other role depends on.
+DEFAULTS = {
+    name: value
+    for role in ("pms", "golive")
+    for name, value in yaml.safe_load(
+        (PROJECT / f"roles/{role}/defaults/main.yml").read_text()
+    ).items()
+}
 RECORDED = json.loads((PROJECT / "tests/support/recorded/dagster.json").read_text())
 ATTESTED = [name for name, check in CHECKS.items() if check["probe"] == "attest"]
 SERVICES = ("timescaledb", "redis", "api", "dagster-webserver", "dagster-daemon", "grafana")

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 KEYS = "pms:*"
+PACKS = "pms:morning_pack:"
 TIMEOUT_SECONDS = 5.0
 MAX_KEYS = 10_000
 
@@ -82,3 +84,24 @@ def forget(options: Mapping[str, Any] | None) -> None:
                 client.delete(*found)
     except OpsError:
         return
+
+
+def forget_after_run(options: Mapping[str, Any] | None, today: date) -> int:
+    """Delete what a run of a pipeline wrote over; return the number of keys.
+
+    Dagster's assets know no position: they write an empty book and a pack of today without
+    sections over the good ones, for 30 and 300 seconds. The PMS computes all of it again; packs of
+    other days are not touched, since one may exist in Redis only. A Redis that is down is ignored.
+    """
+    if not options or not options.get("host"):
+        return 0
+    try:
+        with session(options) as client:
+            found = [
+                key
+                for key in keys(client)
+                if not key.startswith(PACKS) or key == f"{PACKS}{today.isoformat()}"
+            ]
+            return int(client.delete(*found)) if found else 0
+    except OpsError:
+        return 0

@@ -8,13 +8,15 @@ still an error, because no schedule fires until Dagster runs again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import redis_cache
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery import days_work, pipeline_fallback
@@ -70,6 +72,7 @@ class Pipeline:
     healthy_seconds: float = 90.0
     stuck_minutes: int = 60
     patience: float = 1.0
+    redis: Mapping[str, Any] | None = None
 
     def names(self, *parts: str) -> tuple[str, ...]:
         """Return the services of *parts* (all without any) that the inventory names."""
@@ -97,6 +100,7 @@ def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -
             pack_day=symptoms.pack_day,
             data_day=symptoms.data_day,
             record=record,
+            redis=pipeline.redis,
         )
         raise OpsError(
             f"Dagster is still down: {exc} The PMS did today's work itself: {'; '.join(done)}.",
@@ -229,7 +233,10 @@ def _run_jobs(
             continue
         text = f"Run {job} again"
         with record(text) as action:
-            ended = pipeline.dagster.run_job(job, seconds=pipeline.job_seconds)
+            try:
+                ended = pipeline.dagster.run_job(job, seconds=pipeline.job_seconds)
+            finally:  # its assets write an empty book over the cached one, also where they fail
+                redis_cache.forget_after_run(pipeline.redis, symptoms.pack_day)
             action.result = f"run {ended['id']}: {ended['status']} after {ended['seconds']} s"
             if ended["status"] != "SUCCESS":
                 raise OpsError(

@@ -12,6 +12,7 @@ import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import request_log
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
+from ansible.module_utils.pmsops.pms import redis_cache
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.recovery import days_work
@@ -27,6 +28,7 @@ def run(
     pack_day: date,
     data_day: date,
     record: ActionRecorder,
+    redis: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Let the PMS do the work of the failed jobs; return the steps.
 
@@ -49,7 +51,10 @@ def run(
         done.append(f"pipeline not run, its work is there: {', '.join(there)}")
     elif sent is None or not sent["answered"]:
         with record("Run the pipeline inside the PMS") as action, entry.sending("steps"):
-            results = _step_results(api.ask("pipeline_trigger", {}))
+            try:
+                results = _step_results(api.ask("pipeline_trigger", {}))
+            finally:  # it writes an empty book over the cached one
+                redis_cache.forget_after_run(redis, pack_day)
             action.result = "; ".join(results)
         done.append(f"pipeline: {'; '.join(results)}")
     if days_work.has_pack(database, pack_day):

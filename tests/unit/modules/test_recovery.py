@@ -161,6 +161,10 @@ def test_packs_are_saved_restored_and_the_cache_is_warmed(capsys, tmp_path):
             for _ in range(2)
         ]
         assert restored == [True, False]
+        store.values["pms:book"] = "an empty book"
+        for expected in (True, False):
+            gone = called(pms_redis_cache, capsys, redis=redis, state="forgotten")
+            assert gone["changed"] is expected
         skipped = called(pms_redis_cache, capsys, **options, state="warm")
         assert skipped["names"] == []
     away = called(pms_redis_cache, capsys, **options, state="saved")

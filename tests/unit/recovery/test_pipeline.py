@@ -272,6 +272,17 @@ def test_a_pack_of_the_day_is_not_made_a_second_time(target):
     assert "generate_morning_pack" not in target.api.asked
 
 
+@pytest.mark.parametrize("ends", ["SUCCESS", "FAILURE"])
+def test_after_a_run_the_empty_book_that_it_cached_is_forgotten(target, monkeypatch, ends):
+    forgotten = []
+    monkeypatch.setattr(pipeline.redis_cache, "forget_after_run", lambda *a: forgotten.append(a))
+    target.dagster.failed, target.dagster.ends = ["eod"], ends
+    found = replace(target, redis={"host": "redis"})
+    with nullcontext() if ends == "SUCCESS" else pytest.raises(OpsError):
+        recover(found, set())
+    assert forgotten == [({"host": "redis"}, DAY)]
+
+
 def test_a_failed_job_whose_work_is_there_does_not_run_again(target):
     target.dagster.failed = ["eod", "pack", "data"]
     target.database.of_day |= {"trade_proposals": 5, "daily_briefings": 1}

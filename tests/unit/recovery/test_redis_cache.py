@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
@@ -97,3 +98,15 @@ def test_a_cache_of_many_keys_is_listed_in_part(store, options, monkeypatch):
     store.values = {f"pms:{number}": "x" for number in range(5)}
     with pms_redis.session(options) as client:
         assert len(pms_redis.keys(client)) == 3
+
+
+def test_the_empty_book_that_a_pipeline_wrote_is_forgotten_and_older_packs_stay(store, options):
+    kept = {"pms:morning_pack:2026-11-24": "exists in Redis only", "celery": "of somebody else"}
+    store.values = {PACK: '{"status": "unavailable"}', "pms:book": '{"positions": []}'} | kept
+    assert pms_redis.forget_after_run(options, date(2026, 11, 25)) == 2
+    assert store.values == kept
+
+
+@pytest.mark.parametrize("redis", [None, {}, {"host": "127.0.0.1", "port": 9}])
+def test_without_a_redis_there_is_nothing_to_forget(redis):
+    assert pms_redis.forget_after_run(redis, date(2026, 11, 25)) == 0
