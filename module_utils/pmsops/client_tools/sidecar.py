@@ -24,7 +24,7 @@ from ansible.module_utils.pmsops.client_tools.sidecar_process import (
     this_user,
 )
 from ansible.module_utils.pmsops.common import process_lock
-from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.services import docker_engine
 
 SIDECAR_LABEL = "pms-ops.client-of"
@@ -40,6 +40,7 @@ class SidecarTools(ClientTools):
         self._engine = docker_engine.engine()
         self._container = docker_engine.database_container(self._engine, database.container)
         self._versions: dict[str, str] = {}
+        self._listens: tuple[str, int] | None = None
         self._removals: list[threading.Thread] = []
 
     def start(  # noqa: D102
@@ -86,7 +87,7 @@ class SidecarTools(ClientTools):
 
     def variables(self, database: str | None, settings: dict[str, str] | None) -> dict[str, str]:
         """Return the environment of a tool inside a sidecar."""
-        environment = self.environment(database, "127.0.0.1", self._port(), settings)
+        environment = self.environment(database, *self._address(), settings)
         environment["PATH"] = ":".join(
             [
                 *([self.database.bin_dir] if self.database.bin_dir else self.folders),
@@ -148,14 +149,32 @@ class SidecarTools(ClientTools):
             self._versions[tool] = read_version(tool, output)
         return self._versions[tool]
 
-    def _port(self) -> int:
-        """Return the port inside the container that is published as the database's port."""
-        ports = self._container.attrs["NetworkSettings"]["Ports"] or {}
+    def _address(self) -> tuple[str, int]:
+        """Return where the server listens, seen from the network of its container.
+
+        That is the port which is published as the database's port. A container on the host's
+        network publishes none and is where the host sees it; without either, the server itself
+        says its port.
+        """
+        if self._listens is None:
+            self._listens = self._published() or self._of_host() or ("127.0.0.1", self._asked())
+        return self._listens
+
+    def _published(self) -> tuple[str, int] | None:
+        ports = (self._container.attrs.get("NetworkSettings") or {}).get("Ports") or {}
         for inside, bindings in ports.items():
             for binding in bindings or []:
                 if int(binding["HostPort"]) == self.database.port:
-                    return int(inside.split("/")[0])
-        return 5432
+                    return "127.0.0.1", int(inside.split("/")[0])
+        return None
+
+    def _of_host(self) -> tuple[str, int] | None:
+        mode = (self._container.attrs.get("HostConfig") or {}).get("NetworkMode")
+        return (self.database.host, self.database.port) if mode == "host" else None
+
+    def _asked(self) -> int:
+        with self.database.session(name=self.database.maintenance_name) as cursor:
+            return int(fetch_value(cursor, "SELECT current_setting('port')"))
 
 
 class SharedTools(ClientTools):
