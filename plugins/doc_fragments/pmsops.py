@@ -70,9 +70,26 @@ options:
         description: Port.
         type: int
         default: 6379
+      socket:
+        description: A socket of Redis on the managed host, in place of host and port.
+        type: path
+      db:
+        description: Number of the database that the PMS uses (its C(REDIS_DB)).
+        type: int
+        default: 0
+      username:
+        description: ACL user. Empty means the user C(default).
+        type: str
       password:
         description: Password, if Redis requires one.
         type: str
+      tls:
+        description: Whether Redis takes TLS connections only; its certificate is checked.
+        type: bool
+        default: false
+      ca_file:
+        description: Certificates that sign Redis's own. Empty means those of the system.
+        type: path
       container:
         description: Redis's container.
         type: str

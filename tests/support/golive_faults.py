@@ -418,16 +418,6 @@ def panels(check: str, uid: str) -> Fault:
     return answer(check, how, path, body(_misspelt_panel), service="grafana")
 
 
-CONCENTRATION_BREACH = [
-    {
-        "type": "CONCENTRATION_BREACH",
-        "severity": "BREACH",
-        "message": "FX concentration 57.1 % exceeds limit 40.0 %",
-        "value": 57.1,
-        "limit": 40.0,
-    }
-]
-CRITICAL_ALERT = [{"rule_id": "VAR_CRITICAL", "name": "VaR critical", "severity": "critical"}]
 ANSWERS = (
     answer(
         "infra.api.health",
@@ -462,15 +452,9 @@ ANSWERS = (
     ),
     answer(
         "infra.api.risk",
-        "a limit is breached",
-        "/api/v1/pms/risk/live",
-        _set("limits_summary", "overall_status", to="BREACHED"),
-    ),
-    answer(
-        "infra.api.risk",
         "a concentration limit is breached, which only the alerts say",
         "/api/v1/pms/risk/live",
-        _set("alerts", to=CONCENTRATION_BREACH),
+        _set("alerts", to=[{"type": "CONCENTRATION_BREACH", "severity": "BREACH"}]),
     ),
     answer(
         "infra.api.var",
@@ -520,12 +504,6 @@ ANSWERS = (
         "the PMS does not read its alerts",
         "/api/v1/monitoring/alerts",
         _set("status", to="error"),
-    ),
-    answer(
-        "monitoring.alerts_route",
-        "a critical alert is active",
-        "/api/v1/monitoring/alerts",
-        _set("data", to={"alerts": CRITICAL_ALERT, "total": 1}),
     ),
     answer(
         "monitoring.components",

@@ -76,7 +76,10 @@ class StandIn:
             return [row for row in reversed(self.marks) if row["position_id"] == params["id"]][:1]
         if "daily_briefings" in sql:
             day = params["day"].isoformat()
-            return [row for row in self.packs if row["briefing_date"] == day]
+            stored = [row for row in self.packs if row["briefing_date"] == day]
+            if "old_pack" in self.faults:  # of this morning, and with the same words
+                stored = [row | {"created_at": "2026-11-23T09:00:00+00:00"} for row in stored]
+            return stored
         if "decision_journal" in sql:
             return [row for row in self.journal if row["id"] in params["ids"]]
         raise AssertionError(f"unexpected query {sql}")
@@ -276,6 +279,7 @@ class StandIn:
                 "briefing_date": body["briefing_date"],
                 "agent_views": views,
                 "macro_narrative": "Of the template.",
+                "created_at": datetime.now(UTC).isoformat(),
             }
             self.packs = [made]
             return 200, made

@@ -33,7 +33,12 @@ def redis() -> dict[str, Any]:
         "options": {
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 6379},
+            "socket": {"type": "path"},
+            "db": {"type": "int", "default": 0},
+            "username": {"type": "str"},
             "password": {"type": "str", "no_log": True},
+            "tls": {"type": "bool", "default": False},
+            "ca_file": {"type": "path"},
             "container": {"type": "str"},
         },
     }

@@ -25,12 +25,18 @@ def connect(
     from redis.retry import Retry
 
     password = options.get("password") if login else None
+    place: dict[str, Any] = {"unix_socket_path": options["socket"]} if options.get("socket") else {}
+    if not place:
+        place = {"host": options.get("host") or "127.0.0.1", "port": options.get("port") or 6379}
+    if options.get("tls"):
+        place |= {"ssl": True, "ssl_ca_certs": options.get("ca_file") or None}
     return redis.Redis(
-        host=options.get("host") or "127.0.0.1",
-        port=options.get("port") or 6379,
+        **place,
+        # Another database number is another set of keys: nothing of the PMS would be found there.
+        db=options.get("db") or 0,
         # With a user name: a server without a password refuses the short form of AUTH, so that a
         # check for a missing password could never connect.
-        username="default" if password else None,
+        username=(options.get("username") or "default") if password else None,
         password=password,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
@@ -39,6 +45,18 @@ def connect(
         retry=Retry(NoBackoff(), 0),
         single_connection_client=False,
     )
+
+
+def configured(options: Mapping[str, Any] | None) -> bool:
+    """Tell whether the option ``redis`` names a server."""
+    return bool(options and (options.get("host") or options.get("socket")))
+
+
+def address(options: Mapping[str, Any]) -> str:
+    """Return where Redis is asked and as whom, as the inventory says it."""
+    place = options.get("socket") or f"{options.get('host')}:{options.get('port') or 6379}"
+    user = f" as user {options['username']}" if options.get("username") else ""
+    return f"{place}{' with TLS' if options.get('tls') else ''}{user}"
 
 
 @contextmanager
@@ -55,8 +73,8 @@ def session(options: Mapping[str, Any] | None) -> Iterator[Any]:
         yield client
     except redis.RedisError as exc:
         raise OpsError(
-            f"Redis at {options.get('host')}:{options.get('port')} refused a command or did not"
-            f" answer: {type(exc).__name__}.",
+            f"Redis at {address(options)} refused a command or did not answer:"
+            f" {type(exc).__name__}.",
             "Run playbooks/dr_redis.yml: it finds the cause and recovers Redis.",
             code="redis.unreachable",
         ) from exc
@@ -76,7 +94,7 @@ def keys(client: Any, pattern: str = KEYS) -> list[str]:
 
 def forget(options: Mapping[str, Any] | None) -> None:
     """Delete all keys of the PMS. A Redis that is down is ignored: it serves nothing stale."""
-    if not options or not options.get("host"):
+    if not configured(options):
         return
     try:
         with session(options) as client:
@@ -93,7 +111,7 @@ def forget_after_run(options: Mapping[str, Any] | None, today: date) -> int:
     sections over the good ones, for 30 and 300 seconds. The PMS computes all of it again; packs of
     other days are not touched, since one may exist in Redis only. A Redis that is down is ignored.
     """
-    if not options or not options.get("host"):
+    if not configured(options):
         return 0
     try:
         with session(options) as client:

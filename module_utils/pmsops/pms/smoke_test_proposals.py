@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 from ansible.module_utils.pmsops.pms.smoke_test_run import (
     ASSET_CLASS,
     NOTIONAL,
@@ -32,7 +35,7 @@ def morning_pack(run: Run) -> str:
 def morning_pack_stored(run: Run) -> str:
     """Check the morning pack's row in the database."""
     stored = run.rows(
-        """SELECT id, macro_narrative FROM daily_briefings
+        """SELECT id, macro_narrative, created_at FROM daily_briefings
             WHERE briefing_date = %(day)s ORDER BY id DESC LIMIT 1""",
         {"day": run.today},
     )
@@ -40,7 +43,26 @@ def morning_pack_stored(run: Run) -> str:
         raise Mismatch(f"no row for {run.today} in daily_briefings")
     if stored[0]["macro_narrative"] != run.created.pack["macro_narrative"]:
         raise Mismatch(f"row {stored[0]['id']} of daily_briefings holds another pack")
+    # Two packs of one day may say the same; the stored one has to be the one that was just made.
+    if not _same_moment(run.created.pack.get("created_at"), stored[0]["created_at"]):
+        raise Mismatch(
+            f"row {stored[0]['id']} of daily_briefings is a pack of {stored[0]['created_at']}, not"
+            " the one that was just made"
+        )
     return f"row {stored[0]['id']} of daily_briefings"
+
+
+def _same_moment(shown: Any, stored: Any) -> bool:
+    """Tell whether the PMS and its database give a pack the same time, to a second."""
+    try:
+        moments = [
+            each if isinstance(each, datetime) else datetime.fromisoformat(str(each))
+            for each in (shown, stored)
+        ]
+    except ValueError:
+        return False
+    first, second = (each if each.tzinfo else each.replace(tzinfo=UTC) for each in moments)
+    return abs((first - second).total_seconds()) < 1
 
 
 def proposals(run: Run) -> str:

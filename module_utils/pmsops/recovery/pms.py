@@ -208,7 +208,7 @@ def _save(pms: Pms, folder: Path | None, record: ActionRecorder) -> None:
 
 
 def _forget(pms: Pms, record: ActionRecorder) -> None:
-    if pms.redis and pms.redis.get("host"):
+    if redis_cache.configured(pms.redis):
         with record("Delete the keys of the former book from Redis"):
             redis_cache.forget(pms.redis)
 

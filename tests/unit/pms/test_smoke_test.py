@@ -106,6 +106,7 @@ LEAVE_MORE = ("wrong_pnl", "marks_reset_others", "approved_elsewhere")
         ("nothing_stored", "open_stored"),
         ("nothing_stored", "mtm_stored"),
         ("nothing_stored", "morning_pack_stored"),
+        ("old_pack", "morning_pack_stored"),
         ("nothing_stored", "proposals_stored"),
         ("nothing_stored", "approve_stored"),
         ("nothing_stored", "reject_stored"),

@@ -112,7 +112,7 @@ class Context:
         :raises Unanswerable: when no server was given.
         """
         settings = self.settings.redis
-        if not settings.get("host"):
+        if not redis_cache.configured(settings):
             raise Unanswerable("no Redis server was given")
         key = ("redis", auth)
         if key not in self._opened:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.pms import redis_cache
 
 READING = frozenset(
     {"PING", "INFO", "DBSIZE", "GET", "EXISTS", "TTL", "TYPE", "STRLEN", "LASTSAVE", "TIME", "ROLE"}
@@ -23,7 +24,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     if head[0] not in READING and head not in READING_PAIRS:
         raise Unanswerable(f"{' '.join(head)} is not among the commands that only read")
     client = context.redis(auth=params.get("auth", True), deadline=deadline)
-    where = f"{context.settings.redis['host']}:{context.settings.redis.get('port') or 6379}"
+    settings = context.settings.redis
+    where = redis_cache.address(settings)
     try:
         reply = client.execute_command(*command)
     except redis.TimeoutError as exc:
@@ -32,12 +34,28 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         # The library removes the code. Only the message of WRONGPASS has the word password.
         code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"
         return {"reply": None, "error": f"{code} {one_line(exc)}"}
+    except redis.exceptions.NoPermissionError as exc:
+        if head[0] == "PING":  # every user may: without it, the PMS has no connection either
+            return {"reply": None, "error": one_line(exc)}
+        # A user with few rights is no fault of the server, and nothing of it needs a restart.
+        user = settings.get("username") or "default"
+        raise Unanswerable(
+            f"user {user} may not run {' '.join(command)}: ACL SETUSER {user} +{_right(head)}"
+        ) from exc
     except redis.ResponseError as exc:
         return {"reply": None, "error": one_line(exc)}
     except redis.ConnectionError as exc:
         cause = "Connection refused" if "refused" in str(exc) else one_line(exc)
+        if "closed" in cause.lower() or "ssl" in cause.lower():
+            said = "with" if settings.get("tls") else "without"
+            cause += f" (asked {said} TLS: pms_redis_tls)"
         raise Failed(f"nobody answers at {where}: {cause}") from exc
     return {"reply": _plain(reply, head), "error": None}
+
+
+def _right(head: tuple[str, ...]) -> str:
+    """Return the name of a command, with its first word, as ACL rules write it."""
+    return "|".join(head if head in READING_PAIRS else head[:1]).lower()
 
 
 def _plain(reply: Any, head: tuple[str, ...]) -> Any:
