@@ -56,7 +56,7 @@ def refuse_book_in_use(api: PmsApi) -> None:
 
     A PMS that does not answer is no reason: the steps of the test then say so.
 
-    :raises OpsError: smoke.book_in_use
+    :raises OpsError: smoke.book-in-use
     """
     try:
         shown = api.ask("positions", query={"is_open": "true"})
@@ -72,7 +72,7 @@ def refuse_book_in_use(api: PmsApi) -> None:
             " curve, and changes results in USD that were marked at another rate.",
             "Run the smoke test before the first position is booked, or on a copy of the system. If"
             " what stays is acceptable here, set golive_smoke_test_accept_remains: true.",
-            code="smoke.book_in_use",
+            code="smoke.book-in-use",
         )
 
 
@@ -100,7 +100,7 @@ def run(
     *evidence_root* gets the record of what is sent; with *close_only*, only what a killed test left
     is closed.
 
-    :raises OpsError: smoke.running if another one is using the same database; smoke.book_in_use.
+    :raises OpsError: smoke.running if another one is using the same database; smoke.book-in-use.
     """
     now = datetime.now(UTC)
     tag = f"{TAG_PREFIX} {now:%Y%m%dT%H%M%SZ} {secrets.token_hex(3)}"

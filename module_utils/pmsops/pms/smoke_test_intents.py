@@ -53,7 +53,7 @@ class Intents:
     def before(self, call: str) -> None:
         """Record a call that changes the book; on disk when this returns.
 
-        :raises OpsError: smoke.no_record; then the call must not be sent.
+        :raises OpsError: smoke.no-record; then the call must not be sent.
         """
         if self._path is None:
             return
@@ -66,7 +66,7 @@ class Intents:
                 f"The smoke test cannot record in {self._path} what it is about to send:"
                 f" {exc.strerror or exc}. It sent nothing more.",
                 "Let the user of the playbook write into evidence_root, and check for free space.",
-                code="smoke.no_record",
+                code="smoke.no-record",
             ) from exc
 
     def closed(self) -> None:

@@ -99,7 +99,8 @@ def read(api: PmsApi, today: date) -> Shown:
 def compare(before: Shown, after: Shown) -> Remains:
     """Return what differs, each difference with its place, the old and the new value."""
     costs_brl = after.costs_brl - before.costs_brl
-    costs, others = [], []
+    costs: list[str] = []
+    others: list[str] = []
     for path in sorted({*before.fields, *after.fields}):
         old, new = before.fields.get(path), after.fields.get(path)
         if _same(old, new):
@@ -170,7 +171,7 @@ def _of_costs(path: str, old: Any, new: Any, costs_brl: float) -> bool:
     if path.startswith("risk") and any(word in path.lower() for word in OVER_DAYS):
         return True
     if path.startswith("result by dimension") or "pnl" in name:
-        return abs((new or 0.0) - (old or 0.0)) <= abs(costs_brl) + CENT
+        return bool(abs((new or 0.0) - (old or 0.0)) <= abs(costs_brl) + CENT)
     return any(word in name for word in OVER_TRADES)
 
 

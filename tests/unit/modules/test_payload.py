@@ -28,6 +28,8 @@ SINCE = {
     # Rows as queries read them: chunks by range, TimescaleDB's objects, materialized views, large
     # objects, values that a dump loses.
     "contents": {"pms_restore": 49_000},
+    # What gave no answer is asked again alone; Redis with users, TLS and sockets; whole answers.
+    "busy host": {"pms_gate": 8_000},
     # The statements that read every kind of object, and what no dump carries.
     "facts of every kind": {"pms_restore": 46_000},
     # A journal whose room is taken beforehand, and refusals of a disk as errors.

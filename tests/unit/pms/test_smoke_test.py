@@ -345,7 +345,7 @@ def second_position(book: StandIn, fx_rate: float) -> dict:
 def test_a_book_with_positions_is_refused_unless_what_stays_is_accepted(book):
     with pytest.raises(OpsError) as caught:
         whole_test(book, lambda **_: Connection(book), accepts=False)
-    assert caught.value.code == "smoke.book_in_use"
+    assert caught.value.code == "smoke.book-in-use"
     assert "no release of the PMS undoes a trade without a trace" in str(caught.value)
     assert "golive_smoke_test_accept_remains" in caught.value.remedy
     assert not [line for line in book.requests if line.startswith("POST") and "auth" not in line]
