@@ -511,8 +511,21 @@ def test_a_role_that_may_not_restore_is_told_so(server, filled, request_, taken)
         server.psql("DROP ROLE poor")
 
 
-def test_missing_roles_are_made_from_the_sets_globals_when_allowed(server, filled, request_):
-    server.psql("CREATE ROLE temporary_owner NOLOGIN")
+ROLE = """
+SELECT rolcanlogin, rolconnlimit, rolvaliduntil AT TIME ZONE 'UTC', rolconfig,
+       (SELECT array_agg(m.roleid::regrole::text) FROM pg_auth_members m WHERE m.member = r.oid),
+       (SELECT array_agg(m.member::regrole::text) FROM pg_auth_members m WHERE m.roleid = r.oid)
+  FROM pg_roles r WHERE rolname = 'temporary_owner'"""
+
+
+def test_missing_roles_are_made_with_all_that_they_had_when_allowed(server, filled, request_):
+    """They came back as NOLOGIN, without limit, expiry, settings, memberships: issue 18, A4."""
+    server.psql(
+        """CREATE ROLE temporary_owner LOGIN CONNECTION LIMIT 7 VALID UNTIL '2030-01-01 00:00Z';
+           ALTER ROLE temporary_owner SET search_path TO app, public;
+           GRANT macro_user TO temporary_owner; GRANT temporary_owner TO pms_ops;"""
+    )
+    role = server.psql(ROLE)
     server.psql("ALTER TABLE journal OWNER TO temporary_owner", filled.name)
     settings = backup.Settings(root=request_.root, keys=request_.keys, trial="none")
     backup.run(filled, settings, progress=progress.Progress())
@@ -522,6 +535,8 @@ def test_missing_roles_are_made_from_the_sets_globals_when_allowed(server, fille
     try:
         result = restored(filled, replace(request_, keep=False, create_roles=True))
         assert result["differences"] == 0
+        assert server.psql(ROLE) == role
+        assert any("without a password" in line for line in result["warnings"])
     finally:
         server.psql("DROP ROLE IF EXISTS temporary_owner")
 

@@ -22,6 +22,7 @@ from ansible.module_utils.pmsops.postgresql import (
     lost_values,
     materialized_views,
     moving_sequences,
+    roles,
     table_locks,
 )
 from ansible.module_utils.pmsops.postgresql.connection import (
@@ -43,6 +44,7 @@ class Readings:
     database: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     required_roles: list[str] = field(default_factory=list)
+    roles: dict[str, Any] = field(default_factory=dict)
     contents: dict[str, Any] = field(default_factory=dict)
     # Values that the dump does not carry, as lost_values.losses gives them.
     losses: list[dict[str, Any]] = field(default_factory=list)
@@ -135,6 +137,10 @@ class Dump:
         self.readings.losses = lost_values.losses(cursor)
         self.readings.not_dumped = lost_values.extension_rows(cursor)
         self.readings.required_roles = catalog.required_roles(cursor)
+        needed = catalog.roles_of(
+            self.readings.required_roles, self.readings.database, self.readings.facts
+        )
+        self.readings.roles = roles.describe(cursor, needed)
         self._export_tables(cursor, self.options.target.parent)
 
     def _write_globals(self, statements: list[str]) -> None:

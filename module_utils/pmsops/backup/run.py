@@ -264,6 +264,7 @@ class _Run:
             "tools": {"pg_dump": self.tools.version("pg_dump")},
             "database": dump.readings.database,
             "required_roles": dump.readings.required_roles,
+            "roles": dump.readings.roles,
             "dump": {
                 "path": options.target.name,
                 "format": options.format,

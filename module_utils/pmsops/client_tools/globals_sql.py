@@ -7,7 +7,8 @@ import re
 
 NAME = "globals.sql"
 _ROLE = re.compile(
-    r'(CREATE ROLE|ALTER ROLE) ("(?P<quoted>([^"]|"")+)"|(?P<plain>\w+))(;$| WITH [A-Z ]+;$)'
+    r'(CREATE ROLE|ALTER ROLE) ("(?P<quoted>([^"]|"")+)"|(?P<plain>\w+))'
+    r"(;$| WITH [A-Z ]+( CONNECTION LIMIT -?\d+)?( VALID UNTIL '[^']*')?;$)"
 )
 
 

@@ -122,6 +122,17 @@ def required_roles(cursor: Any) -> list[str]:
     return sorted(row[0] for row in fetch_all(cursor, _ROLES))
 
 
+def roles_of(
+    required: list[str], database: dict[str, Any], facts: dict[str, dict[str, Any]]
+) -> set[str]:
+    """Return the *required* roles, with those that own jobs or have settings in the database."""
+    return (
+        set(required)
+        | {job["owner"] for job in facts["jobs"].values()}
+        | {role for role in database["settings"] if role}
+    )
+
+
 def _named(cursor: Any, sql: str, schema: int) -> dict[str, dict[str, Any]]:
     """Return the objects that a statement gives, by name.
 

@@ -17,7 +17,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_value,
     superuser_role,
 )
-from ansible.module_utils.pmsops.restore import tablespaces, versions
+from ansible.module_utils.pmsops.restore import role_restore, tablespaces, versions
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -63,6 +63,9 @@ def check(
         missing = _missing_roles(cursor, required.roles)
         if missing and not create_roles:
             raise _lacks_roles(missing)
+        if create_roles:
+            missing = _missing_roles(cursor, required.roles | {*required.role_facts})
+        notes += role_restore.notes(cursor, required.role_facts) if required.role_facts else []
         tablespaces.require(cursor, required.tablespaces)
         if TIMESCALEDB in required.extensions:
             require_workers(cursor)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents, archive_toc
+from ansible.module_utils.pmsops.postgresql import catalog
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import tablespaces
 
@@ -24,6 +25,8 @@ class Requirements:
     # Encoding, locale, owner, settings: as the manifest's "database" has them.
     described: dict[str, Any]
     roles: set[str] = field(default_factory=set)
+    # As roles.describe gives them; empty for a set that has them in globals.sql only.
+    role_facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     size_bytes: int | None = None
     # The cluster that the set was made from, as pg_control_system() names it.
     system_identifier: str | None = None
@@ -52,9 +55,8 @@ def of_manifest(manifest: dict[str, Any]) -> Requirements:
             for name, facts in manifest["facts"]["extensions"].items()
         },
         described=manifest["database"],
-        roles=set(manifest["required_roles"])
-        | {job["owner"] for job in manifest["facts"]["jobs"].values()}
-        | {role for role in manifest["database"]["settings"] if role},
+        roles=catalog.roles_of(manifest["required_roles"], manifest["database"], manifest["facts"]),
+        role_facts=manifest.get("roles", {}),
         size_bytes=manifest["server"]["size_bytes"],
         system_identifier=manifest["server"].get("system_identifier"),
         made_by=_made_by(manifest),

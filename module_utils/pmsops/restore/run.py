@@ -31,6 +31,7 @@ from ansible.module_utils.pmsops.restore import (
     proof,
     registry,
     requirements,
+    role_restore,
     scratch,
     slot_handover,
     staging_database,
@@ -232,9 +233,10 @@ class StagedRestore:
             with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
                 contents = self.toc or archive_toc.read(tools, dump)
                 self.require_known_parameters(tools, dump)
-                staging_database.create_roles(
+                self.warnings += role_restore.create(
                     self.database,
                     self.server.missing_roles,
+                    self.required.role_facts,
                     self.backup_set.dump.parent,
                     self.request.identity,
                 )

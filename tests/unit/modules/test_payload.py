@@ -42,6 +42,8 @@ SINCE = {
     "known causes": {"pms_gate": 4_000, "pms_restore": 4_000},
     # Tables locked before a snapshot, and lost races for locks.
     "lock races": {"pms_gate": 7_000, "pms_restore": 7_000},
+    # Roles as data, made and compared.
+    "roles": {"pms_restore": 11_000},
     # Losses of a set against the one before, sets that are gone, and the ledger that knows them.
     "lost sets": {"pms_gate": 12_000, "pms_restore": 24_000},
 }

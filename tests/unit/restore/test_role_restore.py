@@ -1,0 +1,77 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Roles came back as NOLOGIN, without limit, expiry, settings and memberships: issue 18, A4."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+from ansible.module_utils.pmsops.client_tools import globals_sql
+from ansible.module_utils.pmsops.restore import role_restore
+
+PLAIN = {
+    "superuser": False, "inherit": True, "create_role": False, "create_db": False, "login": False,
+    "replication": False, "bypass_rls": False, "connection_limit": -1, "valid_until": None,
+    "settings": [], "comment": None, "member_of": {},
+}  # fmt: skip
+MEMBER = {"admin": False, "inherit": False, "set": True}
+ROLES = {
+    'odd "one"': PLAIN
+    | {
+        "login": True,
+        "connection_limit": 5,
+        "valid_until": "2027-01-01 00:00:00+00",
+        "settings": ["search_path=app, public", "statement_timeout=5s"],
+        "comment": "the desk's",
+        "member_of": {"readers": MEMBER},
+    },
+    "readers": PLAIN | {"inherit": False},
+}
+THERE = {'odd "one"', "readers"}
+
+
+def test_a_role_is_made_with_all_that_it_had():
+    assert list(role_restore.statements(ROLES, ROLES)) == [
+        'CREATE ROLE "odd ""one""" NOSUPERUSER INHERIT NOCREATEROLE NOCREATEDB LOGIN NOREPLICATION'
+        " NOBYPASSRLS CONNECTION LIMIT 5 VALID UNTIL '2027-01-01 00:00:00+00'",
+        """ALTER ROLE "odd ""one\"\"" SET "search_path" TO 'app', 'public'""",
+        """ALTER ROLE "odd ""one\"\"" SET "statement_timeout" TO '5s'""",
+        """COMMENT ON ROLE "odd ""one\"\"" IS 'the desk''s'""",
+        'CREATE ROLE "readers" NOSUPERUSER NOINHERIT NOCREATEROLE NOCREATEDB NOLOGIN NOREPLICATION'
+        " NOBYPASSRLS CONNECTION LIMIT -1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [(170000, " WITH ADMIN FALSE, INHERIT FALSE, SET TRUE"), (150000, "")],
+)
+def test_memberships_come_back_as_the_server_knows_them(version, options):
+    grant = 'GRANT "readers" TO "odd ""one"""' + options
+    for created in (['odd "one"'], ["readers"]):
+        assert list(role_restore.grants(created, ROLES, THERE, version)) == [grant]
+    assert list(role_restore.grants([], ROLES, THERE, version)) == []
+    assert list(role_restore.grants(["readers"], ROLES, {"readers"}, version)) == []
+
+
+def test_each_attribute_setting_and_membership_that_differs_is_named():
+    assert role_restore.differences(ROLES, deepcopy(ROLES), THERE) == []
+    found = deepcopy(ROLES)
+    found['odd "one"'] |= {"login": False, "settings": [], "member_of": {}}
+    assert role_restore.differences(ROLES, found, THERE) == [
+        'role odd "one": login is False, not True, settings is [], not [\'search_path=app,'
+        " public', 'statement_timeout=5s'], is no member of readers"
+    ]
+    older = deepcopy(ROLES)
+    older['odd "one"']["member_of"]["readers"] = {"admin": False, "inherit": None, "set": None}
+    assert role_restore.differences(ROLES, older, THERE) == []
+    assert role_restore.differences(ROLES, {}, THERE)[1] == "role readers is missing"
+
+
+def test_globals_sql_of_an_older_set_gives_limit_and_expiry():
+    text = (
+        "CREATE ROLE trader;\n"
+        "ALTER ROLE trader WITH NOSUPERUSER INHERIT LOGIN CONNECTION LIMIT 5"
+        " VALID UNTIL '2027-01-01 00:00:00+00';\n"
+    )
+    assert globals_sql.roles(text) == {"trader": text.splitlines()}
