@@ -87,6 +87,12 @@ options:
       - Folder of node_exporter's textfile collector. After each run, also a failed one,
         C(pms_backup.prom) is written there. Without it no metrics are written.
     type: path
+  max_shared:
+    description:
+      - How many sets share one unchanged file at most. The next set keeps a file of its own, so
+        that a damaged one is not in every set. V(0) sets no limit.
+    type: int
+    default: 7
   keep_last:
     description: Number of newest sets to keep.
     type: int
@@ -277,6 +283,7 @@ def argument_spec() -> dict:
         "trial": {"type": "str", "choices": ["schema", "none"], "default": "schema"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
+        "max_shared": {"type": "int", "default": 7},
         "keep_last": {"type": "int", "default": 7},
         "keep_daily": {"type": "int", "default": 14},
         "keep_weekly": {"type": "int", "default": 8},

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_set_aside
-short_description: Quarantine damaged backup sets
+short_description: Mend damaged backup sets, or quarantine them
 description:
   - Checks the sets, newest first, until one is intact, and renames the damaged ones to
     C(<name>.damaged), with a note that gives the reason. Sets share files, so every set that holds
     a damaged file is renamed too, however old.
+  - A damaged or missing file is mended first, if another set has its content in a file of its own.
   - Nothing is deleted.
 author: Operations team (@ops)
 attributes:
@@ -59,6 +60,12 @@ aside:
   type: list
   elements: dict
   sample: [{set: 2026-11-22_0600, why: toc.dat has another content than was signed}]
+mended:
+  description: The files that were mended, or would be in check mode, and from which set.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/b/2026-11-22_0600/a.csv: mended from /b/2026-11-15_0600/a.csv"]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Free 2 GB.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: set.not-aside}
 """
@@ -71,7 +78,7 @@ from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.incidents import record
-from ansible.module_utils.pmsops.repository import quarantine, sets
+from ansible.module_utils.pmsops.repository import mending, quarantine, sets
 from ansible.module_utils.pmsops.restore import database_lock
 
 SPEC = {
@@ -84,23 +91,30 @@ SPEC = {
 
 
 def run(module: AnsibleModule) -> dict:
-    """Find the damaged sets, rename them, return them."""
+    """Find the damaged sets, mend or rename them, return them."""
     params = module.params
-    root = Path(params["root"])
-    found = quarantine.damaged(
-        root,
-        Path(params["keys"]),
-        trust=params["trust"] or None,
-        drills=ledger.records(Path(params["evidence_root"]), "drill"),
-    )
+    root, keys, trust = Path(params["root"]), Path(params["keys"]), params["trust"] or None
+    folder = Path(params["incident"]) if params["incident"] else None
+    drills = ledger.records(Path(params["evidence_root"]), "drill")
+    found = quarantine.damaged(root, keys, trust=trust, drills=drills)
+    names = [each for each, _ in found]
+    mended = mending.mend(root, names, keys, trust=trust, dry=True)
+    if mended and not module.check_mode:
+        with (
+            process_lock.exclusive(sets.state_folder(root) / database_lock.LOCK, "mending"),
+            record.action(folder, "contain", "Mend files that another set has") as action,
+        ):
+            mended = mending.mend(root, names, keys, trust=trust)
+            action.result = "; ".join(mended)
+        found = quarantine.damaged(root, keys, trust=trust, drills=drills)
     if found and not module.check_mode:
-        folder = Path(params["incident"]) if params["incident"] else None
         with process_lock.exclusive(sets.state_folder(root) / database_lock.LOCK, "setting aside"):
             for each, why in found:
                 with record.action(folder, "contain", f"Set {each.name} aside: {why}") as action:
                     action.result = f"now {quarantine.set_aside(each, why, now=datetime.now(UTC))}"
     return {
-        "changed": bool(found),
+        "changed": bool(found or mended),
+        "mended": mended,
         "aside": [{"set": each.name, "why": why} for each, why in found],
     }
 

@@ -143,6 +143,8 @@ class _Run:
                 keys=self.settings.keys,
                 progress=self.progress,
                 now=self.now,
+                max_shared=self.settings.max_shared,
+                warnings=self.warnings,
             )
             final = self.settings.root / name
             partial.rename(final)

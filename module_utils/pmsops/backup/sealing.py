@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import deduplication, manifest, sets, shrinkage
 
 READERS = 2  # files read at once
+SHOWN = 5
 EARLIER_SETS = 3  # the newest sets whose files may be shared
 
 
@@ -26,6 +27,8 @@ def seal(
     keys: Path,
     progress: Progress,
     now: Callable[[], datetime],
+    max_shared: int = 0,
+    warnings: list[str] | None = None,
 ) -> int:
     """Complete *document*, the manifest of the set in *partial*, and write it last.
 
@@ -43,9 +46,11 @@ def seal(
             recorded[name] = entry
             progress.update(done + 1)
     with progress.phase("deduplicate"):
-        saved = deduplication.link(
-            partial, recorded, deduplication.known_contents(earlier[-EARLIER_SETS:])
-        )
+        damaged: list[Path] = []
+        known = deduplication.known_contents(earlier[-EARLIER_SETS:])
+        saved = deduplication.link(partial, recorded, known, max_shared=max_shared, damaged=damaged)
+        if damaged and warnings is not None:
+            warnings.append(_damage(partial, damaged))
     with progress.phase("sync"):
         for name in names:
             path = partial / name
@@ -70,6 +75,20 @@ def seal(
     with progress.phase("manifest"):
         manifest.write(partial, document, keys)
     return saved
+
+
+def _damage(partial: Path, damaged: list[Path]) -> str:
+    """Return what an operator has to know of files of earlier sets that this backup has sound."""
+    root = partial.parent
+    sets_of = sorted({path.relative_to(root).parts[0] for path in damaged})
+    sharing = max((path.lstat().st_nlink - 1 for path in damaged if path.is_file()), default=0)
+    shared = f" and up to {sharing} more sets that share a file with them" if sharing > 0 else ""
+    return (
+        f"Damaged in {', '.join(sets_of)}{shared}: {', '.join(map(str, damaged[:SHOWN]))}"
+        + (f" and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else "")
+        + ". This set has the content once more: playbooks/dr_bad_backup.yml mends them from it."
+        " Look for errors of the disk (dmesg, smartctl)."
+    )
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Settings:
     # Public keys of age. With any, the dump is one stream, and every file but the manifest is
     # encrypted.
     recipients: tuple[str, ...] = ()
+    # How many sets share one file at most; 0 does not limit it.
+    max_shared: int = 7
 
     @property
     def progress_file(self) -> Path:
@@ -48,6 +50,7 @@ class Settings:
             canary=options["canary"],
             trial=options["trial"],
             recipients=tuple(options["recipients"]),
+            max_shared=options["max_shared"],
             policy=retention.Policy(
                 last=options["keep_last"],
                 daily=options["keep_daily"],

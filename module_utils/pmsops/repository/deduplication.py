@@ -15,6 +15,8 @@ from ansible.module_utils.pmsops.repository import manifest, sets
 
 # ext4 allows 65,000 links to a file; stay below it and start a new copy.
 MAX_LINKS = 30_000
+# What file systems answer that have no hard links: exFAT, CIFS, rclone and other FUSE mounts.
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def known_contents(earlier: Iterable[Path]) -> dict[tuple[str, int], Path]:
@@ -34,16 +36,31 @@ def known_contents(earlier: Iterable[Path]) -> dict[tuple[str, int], Path]:
 
 
 def link(
-    folder: Path, recorded: dict[str, dict[str, Any]], known: dict[tuple[str, int], Path]
+    folder: Path,
+    recorded: dict[str, dict[str, Any]],
+    known: dict[tuple[str, int], Path],
+    *,
+    max_shared: int = 0,
+    damaged: list[Path] | None = None,
 ) -> int:
     """Replace files of *folder* by links to equal ones in *known*; return the bytes saved.
 
-    The older file is read again first: a damaged copy must not become part of this set.
+    The older file is read again first: a damaged copy must not become part of this set, and is
+    added to *damaged*. With *max_shared*, that many sets share a file at most: the next one keeps
+    its own, so that one bad sector is not all history.
     """
+    most = min(max_shared or MAX_LINKS, MAX_LINKS)
     saved = 0
     for name, entry in recorded.items():
         source = known.get((entry["sha256"], entry["size_bytes"]))
-        if source is None or entry["size_bytes"] == 0 or not _sound(source, entry):
+        if source is None or entry["size_bytes"] == 0:
+            continue
+        if not _intact(source, entry):
+            if damaged is not None:
+                damaged.append(source)
+            continue
+        status = source.lstat()
+        if status.st_nlink >= most or status.st_mode & 0o222:
             continue
         path = folder / name
         temporary = path.with_name(f".{path.name}.link")
@@ -51,7 +68,7 @@ def link(
             os.link(source, temporary)
         except OSError as exc:
             # Another file system, or one without hard links: the set keeps its own copy.
-            if exc.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            if exc.errno in NO_LINKS:
                 continue
             raise
         temporary.replace(path)
@@ -59,14 +76,11 @@ def link(
     return saved
 
 
-def _sound(source: Path, entry: dict[str, Any]) -> bool:
+def _intact(source: Path, entry: dict[str, Any]) -> bool:
     try:
-        status = source.lstat()
         return (
             not source.is_symlink()
-            and status.st_size == entry["size_bytes"]
-            and status.st_nlink < MAX_LINKS
-            and status.st_mode & 0o222 == 0
+            and source.lstat().st_size == entry["size_bytes"]
             and files.sha256(source) == entry["sha256"]
         )
     except OSError:

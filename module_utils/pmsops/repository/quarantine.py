@@ -17,7 +17,13 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, reading, retention, sets, signing
+from ansible.module_utils.pmsops.repository import (
+    manifest,
+    reading,
+    retention,
+    sets,
+    signing,
+)
 
 ASIDE = ".damaged"
 NOTE = "DAMAGED.txt"
@@ -40,6 +46,7 @@ class Examined:
     # Files that are there with another content than was signed: others may be links to them.
     rotten: tuple[str, ...] = ()
     percent: float = 100.0
+    missing: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -80,7 +87,7 @@ def examine(
             raise
         return Examined(folder, (str(exc),))
     recorded = document["files"]
-    problems, rotten = [], []
+    problems, rotten, missing = [], [], []
     present = {name for name in sets.walk(folder) if name not in sets.NOTES}
     problems += [f"{name} is not in the manifest" for name in sorted(present - set(recorded))]
     total = sum(entry["size_bytes"] for entry in recorded.values())
@@ -90,18 +97,24 @@ def examine(
         path = folder / name
         if name not in present or path.is_symlink() or not path.is_file():
             problems.append(f"{name} is missing")
+            missing.append(name)
         elif (size := path.stat().st_size) != entry["size_bytes"]:
             problems.append(f"{name} has {size} bytes, not {entry['size_bytes']}")
             rotten.append(name)
         elif in_time:
-            found = _sha256(path, deadline, now)
+            try:
+                found = _sha256(path, deadline, now)
+            except OSError as exc:
+                problems.append(f"{name} cannot be read ({exc.strerror or exc})")
+                rotten.append(name)
+                continue
             in_time = found is not None
             read += size if in_time else 0
             if found not in (None, entry["sha256"]):
                 problems.append(f"{name} has another content than was signed")
                 rotten.append(name)
     percent = 100.0 if in_time else round(100 * read / max(total, 1), 1)
-    return Examined(folder, tuple(problems), tuple(rotten), percent)
+    return Examined(folder, tuple(problems), tuple(rotten), percent, tuple(missing))
 
 
 def sharing(root: Path, examined: Examined) -> list[Path]:

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.repository import manifest, signing
+from ansible.module_utils.pmsops.repository import manifest, shared_files, signing
 
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
 PARTIAL = ".partial-"
@@ -159,13 +159,20 @@ def check(
     if backup_set.folder is None or backup_set.manifest is None:
         raise ValueError(f"{backup_set.dump} has no manifest to be checked against")
     signer = signing.check(backup_set.manifest, keys, trust=trust)
-    problems = damage(backup_set.folder, backup_set.manifest["files"], jobs=jobs)
+    unknown, faulty = inspect(backup_set.folder, backup_set.manifest["files"], jobs=jobs)
+    problems = unknown + list(faulty.values())
     if problems:
         more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        others = shared_files.Others(
+            each for each in listed(backup_set.folder.parent) if each != backup_set.folder
+        )
+        faults = others.faults(backup_set.folder, backup_set.manifest["files"], list(faulty))
+        mendable = len(faults) == len(problems) and all(fault.copy for fault in faults)
+        whole = None if mendable else others.whole(keys, trust=trust)
+        shared, remedy = shared_files.explain(backup_set.folder, faults, whole)
         raise OpsError(
-            f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.",
-            "Do not restore it. Take another set, and verify that first:"
-            " playbooks/drill.yml -e file=<set>.",
+            f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.{shared}",
+            remedy,
             code="set.damaged",
         )
     recorded = backup_set.manifest["files"]
@@ -178,8 +185,16 @@ def check(
 
 def damage(folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2) -> list[str]:
     """Return every difference between the files of *folder* and the manifest's record of them."""
+    unknown, faulty = inspect(folder, recorded, jobs=jobs)
+    return unknown + list(faulty.values())
+
+
+def inspect(
+    folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2
+) -> tuple[list[str], dict[str, str]]:
+    """Return which files are not recorded, and what is wrong with those that are, by name."""
     found = {name for name in walk(folder) if name not in NOTES}
-    problems = [f"{name} is not in the manifest" for name in sorted(found - set(recorded))]
+    unknown = [f"{name} is not in the manifest" for name in sorted(found - set(recorded))]
 
     def problem(name: str) -> str | None:
         path, wanted = folder / name, recorded[name]
@@ -190,13 +205,18 @@ def damage(folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2) 
         size = path.stat().st_size
         if size != wanted["size_bytes"]:
             return f"{name} has {size} bytes, not {wanted['size_bytes']}"
-        if files.sha256(path) != wanted["sha256"]:
+        try:
+            digest = files.sha256(path)
+        except OSError as exc:
+            return f"{name} cannot be read ({exc.strerror or exc})"
+        if digest != wanted["sha256"]:
             return f"{name} has another content than was signed"
         return None
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        problems += [text for text in pool.map(problem, sorted(recorded)) if text]
-    return problems
+        told = pool.map(problem, sorted(recorded))
+        faulty = {name: text for name, text in zip(sorted(recorded), told, strict=True) if text}
+    return unknown, faulty
 
 
 def walk(folder: Path) -> list[str]:
