@@ -73,7 +73,10 @@ def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
         "README.md",
         *(
             f"docs/{name}.md"
-            for name in ("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE")
+            for name in (
+                *("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE"),
+                "WITHOUT_PMS_OPS",
+            )
         ),
     }
 
@@ -97,7 +100,13 @@ def test_a_block_does_what_its_page_says(lab, page, said, commands):
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         cwd=PROJECT,
-        env=lab | {"PATH": f"{PROJECT}/.venv/bin:{os.environ['PATH']}"},
+        env=lab
+        | {
+            "PATH": f"{PROJECT}/.venv/bin:{os.environ['PATH']}",
+            # What a page without pms-ops has to be told.
+            "BACKUPS": str(PROJECT / f".lab-{LAB}" / "backups"),
+            "CONTAINER": f"macro_timescaledb_{LAB}",
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
