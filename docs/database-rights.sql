@@ -1,7 +1,8 @@
 -- The rights of pms_ops, the maintenance role of pms-ops, and the reason for each of them.
 --
--- Run this file once for each cluster, as a superuser; a second run changes nothing. The password
--- comes from the environment, so that it appears in no argument list and no shell history:
+-- Run this file once for each cluster, as a superuser; a second run changes nothing. It is one
+-- transaction: if a statement fails, nothing was changed, and psql ends with 3. The password comes
+-- from the environment, so that it appears in no argument list and no shell history:
 --
 --   PMS_OPS_PASSWORD=... psql -X -v owner=macro_user -f docs/database-rights.sql postgres
 --
@@ -9,7 +10,20 @@
 -- The upstream image makes POSTGRES_USER a superuser; the check config.owner of the go-live
 -- checklist reports that. pms_ops gains nothing by it: it can become a superuser anyway, by
 -- SET ROLE pms_restore (below).
+\set ON_ERROR_STOP on
+\set ops_password ''
 \getenv ops_password PMS_OPS_PASSWORD
+\if :{?owner}
+\else
+    DO $$ BEGIN RAISE EXCEPTION 'Name the owner of the PMS database: psql -v owner=...'; END $$;
+\endif
+BEGIN;
+SELECT $do$DO $$ BEGIN RAISE EXCEPTION
+    'Role pms_ops does not exist: give it a password, PMS_OPS_PASSWORD=... psql ...'; END $$;$do$
+WHERE :'ops_password' = '' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_ops') \gexec
+SELECT format('DO %L', format('BEGIN RAISE EXCEPTION %L; END',
+    'There is no role ' || :'owner' || ': owner= names the role that owns the PMS database'))
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec
 
 -- pms_db_user names this role. BYPASSRLS: with row security, the dump would lack rows.
 -- CREATEDB: a restore creates a staging database, and ALTER DATABASE ... RENAME needs this right.
@@ -54,3 +68,4 @@ SELECT current_setting('server_version_num')::int >= 160000 AS membership_has_op
     ) \gexec
 \endif
 DROP VIEW wanted_membership;
+COMMIT;

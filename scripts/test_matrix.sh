@@ -21,7 +21,8 @@ readonly CELLS=(postgresql-15 postgresql-17 postgresql-18 postgresql-19 ansible-
 readonly TESTS=(tests/integration/test_backup.py tests/integration/test_restore.py
     tests/integration/test_restore_cases.py tests/integration/test_clients.py
     tests/integration/test_same_meaning.py tests/integration/test_proof_mutations.py
-    tests/integration/test_proof_random.py)
+    tests/integration/test_proof_random.py tests/integration/test_backup_races.py
+    tests/integration/test_lab.py)
 # The Debian release of each control node, and its Python: ansible-core 2.20 needs 3.12 or newer.
 declare -rA RELEASES=([2.19]=bookworm [2.20]=trixie [2.21]=trixie)
 declare -rA PYTHONS=([bookworm]=3.11 [trixie]=3.13)
