@@ -63,7 +63,9 @@ _OF_TOOL = {
 }
 _KNOWN = (
     (
-        r"No space left on device|could not write to (output )?file.*space",
+        # "Success": a short write without an error number, which PostgreSQL takes for a full disk.
+        r"No space left on device|could not write to (output )?file.*space"
+        r"|could not (write|close)[^\n]*: Success",
         "disk.full",
         "Free space on the file system of backup_root, or lower the backup_keep_* numbers.",
     ),

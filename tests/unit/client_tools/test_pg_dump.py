@@ -87,6 +87,7 @@ def test_no_password_and_no_connection_is_among_the_arguments():
     ("said", "code"),
     [
         ("pg_dump: error: could not write to file: No space left on device", "disk.full"),
+        ("pg_dump: error: could not close data file: Success", "disk.full"),
         ("pg_dump: error: query failed: ERROR:  permission denied for table t", "database.rights"),
         ("pg_dump: error: could not obtain lock on relation 'x'", "database.locked"),
         ("pg_dump: error: aborting because of server version mismatch", "clients.old"),
