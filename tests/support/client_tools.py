@@ -25,6 +25,10 @@ done
 cp -L /lib64/ld-linux-*.so.* loader
 tar -c lib tools loader
 """
+WRAPPER = """#!/bin/sh
+root=${{0%/bin/*}}
+exec "$root/loader" --argv0 "$0" --library-path "$root/lib" "$root/tools/{tool}" "$@"
+"""
 
 
 @functools.cache
@@ -36,7 +40,7 @@ def of_image(image: str) -> Path:
     if not root.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=CACHE, prefix=".partial-"))
-        _unpack(image, made, root)
+        _unpack(image, made)
         made.chmod(0o755)
         try:
             made.rename(root)
@@ -45,8 +49,8 @@ def of_image(image: str) -> Path:
     return root / "bin"
 
 
-def _unpack(image: str, folder: Path, root: Path) -> None:
-    """Fill a folder that is going to be *root*."""
+def _unpack(image: str, folder: Path) -> None:
+    """Fill a folder with the tools, the libraries, and a wrapper for each tool."""
     packed = subprocess.run(
         ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", COLLECT],
         capture_output=True,
@@ -57,7 +61,6 @@ def _unpack(image: str, folder: Path, root: Path) -> None:
     (folder / "bin").mkdir()
     for tool in TOOLS:
         # pg_dumpall looks for pg_dump beside what it was called by (argv[0]): the wrappers.
-        loader = f"{root}/loader --argv0 {root}/bin/{tool} --library-path {root}/lib"
         path = folder / "bin" / tool
-        path.write_text(f'#!/bin/sh\nexec {loader} {root}/tools/{tool} "$@"\n')
+        path.write_text(WRAPPER.format(tool=tool))
         path.chmod(0o755)
