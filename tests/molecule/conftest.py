@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from datetime import date, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.conftest import PROJECT
 MOLECULE = Path(sys.executable).with_name("molecule")
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 TIMEOUT_SECONDS = 1200
+# A step of molecule that does nothing, because the scenarios switch it off.
+LEFT_OUT = "dependency"
 ENVIRONMENT = {**os.environ, "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}"}
 
 
@@ -91,11 +94,23 @@ def play(scenario: str, shared_labs: dict[str, date]) -> None:
 
 def _played(scenario: str, lab: str | None, ready: bool) -> tuple[int, str]:
     """Run a scenario; return its exit status and output. Where it fails, its lab is removed."""
-    environment = dict(ENVIRONMENT)
-    if lab:
-        environment["PMS_LAB_KEEP"] = "1"
-    if ready:
-        environment["PMS_LAB_READY"] = "1"
+    # A state of its own: molecule's are shared by all clones in folders of one name, and a lab
+    # that an earlier run created and this one did not would not be created.
+    with tempfile.TemporaryDirectory() as state:
+        environment = ENVIRONMENT | {"MOLECULE_EPHEMERAL_DIRECTORY": state}
+        if lab:
+            environment["PMS_LAB_DESTROY"] = LEFT_OUT
+        if ready:
+            environment["PMS_LAB_CREATE"] = LEFT_OUT
+        status, output = _molecule(scenario, environment)
+    if lab and status:
+        # What it broke is not mended: the next one would fail for this one's reason.
+        remove_lab(lab)
+    return status, output
+
+
+def _molecule(scenario: str, environment: dict[str, str]) -> tuple[int, str]:
+    """Return exit status and output of ``molecule test``."""
     process = subprocess.Popen(
         [MOLECULE, "test", "--scenario-name", scenario],
         cwd=PROJECT,
@@ -120,7 +135,4 @@ def _played(scenario: str, lab: str | None, ready: bool) -> tuple[int, str]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(30)
-    if lab and status:
-        # What it broke is not mended: the next one would fail for this one's reason.
-        remove_lab(lab)
     return status, "".join(output)
