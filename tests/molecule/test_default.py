@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """A lab from nothing at the start to nothing at the end.
 
-The file comes first, and has one test, so that pytest-xdist gives its worker another file at
-once, test_documents.py; the two files of disasters have the other workers for themselves.
+The file comes first, and has one test, so that pytest-xdist gives its worker another file soon;
+test_disasters.py and test_documents.py keep a worker each.
 """
 
 from __future__ import annotations
