@@ -45,7 +45,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
     from pmsops_cli import project
 
     project.enter()  # before the next import, which needs the project's own modules
-    from pmsops_cli import acts, commands, inspect, sets
+    from pmsops_cli import acts, commands, inspect, sets, uninstall
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -63,6 +63,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "notify": acts.notify,
         "schedule": acts.schedule,
         "sets": sets.command,
+        "uninstall": uninstall.command,
         "status": inspect.status,
         "report": inspect.report,
         "ledger": inspect.ledger,

@@ -420,6 +420,11 @@ def _first_contact(add: AddCommand) -> None:
         "  pms-ops -i prod prepare\n  pms-ops -i prod prepare --remove",
     )
     prepare.add_argument("--remove", action="store_true", help="remove the environment")
+    add(
+        "uninstall",
+        "name everything that pms-ops has made, and how each is removed",
+        "  pms-ops -i prod uninstall",
+    )
     completion = add(
         "completion",
         "print the completion script of a shell",

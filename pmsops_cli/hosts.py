@@ -13,7 +13,10 @@ from pmsops_cli import inventory, project
 from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
 
 GROUP = "pms"
-NAMES = ("pms_db_name", "backup_root", "evidence_root")
+NAMES = (
+    *("pms_db_name", "backup_root", "evidence_root"),
+    *("pms_db_user", "pms_db_maintenance_name", "pms_keys_dir"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class System:
     database: str
     backup_root: Path
     evidence_root: Path
+    user: str = "pms_ops"
+    maintenance: str = "postgres"
+    keys: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,9 @@ def _system(host: str, connection: str, values: dict[str, str]) -> System:
         database=values["pms_db_name"],
         backup_root=Path(values["backup_root"]),
         evidence_root=Path(values["evidence_root"]),
+        user=values["pms_db_user"],
+        maintenance=values["pms_db_maintenance_name"],
+        keys=values["pms_keys_dir"],
     )
 
 

@@ -138,3 +138,25 @@ def test_the_state_of_the_schedule_needs_no_path_of_a_script(ran, tmp_path, monk
     monkeypatch.setenv("PMS_OPS_SCHEDULE", str(tmp_path / "none.json"))
     assert main(["schedule", "status"], tmp_path) == FAILED
     assert "none.json" in capsys.readouterr().err
+
+
+def test_uninstall_names_roles_schema_folders_keys_and_units_and_removes_nothing(
+    ran, tmp_path, backups, capsys
+):
+    assert main(["uninstall"], tmp_path) == DONE
+    said = capsys.readouterr().out
+    for each in (
+        *("pms-ops schedule remove", "/etc/systemd/system/pms-ops-*", "/etc/pms-ops"),
+        *("DROP ROLE pms_ops", "DROP ROLE pms_restore", "DROP SCHEMA IF EXISTS pms_ops"),
+        *(
+            "^fund__(restore|before|undone|trial)_",
+            "prepare --remove",
+            "signing keys",
+            "label=pms-ops.",
+        ),
+        *(str(tmp_path / "backups"), str(tmp_path / "evidence"), str(tmp_path / "config")),
+    ):
+        assert each in said, each
+    assert ran == [] and backups.is_dir()
+    assert main(["uninstall", "--json"], tmp_path) == DONE
+    assert set(json.loads(capsys.readouterr().out)["places"]) == {"one", "this machine"}
