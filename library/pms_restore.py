@@ -50,7 +50,9 @@ options:
     description: Id of one more key whose sets are accepted.
     type: str
   evidence_root:
-    description: Folder of the ledger; the sets that it knows and the disk has not are named.
+    description:
+      - Folder of the ledger; the sets that it knows and the disk has not are named.
+      - With O(keep), a restore that fails is added to it. M(pms_swap) adds one that succeeds.
     type: path
   identity:
     description: Identity file of age, for an encrypted set.
@@ -286,7 +288,7 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import slot_handover
+from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_record
 from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
 from ansible.module_utils.pmsops.restore.request import Request
@@ -355,11 +357,24 @@ def run(module: AnsibleModule) -> dict:
     return {"changed": True} | result
 
 
+def record_failure(module: AnsibleModule, error: OpsError) -> None:
+    """Add a restore that failed to the ledger; a drill is recorded by its role."""
+    params = module.params
+    if module.check_mode or not params["keep"] or not params["evidence_root"]:
+        return
+    name = Path(params["file"]).name if params["file"] else None
+    swap_record.refuse(Path(params["evidence_root"]), registry.FORMER, {"set": name}, error)
+
+
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        result = run(module)
+        try:
+            result = run(module)
+        except OpsError as exc:
+            record_failure(module, exc)
+            raise
     except RestoreError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, errors=exc.rows)
     except OpsError as exc:

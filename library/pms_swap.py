@@ -192,7 +192,7 @@ by_hand:
   sample: []
 down_seconds:
   description: Seconds from the stop of the services until the PMS was seen to work.
-  returned: if databases were swapped
+  returned: success; null if nothing was swapped
   type: float
   sample: 7.4
 phases:

@@ -6,13 +6,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import process_lock, progress, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import history, ledger, missing_sets, open_incidents
+from ansible.module_utils.pmsops.evidence import (
+    history,
+    ledger,
+    missing_sets,
+    open_incidents,
+    restores,
+)
 from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
 from ansible.module_utils.pmsops.pms import smoke_test_intents
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
@@ -59,7 +65,8 @@ def collect(
         ],
         "running": _running(backup_root),
         "drill": _drill(chain, now),
-        "replaced": _replaced(chain, now),
+        "replaced": restores.replaced(chain.entries, now),
+        "refused": restores.refused(chain.entries, now),
         "gate": _gate(evidence_root, now),
         "incidents": open_incidents.find(evidence_root),
         "ledger": {
@@ -105,7 +112,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         return found | {"problem": str(exc)}
     return found | {
         "snapshot_at": document["snapshot_at"],
-        "age_seconds": _age(document["snapshot_at"], now),
+        "age_seconds": restores.age_seconds(document["snapshot_at"], now),
         "size_bytes": document.get("totals", {}).get("bytes"),
         "trial": document.get("trial"),
         "shrunk": shrinkage.standing(backup_root, document),
@@ -136,23 +143,8 @@ def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
         return None
     last = found[-1]
     names = ("at", "set", "proved", "rto_seconds", "rpo_seconds")
-    return {name: last[name] for name in names} | {"age_seconds": _age(last["at"], now)}
-
-
-def _replaced(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
-    """Return how the live database was replaced last: by a restore or a rollback."""
-    found = [each for each in chain.entries if each["kind"] in ("restore", "rollback")]
-    if not found:
-        return None
-    last, record = found[-1], found[-1]["record"]
-    return {
-        "at": record.get("swapped_at") or last["at"],
-        "kind": last["kind"],
-        "by": record.get("set") or record.get("brought_back") or record.get("incoming"),
-        "former": record.get("former") or record.get("undone"),
-        "down_seconds": record.get("down_seconds"),
-        "seen_later": bool(record.get("seen_later")),
-        "age_seconds": _age(record.get("swapped_at") or last["at"], now),
+    return {name: last[name] for name in names} | {
+        "age_seconds": restores.age_seconds(last["at"], now)
     }
 
 
@@ -162,7 +154,7 @@ def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
         return None
     names = ("run", "verdict", "started_at", "blocking")
     return {name: record.get(name) for name in names} | {
-        "age_seconds": _age(record.get("started_at"), now),
+        "age_seconds": restores.age_seconds(record.get("started_at"), now),
         "report": str(evidence_root / record["run"] / "report.html"),
     }
 
@@ -180,6 +172,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
             _entry(each["what"], f"pms-ops dr bad_backup; or {ACCEPT.format(name=each['set'])}")
             for each in found["missing_sets"][:SHOWN_FINDINGS]
         ),
+        *(_entry(*each) for each in restores.due(found["refused"])),
         *_due_backup(found["newest_set"], limits),
     ]
     drill, gate = found["drill"], found["gate"]
@@ -239,16 +232,6 @@ def _older(seconds: float | None, hours: float) -> bool:
     return seconds is None or seconds > timedelta(hours=hours).total_seconds()
 
 
-def _age(stamp: str | None, now: datetime) -> float | None:
-    if not stamp:
-        return None
-    try:
-        then = datetime.fromisoformat(stamp)
-    except ValueError:
-        return None
-    return round((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds(), 1)
-
-
 def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     """Report the state to people, each line as a name and a text."""
     newest, drill, gate = found["newest_set"], found["drill"], found["gate"]
@@ -264,15 +247,9 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
     if replaced := found["replaced"]:
-        later = "; recorded later: its playbook had been killed" if replaced["seen_later"] else ""
-        by = f" by {replaced['by']}" if replaced["by"] else ""
-        former = f", former database {replaced['former']}" if replaced["former"] else ""
-        if replaced["down_seconds"] is not None:
-            former += f", PMS down for {replaced['down_seconds']:.0f} s"
-        say(
-            f"last {replaced['kind']}",
-            f"{age(replaced['age_seconds'])} ago{by}{former}{later}",
-        )
+        say(f"last {replaced['kind']}", restores.describe(replaced, age(replaced["age_seconds"])))
+    if refused := found["refused"]:
+        say("last try", restores.describe_refused(refused, age(refused["age_seconds"])))
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()

@@ -32,6 +32,8 @@ class RecoveryReport:
     waiting: str | None = None
     # Which swap was finished: the SHA-256 of the set's manifest, or "former" for a rollback.
     finished: str | None = None
+    # Why a swap was undone just now.
+    undone: str | None = None
 
 
 def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryReport:
@@ -97,6 +99,7 @@ def _finish_swap(swap: Swap, report: RecoveryReport) -> None:
                 "It was swapping back, and had renamed: the former database is live."
             )
             report.lines += _kept(swap)
+            report.undone = "It was swapping back when it was killed."
         else:
             report.lines.append("The renames had not happened: the live database is unchanged.")
             swap.abandon()
@@ -111,6 +114,7 @@ def _finish_swap(swap: Swap, report: RecoveryReport) -> None:
         swap.revert()
         report.lines.append("It was swapping back; that is finished now.")
         report.lines += _kept(swap)
+        report.undone = "It was swapping back when it was killed."
         return
     problems = swap.accept_or_revert(problems)
     if problems and outgoing is None:
@@ -121,6 +125,7 @@ def _finish_swap(swap: Swap, report: RecoveryReport) -> None:
             " database is live again."
         )
         report.lines += _kept(swap)
+        report.undone = "; ".join(problems)
         return
     report.lines.append(
         f"The renames had happened: {incoming} is live"
@@ -134,6 +139,7 @@ def _finish_swap(swap: Swap, report: RecoveryReport) -> None:
 def _kept(swap: Swap) -> list[str]:
     """Keep the database that was swapped back; return what an operator has to know of it."""
     kept = swap.keep_rejected()
+    swap.journal.note("not swapped")
     return [each for each in (kept.text, kept.remedy) if each]
 
 

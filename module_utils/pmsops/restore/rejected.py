@@ -58,7 +58,10 @@ def keep(live: Database, state: dict[str, Any], *, sealed: bool) -> Rejected:
         registry.set_mark(live, name, _without_state(found.mark) | {"step": "proved"})
         text = f"Nothing was written to the new one: the staging database {name} stays, proved"
         if found.mark.get("manifest_sha256"):
-            text += ", and the next restore of this set begins with its swap"
+            text += (
+                ", and the next restore of this set begins with its swap, unless a drill or a"
+                " restore of another set comes first"
+            )
         return Rejected(name, text=f"{text}.")
     numbers = ("table", "rows", "deleted")
     facts = {registry.WRITTEN: [{key: each[key] for key in numbers} for each in written]}

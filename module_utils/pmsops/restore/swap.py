@@ -282,9 +282,7 @@ class Swap:
 
     def keep_rejected(self) -> rejected.Rejected:
         """Keep the incoming database after a swap back; return what became of it."""
-        kept = rejected.keep(self.live, self.journal.state, sealed=self.sealed)
-        self.journal.note("not swapped")
-        return kept
+        return rejected.keep(self.live, self.journal.state, sealed=self.sealed)
 
     def _unmark(self, name: str | None, **facts: Any) -> None:
         found = registry.read_from(self.live)

@@ -8,18 +8,26 @@ replaced, and no line says so, adds the line with ``seen_later``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
 # What the live database became says what was done, and how its line names it.
 KINDS = {registry.FORMER: "restore", registry.UNDONE: "rollback"}
+UNDONE_CODE = "restore.probe"
+# Their lines are written before the journal is forgotten.
+RECORDED = (UNDONE_CODE, "restore.probe-only")
+# Another run is at work, which has a line of its own.
+ELSEWHERE = ("lock.held", "restore.elsewhere")
 REPLACED = {registry.FORMER: "former", registry.UNDONE: "undone"}
 
 
@@ -50,6 +58,37 @@ def write(evidence_root: Path | None, became: str, record: dict[str, Any]) -> li
     except OpsError as exc:
         return [f"The ledger lacks this {kind}: {exc} The next run adds the line."]
     return []
+
+
+def refuse(
+    evidence_root: Path | None, became: str, record: dict[str, Any], error: OpsError
+) -> None:
+    """Add the line of a restore or rollback that was undone or failed with *error*.
+
+    *record* is what is known of the set. Where the line cannot be added, *error* says so, too.
+    """
+    if evidence_root is None or error.code in ELSEWHERE:
+        return
+    outcome = restores.UNDONE if error.code == UNDONE_CODE else restores.FAILED
+    facts = {"outcome": outcome, "code": error.code, "why": str(error)}
+    try:
+        ledger.append(evidence_root, KINDS[became], record | facts, now=datetime.now(UTC))
+    except OpsError as exc:
+        error.args = (f"{error} The ledger has no line of this: {exc}",)
+
+
+@contextmanager
+def refusals(
+    evidence_root: Path | None, became: str, record: dict[str, Any], live: Database
+) -> Iterator[None]:
+    """Add the line of a swap that fails in the ``with`` block, unless it has one already."""
+    try:
+        yield
+    except (OpsError, psycopg2.Error) as exc:
+        error = exc if isinstance(exc, OpsError) else live.to_error(exc)
+        if error.code not in RECORDED:
+            refuse(evidence_root, became, record, error)
+        raise error from exc
 
 
 def catch_up(evidence_root: Path | None, live: Database, known: dict[str, Any]) -> list[str]:

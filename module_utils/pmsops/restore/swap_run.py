@@ -135,7 +135,9 @@ class SwapRun:
                 if state == RECOVERED:
                     self.services.running()  # a missing service is reported now, not after hours
                     return {"changed": bool(recovery.lines)} | result
-                return self._swapped(state, incoming, result)
+                became, root = _kind(state), self.evidence_root
+                with swap_record.refusals(root, became, self.record, self.database):
+                    return self._swapped(state, incoming, result)
             except psycopg2.Error as exc:
                 raise self.database.to_error(exc) from exc
             finally:
@@ -156,7 +158,7 @@ class SwapRun:
         swap = self._swap()
         problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
-            raise refusal.probe_failed(swap, problems)
+            raise refusal.probe_failed(swap, problems, self.evidence_root, _kind(state))
         dropped, stay = self._drop_expired()
         record = swap_record.of_swap(_kind(state), incoming, outgoing, self.record) | {
             "swap_seconds": swap.progress.seconds,
@@ -195,6 +197,7 @@ class SwapRun:
         report = crash_recovery.recover(swap, self.root, resume=wanted)
         known |= {"finished": report.finished}
         report.lines += swap_record.catch_up(self.evidence_root, self.database, known)
+        refusal.of_recovery(self.evidence_root, known, report)
         return report
 
     def _swap(self) -> Swap:
@@ -231,6 +234,7 @@ class SwapRun:
             "live": self.database.name, "former": None, "incoming": None, "pruned": [],
             "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
             "slots": [], "prepared_transactions": [], "not_dropped": [], "warnings": [],
+            "down_seconds": None,
         }  # fmt: skip
 
     def _rollback_target(

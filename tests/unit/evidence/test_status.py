@@ -267,3 +267,34 @@ def test_a_restore_that_was_recorded_later_is_told_as_one(roots):
     ledger.append(roots[1], "rollback", undone, now=NOW)
     status.describe(collect(roots), lambda name, text: said.update({name: text}))
     assert said["last rollback"] == "0 s ago by pms__before_1, former database pms__undone_2"
+
+
+def test_a_restore_that_was_undone_or_failed_is_told_and_due(roots):
+    """An undone restore left no line, and status said that nothing was due."""
+    held = {"set": "2026-11-21_0600", "former": "pms__before_1"}
+    ledger.append(roots[1], "restore", held, now=NOW)
+    undone = {
+        "set": "2026-11-22_0600",
+        "outcome": "undone",
+        "code": "restore.probe",
+        "why": "The PMS did not work on the new database: the page is slow.",
+    }
+    ledger.append(roots[1], "restore", undone, now=NOW)
+    found = collect(roots)
+    said = {}
+    status.describe(found, lambda name, text: said.update({name: text}))
+    assert said["last restore"].endswith("by 2026-11-21_0600, former database pms__before_1")
+    assert said["last try"].startswith("0 s ago, restore of 2026-11-22_0600 undone: The PMS did")
+    (due,) = [each for each in found["due"] if "was undone" in each["what"]]
+    assert due["next"] == "pms-ops restore 2026-11-22_0600"
+    assert "the page is slow" in due["what"]
+    ledger.append(roots[1], "rollback", {"outcome": "failed", "why": "x" * 500}, now=NOW)
+    (due,) = [each for each in collect(roots)["due"] if "rollback failed" in each["what"]]
+    assert due["next"] == "pms-ops rollback"
+    assert len(due["what"]) < 250
+    ledger.append(roots[1], "restore", held, now=NOW)
+    found = collect(roots)
+    assert found["refused"] is None
+    assert not [each for each in found["due"] if "restore" in each["what"]]
+    ledger.append(roots[1], "restore", undone, now=NOW - timedelta(days=8))
+    assert not [each for each in collect(roots)["due"] if "was undone" in each["what"]]

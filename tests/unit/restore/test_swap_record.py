@@ -139,13 +139,57 @@ def test_a_ledger_that_fails_during_the_swap_undoes_nothing_and_is_made_up_for(
     assert record["seen_later"] and record["former"] == done["former"]
 
 
-def test_a_swap_that_went_back_has_no_line_of_a_restore(recorded):
-    scene = recorded(staged=True, problems=["the PMS does not answer"])
+def test_a_swap_that_was_undone_has_a_line_that_says_so_and_none_of_a_restore(recorded):
+    scene = recorded(staged=True, problems=["the page is slow"])
     with pytest.raises(OpsError):
         scene.run("swapped", STAGING)
     scene.problems.clear()
     scene.recover()
-    assert [kind for kind, record in lines(scene) if record.get("former")] == []
+    ((kind, record),) = lines(scene)
+    assert (kind, record["outcome"], record["code"]) == ("restore", "undone", "restore.probe")
+    assert (record["set"], record["incoming"]) == (RECORD["set"], STAGING)
+    assert "the page is slow" in record["why"] and "former" not in record
+    scene.run("swapped", STAGING)
+    assert [record.get("outcome") for _, record in lines(scene)] == ["undone", None]
+
+
+def test_a_swap_and_a_rollback_that_were_refused_have_lines_that_say_so(recorded):
+    scene = recorded(former=True)
+    scene.broken["stop api"] = OpsError("api hangs.", "Kill it.", code="services.unhealthy")
+    for state, incoming in (("rolled_back", None), ("swapped", "pms__restore_gone")):
+        with pytest.raises(OpsError):
+            scene.run(state, incoming)
+    scene.broken.clear()
+    found = [
+        (kind, record["outcome"], record["code"])
+        for kind, record in lines(scene)
+        if "outcome" in record
+    ]
+    assert found == [
+        ("rollback", "failed", "services.unhealthy"),
+        ("restore", "failed", "restore.missing-copy"),
+    ]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
+def test_a_swap_that_was_killed_and_is_undone_by_the_next_run_has_a_line(recorded, lost):
+    undone = 0
+    for at in range(1000):
+        scene = recorded(staged=True, problems=["broken"])
+        try:
+            scene.killed_at(at, "swapped", STAGING)
+        except OpsError:
+            break
+        committed = scene.killer.points.count("after COMMIT")
+        ended = scene.journal_file.exists() is False
+        if lost:
+            scene.journal_file.unlink(missing_ok=True)
+        scene.recover()
+        found = [record["outcome"] for _, record in lines(scene) if "outcome" in record]
+        undone += found == ["undone"]
+        if committed and not ended and not lost:
+            assert found == ["undone"], (at, scene.killer.points[-1])
+    assert undone > 10
 
 
 def test_how_long_the_pms_was_down_is_the_time_from_stop_to_probe():

@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the ledger tells of restores and rollbacks: the last that holds, and a later one refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+KINDS = ("restore", "rollback")
+# Values of a record's ``outcome``; a record without one is of a swap that holds.
+UNDONE, FAILED = "undone", "failed"
+WHY_LENGTH = 160
+# After this, nobody waits for the restore any more; the ledger keeps its line.
+DUE_SECONDS = 7 * 86400
+
+
+def replaced(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any] | None:
+    """Return how the live database was replaced last: by a restore or a rollback."""
+    found = [each for each in _of_restores(entries) if "outcome" not in each["record"]]
+    if not found:
+        return None
+    last, record = found[-1], found[-1]["record"]
+    return {
+        "at": record.get("swapped_at") or last["at"],
+        "kind": last["kind"],
+        "by": record.get("set") or record.get("brought_back") or record.get("incoming"),
+        "former": record.get("former") or record.get("undone"),
+        "down_seconds": record.get("down_seconds"),
+        "seen_later": bool(record.get("seen_later")),
+        "age_seconds": age_seconds(record.get("swapped_at") or last["at"], now),
+    }
+
+
+def refused(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any] | None:
+    """Return the last restore or rollback if it was undone or failed; None if one holds since."""
+    found = _of_restores(entries)
+    if not found or "outcome" not in found[-1]["record"]:
+        return None
+    last, record = found[-1], found[-1]["record"]
+    return {
+        "at": last["at"],
+        "kind": last["kind"],
+        "outcome": record["outcome"],
+        "set": record.get("set"),
+        "code": record.get("code"),
+        "why": record.get("why"),
+        "age_seconds": age_seconds(last["at"], now),
+    }
+
+
+def describe(found: dict[str, Any], age: str) -> str:
+    """Return the last swap that holds as text; *age* is how long ago it was."""
+    later = "; recorded later: its playbook had been killed" if found["seen_later"] else ""
+    by = f" by {found['by']}" if found["by"] else ""
+    former = f", former database {found['former']}" if found["former"] else ""
+    if found["down_seconds"] is not None:
+        former += f", PMS down for {found['down_seconds']:.0f} s"
+    return f"{age} ago{by}{former}{later}"
+
+
+def describe_refused(found: dict[str, Any], age: str) -> str:
+    """Return a restore that was undone or failed as text."""
+    of = f" of {found['set']}" if found["set"] else ""
+    return f"{age} ago, {found['kind']}{of} {found['outcome']}: {_short(found['why'])}"
+
+
+def due(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what is due after a restore that was undone or failed, and the command for it."""
+    if found is None or (found["age_seconds"] or 0) > DUE_SECONDS:
+        return []
+    of = f" of set {found['set']}" if found["set"] else ""
+    what = f"the last {found['kind']}{of} {_WAS[found['outcome']]}: {_short(found['why'])}"
+    again = f"pms-ops restore {found['set']}" if found["set"] else "pms-ops restore"
+    return [(what, again if found["kind"] == "restore" else "pms-ops rollback")]
+
+
+def age_seconds(stamp: str | None, now: datetime) -> float | None:
+    """Return the seconds since an ISO time stamp, None for none or a damaged one."""
+    if not stamp:
+        return None
+    try:
+        then = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    return round((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds(), 1)
+
+
+_WAS = {UNDONE: "was undone", FAILED: "failed"}
+
+
+def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [each for each in entries if each["kind"] in KINDS]
+
+
+def _short(why: Any) -> str:
+    text = " ".join(str(why or "no reason was recorded").split())
+    return text if len(text) <= WHY_LENGTH else text[:WHY_LENGTH] + "..."
