@@ -20,9 +20,13 @@ def clean(root: Path, database: Database) -> list[str]:
     if database.access == "container":
         cleaned += sidecar.remove_dead()
     for leftover in sorted(root.glob(f"{sets.PARTIAL}*")):
-        files.make_removable(leftover)
-        shutil.rmtree(leftover)
-        cleaned.append(leftover.name)
+        try:
+            files.make_removable(leftover)
+            shutil.rmtree(leftover)
+        except OSError as exc:  # it takes room, and blocks nothing
+            cleaned.append(f"{leftover.name} stays: {exc.strerror or exc}")
+        else:
+            cleaned.append(leftover.name)
     journal = sets.state_folder(root) / jobs.JOURNAL
     cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
     return cleaned + trial.clean(database, root)

@@ -143,7 +143,7 @@ def free_name(root: Path, moment: datetime) -> str:
     stem = moment.astimezone(UTC).strftime("%Y-%m-%d_%H%M")
     for number in range(1, 1000):
         name = stem if number == 1 else f"{stem}-{number}"
-        if not (root / name).exists():
+        if not any((root / each).exists() for each in (name, f"{sets.PARTIAL}{name}")):
             return name
     raise OpsError(
         f"{root} holds 999 sets of {stem}.",

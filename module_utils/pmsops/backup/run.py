@@ -64,7 +64,7 @@ def run(
         cleaned = leftovers.clean(settings.root, database)
         made = preflight.check(database, tools, settings)
         run = _Run(database, settings, tools, progress, now)
-        run.warnings += preflight.older_tools(made)
+        run.warnings += file_system.first_use(state) + preflight.older_tools(made)
         result = run.execute()
         # By a clock that was set back the new set may look old; this run does not judge it.
         gone = [

@@ -54,7 +54,7 @@ def seal(
     with progress.phase("sync"):
         for name in names:
             path = partial / name
-            path.chmod(0o400)
+            files.set_mode(path, 0o400)
             files.sync_file(path)
         for folder in [partial, *(p for p in partial.rglob("*") if p.is_dir())]:
             files.sync_folder(folder)

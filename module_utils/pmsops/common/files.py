@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 BLOCK_BYTES = 1 << 20
+# What file systems answer to what they cannot do: CIFS, exFAT, S3 and other FUSE mounts, NFS.
+UNABLE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, *UNABLE)
 
 
 def make_private_folder(path: Path) -> None:
@@ -19,11 +23,43 @@ def make_private_folder(path: Path) -> None:
         path.mkdir(mode=0o700)
 
 
-def sync_folder(path: Path) -> None:
-    """Flush the entries of a folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def make_public_folder(path: Path) -> None:
+    """Make *path* with mode 0755 where it is missing, whatever the umask."""
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        set_mode(path, 0o755)
+
+
+def flush(descriptor: int) -> bool:
+    """Flush a file or folder to the disk; return False if its file system cannot do that."""
     try:
         os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in UNABLE:
+            raise
+        return False
+    return True
+
+
+def set_mode(path: Path | int, mode: int) -> bool:
+    """Set the mode of a file of ours; return False if its file system keeps no modes."""
+    try:
+        if isinstance(path, int):
+            os.fchmod(path, mode)
+        else:
+            path.chmod(mode)
+    except OSError as exc:
+        if exc.errno not in (*UNABLE, errno.EPERM):
+            raise
+        return False
+    return True
+
+
+def sync_folder(path: Path) -> None:
+    """Flush the entries of a folder to the disk, if its file system can do that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -32,7 +68,7 @@ def sync_file(path: Path) -> None:
     """Flush a file's contents to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -58,7 +94,7 @@ def overwrite(path: Path, content: bytes, *, offset: int = 0) -> None:
         while content:
             written = os.pwrite(descriptor, content, offset)
             content, offset = content[written:], offset + written
-        os.fsync(descriptor)
+        flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -70,8 +106,27 @@ def create_once(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
         os.link(temporary, path)
     except FileExistsError:
         return False
+    except OSError as exc:
+        if exc.errno not in NO_LINKS:
+            raise
+        return _claimed(temporary, path)
     finally:
-        temporary.unlink()
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
+def _claimed(temporary: Path, path: Path) -> bool:
+    """Create *path* where the file system has no links: claim the name, then put the content."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return False
+    try:
+        temporary.replace(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
     return True
 
@@ -84,11 +139,11 @@ def _written_aside(path: Path, content: bytes, mode: int, aside: Path | None = N
     else:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        os.fchmod(descriptor, mode)
+        set_mode(descriptor, mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fsync(stream.fileno())
+            flush(stream.fileno())
     except BaseException:
         Path(name).unlink()
         raise
@@ -117,7 +172,7 @@ def make_removable(folder: Path) -> None:
     A file may be a hard link to a file of another set, and both share one mode.
     """
     for path in [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.is_symlink())]:
-        path.chmod(0o700)
+        set_mode(path, 0o700)
 
 
 def sha256(path: Path) -> str:

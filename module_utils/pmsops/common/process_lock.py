@@ -96,6 +96,8 @@ def exclusive(path: Path, purpose: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
+            if exc.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EINVAL):
+                raise _no_locks(path, exc) from exc
             if exc.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise _held(path, purpose) from exc
@@ -164,6 +166,16 @@ def holder_of(path: Path) -> int | None:
         if fields[1:2] == ["FLOCK"] and fields[5].rpartition(":")[2] == str(inode):
             return int(fields[4])
     return None
+
+
+def _no_locks(path: Path, exc: OSError) -> OpsError:
+    return OpsError(
+        f"The file system of {path.parent} has no locks ({exc.strerror or exc}), without which two"
+        " runs at once would harm each other.",
+        "Mount it with locks (NFS: without nolock, with a lock service), or set backup_root to a"
+        " folder on a local disk and copy the sets from there.",
+        code="files.no-locks",
+    )
 
 
 def _held(path: Path, purpose: str) -> OpsError:

@@ -37,7 +37,7 @@ def render(gauges: Iterable[Gauge]) -> str:
 
 def write(folder: Path, gauges: Iterable[Gauge], name: str) -> Path:
     """Replace the file, so that a collector reads the old one or the new one; return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_public_folder(folder)
     path = folder / name
     files.replace(path, render(gauges).encode(), mode=0o644)
     return path

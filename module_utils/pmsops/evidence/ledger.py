@@ -140,7 +140,7 @@ def _append(
     stream.seek(0, os.SEEK_END)
     stream.write(line + b"\n")
     stream.flush()
-    os.fsync(stream.fileno())
+    files.flush(stream.fileno())
     digest = _sha256(line)
     _write_head(root, entry["seq"], digest)
     return {"seq": entry["seq"], "at": entry["at"], "kind": kind, "sha256": digest}

@@ -127,7 +127,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
 def _write_folder(folder: Path, record: dict[str, Any]) -> str:
     """Write all files of a run, visible only when complete; return the record's SHA-256."""
     partial = folder.with_name(f"{PARTIAL}{folder.name}")
-    partial.mkdir(mode=0o755)
+    files.make_public_folder(partial)
     content = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, default=str) + "\n"
     digest = hashlib.sha256(content.encode()).hexdigest()
     try:

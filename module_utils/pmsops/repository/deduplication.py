@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +14,6 @@ from ansible.module_utils.pmsops.repository import manifest, sets
 
 # ext4 allows 65,000 links to a file; stay below it and start a new copy.
 MAX_LINKS = 30_000
-# What file systems answer that have no hard links: exFAT, CIFS, rclone and other FUSE mounts.
-NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def known_contents(earlier: Iterable[Path]) -> dict[tuple[str, int], Path]:
@@ -68,7 +65,7 @@ def link(
             os.link(source, temporary)
         except OSError as exc:
             # Another file system, or one without hard links: the set keeps its own copy.
-            if exc.errno in NO_LINKS:
+            if exc.errno in files.NO_LINKS:
                 continue
             raise
         temporary.replace(path)

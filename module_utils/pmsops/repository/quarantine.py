@@ -254,10 +254,10 @@ def set_aside(folder: Path, why: str, *, now: datetime) -> Path:
             folder.rename(place)
         files.sync_folder(folder.parent)
         mode = place.stat().st_mode
-        place.chmod(0o700)
+        files.set_mode(place, 0o700)
         text = f"Set aside on {now.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC: {why}\n"
         files.replace(place / NOTE, text.encode())
-        place.chmod(mode)
+        files.set_mode(place, mode)
     except OSError as exc:
         raise OpsError(
             f"{folder} cannot be quarantined: {exc.strerror or exc}.",

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -138,7 +137,7 @@ def note_removal(folder: Path) -> None:
     with (sets.state_folder(folder.parent) / REMOVED).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(note) + "\n")
         stream.flush()
-        os.fsync(stream.fileno())
+        files.flush(stream.fileno())
 
 
 def removals(backup_root: Path) -> dict[str, str]:

@@ -148,14 +148,14 @@ def _put(source: Path, target: Path, entry: dict[str, Any]) -> None:
                 digest.update(block)
                 out.write(block)
             out.flush()
-            os.fsync(out.fileno())
+            files.flush(out.fileno())
         if digest.hexdigest() != entry["sha256"]:
             raise OpsError(
                 f"{source} is not what it was a moment ago.",
                 "Look for errors of the disk (dmesg, smartctl).",
                 code="set.damaged",
             )
-        temporary.chmod(0o400)
+        files.set_mode(temporary, 0o400)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

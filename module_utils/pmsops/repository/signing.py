@@ -125,7 +125,9 @@ def _load(path: Path) -> Ed25519PrivateKey:
     if path.stat().st_mode & 0o077 or path.stat().st_uid not in (os.getuid(), 0):
         raise OpsError(
             f"{path} can be read by others: mode {path.stat().st_mode & 0o777:04o}, expected 0600.",
-            f"chmod 0600 {path}; if others may have read it, move it away to get a new key.",
+            f"chmod 0600 {path}; if others may have read it, move it away to get a new key. If its"
+            " file system keeps no modes (CIFS, exFAT), set pms_keys_dir to a folder on one that"
+            " does.",
             code="signing.key",
         )
     try:

@@ -64,11 +64,22 @@ def trial_folder(root: Path, *, memory_bytes: int = 0) -> Iterator[Path]:
 
 
 def decrypt(dump: Path, identity: Path, folder: Path) -> Path:
-    """Return a decrypted copy of *dump*, which disappears with the private *folder*."""
+    """Return a decrypted copy of *dump*, which disappears with the private *folder*.
+
+    :raises OpsError: files.not-private if others could read it.
+    """
     target = folder / dump.name.removesuffix(encryption.SUFFIX)
-    with encryption.decrypted(dump, identity) as source, target.open("xb") as out:
-        target.chmod(0o600)
-        shutil.copyfileobj(source, out, files.BLOCK_BYTES)
+    with target.open("xb") as out:
+        kept = files.set_mode(target, 0o600)
+        if not kept and target.stat().st_mode & folder.stat().st_mode & 0o077:
+            raise OpsError(
+                f"The file system of {folder} lets others read the decrypted dump.",
+                f"Make room in {MEMORY}, where the decrypted dump goes if it fits twice, or put"
+                " backup_root on a file system that keeps modes.",
+                code="files.not-private",
+            )
+        with encryption.decrypted(dump, identity) as source:
+            shutil.copyfileobj(source, out, files.BLOCK_BYTES)
     return target
 
 

@@ -38,6 +38,8 @@ SINCE = {
     "held sets": {"pms_restore": 4_000},
     # Who shares a damaged file of a set, and which set is whole.
     "shared files": {"pms_restore": 8_500, "pms_gate": 8_500},
+    # What file systems cannot do, and refusals as errors.
+    "file systems": {"pms_restore": 6_000, "pms_gate": 6_000},
     # The header Retry-After of a service that is busy: 2 900 bytes, and its readers'.
     "patience": {"pms_gate": 3_500, "pms_restore": 3_500},
     # Messages of the server with a known cause (1 900), swings of a market, a table that is short.
