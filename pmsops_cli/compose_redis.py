@@ -16,6 +16,9 @@ _CLIENT = re.compile(
     r"(?:redis|rediss|valkey)://(?P<user>[^:@/\s]*)(?::(?P<password>[^@\s]*))?@(?P<host>[^:/?\s]+)",
     re.I,
 )
+_NUMBER = re.compile(
+    r"(?:redis|rediss|valkey)://(?:[^@\s]*@)?(?P<host>[^:/?\s]+)(?::\d+)?/(?P<db>\d+)", re.I
+)
 
 
 @dataclass
@@ -44,6 +47,19 @@ def look(service: Service, services: dict[str, Service]) -> Found:
     if not found.password:
         _from_clients(found, service, services)
     return found
+
+
+def number(api: Service | None, service: Service) -> int:
+    """Return the number of the database that the PMS's own service uses, as its variables say."""
+    if api is None:
+        return 0
+    if api.environment.get("REDIS_DB", "").isdigit():
+        return int(api.environment["REDIS_DB"])
+    for value in api.environment.values():
+        match = _NUMBER.search(value)
+        if match and match["host"].lower() in service.hosts:
+            return int(match["db"])
+    return 0
 
 
 def _settings(service: Service, found: Found) -> Iterator[tuple[str, list[str]]]:

@@ -23,6 +23,12 @@ from pmsops_cli.project import PROJECT
 
 # Whom to tell, and who runs what is scheduled: an example of it would fail, or tell nobody.
 OPERATORS_OWN = ("notify_channels:", "schedule_")
+# What few systems need, and the variable of the example that it stands below.
+OPTIONAL = {
+    "pms_redis_db": "pms_redis_port",
+    "pms_redis_tls": "pms_redis_port",
+    "pms_redis_username": "pms_redis_port",
+}
 EXAMPLE = PROJECT / "inventory" / "example"
 HOSTS = "hosts.yml"
 VARIABLES = "group_vars/pms/pms.yml"
@@ -189,6 +195,10 @@ def _variables(values: dict[str, Any]) -> str:
             # JSON is YAML, on one line and quoted wherever it has to be.
             lines[at] = f"{name}: {_scalar(values[name])}"
             missing.discard(name)
+    for name in sorted(missing & OPTIONAL.keys()):
+        at = next(n for n, line in enumerate(lines) if line.startswith(f"{OPTIONAL[name]}:"))
+        lines.insert(at + 1, f"{name}: {_scalar(values[name])}")
+    missing -= OPTIONAL.keys()
     if missing:
         raise LookupError(f"{EXAMPLE / VARIABLES} lacks {', '.join(sorted(missing))}")
     return "\n".join(_without_examples(lines)) + "\n"
@@ -211,6 +221,8 @@ def _scalar(value: Any) -> str:
         return "[" + ", ".join(_scalar(each) for each in value) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{name}: {_scalar(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int) or re.fullmatch(r"[A-Za-z/][A-Za-z0-9_./-]*", str(value)):
         words = ("true", "false", "yes", "no", "on", "off", "null", "y", "n")
         return str(value) if str(value).lower() not in words else json.dumps(value)

@@ -134,10 +134,15 @@ class _Writer:
             "pms_redis_port": place.port,
             "pms_redis_container": service.container,
         }
+        number = compose_redis.number(self.of_role.get("api"), service)
+        found.values |= {"pms_redis_db": number} if number else {}
         if known.tls:
-            found.notes.append(f"{service.name} expects TLS.")
+            found.values["pms_redis_tls"] = True
+            found.notes.append(
+                f"{service.name} takes TLS: set pms_redis_ca_file if its certificate is its own."
+            )
         if known.user not in (None, "default"):
-            found.notes.append(f"The password is that of the user {known.user} of {service.name}.")
+            found.values["pms_redis_username"] = known.user
         why = (
             f"The password of Redis is not known: {'; '.join(dict.fromkeys(known.reasons))}. Write"
             " it into the vault."
