@@ -61,8 +61,13 @@ def triage(
             seen.setdefault(result["section"], []).append(result)
         elif result["needs"]:
             waiting.setdefault(result["section"], set()).update(result["needs"])
+    absent = [
+        f"Not in the inventory, so not checked: {', '.join(each)}"
+        for each in [[r["id"] for r in look["results"] if r.get("absent")]]
+        if each
+    ]
     if not seen:
-        return [f"No scenario fits: {_counted(look)}.", MORE.format(inventory)]
+        return [f"No scenario fits: {_counted(look)}.", *absent, MORE.format(inventory)]
     names = [name for name in order or scenarios if name in seen]
     lines = []
     if len(names) > 1:
@@ -85,7 +90,7 @@ def triage(
             lines.append(
                 f"Not checked, needs the {' and '.join(first)}: {scenarios[name]['title']}"
             )
-    return [*lines, MORE.format(inventory)]
+    return [*lines, *absent, MORE.format(inventory)]
 
 
 def _required(scenario: dict[str, Any]) -> set[str]:

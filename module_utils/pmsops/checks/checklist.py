@@ -36,6 +36,8 @@ class Check:
     window: str | None = None
     silence: str = "unknown"
     load_sensitive: bool = False
+    # Whether a system may lack the part that the check is about: then it does not block
+    optional: bool = False
     doc: str = ""
 
 
@@ -141,5 +143,6 @@ def _check(item: dict[str, Any]) -> Check:
         window=item.get("window"),
         silence=item.get("silence", "unknown"),
         load_sensitive=item.get("load_sensitive", False),
+        optional=item.get("optional", False),
         doc=item.get("doc", ""),
     )

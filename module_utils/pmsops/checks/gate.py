@@ -157,8 +157,15 @@ def _counted(results: list[dict[str, Any]], section: str) -> dict[str, int]:
 
 
 def blocks(result: dict[str, Any]) -> bool:
-    """Tell whether a result alone makes a no-go: a blocker that failed or is unknown."""
-    return result["severity"] == "blocker" and result["status"] in ("fail", "unknown")
+    """Tell whether a result alone makes a no-go: a blocker that failed or is unknown.
+
+    A part that a system may lack, and that the inventory does not name, is no reason.
+    """
+    return (
+        result["severity"] == "blocker"
+        and result["status"] in ("fail", "unknown")
+        and not result["absent"]
+    )
 
 
 def _run(check: Check) -> ProbeRun:
@@ -211,6 +218,7 @@ def _result(
         "needs": result.needs,
         "overdue": result.overdue,
         "cause": result.cause,
+        "absent": check.optional and result.absent,
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }

@@ -135,7 +135,9 @@ class Runner:
             if need not in self.results or self.results[need].status not in PASSING
         ]
         if failed:
-            return ProbeResult("unknown", f"needs {', '.join(failed)}", needs=failed, attempts=0)
+            absent = all(name in self.results and self.results[name].absent for name in failed)
+            finding = f"needs {', '.join(failed)}"
+            return ProbeResult("unknown", finding, needs=failed, attempts=0, absent=absent)
         for name in run.shares:
             if self.results[name].status != "pass":
                 return replace(self.results[name], attempts=0)
@@ -158,7 +160,7 @@ class Runner:
                 params = self.variables.fill(run.params)
                 expect = [self.variables.fill(expectation) for expectation in run.expect]
             except UnsetVariable as exc:
-                self._settle(run, ProbeResult("unknown", str(exc), attempts=0))
+                self._settle(run, ProbeResult("unknown", str(exc), attempts=0, absent=True))
                 continue
             except Exception as exc:  # noqa: BLE001 -- a calendar or a library that is not there
                 finding = f"{type(exc).__name__}: {one_line(exc)}"

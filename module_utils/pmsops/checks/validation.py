@@ -18,7 +18,7 @@ REQUIRED = ("id", "section", "title", "severity", "owner", "remedy", "probe")
 FIELDS = frozenset(
     {
         *(*REQUIRED, "params", "expect", "needs", "timeout", "retries", "retry_delay"),
-        *("window", "silence", "load_sensitive", "doc"),
+        *("window", "silence", "load_sensitive", "optional", "doc"),
     }
 )
 EXPECTATION_FIELDS = frozenset({"path", "take", "label", "secret", *COMPARISONS})
@@ -83,8 +83,9 @@ def item_problems(item: dict[str, Any], sections: set[str]) -> Iterator[str]:
     yield from _window_problems(item)
     if item.get("silence", "unknown") not in SILENCES:
         yield f"silence {item['silence']!r} is not one of {', '.join(SILENCES)}"
-    if not isinstance(item.get("load_sensitive", False), bool):
-        yield f"load_sensitive {item['load_sensitive']!r} is neither true nor false"
+    for name in ("load_sensitive", "optional"):
+        if not isinstance(item.get(name, False), bool):
+            yield f"{name} {item[name]!r} is neither true nor false"
     needs = item.get("needs", [])
     if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
         yield "needs is no list of ids"

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.checks import expectations, probes
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import (
+    Deadline,
+    Failed,
+    NotGiven,
+    Overdue,
+    Unanswerable,
+)
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings, one_line
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
@@ -69,6 +75,8 @@ class ProbeResult:
     # Whether no answer came in time, and the cause that it shares with other results
     overdue: bool = False
     cause: str = ""
+    # Whether the inventory names no such part
+    absent: bool = False
 
     @property
     def flaky(self) -> bool:
@@ -146,7 +154,7 @@ def answer(
     except Failed as exc:
         return ProbeResult("fail", one_line(exc))
     except Unanswerable as exc:
-        return ProbeResult("unknown", one_line(exc))
+        return ProbeResult("unknown", one_line(exc), absent=isinstance(exc, NotGiven))
     except ImportError as exc:
         return ProbeResult("unknown", f"this host's Python lacks {exc.name}")
     except Exception as exc:  # noqa: BLE001 -- whatever a probe did not foresee is no pass

@@ -56,6 +56,25 @@ def test_a_blocker_that_fails_or_is_unknown_is_a_no_go(check, status):
     assert (found["verdict"], found["exit_code"], found["blocking"]) == ("no-go", 1, ["a"])
 
 
+LACKED = [
+    item("a", params={"argv": ["${services.daemon}"]}, optional=True),
+    item("a", "sql", params={"query": "SELECT 1"}, expect=TRUE, optional=True),
+]
+
+
+@pytest.mark.parametrize("check", LACKED, ids=["no name", "no address"])
+def test_a_part_that_the_system_does_not_have_does_not_block(check):
+    found = run(check, item("b"), item("c", needs=["a"], optional=True))
+    assert statuses(found) == {"a": "unknown", "b": "pass", "c": "unknown"}
+    assert (found["verdict"], found["blocking"]) == ("go", [])
+    # What needs it, and is not said to be a part that may be lacking, blocks.
+    assert run(check, item("c", needs=["a"]))["blocking"] == ["c"]
+
+
+def test_a_part_that_may_be_lacking_and_fails_is_a_no_go():
+    assert run(broken("a") | {"optional": True}, item("b"))["blocking"] == ["a"]
+
+
 @pytest.mark.parametrize("severity", ["warning", "info"])
 def test_what_is_no_blocker_blocks_nothing(severity):
     found = run(broken("a", severity=severity), item("b"))

@@ -111,6 +111,11 @@ def test_triage_of_two_disasters_at_once_names_their_order():
     assert typed[2].startswith("  type, after the api: ")
 
 
+def test_a_part_that_the_system_does_not_have_is_named_and_no_open_question():
+    lines = triage([sign("redis.answers"), sign("pipeline.answers", "unknown") | {"absent": True}])
+    assert "Not in the inventory, so not checked: pipeline.answers" in lines
+
+
 def test_a_single_disaster_needs_no_order():
     assert "disasters at once" not in "".join(
         triage([sign("api.answers", "fail")], order=WHOLE["order"])

@@ -33,6 +33,10 @@ class Unanswerable(Exception):
     """The question could not be put, so nothing is known about the target."""
 
 
+class NotGiven(Unanswerable):
+    """The inventory names no such part, so there is nothing to ask."""
+
+
 @dataclass(frozen=True)
 class Deadline:
     """The moment when a probe's time is over."""

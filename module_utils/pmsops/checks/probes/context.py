@@ -10,7 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import (
+    Deadline,
+    Failed,
+    NotGiven,
+    Overdue,
+    Unanswerable,
+)
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import redis_cache
 
@@ -71,7 +77,7 @@ class Context:
         from ansible.module_utils.pmsops.postgresql.connection import Database
 
         if not self.settings.database.get("name"):
-            raise Unanswerable("no database was given")
+            raise NotGiven("no database was given")
         return Database.from_options(self.settings.database)
 
     def drop_connection(self, name: str | None) -> None:
@@ -103,7 +109,7 @@ class Context:
             "grafana": self.settings.grafana.get("url"),
         }.get(name)
         if not url:
-            raise Unanswerable(f"no URL of {name} was given")
+            raise NotGiven(f"no URL of {name} was given")
         return str(url).rstrip("/")
 
     def redis(self, *, auth: bool, deadline: Deadline) -> Any:
@@ -113,7 +119,7 @@ class Context:
         """
         settings = self.settings.redis
         if not redis_cache.configured(settings):
-            raise Unanswerable("no Redis server was given")
+            raise NotGiven("no Redis server was given")
         key = ("redis", auth)
         if key not in self._opened:
             self._opened[key] = redis_cache.connect(settings, seconds=deadline.left(), login=auth)

@@ -13,7 +13,13 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import (
+    Deadline,
+    Failed,
+    NotGiven,
+    Overdue,
+    Unanswerable,
+)
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.common import retry_after
 
@@ -138,7 +144,7 @@ def token(context: Context, deadline: Deadline) -> str:
     """
     api = context.settings.api
     if not api.get("username"):
-        raise Unanswerable("no user of the API was given (pms_api_username)")
+        raise NotGiven("no user of the API was given (pms_api_username)")
     answer = request(
         context,
         deadline,
