@@ -75,7 +75,7 @@ class Machine:
         for name in [job["playbook"] for job in JOBS if "playbook" in job]:
             (self.project / name).touch()
 
-    def play(self, *arguments: str, **variables) -> str:
+    def play(self, *arguments: str, of: str = "inventory.yml", **variables) -> str:
         known = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -85,11 +85,12 @@ class Machine:
             "schedule_unit_dir": str(self.units),
             "schedule_config_dir": str(self.etc),
             "schedule_state_dir": str(self.state),
+            "schedule_without_timers": True,
             "notify_channels": [
                 {"name": "hook", "type": "webhook", "url": f"https://hooks.example/{SECRET}"}
             ],
         }
-        inventory = self.root / "inventory.yml"
+        inventory = self.root / of
         inventory.write_text(yaml.safe_dump({"pms": {"hosts": {"prod": known | variables}}}))
         done = subprocess.run(
             [
@@ -308,6 +309,7 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
             "has no playbooks/no",
         ),
         ({"schedule_user": "no-such-user"}, "has no user no-such-user"),
+        ({"schedule_without_timers": False}, "Nothing would start the jobs"),
     ],
 )
 def test_a_schedule_that_could_not_run_is_refused_before_anything_is_written(
@@ -317,3 +319,28 @@ def test_a_schedule_that_could_not_run_is_refused_before_anything_is_written(
     output = machine.play(**{"schedule_jobs": FEW} | variables)
     assert machine.code != 0 and says in " ".join(output.split()), output
     assert machine.files() == {}
+
+
+def test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jobs(tmp_path):
+    machine = Machine(tmp_path)
+    machine.play(schedule_jobs=FEW)
+    assert machine.code == 0
+    first = machine.files()
+    output = machine.play("-e", "schedule_state=absent", of="beta.yml", schedule_jobs=FEW[:1])
+    assert machine.code != 0
+    assert "have the schedule of another system" in " ".join(output.split()), output
+    assert machine.files() == first
+    own = {
+        "schedule_config_dir": str(machine.etc / "beta"),
+        "schedule_state_dir": str(machine.state / "beta"),
+    }
+    # Folders of its own are not enough: the units would still have the first one's names.
+    output = machine.play(of="beta.yml", schedule_jobs=FEW[:1], **own)
+    assert machine.code != 0 and machine.files() == first
+    output = machine.play(of="beta.yml", schedule_instance="beta", schedule_jobs=FEW[:1], **own)
+    assert machine.code == 0, output
+    both = machine.files()
+    assert {name: both[name] for name in first} == first
+    assert (
+        "OnFailure=pms-ops-beta-notify@backup.service" in both["units/pms-ops-beta-backup.service"]
+    )

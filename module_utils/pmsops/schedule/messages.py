@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import moment
 from ansible.module_utils.pmsops.notify.message import Event
 from ansible.module_utils.pmsops.notify.notifier import Delivery, Notifier
+from ansible.module_utils.pmsops.schedule import timers
 from ansible.module_utils.pmsops.schedule.state import Schedule
 
 CONFIG = "notify.json"
@@ -72,7 +73,8 @@ class JobNotifier:
                 continue  # reported when it failed, with its reason
             error = OpsError(
                 f"{late['title']} has not succeeded by {_local(late['fresh_until'])}.",
-                f"Look at systemctl list-timers and journalctl -u pms-ops-{late['name']}.service.",
+                f"Look at systemctl list-timers and journalctl -u"
+                f" {self.schedule.unit_prefix}{late['name']}.service.",
                 code="schedule.late",
             )
             facts = {"last success": _local(late["succeeded_at"])}
@@ -84,7 +86,7 @@ class JobNotifier:
         facts = {}
         failed = 0
         for record in self._records():
-            state, is_well = _state(record, now)
+            state, is_well = _state(record, now, timers.problem(self.schedule, record["name"]))
             failed += not is_well
             facts[record["name"]] = state
         for name, channel in self.notifier.state.read()["channels"].items():
@@ -105,7 +107,7 @@ class JobNotifier:
         facts["last success"] = _local(record["succeeded_at"])
         error = OpsError(
             f"{record['title']} {how}.",
-            f"Read journalctl -u pms-ops-{name}.service.",
+            f"Read journalctl -u {self.schedule.unit_prefix}{name}.service.",
             code="schedule.failed",
         )
         # The code of the playbook's own error is closer to the cause.
@@ -148,7 +150,10 @@ def lines(kind: str, source: str, delivery: Delivery) -> list[str]:
 def show(schedule: Schedule, now: datetime, say: Callable[[str], None]) -> int:
     """Print the state of each job; return 1 if one is late or failed, else 0."""
     states = {
-        record["name"]: (record["when"], *_state(record, now))
+        record["name"]: (
+            record["when"],
+            *_state(record, now, timers.problem(schedule, record["name"])),
+        )
         for record in schedule.planned(now)["jobs"]
     }
     for name, (when, state, is_well) in states.items():
@@ -156,13 +161,16 @@ def show(schedule: Schedule, now: datetime, say: Callable[[str], None]) -> int:
     return int(not all(is_well for _, _, is_well in states.values()))
 
 
-def _state(record: dict[str, Any], now: datetime) -> tuple[str, bool]:
+def _state(record: dict[str, Any], now: datetime, unstarted: str) -> tuple[str, bool]:
+    """Return the state of a job, and whether it is well; *unstarted* says why nothing starts it."""
     until = moment(record["fresh_until"])
     if record["failing_since"]:
         how = RESULTS.get(record["result"], record["result"] or "failed")
         return f"{how}; failing since {_local(record['failing_since'])}", False
     if until < now:
         return f"late: no success by {_local(record['fresh_until'])}", False
+    if unstarted:
+        return f"{unstarted}; last success {_local(record['succeeded_at'])}", False
     if record["succeeded_at"] is None:
         return f"not due yet; must succeed by {_local(record['fresh_until'])}", True
     return f"succeeded {_local(record['succeeded_at'])}", True

@@ -44,6 +44,11 @@ NEVER = {
 class Schedule:
     """The jobs of a schedule, and their record in a folder."""
 
+    # What the names of the units begin with, and whether timers of systemd start the jobs (None: an
+    # older schedule does not say)
+    unit_prefix = "pms-ops-"
+    timers: bool | None = None
+
     def __init__(self, jobs: Iterable[ScheduledJob], state: Path, metrics_folder: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
         self.state = state
@@ -65,7 +70,10 @@ class Schedule:
                 "Run playbooks/schedule.yml, which writes it.",
                 code="schedule.config",
             ) from exc
-        return cls([ScheduledJob.from_options(options) for options in jobs], *folders)
+        schedule = cls([ScheduledJob.from_options(options) for options in jobs], *folders)
+        schedule.unit_prefix = str(document.get("unit_prefix", cls.unit_prefix))
+        schedule.timers = document.get("timers")
+        return schedule
 
     def job(self, name: str) -> ScheduledJob:
         """Return a job by its name.

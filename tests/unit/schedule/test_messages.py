@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify.notifier import Delivery, Notifier
+from ansible.module_utils.pmsops.schedule import timers
 from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob, calendars
 from ansible.module_utils.pmsops.schedule.messages import JobNotifier, lines, show
 from ansible.module_utils.pmsops.schedule.state import Schedule
@@ -154,3 +156,36 @@ def test_a_job_is_due_once_after_each_due_moment(schedule):
 def test_a_timer_fires_on_every_day_that_may_be_one(days, event):
     job = ScheduledJob.from_options(JOB | {"days": days})
     assert calendars(job) == [f"{event} America/Sao_Paulo"]
+
+
+def planned(tmp_path, **more) -> Schedule:
+    """Return a schedule as the role writes it now."""
+    folders = {"state_dir": str(tmp_path), "metrics_dir": str(tmp_path / "metrics")}
+    (tmp_path / "schedule.json").write_text(json.dumps(folders | {"jobs": [JOB]} | more))
+    return Schedule.read(tmp_path / "schedule.json")
+
+
+def test_a_job_that_nothing_will_ever_start_is_not_said_to_be_not_due_yet(tmp_path):
+    said = []
+    assert show(planned(tmp_path, timers=False), NOW, said.append) == 1
+    assert said[0].startswith("FAILED backup")
+    assert said[0].endswith(
+        "nothing starts it: it was scheduled without timers; last success never"
+    )
+
+
+def test_a_timer_that_is_not_active_is_named(tmp_path, monkeypatch):
+    schedule = planned(tmp_path, timers=True, unit_prefix="pms-ops-second-")
+    no_systemd = timers.problem(schedule, "backup", systemd=tmp_path / "none")
+    assert no_systemd == "nothing starts it: this machine does not run systemd"
+    asked = []
+
+    def systemctl(command, **_options):
+        asked.append(command[-1])
+        return subprocess.CompletedProcess(command, len(asked) - 1)
+
+    monkeypatch.setattr(timers.subprocess, "run", systemctl)
+    assert timers.problem(schedule, "backup", systemd=tmp_path) == ""
+    inactive = "nothing starts it: pms-ops-second-backup.timer is not active"
+    assert timers.problem(schedule, "backup", systemd=tmp_path) == inactive
+    assert asked == ["pms-ops-second-backup.timer"] * 2
