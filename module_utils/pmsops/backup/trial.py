@@ -105,11 +105,12 @@ def clean(database: Database, root: Path) -> list[str]:
 
 
 def drop_abandoned(database: Database) -> list[str]:
-    """Drop the scratch databases of killed trials; the caller holds the lock of trials."""
+    """Drop the scratch databases of killed trials, and return those that are gone.
+
+    The caller holds the lock of trials.
+    """
     names = registry.abandoned(registry.read_from(database), database.name, registry.TRIAL)
-    for name in names:
-        staging_database.drop(database, name)
-    return names
+    return [name for name in names if staging_database.drop_or_explain(database, name) is None]
 
 
 class _Trial:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
@@ -46,19 +48,20 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
     """
     report = RecoveryReport()
     live, journal = swap.live, swap.journal
-    report.lines += [f"{path} was removed." for path in scratch.clean(root)]
-    for name in TEMPORARY_FILES:
-        for path in sets.state_folder(root).glob(name):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-    if live.access == "container":
-        sidecar.remove_dead()
+    report.lines += _clean(live, root)
     found = registry.read_from(live)
     if not journal.state:
         journal.load_from_marks(found, live.name)
     if journal.state:
         report.lines.append(f"The previous run ended in step '{journal.state['step']}'.")
-        _end_sessions(live, [journal.state.get("side"), journal.state.get("incoming")])
+        try:
+            _end_sessions(live, [journal.state.get("side"), journal.state.get("incoming")])
+        except (OpsError, psycopg2.Error) as exc:
+            report.lines.append(
+                f"Sessions of that run could not be ended: {' '.join(str(exc).split())}. They end"
+                " with their statements. See them: SELECT pid, query FROM pg_stat_activity WHERE"
+                " application_name = 'pms-ops'; end one: SELECT pg_terminate_backend(pid)."
+            )
         found = registry.read_from(live)
     if journal.swapping:
         _finish_swap(swap, report)
@@ -83,6 +86,31 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
             )
     report.lines += [each["text"] for each in swap.slot_results] + swap.warnings
     return report
+
+
+def _clean(live: Database, root: Path) -> list[str]:
+    """Remove files and containers of dead runs; return what went, and what stays and why.
+
+    Whatever stays blocks nothing: each run has names of its own.
+    """
+    lines = [f"{path} was removed." for path in scratch.clean(root)]
+    lines += [
+        f"{path} could not be removed. It may hold a decrypted dump: rm -r {shlex.quote(str(path))}"
+        for path in scratch.leftovers(root)
+    ]
+    for name in TEMPORARY_FILES:
+        for path in sets.state_folder(root).glob(name):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+    if live.access == "container":
+        try:
+            sidecar.remove_dead()
+        except Exception as exc:  # noqa: BLE001  the engine's library has many; the restore goes on
+            lines.append(
+                f"Containers of dead runs were not removed: {exc}. Remove them: docker rm -f"
+                f" $(docker ps -aq --filter label={sidecar.SIDECAR_LABEL})"
+            )
+    return lines
 
 
 def _finish_swap(swap: Swap, report: RecoveryReport) -> None:

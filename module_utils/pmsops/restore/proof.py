@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.postgresql import (
 )
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.restore import staging_database
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import database as comparison
 from ansible.module_utils.pmsops.verify import differences, queries
@@ -47,6 +48,21 @@ class Proof:
     formula: int | None = None
     # What no restore of the set brings back, a line each.
     not_restored: list[str] = field(default_factory=list)
+
+
+def again(prove: Callable[[Database], Proof], live: Database, staging: Database) -> Proof | None:
+    """Prove the database that an earlier run kept; drop it and return None if it differs now.
+
+    It was live for the time of a probe, in which sequences may have moved on.
+    """
+    timescaledb_held_jobs.hold(staging)  # the swap had released them
+    try:
+        return prove(staging)
+    except OpsError as exc:
+        if exc.code != "restore.different":
+            raise
+    staging_database.drop(live, staging.name)
+    return None
 
 
 def require_liveness(staging: Database) -> None:

@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.postgresql import event_triggers, timescaledb_held_jobs
+from ansible.module_utils.pmsops.postgresql import event_triggers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.restore import (
@@ -126,20 +126,15 @@ class StagedRestore:
             self.staging = waiting
         else:
             self.begin(journal)
-            self.progress.expect(self.request.expected_seconds())
         staging = self.database.named(self.staging)
         try:
-            if waiting:
-                # A swap that was killed before its renames may have released the held jobs.
-                timescaledb_held_jobs.hold(staging)
-            else:
+            proved = proof.again(self._prove, self.database, staging) if waiting else None
+            if proved is None:
+                self.progress.expect(self.request.expected_seconds())
                 self.fill(staging, PhasedRestore.run)
                 with self.progress.phase("settings"):
                     self._apply_settings(staging)
-            if requirements.TIMESCALEDB in self.required.extensions:
-                with self.progress.phase("liveness"):
-                    proof.require_liveness(staging)
-            proved = self._prove(staging)
+                proved = self._prove(staging)
             if self.request.keep:
                 registry.set_mark(self.database, self.staging, self._mark("proved"))
         except BaseException as exc:
@@ -264,6 +259,9 @@ class StagedRestore:
             staging_database.apply_settings(self.database, staging.name, self.required.described)
 
     def _prove(self, staging: Database) -> proof.Proof:
+        if requirements.TIMESCALEDB in self.required.extensions:
+            with self.progress.phase("liveness"):
+                proof.require_liveness(staging)
         if self.contents:
             return proof.of_archive(
                 staging, self.contents, self.request, self.progress, self.warnings

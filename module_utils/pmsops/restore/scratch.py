@@ -93,8 +93,11 @@ def leftovers(root: Path, purpose: str = "restore") -> list[Path]:
 
 
 def clean(root: Path, purpose: str = "restore") -> list[Path]:
-    """Remove the leftovers and return them; only the holder of the lock may call this."""
+    """Remove the leftovers; return those that are gone. ``leftovers`` has the others.
+
+    Only the holder of the lock may call this.
+    """
     found = leftovers(root, purpose)
     for path in found:
         shutil.rmtree(path, ignore_errors=True)
-    return found
+    return [path for path in found if not path.exists()]

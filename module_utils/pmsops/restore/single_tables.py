@@ -96,14 +96,19 @@ def run(
             journal = Journal.of_root(request.root)
             restore.begin(journal)
             staging = database.named(restore.staging)
+            stays: str | None = None
             try:
                 restore.fill(staging, lambda phases: _restore_tables(phases, wanted))
                 with progress.phase("prove", total=len(wanted.tables), unit="tables"):
                     _prove(restore, staging, wanted)
                 with progress.phase("copy", total=len(wanted.tables), unit="tables"):
                     rows = _copy_all(restore, staging, wanted)
-            finally:
+            except OpsError as exc:
                 stays = staging_database.drop_or_explain(database, restore.staging)
+                exc.args = (" ".join([str(exc), *([stays] if stays else [])]),)
+                raise
+            finally:
+                stays = stays or staging_database.drop_or_explain(database, restore.staging)
                 if stays is None:
                     journal.close()
                 restore.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import psycopg2.errors
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.restore import crash_recovery, scratch
@@ -111,6 +112,43 @@ def test_sidecars_of_a_dead_run_are_removed_where_the_tools_run_in_containers(sc
     scene.access = "container"
     scene.recover()
     assert removed == [True]
+
+
+def test_a_clean_up_that_fails_blocks_no_restore_and_says_what_to_type(scene, monkeypatch):
+    """A leftover that could not be removed ended each later drill and restore."""
+    with scratch.folder(scene.root) as folder:
+        left = folder.with_name(folder.name + "x")
+    left.mkdir()
+    scene.journal().record("aside", live=LIVE, side=STAGING)
+    scene.stage()
+    monkeypatch.setattr(scratch.shutil, "rmtree", lambda path, **options: None)
+    scene.access = "container"
+
+    def no_engine():
+        raise ConnectionError("the engine does not answer")
+
+    monkeypatch.setattr(crash_recovery.sidecar, "remove_dead", no_engine)
+
+    def refuse(statement):
+        if statement.startswith("DROP DATABASE"):
+            raise psycopg2.errors.ObjectInUse("it is used by an active logical replication slot")
+        if "application_name = 'pms-ops' AND pid <>" in statement:
+            raise psycopg2.errors.InsufficientPrivilege("permission denied to terminate process")
+
+    scene.server.before = refuse
+    try:
+        said = "\n".join(scene.run("recovered")["recovered"])
+    finally:
+        left.rmdir()
+    assert f"rm -r {left}" in said
+    assert "was removed" not in said
+    assert "docker rm -f $(docker ps -aq --filter label=pms-ops.client-of)" in said
+    assert "SELECT pg_terminate_backend(pid)" in said
+    assert f"The database {STAGING} stays" in said
+    assert not scene.journal_file.exists()
+    scene.server.before = lambda statement: None
+    scene.stage()
+    assert scene.run("swapped", STAGING)["changed"]
 
 
 @pytest.mark.parametrize("step", ["stop services", "start services"])

@@ -133,6 +133,25 @@ def test_a_staging_database_that_differs_is_dropped_and_the_set_not_verified(res
     assert sets.verification(scene.folder) is None
 
 
+def test_a_kept_database_in_which_something_moved_is_restored_anew(restores):
+    """A swap back keeps it; while it was live, a sequence may have moved on."""
+    scene = restores()
+    staging = restored(scene)["side"]
+    oid = scene.server.oid(staging)
+    assert scene.recover()["waiting"] == staging
+    scene.server.before = lambda statement: (
+        setattr(scene, "differs", False) if statement.startswith("DROP") else None
+    )
+    scene.differs = True
+    done = restored(scene)
+    assert scene.names("__restore_") == [done["side"]]
+    assert scene.server.oid(done["side"]) >= oid
+    assert "It differs" not in str(done)
+    assert any(sql.startswith("DROP DATABASE") for _, sql in scene.server.statements)
+    scene.run("swapped", done["side"])
+    assert scene.server.databases[LIVE].open
+
+
 def test_a_restore_refuses_to_begin_over_an_unfinished_one(restores):
     scene = restores()
     scene.journal().record("aside", live=LIVE, side="pms__restore_20260101000000")
