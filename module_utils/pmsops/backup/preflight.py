@@ -6,16 +6,19 @@ from __future__ import annotations
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.backup.attempts import READERS
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import versions
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system, files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.postgresql import lock_table
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
 
@@ -87,6 +90,33 @@ def older_tools(made: dict[str, str]) -> list[str]:
         f"pg_dump {made['pg_dump']} is older than the server, PostgreSQL {made['server']}: it may"
         " write what other versions refuse. Install the server's own version, and set"
         " pms_db_bin_dir to it."
+    ]
+
+
+def fitting(database: Database, settings: Settings) -> tuple[Settings, list[str]]:
+    """Return the settings with as many processes as the server's table of locks takes.
+
+    A warning says what max_locks_per_transaction would have to be for the processes asked for.
+
+    :raises OpsError: backup.locks if the table is too small for one process too
+    """
+    with database.session(read_only=True) as cursor:
+        locks = lock_table.read(cursor)
+    asked = 1 if settings.recipients else settings.jobs
+    needed = locks.needed(jobs=asked, readers=READERS)
+    if needed <= locks.setting:
+        return settings, []
+    if locks.needed(jobs=1, readers=READERS, spare=1.0) > locks.setting:
+        raise OpsError(
+            f"Database {database.name} has {locks.tables} tables, and a dump locks all of them:"
+            f" that takes a max_locks_per_transaction of {needed}, and the server has"
+            f" {locks.setting}.",
+            f"ALTER SYSTEM SET max_locks_per_transaction = {needed}; then restart the server.",
+            code="backup.locks",
+        )
+    return replace(settings, jobs=1), [
+        f"The dump is made by one process: {asked} processes need a max_locks_per_transaction of"
+        f" {needed} for {locks.tables} tables, and the server has {locks.setting}."
     ]
 
 

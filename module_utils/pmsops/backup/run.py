@@ -63,15 +63,13 @@ def run(
         tools = client_tools.for_database(database)
         cleaned = leftovers.clean(settings.root, database)
         made = preflight.check(database, tools, settings)
+        settings, fewer = preflight.fitting(database, settings)
         run = _Run(database, settings, tools, progress, now)
-        run.warnings += file_system.first_use(state) + preflight.older_tools(made)
+        run.warnings += file_system.first_use(state) + preflight.older_tools(made) + fewer
         result = run.execute()
         # By a clock that was set back the new set may look old; this run does not judge it.
-        gone = [
-            path
-            for path in retention.expired(settings.root, settings.policy)
-            if path.name != result["id"]
-        ]
+        expired = retention.expired(settings.root, settings.policy)
+        gone = [path for path in expired if path.name != result["id"]]
         with progress.phase("prune", total=len(gone), unit="sets"):
             removed, stay = retention.prune(gone)
         run.warnings += stay
@@ -91,6 +89,7 @@ def plan(database: Database, settings: Settings) -> dict[str, Any]:
     """
     tools = client_tools.for_database(database)
     made = preflight.check(database, tools, settings)
+    preflight.fitting(database, settings)
     with database.session(read_only=True) as cursor:
         catalog.prepare(cursor)
         relations = fingerprint.relations(cursor)

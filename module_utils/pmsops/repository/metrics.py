@@ -24,9 +24,18 @@ def backup_gauges(
     failed run leaves them as they are and a deleted set does not live on in them.
     """
     labels = {"database": database}
-    found = [(path, _read(path)) for path in sets.listed(root)]
-    known = [(path, document) for path, document in found if document is not None]
-    proved = [document for path, document in known if sets.verification(path)]
+    found = sets.listed(root)
+    # Newest first, and no more than needed: a manifest may have megabytes.
+    known = (document for path in reversed(found) if (document := _read(path)))
+    newest, before = next(known, None), next(known, None)
+    proved = next(
+        (
+            document
+            for path in reversed(found)
+            if sets.verification(path) and (document := _read(path))
+        ),
+        None,
+    )
 
     def of(document: dict[str, Any] | None, value: str) -> list[tuple[dict[str, str], float]]:
         return [] if document is None else [(labels, document["totals"][value])]
@@ -39,8 +48,6 @@ def backup_gauges(
             return []
         return [(labels, datetime.fromisoformat(document["snapshot_at"]).timestamp())]
 
-    newest = known[-1][1] if known else None
-    before = known[-2][1] if len(known) > 1 else None
     return [
         Gauge("pms_backup_last_run_timestamp_seconds", "When the last backup run ended.",
               [(labels, ended_at.timestamp())]),
@@ -52,7 +59,7 @@ def backup_gauges(
               "Moment of the database that the newest set holds.", at(newest)),
         Gauge("pms_backup_last_verified_timestamp_seconds",
               "Moment of the database that the newest proved set holds.",
-              at(proved[-1] if proved else None)),
+              at(proved)),
         Gauge("pms_backup_size_bytes", "Size of the newest set.", of(newest, "bytes")),
         Gauge("pms_backup_previous_size_bytes", "Size of the set before it.", of(before, "bytes")),
         Gauge("pms_backup_rows", "Rows in the newest set.", rows(newest)),
