@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.services import docker_engine
 
 ANSWERS, MISSING, CLOSED = "answers", "missing", "closed"
 STARTING, STOPPING, SLOTS, REFUSED, AWAY = "starting", "stopping", "slots", "refused", "away"
+LIBRARY = "database.library"
 # In these states the server works; whether the database does is another question.
 WORKING = frozenset({ANSWERS, MISSING, CLOSED})
 CONNECT_SECONDS = 4
@@ -49,10 +50,15 @@ class ServerState:
 
 
 def look(database: Database) -> ServerState:
-    """Return how the server responds to a connection to the database."""
+    """Return how the server responds to a connection to the database.
+
+    :raises OpsError: database.library, which no restart and no restore would change.
+    """
     try:
         database.connect(seconds=CONNECT_SECONDS).close()
     except OpsError as exc:
+        if exc.code == LIBRARY:
+            raise
         return ServerState(judge(exc.code, str(exc)), str(exc))
     return ServerState(ANSWERS, "it answers")
 

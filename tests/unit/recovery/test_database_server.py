@@ -158,3 +158,21 @@ def test_a_refused_password_ends_it_at_once():
         world.bring_back()
     assert caught.value.code == "care.password"
     assert world.done == []
+
+
+def test_a_missing_library_is_told_and_the_server_is_not_restarted_for_it(monkeypatch):
+    import psycopg2.errors
+    from ansible.module_utils.pmsops.postgresql.connection import Database
+
+    lack = 'could not access file "$libdir/timescaledb-2.18.0": No such file or directory'
+    database = Database("h", 5432, "fund", "pms_ops")
+
+    def refuse(*_, **__):
+        raise database._connection_error("fund", psycopg2.errors.UndefinedFile(lack))
+
+    monkeypatch.setattr(Database, "connect", refuse)
+    for ask in (database_server.look, database_server.plan):
+        with pytest.raises(OpsError) as caught:
+            ask(database)
+        assert caught.value.code == "database.library"
+        assert "No restore helps" in caught.value.remedy
