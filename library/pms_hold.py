@@ -62,6 +62,7 @@ import json
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import manifest, sets
 
@@ -78,7 +79,8 @@ def run(module: AnsibleModule) -> dict:
         if held:
             sets.write_note(path, after)
         else:
-            path.unlink()
+            with file_system.coded(folder):
+                path.unlink()
     return {"changed": before != after, "held": held, "diff": {"before": before, "after": after}}
 
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import file_system, files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import manifest, shared_files, signing
@@ -253,8 +253,12 @@ def mark_verified(folder: Path, record: dict[str, Any]) -> None:
 
 
 def write_note(path: Path, text: str) -> None:
-    """Write a note beside a set's files; a kill meanwhile does not harm the set."""
-    files.replace(path, text.encode(), aside=path.with_name(path.name + NEW))
+    """Write a note beside a set's files; a kill meanwhile does not harm the set.
+
+    :raises OpsError: disk.*, files.unwritable
+    """
+    with file_system.coded(path.parent):
+        files.replace(path, text.encode(), aside=path.with_name(path.name + NEW))
 
 
 def _ours(folder: Path) -> BackupSet:

@@ -206,9 +206,9 @@ def noted(backup_set: sets.BackupSet, proved: Proof, duration: float) -> list[st
     }
     try:
         sets.mark_verified(backup_set.folder, record)
-    except OSError as exc:
+    except OpsError as exc:
         return [
-            f"Set {backup_set.id} is verified, and its folder cannot say so:"
-            f" {exc.strerror or exc}. status asks for a drill until it does."
+            f"Set {backup_set.id} is verified, and its folder cannot say so: {exc} status asks for"
+            " a drill until it does."
         ]
     return []

@@ -1,10 +1,13 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pms_hold
 import pytest
+from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.repository import retention
 from ansible.module_utils.testing import patch_module_args
 
@@ -45,3 +48,18 @@ def test_a_held_set_outlives_its_policy(tmp_path, capsys):
 def test_what_is_no_set_cannot_be_held(tmp_path, capsys):
     result = called(capsys, set=str(tmp_path), reason="audit")
     assert result["failed"] and result["code"] == "manifest.missing"
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_disk_that_refuses_a_hold_is_no_traceback(tmp_path, capsys, monkeypatch, state):
+    folder = make_set(tmp_path / "backups", tmp_path / "keys")
+    if state == "absent":
+        called(capsys, set=str(folder), reason="audit")
+
+    def read_only(*_args, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(files, "replace", read_only)
+    monkeypatch.setattr(Path, "unlink", read_only)
+    result = called(capsys, set=str(folder), state=state, reason="audit")
+    assert result["failed"] and result["code"] == "disk.read-only"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from ansible.module_utils.pmsops.verify import against_set
 
 from tests.support.fake_server import Killed
 from tests.unit.restore.conftest import BOOK, LIVE, LIVE_OID
+from tests.unit.restore.test_failing_disk import CODES, Disk
 
 PROVED = proof.Proof("everything", 1, 2, None, [], [1000])
 
@@ -248,3 +250,33 @@ def test_retention_does_not_delete_the_set_that_a_comparison_reads(restores, mon
             scene.server.database(LIVE), root=scene.root, keys=scene.root, file=scene.folder
         )
     assert caught.value.code == "set.in-use"
+
+
+@pytest.mark.parametrize("number", CODES, ids=errno.errorcode.get)
+@pytest.mark.parametrize("keep", [True, False], ids=["restore", "drill"])
+def test_a_disk_that_fails_during_a_restore_is_told_and_the_next_run_works(
+    restores, monkeypatch, number, keep
+):
+    disk, codes = Disk(monkeypatch), set()
+    for good in range(30):
+        scene = restores()
+        disk.fails_from(good, number)
+        try:
+            done = restored(scene, keep=keep)
+        except OpsError as exc:
+            codes.add(exc.code)
+            done = None
+        untouched(scene)
+        finished = not disk.refuses()
+        disk.mended()
+        if done is None or not keep:
+            waiting = scene.recover()["waiting"]
+            assert waiting in (None, *scene.server.databases)
+            done = restored(scene)
+        assert scene.run("swapped", done["side"])["changed"]
+        assert scene.server.oid(LIVE) != LIVE_OID
+        if finished:
+            break
+    else:
+        pytest.fail("the run writes more often than this test counts")
+    assert codes == {CODES[number]}
