@@ -141,7 +141,7 @@ class Swap:
         if not self.writable and not state.get("accepted"):
             self.barrier, reason = write_barrier.hold_or_explain(self.live)
             self.warnings += [reason] if reason else []
-        self.sealed = self.sealed and self.barrier is not None
+        self.sealed = self.sealed and self.barrier is not None and self.barrier.alone
         write_barrier.give_back(self.live, state.get("read_only"), self.barrier)
 
     def renamed(self) -> bool:

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     become_superuser,
     fetch_all,
+    fetch_value,
     quote_ident,
 )
 from ansible.module_utils.pmsops.restore import registry, swap_statements
@@ -43,11 +44,18 @@ _WAITING = """SELECT DISTINCT format('%s (%s)', l.relation::regclass,
       AND pg_backend_pid() = ANY(pg_blocking_pids(l.pid)) ORDER BY 1"""
 
 
+# An application may ask for a transaction that writes, whatever the default is.
+_OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+
+
 @dataclass
 class WriteBarrier:
     """A session that holds the locks; they end with it, also if the run is killed."""
 
     connection: Any
+    # Whether nobody else was connected until the locks were there.
+    alone: bool = True
 
     @classmethod
     def hold(cls, live: Database) -> WriteBarrier:
@@ -64,12 +72,13 @@ class WriteBarrier:
                 for first in range(0, len(names), TABLES_A_STATEMENT):
                     tables = [f"ONLY {name}" for name in names[first : first + TABLES_A_STATEMENT]]
                     cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE")
+                alone = not fetch_value(cursor, _OTHERS)
         except BaseException as exc:
             connection.close()
             if isinstance(exc, psycopg2.Error):
                 raise live.to_error(exc) from exc
             raise
-        return cls(connection)
+        return cls(connection, alone)
 
     @property
     def pid(self) -> int:

@@ -102,6 +102,17 @@ def test_what_was_written_is_named_counted_and_kept_from_retention(scene):
     assert any(kept in each for each in done["not_dropped"])
 
 
+def test_a_client_that_asks_for_a_writing_transaction_before_the_locks_is_counted(scene):
+    scene.stage()
+    scene.problems.append("broken")
+    scene.server.bypassing.add(STAGING_OID)
+    write_at_every_point(scene, "none", clients=1)
+    with pytest.raises(OpsError, match=r"public\.t: \d+ rows inserted or changed"):
+        scene.run("swapped", STAGING)
+    assert sum(kept_writes(scene).values()) == scene.server.acknowledged
+    assert len(scene.names("__undone_")) == 1
+
+
 def test_a_former_database_that_a_failed_rollback_wrote_to_says_so(scene):
     scene.former()
     scene.problems.append("broken")
