@@ -50,7 +50,10 @@ class Others:
         self._content: dict[Inode, str | None] = {}
 
     def faults(self, folder: Path, recorded: dict[str, Any], names: Sequence[str]) -> list[Fault]:
-        """Return the faults *names* of the set in *folder*."""
+        """Return the faults *names* of the set in *folder*, all of whose files were read."""
+        for name, entry in recorded.items():
+            if (inode := _inode(folder / name)) is not None:
+                self._content[inode] = None if name in names else entry["sha256"]
         found = []
         for name in names:
             fault = Fault(folder / name, recorded[name])

@@ -84,6 +84,17 @@ def test_no_set_is_called_whole_that_was_not_read(backups):
     assert "is whole" not in remedy and "Take another set" in remedy
 
 
+def test_the_set_that_is_whole_is_found_without_reading_shared_files_again(backups, monkeypatch):
+    older = backups.make(20)
+    newer = backups.make(21, shares=older, contents=SAME | {"b.csv": "of this set alone"})
+    rot(newer / "b.csv")
+    read, sha256 = [], files.sha256
+    monkeypatch.setattr(files, "sha256", lambda path: read.append(path) or sha256(path))
+    _, remedy = backups.refusal(newer)
+    assert f"Set {older.name} is whole" in remedy
+    assert [path for path in read if older in path.parents] == []
+
+
 @pytest.mark.parametrize("fault", ["rot", "gone", "short", "unreadable"])
 def test_a_damaged_file_is_mended_in_each_set_from_one_that_has_it_once_more(
     backups, fault, monkeypatch
