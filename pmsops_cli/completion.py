@@ -89,11 +89,17 @@ def _positionals(command: str) -> list[str]:
         return [each.name for each in playbooks.listed("dr")]
     if command == "ops":
         return [each.name for each in playbooks.listed("ops")]
-    if command in ("restore", "drill", "verify"):
+    if command in ("restore", "drill", "verify", "hold"):
         return [*_sets(PROJECT / "backups"), FILES]
     if command == "init":
         return [FILES]
-    return {"ledger": ["verify"], "completion": ["bash", "zsh", "fish"]}.get(command, [])
+    known = {
+        "ledger": ["verify"],
+        "notify": ["test"],
+        "schedule": ["install", "status", "remove"],
+        "completion": ["bash", "zsh", "fish"],
+    }
+    return known.get(command, [])
 
 
 def _sets(root: Path) -> list[str]:

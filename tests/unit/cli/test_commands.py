@@ -343,6 +343,8 @@ def test_completion_names_commands_options_and_scenarios(monkeypatch, tmp_path):
     assert {"restore", "report", "rollback"} <= set(completion.candidates(["r"]))
     assert completion.candidates(["restore", "--conf"]) == ["--confirm"]
     assert completion.candidates(["ledger", ""]) == ["verify"]
+    assert completion.candidates(["schedule", "i"]) == ["install"]
+    assert completion.candidates(["hold", "--r"]) == ["--reason"]
     assert "example" in completion.candidates(["-i", ""])
     (tmp_path / "dr_redis.yml").write_text("---\n")
     listed = playbooks.listed

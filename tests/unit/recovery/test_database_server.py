@@ -162,7 +162,6 @@ def test_a_refused_password_ends_it_at_once():
 
 def test_a_missing_library_is_told_and_the_server_is_not_restarted_for_it(monkeypatch):
     import psycopg2.errors
-    from ansible.module_utils.pmsops.postgresql.connection import Database
 
     lack = 'could not access file "$libdir/timescaledb-2.18.0": No such file or directory'
     database = Database("h", 5432, "fund", "pms_ops")
