@@ -11,11 +11,7 @@ description:
   - If Dagster cannot be recovered, the PMS does today's work itself, once. The module then fails
     with the code V(pipeline.by_hand), because Dagster is still down.
 author: Operations team (@ops)
-extends_documentation_fragment:
-  - pmsops.database
-  - pmsops.api
-  - pmsops.redis
-  - pmsops.services
+extends_documentation_fragment: [pmsops.database, pmsops.api, pmsops.redis, pmsops.services]
 attributes:
   check_mode:
     description: Returns the first steps.
