@@ -1,15 +1,21 @@
 #!/usr/bin/env bash
 # The inner loop: the quick linters and the unit tests, no containers; at most 90 s on two cores.
 # Prints how much of each package the unit tests reach. Arguments go to pytest. Tests that run whole
-# linters are left to `make test`: the linters themselves run here.
+# linters are left to `make test`: the linters themselves run here, beside the tests; what they say
+# is shown after the tests' own report.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 failed=0
 mkdir -p .cache
 started=$SECONDS
-scripts/lint.sh --quick || failed=1
-pytest --numprocesses=2 --quiet -m "not linters" --cov --cov-report=json:.cache/coverage.json "$@" tests/unit || failed=1
+scripts/lint.sh --quick >.cache/lint.txt 2>&1 &
+lint=$!
+trap 'kill "$lint" 2>/dev/null' EXIT
+# Three workers on two cores: some tests wait, for time-outs and processes.
+pytest --numprocesses=3 --quiet -m "not linters" --cov --cov-report=json:.cache/coverage.json "$@" tests/unit || failed=1
+wait "$lint" || failed=1
+cat .cache/lint.txt
 if (($# == 0)); then # a choice of tests reaches less
     scripts/branch_coverage.py .cache/coverage.json || failed=1
 fi
