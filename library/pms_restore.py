@@ -65,6 +65,13 @@ options:
     description: Create missing roles as the set's globals.sql describes them.
     type: bool
     default: false
+  without_extensions:
+    description:
+      - Extensions to leave out, because the server lacks them, or because they may exist in one
+        database of a server only, such as pg_cron. Their rows are in the set's C(extensions.json).
+    type: list
+    elements: str
+    default: []
   queries:
     description:
       - Queries of the PMS that the staging database must answer, read-only, each within a minute.
@@ -310,6 +317,7 @@ def argument_spec() -> dict:
         "identity": {"type": "path"},
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
+        "without_extensions": {"type": "list", "elements": "str", "default": []},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
@@ -341,6 +349,7 @@ def run(module: AnsibleModule) -> dict:
         identity=Path(params["identity"]) if params["identity"] else None,
         force_name=params["force_name"],
         create_roles=params["create_roles"],
+        without_extensions=tuple(params["without_extensions"]),
         keep=params["keep"],
         slots=params["slots"],
         shown=params["shown"],

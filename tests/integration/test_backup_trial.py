@@ -385,7 +385,8 @@ DO $$ BEGIN IF current_database() LIKE '%\_\_%' THEN
     USING DETAIL = 'Jobs must be scheduled from one database.';
 END IF; END $$;
 CREATE SCHEMA cron;
-CREATE TABLE cron.job (id int);
+CREATE TABLE cron.job (id int, command text);
+SELECT pg_catalog.pg_extension_config_dump('cron.job', '');
 EOF
 """
 
@@ -393,7 +394,9 @@ EOF
 def test_an_extension_of_one_database_only_is_told_with_the_backup(server, plain, settings):
     done = server.container.exec_run(["sh", "-c", ONE_DATABASE_ONLY])
     assert done.exit_code == 0, done.output
-    server.psql("CREATE EXTENSION only_here", plain.name)
+    server.psql(
+        "CREATE EXTENSION only_here; INSERT INTO cron.job VALUES (1, 'SELECT 1')", plain.name
+    )
     result = made(plain, settings)
     assert objects(result) == ["EXTENSION only_here"]
     assert "can only create extension in database main" in only(result)
@@ -401,6 +404,24 @@ def test_an_extension_of_one_database_only_is_told_with_the_backup(server, plain
     with pytest.raises(OpsError) as caught:
         restored(plain, settings, result)
     assert caught.value.code == "restore.failed"
+    _require_restore_without_it(plain, settings, Path(result["set"]))
+
+
+def _require_restore_without_it(database, settings, folder):
+    """Every restore of such a set failed: issue 18, A6."""
+    kept = json.loads((folder / "extensions.json").read_text())
+    assert kept == {"only_here": {"cron.job": [{"id": 1, "command": "SELECT 1"}]}}
+    request = Request(root=settings.root, keys=settings.keys, without_extensions=("only_here",))
+    result = restore.restore_set(database, request, progress=progress.Progress())
+    assert result["differences"] == 0
+    assert any("1 rows of cron.job are not restored" in line for line in result["notes"])
+    assert sets.verification(folder)["without_extensions"] == ["only_here"]
+    with pytest.raises(OpsError, match="cannot leave out nothing_so"):
+        restore.restore_set(
+            database,
+            replace(request, without_extensions=("nothing_so",)),
+            progress=progress.Progress(),
+        )
 
 
 @pytest.mark.parametrize("form", ["custom", "encrypted", "host"])

@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProce
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
+    extension_rows,
     fingerprint,
     large_objects,
     lost_values,
@@ -141,7 +142,11 @@ class Dump:
             self.readings.required_roles, self.readings.database, self.readings.facts
         )
         self.readings.roles = roles.describe(cursor, needed)
-        self._export_tables(cursor, self.options.target.parent)
+        folder = self.options.target.parent
+        if rows := extension_rows.content(cursor):
+            with set_file(folder, extension_rows.NAME, self.recipients) as stream:
+                stream.write(rows)
+        self._export_tables(cursor, folder)
 
     def _write_globals(self, statements: list[str]) -> None:
         with set_file(self.options.target.parent, globals_sql.NAME, self.recipients) as stream:

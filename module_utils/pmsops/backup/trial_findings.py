@@ -28,7 +28,9 @@ _REMEDIES = (
     (
         r"can only create extension|may only be created|can only be (?:created|installed)",
         "The extension may exist in one database of the server only. Keep its jobs elsewhere, or"
-        " move it to the server's maintenance database (for pg_cron: cron.database_name).",
+        " move it to the server's maintenance database (for pg_cron: cron.database_name). Until"
+        ' then a restore needs -e \'{"restore_without_extensions": ["NAME"]}\'; the rows of the'
+        " extension are in the set's extensions.json.",
     ),
     (
         r"unrecognized (?:configuration )?parameter|unrecognized parameter",

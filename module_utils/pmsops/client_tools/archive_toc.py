@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ansible.module_utils.pmsops.client_tools import tool_errors, versions
@@ -56,6 +56,23 @@ class Contents:
             for line in self.lines
             if not _EXTENSION_COMMENT.match(line) and _named(_SCHEMA, line) not in there
         ]
+
+    def without_extensions(self, names: Sequence[str], members: Collection[str]) -> Contents:
+        """Return a dump's contents without the extensions *names* and the rows of their *members*.
+
+        Members are spelled ``schema.name``, a schema by its name.
+        """
+        if not names:
+            return self
+        there = [
+            rf"(?:TABLE DATA|SEQUENCE SET|ACL) {re.escape(schema)} (?:[A-Z]+ )*{re.escape(name)} "
+            for schema, dot, name in (each.partition(".") for each in members)
+            if dot
+        ]
+        there += [rf"ACL - SCHEMA {re.escape(each)} " for each in members if "." not in each]
+        there += [rf"(?:COMMENT - )?EXTENSION (?:- )?{re.escape(each)}(?: |$)" for each in names]
+        gone = re.compile(r"^\d+; \d+ \d+ (?:" + "|".join(there) + ")")
+        return replace(self, lines=tuple(line for line in self.lines if not gone.match(line)))
 
     @property
     def event_triggers(self) -> list[str]:

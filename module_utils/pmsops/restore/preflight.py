@@ -167,7 +167,8 @@ def extensions_to_create(
         if name not in available:
             raise OpsError(
                 f"The set needs extension {name}, which the server does not have.",
-                f"Install the package of extension {name} on the server.",
+                f"Install the package of extension {name} on the server, or restore without it:"
+                f""" -e '{{"restore_without_extensions": ["{name}"]}}'.""",
                 code="restore.extension",
             )
         if version and version not in available[name]:

@@ -192,7 +192,9 @@ def _require_canary(staging: Database, token: str | None) -> bool | None:
     return True
 
 
-def noted(backup_set: sets.BackupSet, proved: Proof, duration: float) -> list[str]:
+def noted(
+    backup_set: sets.BackupSet, proved: Proof, duration: float, request: Request
+) -> list[str]:
     """Note in a set's folder that it was verified; return why that cannot be noted."""
     document = backup_set.manifest
     if backup_set.folder is None or document is None:
@@ -204,6 +206,8 @@ def noted(backup_set: sets.BackupSet, proved: Proof, duration: float) -> list[st
         "duration_seconds": round(duration, 3),
         "size_bytes": document["server"].get("size_bytes"),
     }
+    if request.without_extensions:
+        record["without_extensions"] = list(request.without_extensions)
     try:
         sets.mark_verified(backup_set.folder, record)
     except OpsError as exc:

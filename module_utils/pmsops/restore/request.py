@@ -11,7 +11,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import missing_sets
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import slot_handover
+from ansible.module_utils.pmsops.restore import left_out, slot_handover
 from ansible.module_utils.pmsops.verify import differences, queries
 
 PROGRESS = "restore.progress"
@@ -33,6 +33,8 @@ class Request:
     identity: Path | None = None
     force_name: bool = False
     create_roles: bool = False
+    # Extensions that the server, or a second database of it, cannot have.
+    without_extensions: tuple[str, ...] = ()
     keep: bool = False
     # What becomes of the live database's logical slots at the swap: see slot_handover.
     slots: str = slot_handover.REFUSE
@@ -46,6 +48,16 @@ class Request:
         :raises OpsError: set.*
         """
         return sets.resolve(self.file or sets.newest(self.root))
+
+    def left_out_notes(self) -> list[str]:
+        """Return what the run has to say about the extensions that it leaves out."""
+        return left_out.notes(self.backup_set.manifest or {}, self.without_extensions)
+
+    def left_out_members(self) -> set[str]:
+        """Return the objects of these extensions."""
+        if not self.without_extensions:
+            return set()
+        return left_out.members(self.backup_set.manifest or {}, self.without_extensions)
 
     def missing_sets(self) -> list[str]:
         """Return the sets that the ledger knows and the disk has not, a line each, newest first."""

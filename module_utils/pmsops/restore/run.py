@@ -27,6 +27,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.restore import (
     database_lock,
+    left_out,
     preflight,
     proof,
     registry,
@@ -83,7 +84,8 @@ class StagedRestore:
     def __post_init__(self) -> None:
         self.tools = factory.for_database(self.database)
         self.backup_set = self.request.backup_set
-        self.document: dict[str, Any] = self.backup_set.manifest or {}
+        recorded: dict[str, Any] = self.backup_set.manifest or {}
+        self.document = left_out.manifest_without(recorded, self.request.without_extensions)
 
     def close(self) -> None:
         """Wait until the client tools have left nothing behind."""
@@ -101,7 +103,7 @@ class StagedRestore:
         else:
             sets.check(self.backup_set, self.request.keys, trust=self.request.trust)
             self.verified = "signature and every file"
-            self.required = requirements.of_set(self.backup_set)
+            self.required = requirements.of_manifest(self.document)
         if self.backup_set.encrypted:
             self.request.identity_for(self.backup_set.dump)
         self.server = preflight.check(
@@ -111,7 +113,7 @@ class StagedRestore:
             force_name=self.request.force_name,
             create_roles=self.request.create_roles and not self.backup_set.naive,
         )
-        self.server.notes += self.request.missing_sets()
+        self.server.notes += self.request.missing_sets() + self.request.left_out_notes()
         taken = set(registry.read_from(self.database))
         self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
 
@@ -226,7 +228,9 @@ class StagedRestore:
                 with self.progress.phase("decrypt"):
                     dump = scratch.decrypt(dump, self.request.identity_for(dump), folder)
             with self.tools.together({folder: "ro", dump.parent: "ro"}) as tools:
-                contents = self.toc or archive_toc.read(tools, dump)
+                contents = (self.toc or archive_toc.read(tools, dump)).without_extensions(
+                    self.request.without_extensions, self.request.left_out_members()
+                )
                 self.require_known_parameters(tools, dump)
                 self.warnings += role_restore.create(
                     self.database,
@@ -274,7 +278,7 @@ class StagedRestore:
         """Return the facts of the run, and note in the set that it was verified."""
         snapshot = self.document.get("snapshot_at")
         size = self.required.size_bytes
-        self.warnings += proof.noted(self.backup_set, proved, duration)
+        self.warnings += proof.noted(self.backup_set, proved, duration, self.request)
         return {
             "set": str(self.backup_set.path),
             "id": self.backup_set.id,
