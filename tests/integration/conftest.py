@@ -20,6 +20,12 @@ from tests.support.server import IMAGE, POSTGRESQL, Server, running_server
 
 
 @pytest.fixture(scope="session")
+def often(pytestconfig: pytest.Config) -> int:
+    """How often to try what has to hold each time: twenty times in `make test-all`."""
+    return 20 if pytestconfig.getoption("--all") else 5
+
+
+@pytest.fixture(scope="session")
 def images() -> None:
     """The lab's images; those whose recipe has not changed are kept."""
     build = PROJECT / "roles" / "lab" / "files" / "images" / "build.sh"
@@ -55,13 +61,23 @@ def database(server: Server) -> Iterator[Database]:
     server.drop(name)
 
 
-@pytest.fixture(scope="module")
-def data(server: Server) -> Iterator[Data]:
-    """The lab's data, up to two business days before the newest, then topped up."""
+@pytest.fixture(scope="session")
+def seeded(server: Server) -> str:
+    """A database to copy: the lab's data, up to two business days before the newest."""
     made = Data(server, f"seeded_{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12))
     server.psql(f"ALTER ROLE macro_user PASSWORD '{made.password}'")
     server.create(made.name)
     made.run("schema.sql", "seed.sql", as_of=SEEDED.isoformat(), scale="0.1")
+    server.close(made.name)
+    return made.name
+
+
+@pytest.fixture(scope="module")
+def data(server: Server, seeded: str) -> Iterator[Data]:
+    """The lab's data, up to two business days before the newest; a module's own copy."""
+    made = Data(server, f"data_{uuid.uuid4().hex[:8]}", secrets.token_urlsafe(12))
+    server.psql(f"ALTER ROLE macro_user PASSWORD '{made.password}'")
+    server.create(made.name, template=seeded)
     yield made
     server.drop(made.name)
 

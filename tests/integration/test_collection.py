@@ -195,26 +195,27 @@ def test_every_playbook_s_syntax_holds(elsewhere):
     assert done.stdout.count("playbook: ") == len(PLAYBOOKS)
 
 
-@pytest.mark.parametrize(
-    ("template", "expected"),
-    [
-        ("28100000 | pmsops.pms.pms_size", "28.1 MB"),
-        ("{} | pmsops.pms.pms_in_memory", ""),
-        ("([{'name': 'a', 'command': ['/bin/true'], 'at': ['06:00'], 'days': 'daily'}]"
-         " | pmsops.pms.pms_schedule_jobs([]))[0].title", "a"),
-        ("{'probe': 'redis', 'params': {'command': ['PING']},"
-         " 'expect': [{'path': 'reply', 'eq': 'PONG'}]} | pmsops.pms.pms_asks", "PING"),
-    ],
-    ids=["size", "in_memory", "schedule_jobs", "asks"],
+FILTERS = (
+    ("28100000 | pmsops.pms.pms_size", "28.1 MB"),
+    ("{} | pmsops.pms.pms_in_memory", ""),
+    ("([{'name': 'a', 'command': ['/bin/true'], 'at': ['06:00'], 'days': 'daily'}]"
+     " | pmsops.pms.pms_schedule_jobs([]))[0].title", "a"),
+    ("{'probe': 'redis', 'params': {'command': ['PING']},"
+     " 'expect': [{'path': 'reply', 'eq': 'PONG'}]} | pmsops.pms.pms_asks", "PING"),
 )  # fmt: skip
-def test_a_filter_works_by_its_full_name(elsewhere, template, expected):
+
+
+def test_each_filter_works_by_its_full_name(elsewhere):
+    shown = [f"{n}<{{{{ {template} }}}}>" for n, (template, _) in enumerate(FILTERS)]
     done = elsewhere.run(
         *("ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "debug"),
-        *("-a", json.dumps({"msg": "got <{{ " + template + " }}>"})),
+        *("-a", json.dumps({"msg": " ".join(shown)})),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    got = re.search(r"got <(.*)>", done.stdout)
-    assert got and (got[1] == expected if expected in ("", "a") else expected in got[1])
+    for n, (template, expected) in enumerate(FILTERS):
+        got = re.search(rf"\b{n}<(.*?)>", done.stdout)
+        whole = expected in ("", "a")
+        assert got and (got[1] == expected if whole else expected in got[1]), template
 
 
 def test_an_action_plugin_stands_in_front_of_its_module(elsewhere):

@@ -410,8 +410,8 @@ def no_rows(query: str) -> str:
 # --- the whole ------------------------------------------------------------------------------------
 
 
-def test_a_healthy_system_is_a_go_twenty_times_in_a_row(system):
-    for number in range(20):
+def test_a_healthy_system_is_a_go_each_time(system, often):
+    for number in range(often):
         found = system.gate()
         wrong = [each for each in found["results"] if each["status"] not in GOOD]
         assert (found["verdict"], wrong) == ("go", []), number
