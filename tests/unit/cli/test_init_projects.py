@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pmsops_cli import compose_running, init
+from pmsops_cli import compose, compose_running, init
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import DONE, USAGE
 from tests.conftest import PROJECT
@@ -243,3 +243,15 @@ def test_on_another_host_only_the_project_s_own_files_are_read_here(place, tmp_p
     secrets = written(folder)[1]
     assert secrets["vault_pms_api_password"] == ""
     assert secrets["vault_pms_redis_password"] == "cache$pw"
+
+
+@pytest.mark.parametrize(
+    ("version", "used"), [("2.29.1", "docker compose"), ("1.29.2", ""), ("", "")]
+)
+def test_compose_is_asked_by_the_tool_that_runs_the_pms(monkeypatch, tmp_path, version, used):
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\n[ -n '{version}' ] || exit 1\necho {version}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    own = str(compose.VENV_BIN / "docker-compose")
+    assert " ".join(compose._tool()) == (used or own)
