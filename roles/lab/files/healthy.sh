@@ -13,7 +13,10 @@ seconds=$1
 shift
 reported=/dev/shm/reported-healthy # a start of the container empties /dev/shm
 
-ask() { timeout 5 "$@"; }
+# In a shell of its own: where Docker kills this one, as it does after a pause of the container, what
+# it began becomes a child of process 1. In the database's container that is PostgreSQL, which takes
+# any exit status but 0 and 1, such as 124 of timeout, for a crash and restarts all its sessions.
+ask() { (timeout 5 "$@" || exit 1); }
 
 ask "$@" || exit 1
 # The last check ended well a moment ago. One that a pause of the container ended leaves no file.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +17,23 @@ TOOLS = {
     # Answers until the clock shows $FAILS_AT.
     "service": 'echo asked >>"$ASKED"; [ "$(cat "$CLOCK")" -lt "${FAILS_AT:-99999}" ]',
 }
+
+# Adopts what a killed check leaves behind, as process 1 does, and prints how each of it ended.
+ADOPTS = """
+import ctypes, os, signal, subprocess, sys, time
+PR_SET_CHILD_SUBREAPER = 36
+assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+check = subprocess.Popen(sys.argv[2:])
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+check.kill()
+check.wait()
+while True:
+    try:
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+    except ChildProcessError:
+        break
+"""
 
 
 class Service:
@@ -86,3 +104,20 @@ def test_a_check_that_was_cut_short_leaves_no_sign_of_health(service):
     (service.folder / "sleep").write_text("#!/bin/sh\nkill -KILL $PPID\n")
     service.check()
     assert not service.reported.exists()
+
+
+def test_what_a_killed_check_leaves_to_postgresql_does_not_look_like_a_crash(service):
+    asks = service.folder / "asks"
+    timeout = service.folder / "timeout"
+    timeout.write_text(f"#!/bin/sh\n: >{asks}\n/bin/sleep 0.5\nexit 124\n")
+    timeout.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPTS, asks, "sh", service.script, "10", "service"],
+        env={"PATH": f"{service.folder}:/usr/bin:/bin", "CLOCK": service.folder / "clock"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    # PostgreSQL restarts all its sessions after a child that ends otherwise.
+    assert done.stdout.split() == ["1"]
