@@ -255,3 +255,21 @@ def test_compose_is_asked_by_the_tool_that_runs_the_pms(monkeypatch, tmp_path, v
     monkeypatch.setenv("PATH", str(tmp_path))
     own = str(compose.VENV_BIN / "docker-compose")
     assert " ".join(compose._tool()) == (used or own)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"network_mode": "none"}, "network_mode is none, with which Compose publishes no ports"),
+        ({"ports": ["5432"]}, 'give it a fixed one, "127.0.0.1:5433:5432"'),
+        ({}, 'add ports: ["127.0.0.1:5433:5432"] to db'),
+    ],
+)
+def test_no_ports_are_advised_that_compose_forbids_or_another_service_has(
+    place, tmp_path, capsys, more, words
+):
+    database = {key: value for key, value in PG.items() if key != "ports"} | more
+    pooler = {"image": "edoburu/pgbouncer", "ports": ["5432:5432"]}
+    folder = project_of(tmp_path / "fund", {"db": database, "pooler": pooler})
+    notes = found(folder, capsys)["notes"]
+    assert any(words in each for each in notes), notes
