@@ -2,7 +2,7 @@
 """What a database does not carry along when it is renamed, and what keeps it from being renamed.
 
 Logical slots, prepared transactions, time-outs, event triggers and list settings, on a server of
-its own: only there wal_level is logical.
+its own: only there wal_level is logical. The client tools are this host's, which start sooner.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +33,8 @@ from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.restore import (
     former_retention,
     registry,
+    renames,
     staging_database,
-    swap,
     versions,
 )
 from ansible.module_utils.pmsops.restore.plan import plan_restore
@@ -51,10 +52,10 @@ from tests.support.server import (
     running_server,
 )
 
-SCHEMA = f"""
+SCHEMA = """
 SET ROLE macro_user;
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-{HYPERTABLE}
+{hypertable}
 INSERT INTO md (at, value)
 SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-02-28',
                                                      '1 hour') t;
@@ -70,13 +71,36 @@ def server(images):
         yield made
 
 
+@pytest.fixture(scope="module")
+def template(server):
+    """A filled database with a hypertable, to copy."""
+    name = "template_of_the_tests"
+    execute(server.create(name), SCHEMA.format(hypertable=HYPERTABLE))
+    server.close(name)
+    return name
+
+
 @pytest.fixture
-def live(server):
+def live(server, template, host_tools):
     """A filled database; it goes with everything that a test leaves beside it."""
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database = server.create(name)
-    execute(database, SCHEMA)
-    yield database
+    database = server.create(name, template=template)
+    yield replace(database, access="host", container=None, bin_dir=str(host_tools))
+    drop_all(server, name)
+
+
+@pytest.fixture
+def plain(server, host_tools):
+    """One without TimescaleDB, for what that has no part in: restores take a third of the time."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name, timescaledb=False)
+    execute(database, SCHEMA.format(hypertable=""))
+    yield replace(database, access="host", container=None, bin_dir=str(host_tools))
+    drop_all(server, name)
+
+
+def drop_all(server, name):
+    """Drop a database and those beside it, with what keeps them from being dropped."""
     server.psql(
         "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots"
         " WHERE active_pid IS NOT NULL;"
@@ -122,26 +146,37 @@ if POSTGRESQL >= 17:
     TIMEOUTS["transaction_timeout"] = "800ms"
 
 
+@contextmanager
+def time_outs(server, database):
+    """Have time-outs that would end every session of the toolkit, of the database and its role."""
+    owners = (f"DATABASE {database.name}", "ROLE pms_ops")
+    server.psql(
+        "".join(
+            f"ALTER {owner} SET {name} TO '{value}';"
+            for name, value in TIMEOUTS.items()
+            for owner in owners
+        )
+    )
+    yield database
+    server.psql("".join(f"ALTER ROLE pms_ops RESET {name};" for name in TIMEOUTS))
+
+
 @pytest.fixture
-def impatient(server, live):
-    """The database, whose time-outs would end every session of the toolkit; so would its role's."""
-    for name, value in TIMEOUTS.items():
-        server.psql(f"ALTER DATABASE {live.name} SET {name} TO '{value}'")
-        server.psql(f"ALTER ROLE pms_ops SET {name} TO '{value}'")
-    yield live
-    for name in TIMEOUTS:
-        server.psql(f"ALTER ROLE pms_ops RESET {name}")
+def impatient(server, plain):
+    with time_outs(server, plain):
+        yield plain
 
 
 def test_time_outs_of_the_database_and_of_the_role_end_no_backup_and_no_restore(
-    impatient, request_
+    server, live, request_
 ):
-    made = backed_up(impatient, request_)
-    assert made["rows"] > 1000
-    staged = restored(impatient, request_)
-    done = run_of(impatient, request_).run("swapped", staged["side"])
-    assert beside(impatient) == [done["former"]]
-    assert against_set.against(impatient, root=request_.root, keys=request_.keys)["identical"]
+    with time_outs(server, live):
+        made = backed_up(live, request_)
+        assert made["rows"] > 1000
+        staged = restored(live, request_)
+        done = run_of(live, request_).run("swapped", staged["side"])
+        assert beside(live) == [done["former"]]
+        assert against_set.against(live, root=request_.root, keys=request_.keys)["identical"]
 
 
 @pytest.mark.parametrize("name", TIMEOUTS)
@@ -154,16 +189,17 @@ def test_a_session_of_the_toolkit_has_no_time_out(impatient, name):
             assert fetch_value(cursor, "SELECT current_setting(%s)", (name,)) == "0"
 
 
-def test_a_client_tool_has_no_time_out(impatient):
-    tools = client_tools.for_database(impatient)
-    for name in TIMEOUTS:
-        status, output, errors = tools.capture("psql", ["-XqAtc", f"SHOW {name}"])
-        assert (status, output, errors) == (0, b"0\n", ""), name
+@pytest.mark.parametrize("access", ["container", "host"])
+def test_a_client_tool_has_no_time_out(server, impatient, access):
+    database = impatient if access == "host" else server.database(impatient.name)
+    shown = [f"-cSHOW {name}" for name in TIMEOUTS]
+    found = client_tools.for_database(database).capture("psql", ["-XqAt", *shown])
+    assert found == (0, b"0\n" * len(TIMEOUTS), "")
 
 
 @pytest.mark.parametrize("name", [name for name in TIMEOUTS if name != "lock_timeout"])
-def test_a_session_that_a_time_out_ended_is_no_dead_database(live, name):
-    connection = live.connect(autocommit="idle_in" not in name)
+def test_a_session_that_a_time_out_ended_is_no_dead_database(plain, name):
+    connection = plain.connect(autocommit="idle_in" not in name)
     with connection.cursor() as cursor:
         cursor.execute(f"SET {name} = '50ms'")
         if name == "transaction_timeout":
@@ -175,7 +211,7 @@ def test_a_session_that_a_time_out_ended_is_no_dead_database(live, name):
                 time.sleep(0.3)
                 cursor.execute("SELECT 1")
     connection.close()
-    error = live.to_error(caught.value)
+    error = plain.to_error(caught.value)
     # Through a proxy the server's last words may be lost.
     told = (error.code == "database.timeout" and name in str(error)) or (
         error.code == "database.session-ended" and "server closed the connection" in str(error)
@@ -328,34 +364,34 @@ def test_slots_are_handed_over_at_the_swap_and_at_the_rollback(
             assert "table public.positions: INSERT" in changes
 
 
-def test_a_former_database_with_a_slot_outlives_retention_and_is_named(server, live, request_):
-    backed_up(live, request_)
-    first = run_of(live, request_).run("swapped", restored(live, request_)["side"])["former"]
+def test_a_former_database_with_a_slot_outlives_retention_and_is_named(server, plain, request_):
+    backed_up(plain, request_)
+    first = run_of(plain, request_).run("swapped", restored(plain, request_)["side"])["former"]
     server.psql("SELECT pg_create_logical_replication_slot('late', 'pgoutput')", first)
-    execute(live, "DELETE FROM positions WHERE id = 1")
+    execute(plain, "DELETE FROM positions WHERE id = 1")
     policy = former_retention.Policy(count=1)
-    staged = restored(live, request_)
-    done = run_of(live, request_, policy=policy).run("swapped", staged["side"])
+    staged = restored(plain, request_)
+    done = run_of(plain, request_, policy=policy).run("swapped", staged["side"])
     assert done["pruned"] == []
     assert "pg_drop_replication_slot('late')" in done["not_dropped"][0]
-    assert set(beside(live)) == {first, done["former"]}
+    assert set(beside(plain)) == {first, done["former"]}
     assert slots(server) == {"late": (first, "pgoutput")}
     server.psql("SELECT pg_drop_replication_slot('late')")
-    assert staging_database.drop_or_explain(live, first) is None
-    assert beside(live) == [done["former"]]
+    assert staging_database.drop_or_explain(plain, first) is None
+    assert beside(plain) == [done["former"]]
 
 
 # --- Prepared transactions ------------------------------------------------------------------------
 
 
 @pytest.fixture
-def prepared(server, live, request_):
-    backed_up(live, request_)
+def prepared(server, plain, request_):
+    backed_up(plain, request_)
     server.psql(
         "BEGIN; UPDATE positions SET name = 'late' WHERE id = 7; PREPARE TRANSACTION 'it''s late'",
-        live.name,
+        plain.name,
     )
-    return live
+    return plain
 
 
 def test_prepared_transactions_refuse_a_restore_and_are_named(server, prepared, request_):
@@ -375,70 +411,72 @@ def test_prepared_transactions_refuse_a_restore_and_are_named(server, prepared, 
 
 
 def test_a_transaction_prepared_meanwhile_refuses_the_swap_while_the_services_run(
-    server, live, request_
+    server, plain, request_
 ):
-    backed_up(live, request_)
-    staged = restored(live, request_)
-    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", live.name)
+    backed_up(plain, request_)
+    staged = restored(plain, request_)
+    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", plain.name)
     with pytest.raises(OpsError, match="'late'") as caught:
-        run_of(live, request_).run("swapped", staged["side"])
+        run_of(plain, request_).run("swapped", staged["side"])
     assert caught.value.code == "restore.prepared-transactions"
-    server.psql("ROLLBACK PREPARED 'late'", live.name)
-    assert run_of(live, request_).run("swapped", staged["side"])["former"]
+    server.psql("ROLLBACK PREPARED 'late'", plain.name)
+    assert run_of(plain, request_).run("swapped", staged["side"])["former"]
 
 
-def test_a_rename_that_a_prepared_transaction_blocks_names_it(server, live, request_, monkeypatch):
+def test_a_rename_that_a_prepared_transaction_blocks_names_it(server, plain, request_, monkeypatch):
     """One that is prepared between the look and the rename."""
-    backed_up(live, request_)
-    staged = restored(live, request_)
-    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", live.name)
+    backed_up(plain, request_)
+    staged = restored(plain, request_)
+    server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", plain.name)
     monkeypatch.setattr(bound_objects, "require_no_prepared", lambda *args: None)
-    monkeypatch.setattr(swap, "RENAME_SECONDS", 0)
-    with pytest.raises(OpsError, match=f"In {live.name}: 'late' of postgres") as caught:
-        run_of(live, request_).run("swapped", staged["side"])
+    monkeypatch.setattr(renames, "RENAME_SECONDS", 0)
+    with pytest.raises(OpsError, match=f"In {plain.name}: 'late' of postgres") as caught:
+        run_of(plain, request_).run("swapped", staged["side"])
     assert caught.value.code == "restore.not-swapped"
 
 
-def test_a_staging_database_with_a_prepared_transaction_blocks_no_later_run(server, live, request_):
-    backed_up(live, request_)
-    staged = restored(live, request_)["side"]
+def test_a_staging_database_with_a_prepared_transaction_blocks_no_later_run(
+    server, plain, request_
+):
+    backed_up(plain, request_)
+    staged = restored(plain, request_)["side"]
     server.psql("BEGIN; CREATE TABLE t (); PREPARE TRANSACTION 'late'", staged)
-    execute(live, "DELETE FROM positions WHERE id = 1")
-    lines = run_of(live, request_).run("recovered", None)["recovered"]
+    execute(plain, "DELETE FROM positions WHERE id = 1")
+    lines = run_of(plain, request_).run("recovered", None)["recovered"]
     assert any(staged in line and "ROLLBACK PREPARED 'late'" in line for line in lines)
-    done = run_of(live, request_).run("swapped", restored(live, request_)["side"])
-    assert set(beside(live)) == {staged, done["former"]}
+    done = run_of(plain, request_).run("swapped", restored(plain, request_)["side"])
+    assert set(beside(plain)) == {staged, done["former"]}
 
 
 # --- Subscriptions ------------------------------------------------------------------------------
 
 
-def test_a_staging_database_with_a_restored_subscription_is_dropped(server, live):
+def test_a_staging_database_with_a_restored_subscription_is_dropped(server, plain):
     """A dump made by a superuser has the subscriptions, disabled; they block DROP DATABASE."""
-    name = registry.free_name(live.name, registry.STAGING, set())
-    mark = registry.mark_text({"is": registry.STAGING, "of": live.name})
+    name = registry.free_name(plain.name, registry.STAGING, set())
+    mark = registry.mark_text({"is": registry.STAGING, "of": plain.name})
     server.psql(f"CREATE DATABASE {name}; COMMENT ON DATABASE {name} IS '{mark}'")
     server.psql(
         "CREATE SUBSCRIPTION feed CONNECTION 'host=elsewhere' PUBLICATION p"
         " WITH (connect = false, slot_name = 'feed')",
         name,
     )
-    assert staging_database.drop_or_explain(live, name) is None
-    assert beside(live) == []
+    assert staging_database.drop_or_explain(plain, name) is None
+    assert beside(plain) == []
 
 
-def test_a_former_database_with_a_subscription_is_kept_and_named(server, live):
-    name = f"{live.name}__before_20260101000000"
+def test_a_former_database_with_a_subscription_is_kept_and_named(server, plain):
+    name = f"{plain.name}__before_20260101000000"
     server.psql(f"CREATE DATABASE {name}")
     server.psql(
         "CREATE SUBSCRIPTION feed CONNECTION 'host=elsewhere' PUBLICATION p"
         " WITH (connect = false, slot_name = NONE)",
         name,
     )
-    told = staging_database.drop_or_explain(live, name)
+    told = staging_database.drop_or_explain(plain, name)
     assert 'DROP SUBSCRIPTION "feed"' in told
     server.psql("DROP SUBSCRIPTION feed", name)
-    assert staging_database.drop_or_explain(live, name) is None
+    assert staging_database.drop_or_explain(plain, name) is None
 
 
 # --- List settings ------------------------------------------------------------------------------
@@ -454,7 +492,7 @@ OF_DATABASE += " JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = '{}
 
 
 def test_list_settings_come_back_as_lists_from_the_set_and_from_globals_sql(
-    server, live, request_, monkeypatch
+    server, plain, request_, monkeypatch
 ):
     values = dict(SETTINGS)
     # A list that the toolkit does not know by name: 17.12 and 18.6 have this one.
@@ -463,34 +501,34 @@ def test_list_settings_come_back_as_lists_from_the_set_and_from_globals_sql(
         known = list_settings.KNOWN - {"output_plugin_libraries"}
         monkeypatch.setattr(list_settings, "KNOWN", known)
     for name, value in values.items():
-        server.psql(f"ALTER DATABASE {live.name} SET {name} TO {value}")
-        server.psql(f"ALTER ROLE macro_user IN DATABASE {live.name} SET {name} TO {value}")
-    expected = server.psql(OF_DATABASE.format(live.name))
+        server.psql(f"ALTER DATABASE {plain.name} SET {name} TO {value}")
+        server.psql(f"ALTER ROLE macro_user IN DATABASE {plain.name} SET {name} TO {value}")
+    expected = server.psql(OF_DATABASE.format(plain.name))
     assert 'search_path=app, "odd, one", public' in expected
-    made = Path(backed_up(live, request_)["set"])
+    made = Path(backed_up(plain, request_)["set"])
     statements = (made / "globals.sql").read_text()
-    server.psql(f"ALTER DATABASE {live.name} RESET ALL")
-    server.psql(f"ALTER ROLE macro_user IN DATABASE {live.name} RESET ALL")
+    server.psql(f"ALTER DATABASE {plain.name} RESET ALL")
+    server.psql(f"ALTER ROLE macro_user IN DATABASE {plain.name} RESET ALL")
     server.psql("".join(
         line for line in statements.splitlines(keepends=True)
-        if line.startswith("ALTER ") and live.name in line
+        if line.startswith("ALTER ") and plain.name in line
     ))  # fmt: skip
-    assert server.psql(OF_DATABASE.format(live.name)) == expected
-    server.psql(f"ALTER DATABASE {live.name} RESET ALL")
-    staged = restored(live, request_)
-    run_of(live, request_).run("swapped", staged["side"])
-    assert server.psql(OF_DATABASE.format(live.name)) == expected
+    assert server.psql(OF_DATABASE.format(plain.name)) == expected
+    server.psql(f"ALTER DATABASE {plain.name} RESET ALL")
+    staged = restored(plain, request_)
+    run_of(plain, request_).run("swapped", staged["side"])
+    assert server.psql(OF_DATABASE.format(plain.name)) == expected
 
 
 def test_a_setting_that_the_server_does_not_know_is_refused_before_anything_is_made(
-    server, live, request_, monkeypatch
+    server, plain, request_, monkeypatch
 ):
-    backed_up(live, request_)
+    backed_up(plain, request_)
     before = server.psql("SELECT max(oid::bigint) FROM pg_database")
     described = versions.of_settings({"settings": {"": ["attver_libraries=a, b"]}})
     monkeypatch.setattr(versions, "of_settings", lambda _described: described)
     with pytest.raises(OpsError, match="attver_libraries of the database") as caught:
-        restored(live, request_)
+        restored(plain, request_)
     assert caught.value.code == "restore.archive-parameter"
     assert server.psql("SELECT max(oid::bigint) FROM pg_database") == before
 
@@ -518,48 +556,62 @@ VALUES ({id}, 1, now(), now(), false, jsonb_build_object('job', '{{}}'::jsonb, '
 """
 
 
-@needs_timescaledb
-@pytest.mark.parametrize(
-    ("procedure", "config", "error", "failed"),
-    [
-        ("policy_retention", '{"drop_after": "100 years"}', AFTER_THE_WORK, None),
-        ("policy_retention", '{"drop_after": "1 day"}', AFTER_THE_WORK, "3 chunks .* not dropped"),
-        ("policy_compression", '{"compress_after": "100 years"}', AFTER_THE_WORK, None),
-        (
-            "policy_compression",
-            '{"compress_after": "1 day"}',
-            AFTER_THE_WORK,
-            "3 chunks older than 1 day are not compressed",
-        ),
-        (
-            "policy_compression",
-            '{"compress_after": "1 day", "maxchunks_to_compress": 1}',
-            AFTER_THE_WORK,
-            None,
-        ),
-        ("policy_retention", '{"drop_after": "many"}', AFTER_THE_WORK, None),
-        ("of_the_pms", "{}", AFTER_THE_WORK, None),
-        ("of_the_pms", "{}", "division by zero", "of_the_pms on public.md: division by zero"),
-    ],
-)
-def test_a_job_that_is_recorded_as_failed_is_judged_by_what_it_did(
-    server, live, procedure, config, error, failed
-):
+# Procedure, its options, the recorded error, and what is wrong, if anything.
+RECORDED = [
+    ("policy_retention", '{"drop_after": "100 years"}', AFTER_THE_WORK, None),
+    ("policy_retention", '{"drop_after": "1 day"}', AFTER_THE_WORK, "3 chunks .* not dropped"),
+    ("policy_compression", '{"compress_after": "100 years"}', AFTER_THE_WORK, None),
+    (
+        "policy_compression",
+        '{"compress_after": "1 day"}',
+        AFTER_THE_WORK,
+        "3 chunks older than 1 day are not compressed",
+    ),
+    (
+        "policy_compression",
+        '{"compress_after": "1 day", "maxchunks_to_compress": 1}',
+        AFTER_THE_WORK,
+        None,
+    ),
+    ("policy_retention", '{"drop_after": "many"}', AFTER_THE_WORK, None),
+    ("of_the_pms", "{}", AFTER_THE_WORK, None),
+    ("of_the_pms", "{}", "division by zero", "of_the_pms on public.md: division by zero"),
+]
+
+
+@pytest.fixture(scope="module")
+def judged(server, template):
+    """What is said of these jobs, all of one database, each with an identifier of its own."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    live = server.create(name, template=template)
     with live.session(read_only=True) as cursor:
         table = fetch_value(cursor, timescaledb_held_jobs.TABLE)
     server.psql(
-        JOB.format(table=table, id=1001, procedure=procedure, config=config, error=error),
-        live.name,
+        "".join(
+            JOB.format(table=table, id=1001 + n, procedure=procedure, config=config, error=error)
+            for n, (procedure, config, error, _) in enumerate(RECORDED)
+        ),
+        name,
     )
     with live.session(read_only=True) as cursor:
         found = timescaledb_job_results.results(cursor)
         assert fetch_value(cursor, "SELECT 1") == 1  # the transaction goes on
+    yield found
+    server.drop(name)
+
+
+@needs_timescaledb
+@pytest.mark.parametrize("number", range(len(RECORDED)))
+def test_a_job_that_is_recorded_as_failed_is_judged_by_what_it_did(judged, number):
+    procedure, _, _, failed = RECORDED[number]
+    job = f"{1001 + number} {procedure}"
+    wrong = [line for line in judged["failed"] if line.startswith(job)]
     if failed is None:
-        assert found["failed"] == []
-        assert found["recorded_as_failed"] == [f"1001 {procedure} on public.md"]
+        assert wrong == []
+        assert f"{job} on public.md" in judged["recorded_as_failed"]
     else:
-        assert found["recorded_as_failed"] == []
-        (line,) = found["failed"]
+        assert f"{job} on public.md" not in judged["recorded_as_failed"]
+        (line,) = wrong
         assert re.search(failed, line)
 
 
