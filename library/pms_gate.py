@@ -13,7 +13,11 @@ description:
   - A blocker that fails, or that could not be evaluated, makes a no-go. Nothing else does.
   - A no-go is a result and no error, so that its evidence can be written. Assert on RV(verdict).
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api]
+extends_documentation_fragment:
+  - pmsops.database
+  - pmsops.redis
+  - pmsops.api
+  - pmsops.services
 attributes:
   check_mode:
     description: The module only reads, so it does the same.
@@ -209,6 +213,7 @@ SPEC = {
     "database": argument_specs.database(),
     "redis": argument_specs.redis(),
     "api": argument_specs.api(),
+    "services": argument_specs.services(),
     "grafana": {"type": "dict", "options": GRAFANA},
     "dagster_url": {"type": "str"},
     "compose_project": {"type": "str"},
@@ -230,7 +235,7 @@ def run(module: AnsibleModule) -> dict:
     """Run the gate and return its results."""
     params = module.params
     places = ("dagster_url", "compose_project", "app_dir", "backup_root", "evidence_root")
-    services = ("database", "redis", "api", "grafana", "facts")
+    services = ("database", "redis", "api", "grafana", "services", "facts")
     settings = Settings(
         now=datetime.now(UTC),
         **{name: params[name] or {} for name in services},

@@ -122,7 +122,7 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
             f"Redis {_code(shlex.join(params['command']))}"
             + (" without a password" if params.get("auth") is False else "")
         ),
-        "container": lambda: f"Docker for the container of service {_code(params['service'])}",
+        "container": lambda: _part(params),
         "dagster": lambda: f"Dagster for its {params['about']}",
         "grafana": lambda: (
             f"Grafana to run each query of its dashboard {params['dashboard']}"
@@ -135,6 +135,13 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
         "whole": lambda: f"the database for {WHOLE[params['about']]}",
         "smoke": lambda: f"for the result of step {_code(params['step'])} of this run",
     }[probe]()
+
+
+def _part(params: dict[str, Any]) -> str:
+    if part := params.get("part"):
+        return f"Docker for the container of the {part}, or the host for its unit and its port"
+    name = _code(params.get("service") or params["name"])
+    return f"Docker for the container of service {name}"
 
 
 def _with(args: dict[str, Any]) -> str:

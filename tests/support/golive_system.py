@@ -416,7 +416,10 @@ def whole_system(server: Server, folder: Path) -> Iterator[System]:
             data=data,
             settings=Settings(
                 now=datetime.now(UTC),
-                database={name: getattr(database, name) for name in database.__dataclass_fields__},
+                # Its parts are containers of one Compose project, as on the lab.
+                database={name: getattr(database, name) for name in database.__dataclass_fields__}
+                | {"access": "container"},
+                services={"manager": "compose", "parts": DEFAULTS["golive_services"]},
                 redis={"host": "127.0.0.1", "port": port, "password": password},
                 api={
                     "url": services["api"].url,

@@ -22,8 +22,8 @@ def engine() -> Any:
     except docker.errors.DockerException as exc:
         raise OpsError(
             f"The Docker Engine does not answer: {exc}",
-            "Start it (systemctl start docker), or set pms_db_access to host if the database"
-            " does not run in a container.",
+            "Start it (systemctl start docker). On a host without containers, pms_db_access is host"
+            " and pms_services_manager is systemd or none: correct the one that differs.",
             code="clients.engine",
         ) from exc
 

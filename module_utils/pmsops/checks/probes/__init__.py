@@ -192,8 +192,8 @@ KINDS: dict[str, Kind] = {
     "redis": Kind(_redis, ("command", "auth"), one_of=(("command",),), libraries=("redis",)),
     "container": Kind(
         _container,
-        ("name", "service", "project", "env"),
-        one_of=(("name", "service"),),
+        ("name", "service", "part", "project", "env", "tells"),
+        one_of=(("name", "service", "part"),),
         libraries=("docker",),
     ),
     "dagster": Kind(

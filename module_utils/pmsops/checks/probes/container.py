@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Overdue, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Overdue, Unanswerable, part
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.services.docker_engine import started_at
 
@@ -17,7 +17,12 @@ MOST_NAMES = 8
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the container's state, ports, log options, and the variables of ``env``."""
+    """Return the container's state, ports, log options, and the variables of ``env``.
+
+    Of a *part* that runs on the host, the same fields come from its unit or its port.
+    """
+    if params.get("part") and not part.in_container(params["part"], context.settings):
+        return part.on_host(params, context)
     import docker
     import requests
 
@@ -27,8 +32,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except docker.errors.NotFound as exc:
         # Nobody knows whether it was removed or has another name, so this is no symptom.
         raise Unanswerable(
-            f"there is no container {params.get('name')}; it was removed, or the inventory names"
-            f" another ({_there(client)})"
+            f"there is no container {_asked(params, context)}; it was removed, or the inventory"
+            f" names another ({_there(client)})"
         ) from exc
     except requests.Timeout as exc:
         raise Overdue("Docker does not answer in time") from exc
@@ -70,6 +75,31 @@ def describe(found: dict[str, Any], now: datetime, names: list[str]) -> dict[str
 def _name(params: dict[str, Any], context: Context, client: Any) -> str:
     if params.get("name"):
         return str(params["name"])
+    if named := params.get("part"):
+        return _of_part(str(named), context, client)
+    return _of_service(params, context, client)
+
+
+def _of_part(named: str, context: Context, client: Any) -> str:
+    """Return the container of a part: its service's in the project, else the one it is named."""
+    options = {"database": context.settings.database, "redis": context.settings.redis}
+    container = (options.get(named) or {}).get("container")
+    service = part.service(named, context.settings)
+    project = context.settings.compose_project
+    if not (service and project):
+        if container:
+            return str(container)
+        missing = "pms_compose_project" if service else f"golive_services.{named}"
+        raise Unanswerable(f"{missing} is not set")
+    try:
+        return _of_service({"service": service}, context, client)
+    except Unanswerable:
+        if container:
+            return str(container)
+        raise
+
+
+def _of_service(params: dict[str, Any], context: Context, client: Any) -> str:
     project = params.get("project") or context.settings.compose_project
     if not project:
         raise Unanswerable("no Compose project was given (pms_compose_project)")
@@ -84,6 +114,12 @@ def _name(params: dict[str, Any], context: Context, client: Any) -> str:
             f" pms_compose_project or golive_services is wrong ({_there(client, project)})"
         )
     return str(found[0]["Id"])
+
+
+def _asked(params: dict[str, Any], context: Context) -> str:
+    options = {"database": context.settings.database, "redis": context.settings.redis}
+    named = (options.get(str(params.get("part"))) or {}).get("container")
+    return str(params.get("name") or named)
 
 
 def _there(client: Any, project: str | None = None) -> str:

@@ -38,6 +38,8 @@ class Settings:
     app_dir: str = ""
     backup_root: str = ""
     evidence_root: str = ""
+    # The module's option services: manager, Compose project, and the service of each part
+    services: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def secrets(self) -> set[str]:
