@@ -184,3 +184,18 @@ def test_the_load_is_that_of_now_or_of_the_last_minute(monkeypatch, tmp_path, te
 )
 def test_a_busy_host_gets_more_time_and_never_endless_time(said, patience):
     assert said.patience == patience
+
+
+def test_a_pipeline_that_failed_on_a_busy_host_is_unknown_and_not_started_again(monkeypatch):
+    """A run failed at load 53 on 2 processors: its steps have time-outs of their own."""
+    load(monkeypatch, BUSY)
+
+    def run_job(*_: Any) -> dict[str, str]:
+        return {"status": "FAILURE"}
+
+    monkeypatch.setattr(probes, "function", lambda kind: run_job)
+    monkeypatch.setattr(second_try, "Runner", lambda *_, **__: pytest.fail("asked again"))
+    params = {"about": "trigger", "job": "day"}
+    expect = [{"path": "status", "eq": "SUCCESS"}]
+    found = run(item("run", "dagster", params=params, expect=expect, load_sensitive=True))
+    assert (result(found, "run")["status"], result(found, "run")["cause"]) == ("unknown", SAYS)
