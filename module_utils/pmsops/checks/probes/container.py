@@ -6,7 +6,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Overdue, Unanswerable, part
+from ansible.module_utils.pmsops.checks.probes import (
+    Deadline,
+    NotGiven,
+    Overdue,
+    Unanswerable,
+    part,
+)
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.services.docker_engine import started_at
 
@@ -90,7 +96,7 @@ def _of_part(named: str, context: Context, client: Any) -> str:
         if container:
             return str(container)
         missing = "pms_compose_project" if service else f"golive_services.{named}"
-        raise Unanswerable(f"{missing} is not set")
+        raise NotGiven(f"{missing} is not set")
     try:
         return _of_service({"service": service}, context, client)
     except Unanswerable:

@@ -10,7 +10,7 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.pmsops.checks.probes import Unanswerable
+from ansible.module_utils.pmsops.checks.probes import NotGiven, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 from ansible.module_utils.pmsops.services import host_services
 
@@ -19,6 +19,7 @@ LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
 # journald limits its files by itself, to 4 GB at most.
 JOURNAL = {"driver": "journald", "options": {"max-size": "4g"}}
 SETTLED_SECONDS = 120
+URLS = {"api": "pms_api_url", "dagster": "pms_dagster_url", "grafana": "pms_grafana_url"}
 
 
 def in_container(part: str, settings: Settings) -> bool:
@@ -102,8 +103,11 @@ def _of_process(
     pid = host_services.owner(listening)
     up = bool(listening) or (part == "redis" and bool(settings.redis.get("socket")))
     if port is None and not up:
+        # A system may have no Dagster or Grafana; the daemon belongs to Dagster.
+        if part in ("api", "dagster", "daemon", "grafana") and not _url(part, settings):
+            raise NotGiven(f"{URLS.get(part, URLS['dagster'])} is not set")
         if not name:
-            raise Unanswerable(f"golive_services.{part} is not set")
+            raise NotGiven(f"golive_services.{part} is not set")
         pid = host_services.process_of(name)
         up = pid is not None
     if not up and host not in LOOPBACK and not host.startswith("/"):
@@ -131,15 +135,20 @@ def _address(part: str, settings: Settings) -> tuple[str, int | None]:
         if redis.get("socket"):
             return "", None
         return str(redis.get("host") or ""), int(redis.get("port") or 6379)
-    url = {
-        "api": settings.api.get("url"),
-        "dagster": settings.dagster_url,
-        "grafana": settings.grafana.get("url"),
-    }.get(part)
-    if not url:
+    url = _url(part, settings)
+    if part == "daemon" or not url:
         return "", None
-    parts = urlsplit(str(url))
+    parts = urlsplit(url)
     return _resolved(parts.hostname or ""), parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _url(part: str, settings: Settings) -> str:
+    """Return the URL of a part; the daemon has that of Dagster's web server."""
+    if part == "api":
+        return str(settings.api.get("url") or "")
+    if part == "grafana":
+        return str(settings.grafana.get("url") or "")
+    return settings.dagster_url
 
 
 def _resolved(host: str) -> str:

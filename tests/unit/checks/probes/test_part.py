@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops.checks.probes import Deadline, Unanswerable, container
+from ansible.module_utils.pmsops.checks.probes import Deadline, NotGiven, Unanswerable, container
 from ansible.module_utils.pmsops.checks.probes.context import Context, Settings
 from ansible.module_utils.pmsops.services import host_services
 
@@ -163,10 +163,11 @@ def test_an_environment_that_this_user_may_not_read_is_unknown(units, monkeypatc
 def test_the_daemon_has_no_port_and_is_found_by_its_command(units):
     units.clear()
     name = "pms-part"
+    url = "http://127.0.0.1:1"
     with subprocess.Popen([sys.executable, "-c", "input()", name], stdin=-1) as child:
-        assert ask("daemon", manager="none")["status"] == "running"
+        assert ask("daemon", manager="none", dagster_url=url)["status"] == "running"
         child.communicate(b"\n")
-    assert ask("daemon", manager="none")["status"] == "not running"
+    assert ask("daemon", manager="none", dagster_url=url)["status"] == "not running"
 
 
 def test_a_service_on_another_host_is_not_asked_here(units):
@@ -226,3 +227,10 @@ def test_in_containers_the_service_of_the_project_comes_first_and_then_the_name(
         with pytest.raises(Unanswerable, match="enough"):
             container.ask({"part": "database"}, Context(found), Deadline.after(5))
     assert asked == ["of-the-project", "by-name", "by-name"]
+
+
+@pytest.mark.parametrize("part", ["api", "dagster", "daemon", "grafana"])
+def test_a_part_that_the_system_does_not_have_is_absent_and_no_failure(units, part):
+    units.clear()
+    with pytest.raises(NotGiven, match=r"pms_\w+_url is not set"):
+        ask(part, manager="systemd")
