@@ -109,8 +109,8 @@ INDEXES = f"""
                'definition', pg_get_indexdef(c.oid), 'valid', i.indisvalid AND i.indisready,
                'clustered', i.indisclustered, 'options', c.reloptions,
                'tablespace', {_TABLESPACE}, 'replica_identity', i.indisreplident,
-               'parents', (SELECT array_agg(p.inhparent::regclass::text) FROM pg_inherits p
-                            WHERE p.inhrelid = c.oid),
+               'parents', (SELECT array_agg(p.inhparent::regclass::text ORDER BY p.inhseqno)
+                            FROM pg_inherits p WHERE p.inhrelid = c.oid),
                'statistics', (SELECT jsonb_object_agg(a.attnum, a.attstattarget)
                                 FROM pg_attribute a
                                WHERE a.attrelid = c.oid AND a.attstattarget >= 0))
