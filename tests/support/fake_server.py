@@ -311,8 +311,10 @@ def _held(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
     return []
 
 
-def _written(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
-    return [("public.t", "public.t", "id", 0)] if server.databases[current].rows else []
+def _written(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]:
+    (everywhere,) = params
+    found = everywhere and server.databases[current].rows
+    return [("public.t", "public.t", "id", 0)] if found else []
 
 
 def _others(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
