@@ -694,7 +694,7 @@ def test_what_the_pms_wrote_before_a_swap_back_is_kept_counted_and_can_be_brough
             "INSERT INTO journal VALUES (77, 1); UPDATE portfolio_positions SET name = 'x'"
             " WHERE id = 5; INSERT INTO md (at, value) VALUES ('2026-02-02 00:30Z', 1);"
             "DELETE FROM portfolio_positions WHERE id = 7;"
-            'CREATE TABLE public."own made" AS SELECT 1 AS n',
+            'CREATE TABLE public."own made" AS SELECT 1 AS n; SELECT lo_from_bytea(0, $$x$$)',
         )
         return ["the PMS does not work"]
 
@@ -708,6 +708,7 @@ def test_what_the_pms_wrote_before_a_swap_back_is_kept_counted_and_can_be_brough
         "public.portfolio_positions: 1 rows inserted or changed and up to 1 deleted",
         "public.md: 1 rows inserted or changed",
         'public."own made": 1 rows inserted or changed',
+        "large objects: 1 rows inserted or changed",
     ):
         assert text in str(caught.value)
     written = registry.read_from(filled)[kept].mark["written"]

@@ -77,6 +77,11 @@ def count(
                     each = found.setdefault(table, each | {"rows": 0, "deleted": 0})
                     each["rows"] += int(rows)
                     each["deleted"] += gone
+            if everywhere:
+                sql = f"SELECT count(DISTINCT loid) FROM pg_largeobject WHERE {condition}"
+                if objects := int(fetch_value(cursor, sql)):
+                    each = {"table": "large objects", "columns": None, "condition": condition}
+                    found["large objects"] = each | {"rows": objects, "deleted": 0}
     except psycopg2.Error as exc:
         raise database.to_error(exc) from exc
     return list(found.values())
@@ -112,7 +117,7 @@ def commands(written: list[dict[str, Any]], kept: str, live: str) -> list[str]:
         f"psql -d {shlex.quote(kept)} -c {shlex.quote(_copy_out(each))}"
         f" | psql -d {shlex.quote(live)} -c {shlex.quote(_copy_in(each))}"
         for each in written
-        if each["rows"]
+        if each["rows"] and each["columns"]
     ]
 
 

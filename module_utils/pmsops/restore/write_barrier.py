@@ -29,6 +29,8 @@ from ansible.module_utils.pmsops.restore import registry, swap_statements
 # A transaction that writes already is waited for; beyond this, writes are not held back.
 LOCK_SECONDS = 20
 TABLES_A_STATEMENT = 200
+# Only a superuser may lock these.
+LARGE_OBJECTS = ["pg_catalog.pg_largeobject", "pg_catalog.pg_largeobject_metadata"]
 # Chunks are written through their hypertables, and TimescaleDB's jobs work on the rest.
 _TABLES = """SELECT format('%I.%I', n.nspname, c.relname)
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -66,9 +68,10 @@ class WriteBarrier:
         connection = live.connect()
         try:
             with connection.cursor() as cursor:
-                become_superuser(cursor)
+                role = become_superuser(cursor)
                 session_settings.limit_statements(cursor, LOCK_SECONDS)
                 names = [name for (name,) in fetch_all(cursor, _TABLES)]
+                names += LARGE_OBJECTS if role else []
                 for first in range(0, len(names), TABLES_A_STATEMENT):
                     tables = [f"ONLY {name}" for name in names[first : first + TABLES_A_STATEMENT]]
                     cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE")
@@ -98,6 +101,8 @@ class WriteBarrier:
         """Return what waits for the locks: table and application."""
         try:
             with self.connection.cursor() as cursor:
+                # A transaction sees the server's processes as at its first look otherwise.
+                cursor.execute("SELECT pg_stat_clear_snapshot()")
                 return [text for (text,) in fetch_all(cursor, _WAITING)]
         except psycopg2.Error:
             return []
