@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.restore import (
     phases,
     preflight,
     registry,
+    renames,
     scratch,
     single_tables,
     staging_database,
@@ -47,9 +48,9 @@ from tests.support.server import (
     workers_run,
 )
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-{HYPERTABLE}
+{hypertable}
 INSERT INTO md (at, value) SELECT t, 1 FROM generate_series(timestamptz '2026-01-01',
                                                             '2026-04-30', '1 day') t;
 CREATE TABLE book (id int PRIMARY KEY, name text);
@@ -69,17 +70,37 @@ VALUES (1000, 'Retention [1000]', '1 day', '1 hour', -1, '1 hour', 'public', 'f'
 """
 
 
-@pytest.fixture(scope="module")
-def pattern(server, tmp_path_factory, host_tools):
-    """A filled database, a set of it and its keys; the host's own tools, which start sooner."""
-    with patterns.database_and_set(
+def pattern_of(server, folder, host_tools, *, hypertables):
+    """Make a filled database, a set of it and its keys; the host's own tools start sooner."""
+    return patterns.database_and_set(
         server,
-        tmp_path_factory.mktemp("pattern"),
-        "SET ROLE macro_user;" + SCHEMA,
+        folder,
+        "SET ROLE macro_user;" + SCHEMA.format(hypertable=HYPERTABLE if hypertables else ""),
+        timescaledb=hypertables and HAS_TIMESCALEDB,
         access="host",
         bin_dir=str(host_tools),
-    ) as made:
+    )
+
+
+@pytest.fixture(scope="module")
+def with_hypertables(server, tmp_path_factory, host_tools):
+    folder = tmp_path_factory.mktemp("pattern")
+    with pattern_of(server, folder, host_tools, hypertables=True) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def plain(server, tmp_path_factory, host_tools):
+    folder = tmp_path_factory.mktemp("plain")
+    with pattern_of(server, folder, host_tools, hypertables=False) as made:
+        yield made
+
+
+@pytest.fixture
+def pattern(request):
+    """What is copied for a test: a third of the work where TimescaleDB has no part in it."""
+    marked = request.node.get_closest_marker("hypertables")
+    return request.getfixturevalue("with_hypertables" if marked else "plain")
 
 
 @pytest.fixture
@@ -137,6 +158,7 @@ def refused(database, request):
 # --- The live database is gone --------------------------------------------------------------------
 
 
+@pytest.mark.hypertables
 def test_a_database_that_is_gone_comes_back_whole(server, filled, request_, taken):
     server.drop(filled.name)
     operation(filled, request_).run("recovered", None, resume=taken)
@@ -161,6 +183,7 @@ def test_with_no_database_before_it_one_the_pms_does_not_like_stays(
     assert not (request_.root / ".pms-ops" / "restore.json").exists()
 
 
+@pytest.mark.hypertables
 def test_a_bare_dump_brings_a_lost_database_back_with_all_that_it_says(
     server, filled, request_, tmp_path
 ):
@@ -215,6 +238,7 @@ def test_a_bare_dump_is_never_taken_for_done(filled, request_, tmp_path):
         refused(filled, replace(request_, file=tmp_path / "x.pgdump"))
 
 
+@pytest.mark.hypertables
 def test_the_owner_can_still_dump_the_database_by_other_means(server, filled, taken):
     """The rights to our own table are what a dump by the owner would fail of."""
     assert server.psql(
@@ -251,6 +275,7 @@ def test_a_bare_dump_names_the_roles_that_it_needs(server, filled, request_, tmp
     assert "gone_soon" in str(error)
 
 
+@pytest.mark.hypertables
 @needs_timescaledb
 def test_a_bare_dump_of_another_timescaledb_is_refused(filled, request_, tmp_path, monkeypatch):
     dump = naive_dump(filled, tmp_path)
@@ -269,6 +294,7 @@ def test_a_bare_dump_of_another_timescaledb_is_refused(filled, request_, tmp_pat
     assert error.code == "restore.timescaledb-version"
 
 
+@pytest.mark.hypertables
 def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_path, monkeypatch):
     dump = naive_dump(filled, tmp_path)
     real = phases.PhasedRestore.end_restoring
@@ -287,6 +313,7 @@ def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_
 # --- Jobs, settings, extensions -------------------------------------------------------------------
 
 
+@pytest.mark.hypertables
 @needs_timescaledb
 @pytest.mark.parametrize("scheduled", [True, False])
 def test_jobs_are_held_in_the_copy_and_run_once_it_is_live(server, filled, request_, scheduled):
@@ -304,6 +331,7 @@ def test_jobs_are_held_in_the_copy_and_run_once_it_is_live(server, filled, reque
         assert timescaledb_held_jobs.held(cursor) == []
 
 
+@pytest.mark.hypertables
 @needs_timescaledb
 def test_a_job_that_changed_is_named(server, filled, request_):
     server.psql(JOB.format(True), filled.name)
@@ -390,6 +418,7 @@ SELECT coalesce(jsonb_object_agg(c.relname, c.reloptions), '{}') FROM pg_class c
 """
 
 
+@pytest.mark.hypertables
 def test_autovacuum_keeps_off_the_copy_until_it_is_filled(server, filled, request_, monkeypatch):
     execute(filled, "ALTER TABLE book SET (fillfactor = 80);"
                     "CREATE TABLE by_hand (id int) WITH (autovacuum_enabled = off)")  # fmt: skip
@@ -506,6 +535,7 @@ def test_a_proved_copy_nobody_asks_for_is_dropped(filled, request_, taken):
     assert names_beside(filled) == []
 
 
+@pytest.mark.hypertables
 def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
     filled, request_, taken, monkeypatch
 ):
@@ -517,7 +547,7 @@ def test_a_swap_that_finds_no_way_in_keeps_the_copy_and_the_live_database(
         # As if a session could not be ended: the error that the server gives then.
         return ["DO $$ BEGIN RAISE EXCEPTION 'in use' USING ERRCODE = '55006'; END $$", *statements]
 
-    monkeypatch.setattr(swap, "RENAME_SECONDS", 0.3)
+    monkeypatch.setattr(renames, "RENAME_SECONDS", 0.3)
     monkeypatch.setattr(swap.swap_statements, "of_swap", held_open)
     with pytest.raises(OpsError) as caught:
         operation(filled, request_).run("swapped", side_name)
@@ -538,6 +568,7 @@ class Killed(BaseException):
 STEPS = ["swap", "stop services", "rename", "open", "workers", "start services", "probe"]
 
 
+@pytest.mark.hypertables
 @pytest.mark.parametrize(
     ("step", "lost"),
     [*((step, False) for step in STEPS), ("swap", True), ("rename", True), ("probe", True)],
@@ -586,6 +617,7 @@ def dying(monkeypatch, step):
     monkeypatch.setattr(swap.Journal, "record", record)
 
 
+@pytest.mark.hypertables
 @pytest.mark.parametrize("at", ["back", "exchange", "restart_services"])
 def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeypatch, at):
     execute(filled, "DELETE FROM book WHERE id = 1")
@@ -702,6 +734,7 @@ def test_another_machine_that_restores_the_same_database_is_respected(
 # --- Refusals -------------------------------------------------------------------------------------
 
 
+@pytest.mark.hypertables
 @needs_timescaledb
 def test_too_few_background_workers_are_refused(filled, request_, taken, monkeypatch):
     monkeypatch.setattr(preflight, "FREE_WORKERS", 1000)
@@ -750,6 +783,7 @@ def brought(database, request, names, into="night"):
     return single_tables.run(database, request, wish, progress=progress.Progress())
 
 
+@pytest.mark.hypertables
 def test_tables_come_beside_the_live_ones_with_all_their_chunks(filled, request_, taken):
     execute(filled, "DELETE FROM md; UPDATE book SET name = 'now'")
     result = brought(filled, request_, ["md", "public.book", "parted"])
@@ -761,6 +795,7 @@ def test_tables_come_beside_the_live_ones_with_all_their_chunks(filled, request_
     assert not (request_.root / ".pms-ops" / "restore.json").exists()
 
 
+@pytest.mark.hypertables
 def test_tables_of_a_bare_dump_come_too(filled, request_, tmp_path):
     dump = naive_dump(filled, tmp_path)
     result = brought(filled, replace(request_, file=dump), ["md"])
