@@ -53,7 +53,7 @@ def containers():
 class Host:
     """A host that the old release has worked on: its server, its folders, its services."""
 
-    def __init__(self, server, containers, folder):
+    def __init__(self, server, containers, folder, tools):
         self.server = server
         self.project, self.containers = containers
         self.folder = folder
@@ -61,10 +61,13 @@ class Host:
         for name in ("backups", "keys", "evidence"):
             frozen.copy(name, folder / name)
         known = server.database(LIVE)
-        self.database = {
-            "access": "container", "container": known.container, "host": known.host,
-            "port": known.port, "name": LIVE, "user": known.user, "password": known.password,
+        reached = {
+            "host": known.host, "port": known.port, "name": LIVE, "user": known.user,
+            "password": known.password,
         }  # fmt: skip
+        # The client tools of this host start sooner than those of the container.
+        self.database = reached | {"access": "host", "bin_dir": str(tools)}
+        self.in_container = reached | {"access": "container", "container": known.container}
         self.places = {"root": str(self.root), "keys": str(folder / "keys")}
 
     @property
@@ -160,13 +163,14 @@ def without_moment(comment):
 
 
 @pytest.fixture(scope="module")
-def templates(server, containers, tmp_path_factory):
+def templates(server, containers, tmp_path_factory, host_tools):
     """The databases that all others are made of: as the newest set is, and as the live one was.
 
     The first is restored by this release into a server that has no live database.
     """
     server.psql("ALTER ROLE macro_user PASSWORD 'of the tests'")
-    host = Host(server, containers, tmp_path_factory.mktemp("templates"))
+    host = Host(server, containers, tmp_path_factory.mktemp("templates"), host_tools)
+    host.database = host.in_container
     done = host.swap("swapped", host.restore(keep=True)["side"])
     assert done["former"] is None
     assert host.differences() == []
@@ -187,8 +191,8 @@ def shut(server, name):
 
 
 @pytest.fixture
-def host(server, containers, templates, tmp_path):
-    yield Host(server, containers, tmp_path)
+def host(server, containers, templates, tmp_path, host_tools):
+    yield Host(server, containers, tmp_path, host_tools)
     freeze.drop_all(server)
 
 
@@ -320,6 +324,7 @@ def test_databases_that_were_closed_for_the_renames_are_opened(host):
 
 def test_a_tool_s_container_of_a_dead_run_is_removed(living):
     """Its label says whose it is: host and its processes, process, when it began, boot."""
+    living.database = living.in_container
     seen = Path("/proc/self/ns/pid").stat().st_ino
     owner = f"{socket.gethostname()}/{seen} 999999 1 00000000-0000-0000-0000-000000000000"
     left = docker.from_env().containers.create(
