@@ -3,7 +3,7 @@
 
 Servers, databases and roles may set time-outs, which are meant for the application. Sessions of
 the toolkit run without any, since an ended dump or snapshot is no proof; a limit on a single
-question is set by ``limit_statements``, and nowhere else.
+question is set by ``limit_statements``, one on a lock by ``limit_lock_waits``, and nowhere else.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ def limit_statements(cursor: Any, seconds: float, *, transaction: bool = True) -
     """Cancel each statement after *seconds*, in this transaction, else for the whole session."""
     scope = "LOCAL" if transaction else "SESSION"
     cursor.execute(f"SET {scope} statement_timeout = {max(int(seconds * 1000), 1)}")
+
+
+def limit_lock_waits(cursor: Any, seconds: float) -> None:
+    """Give up a lock of this session after *seconds*; 0 waits for good. Takes no snapshot."""
+    cursor.execute(f"SET SESSION lock_timeout = {int(seconds * 1000)}")
 
 
 def silence_triggers(cursor: Any, *, transaction: bool = True) -> None:

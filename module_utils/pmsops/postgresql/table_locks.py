@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2.errors
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, quote_ident
 
 LOST = "database.locked"
@@ -84,10 +85,10 @@ def hold(cursor: Any, names: list[tuple[str, str]], *, seconds: float = WAIT_SEC
     """
     if not names:
         return
-    cursor.execute(f"SET SESSION lock_timeout = {int(seconds * 1000)}")
+    session_settings.limit_lock_waits(cursor, seconds)
     listed = ", ".join(f"ONLY {quote_ident(schema)}.{quote_ident(name)}" for schema, name in names)
     cursor.execute(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
-    cursor.execute("SET SESSION lock_timeout = 0")
+    session_settings.limit_lock_waits(cursor, 0)
 
 
 def require_unchanged(cursor: Any) -> None:

@@ -47,7 +47,7 @@ SINCE = {
     # Messages of the server with a known cause (1 900), swings of a market, a table that is short.
     "known causes": {"pms_gate": 4_000, "pms_restore": 4_000},
     # Tables locked before a snapshot, and lost races for locks.
-    "lock races": {"pms_gate": 7_000, "pms_restore": 7_000},
+    "lock races": {"pms_gate": 8_000, "pms_restore": 7_000},
     # Roles as data, made and compared.
     "roles": {"pms_restore": 11_000},
     # Losses of a set against the one before, sets that are gone, and the ledger that knows them.
