@@ -37,16 +37,37 @@ _value:
 def error_codes(folder: str) -> list[dict[str, Any]]:
     """Return code, and what and remedy of each place that raises it, sorted."""
     found: dict[str, list[dict[str, str]]] = {}
-    for path in sorted(Path(folder).rglob("*.py")):
-        tree = ast.parse(path.read_text())
-        for code, what, remedy in [*_raised(tree), *_tabled(tree)]:
+    trees = [
+        (path.stem, ast.parse(path.read_text())) for path in sorted(Path(folder).rglob("*.py"))
+    ]
+    texts = {f"{stem}.{name}": text for stem, tree in trees for name, text in _constants(tree)}
+    for stem, tree in trees:
+        own = {name.partition(".")[2]: text for name, text in texts.items() if _of(name, stem)}
+        for code, what, remedy in [*_raised(tree, texts | own), *_tabled(tree)]:
             case = {"what": what, "remedy": remedy}
             if case not in found.setdefault(code, []):
                 found[code].append(case)
     return [{"code": code, "cases": cases} for code, cases in sorted(found.items())]
 
 
-def _raised(tree: ast.AST) -> list[tuple[str, str, str]]:
+def _of(name: str, stem: str) -> bool:
+    return name.startswith(f"{stem}.")
+
+
+def _constants(tree: ast.Module) -> list[tuple[str, str]]:
+    """Return the texts that a file keeps under a name in capitals."""
+    return [
+        (node.targets[0].id, node.value.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id.isupper()
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+
+
+def _raised(tree: ast.AST, texts: dict[str, str]) -> list[tuple[str, str, str]]:
     """Return the errors built by a call ``OpsError(what, remedy, code="...")``, or of its kind."""
     found = []
     for node in ast.walk(tree):
@@ -55,7 +76,7 @@ def _raised(tree: ast.AST) -> list[tuple[str, str, str]]:
         given = {each.arg: each.value for each in node.keywords}
         code = given.get("code")
         if isinstance(code, ast.Constant) and len(node.args) == 2:
-            what, remedy = (_text(each) for each in node.args)
+            what, remedy = (texts.get(ast.unparse(each)) or _text(each) for each in node.args)
             found.append((str(code.value), what, remedy))
     return found
 
@@ -79,6 +100,8 @@ def _text(node: ast.expr) -> str:
         return f"<{_name(node.value)}>"
     if isinstance(node, ast.BinOp):
         return _text(node.left) + _text(node.right)
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "strip":
+        return _text(node.func.value)  # type: ignore[attr-defined]  # a text that is trimmed
     return f"<{_name(node)}>"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 # Pattern, error code, remedy.
-KNOWN = (
+_KNOWN = (
     (
         r'could not access file "[^"]*timescaledb[^"]*"',
         "database.library",
@@ -41,5 +41,5 @@ KNOWN = (
 def find(text: str) -> tuple[str, str] | None:
     """Return the error code and the remedy of a message, None where its cause is not known."""
     return next(
-        ((code, remedy) for pattern, code, remedy in KNOWN if re.search(pattern, text)), None
+        ((code, remedy) for pattern, code, remedy in _KNOWN if re.search(pattern, text)), None
     )

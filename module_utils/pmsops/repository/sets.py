@@ -172,7 +172,7 @@ def check(
         shared, remedy = shared_files.explain(backup_set.folder, faults, whole)
         raise OpsError(
             f"Set {backup_set.folder} is damaged: {'; '.join(problems[:SHOWN])}{more}.{shared}",
-            remedy,
+            f"Do not restore it as it is. {remedy}",
             code="set.damaged",
         )
     recorded = backup_set.manifest["files"]

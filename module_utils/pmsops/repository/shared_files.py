@@ -112,7 +112,7 @@ def explain(folder: Path, found: Sequence[Fault], whole: Path | None) -> tuple[s
     lenders = sorted({_set_of(fault.copy, folder) for fault in found if fault.copy is not None})
     if whole is None and found and all(fault.copy for fault in found):
         return what, (
-            f"Do not restore it as it is. Set {', '.join(lenders)} has the damaged files once"
+            f"Set {', '.join(lenders)} has the damaged files once"
             " more: playbooks/dr_bad_backup.yml mends it from there. Then look at the disk."
         )
     other = (
@@ -120,7 +120,7 @@ def explain(folder: Path, found: Sequence[Fault], whole: Path | None) -> tuple[s
         if whole
         else "Take another set, and verify that first: playbooks/drill.yml -e file=<set>."
     )
-    return what, f"Do not restore it. {other}"
+    return what, other
 
 
 def mend(found: Iterable[Fault]) -> list[str]:

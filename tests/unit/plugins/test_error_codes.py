@@ -44,4 +44,6 @@ def test_the_words_of_a_new_code_are_joined_by_dashes():
 def test_values_are_named_and_not_left_as_code():
     for entry in listed():
         for case in entry["cases"]:
-            assert "{" not in case["what"] + case["remedy"], entry["code"]
+            # The argument of an example is JSON, which has braces of its own.
+            text = re.sub(r"-e '\{.*?\}'", "", case["what"] + case["remedy"])
+            assert "{" not in text, entry["code"]
