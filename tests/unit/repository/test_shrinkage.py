@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from ansible.module_utils.pmsops.evidence import status
@@ -130,7 +131,7 @@ def test_a_finding_stands_if_the_set_before_is_gone(tmp_path):
 def test_status_names_a_shrunk_set_and_what_to_do(tmp_path):
     written(tmp_path / "b", document({"trades": 5001}, name="2026-11-20_0600"))
     written(tmp_path / "b", document({"trades": 1}, name="2026-11-21_0600"))
-    found = status.collect(tmp_path / "b", tmp_path / "e", now=status.datetime.now(status.UTC))
+    found = status.collect(tmp_path / "b", tmp_path / "e", now=datetime.now(UTC))
     entry = next(each for each in found["due"] if "table public.trades" in each["what"])
     assert "2026-11-21_0600 has lost data: table public.trades has 1 rows of 5001" in entry["what"]
     assert f"hold_state=absent -e file={tmp_path / 'b' / '2026-11-20_0600'}" in entry["next"]
