@@ -6,6 +6,8 @@
 --
 --   PMS_OPS_PASSWORD=... psql -X -v owner=macro_user -f docs/database-rights.sql postgres
 --
+-- On an empty server, whose volume is gone, the owner may be missing: -v empty_server=true.
+--
 -- owner is the role that owns the PMS database: the PMS's own role. It should not be a superuser.
 -- The upstream image makes POSTGRES_USER a superuser; the check config.owner of the go-live
 -- checklist reports that. pms_ops gains nothing by it: it can become a superuser anyway, by
@@ -13,6 +15,10 @@
 \set ON_ERROR_STOP on
 \set ops_password ''
 \getenv ops_password PMS_OPS_PASSWORD
+\if :{?empty_server}
+\else
+    \set empty_server ''
+\endif
 \if :{?owner}
 \else
     DO $$ BEGIN RAISE EXCEPTION 'Name the owner of the PMS database: psql -v owner=...'; END $$;
@@ -23,7 +29,7 @@ SELECT $do$DO $$ BEGIN RAISE EXCEPTION
 WHERE :'ops_password' = '' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'pms_ops') \gexec
 SELECT format('DO %L', format('BEGIN RAISE EXCEPTION %L; END',
     'There is no role ' || :'owner' || ': owner= names the role that owns the PMS database'))
-WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec
+WHERE :'empty_server' = '' AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'owner') \gexec
 
 -- pms_db_user names this role. BYPASSRLS: with row security, the dump would lack rows.
 -- CREATEDB: a restore creates a staging database, and ALTER DATABASE ... RENAME needs this right.
@@ -46,7 +52,9 @@ SELECT * FROM (VALUES
     ('pg_signal_backend', true),  -- end the sessions that hold a database while it is renamed
     (:'owner', true),             -- own the PMS database, in order to rename it
     ('pms_restore', false)        -- SET ROLE only: nothing is inherited
-) AS wanted (name, inherited);
+) AS wanted (name, inherited)
+-- On an empty server the owner is missing: the restore makes it, and grants it as the set says.
+WHERE name <> :'owner' OR EXISTS (SELECT FROM pg_roles WHERE rolname = name);
 
 SELECT current_setting('server_version_num')::int >= 160000 AS membership_has_options \gset
 \if :membership_has_options

@@ -72,6 +72,12 @@ options:
     type: list
     elements: str
     default: []
+  role_passwords:
+    description:
+      - Passwords by role, for the roles that O(create_roles) makes; no set has a password. A role
+        that is there keeps its own.
+    type: dict
+    default: {}
   queries:
     description:
       - Queries of the PMS that the staging database must answer, read-only, each within a minute.
@@ -318,6 +324,7 @@ def argument_spec() -> dict:
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
         "without_extensions": {"type": "list", "elements": "str", "default": []},
+        "role_passwords": {"type": "dict", "default": {}, "no_log": True},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
@@ -350,6 +357,7 @@ def run(module: AnsibleModule) -> dict:
         force_name=params["force_name"],
         create_roles=params["create_roles"],
         without_extensions=tuple(params["without_extensions"]),
+        role_passwords=params["role_passwords"],
         keep=params["keep"],
         slots=params["slots"],
         shown=params["shown"],

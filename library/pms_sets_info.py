@@ -76,6 +76,11 @@ id:
   returned: success
   type: str
   sample: 2026-11-22_0600
+owner:
+  description: Role that owns the database of the set; null if there is none.
+  returned: success
+  type: str
+  sample: macro_user
 snapshot_at:
   description: Time of its snapshot.
   returned: success
@@ -184,11 +189,18 @@ def described(chosen: quarantine.Choice, database: Database, tables: list[str]) 
     return {
         "set": str(chosen.folder) if chosen.folder else None,
         "id": chosen.document.get("id"),
+        "owner": owner(chosen.document),
         "snapshot_at": lost["snapshot_at"],
         "rpo_minutes": lost["rpo_minutes"],
         "loss": lost["text"],
         "rows": lost["rows"],
     }
+
+
+def owner(document: dict) -> str | None:
+    """Return the owner of a set's database; regrole quotes a name that SQL would not take plain."""
+    name = (document.get("database") or {}).get("owner")
+    return name[1:-1].replace('""', '"') if name and name.startswith('"') else name
 
 
 def main() -> None:

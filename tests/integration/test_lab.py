@@ -70,6 +70,17 @@ def test_a_missing_owner_is_named(server, options, said):
     assert said in done.stderr
 
 
+def test_an_empty_server_without_the_owner_gets_the_maintenance_role(server):
+    """The way back from a lost volume began with a role that only the restore can make."""
+    text = RIGHTS.read_text().replace("pms_ops", "new_ops")
+    try:
+        done = run_rights(server, "-v", "owner=nobody", "-v", "empty_server=true", text=text)
+        assert done.returncode == 0, done.stderr
+        assert server.psql("SELECT pg_has_role('new_ops', 'pms_restore', 'MEMBER')") == "t"
+    finally:
+        server.psql("DROP ROLE IF EXISTS new_ops")
+
+
 def test_a_role_without_a_password_is_not_made(server):
     text = RIGHTS.read_text().replace("pms_ops", "other_ops")
     done = run_rights(server, "-v", "owner=macro_user", password="", text=text)

@@ -174,8 +174,11 @@ class Database:
             return OpsError(f"Database {target} at {where}: {text}", cause[1], code=cause[0])
         if "password authentication failed" in text or "no password supplied" in text:
             return OpsError(
-                f"{where} refused the password of role {self.user}.",
-                "Set pms_db_user and pms_db_password to those of the maintenance role.",
+                f"{where} refused the login of role {self.user}: it has another password, or the"
+                " server has no such role (PostgreSQL does not tell which).",
+                "Set pms_db_user and pms_db_password to those of the maintenance role. On an empty"
+                " server, whose volume is gone, playbooks/dr_database.yml -e empty_server=true"
+                " -e confirm=<database> makes the role and restores.",
                 code="database.auth",
             )
         if re.search(r'database "[^"]*" does not exist', text):

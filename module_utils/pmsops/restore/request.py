@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Request:
     create_roles: bool = False
     # Extensions that the server, or a second database of it, cannot have.
     without_extensions: tuple[str, ...] = ()
+    role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     keep: bool = False
     # What becomes of the live database's logical slots at the swap: see slot_handover.
     slots: str = slot_handover.REFUSE

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -35,16 +36,19 @@ def create(
     recorded: roles.Roles,
     folder: Path,
     identity: Path | None = None,
+    passwords: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Create the *missing* roles, compare them with the set, and return what is left to be done.
 
-    An older set does not describe its roles; there the globals.sql in *folder* does, in part.
+    An older set does not describe its roles; there the globals.sql in *folder* does, in part. No
+    set has a password: a new role is given the one of *passwords*, which the inventory names.
 
     :raises OpsError: restore.roles
     """
     described = [name for name in missing if name in recorded]
     others = [name for name in missing if name not in recorded]
     staging_database.create_roles(live, others, folder, identity)
+    _set_passwords(live, others, passwords)
     left = [
         f"Role {name} was made from globals.sql: its settings and memberships are not restored."
         for name in others
@@ -69,12 +73,26 @@ def create(
                 "Create them by hand, as the set's manifest.json has them under roles.",
                 code="restore.roles",
             )
+    _set_passwords(live, described, passwords)
     return left + [
         f"Role {name} was made without a password, and cannot log in by one: ALTER ROLE"
-        f" {quote_ident(name)} PASSWORD ..."
+        f" {quote_ident(name)} PASSWORD ..., or restore_role_passwords in the inventory"
         for name in described
-        if recorded[name]["login"]
+        if recorded[name]["login"] and not passwords.get(name)
     ]
+
+
+def _set_passwords(live: Database, made: Iterable[str], passwords: Mapping[str, str]) -> None:
+    """Give each role that was *made* its password; roles that were there keep theirs."""
+    given = [name for name in made if passwords.get(name)]
+    if not given:
+        return
+    with live.session(name=live.maintenance_name, superuser=True) as cursor:
+        # Neither the server's log nor a statement's text of another session shows the password.
+        cursor.execute("SET LOCAL log_statement = 'none'")
+        cursor.execute("SET LOCAL log_min_duration_statement = -1")
+        for name in given:
+            cursor.execute(f"ALTER ROLE {quote_ident(name)} PASSWORD %s", (passwords[name],))
 
 
 def statements(

@@ -238,6 +238,7 @@ class StagedRestore:
                     self.required.role_facts,
                     self.backup_set.dump.parent,
                     self.request.identity,
+                    self.request.role_passwords,
                 )
                 with self.progress.phase("create"):
                     mark = registry.mark_text(self._mark("restoring"))

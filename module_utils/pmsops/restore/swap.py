@@ -77,6 +77,8 @@ class Swap:
         self.journal.reserve()
         bound = slot_handover.require_swappable(self.live, incoming, handling=self.slots)
         running = self.services.running()
+        # Without a live database no service can have worked, and one that is down is down for that.
+        due = running if outgoing else list(self.services.names)
         with self._maintenance() as cursor:
             mark, facts = rejected.before_swap(cursor, incoming)
         self.journal.record(
@@ -85,7 +87,7 @@ class Swap:
             incoming=incoming,
             incoming_mark=mark,
             outgoing=outgoing,
-            services=running,
+            services=due,
             record=self.record,
             slots=slot_handover.recorded(bound.slots, self.slots),
             **facts,
@@ -107,7 +109,7 @@ class Swap:
                 ) from exc
             raise
         self.sealed = not self.writable
-        return self.accept_or_revert(self.restart_services(running))
+        return self.accept_or_revert(self.restart_services(due))
 
     def restart_services(self, running: list[str]) -> list[str]:
         """Allow connections, start workers and services; return why the database is not open.

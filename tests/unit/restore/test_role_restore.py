@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from copy import deepcopy
 
 import pytest
@@ -75,3 +76,33 @@ def test_globals_sql_of_an_older_set_gives_limit_and_expiry():
         " VALID UNTIL '2027-01-01 00:00:00+00';\n"
     )
     assert globals_sql.roles(text) == {"trader": text.splitlines()}
+
+
+class Server:
+    """A server that lists the statements it is given."""
+
+    maintenance_name = "postgres"
+
+    def __init__(self):
+        self.ran = []
+
+    @contextmanager
+    def session(self, **_options):
+        yield self
+
+    def execute(self, sql, params=()):
+        self.ran.append((sql, params))
+
+
+def test_a_new_role_is_given_the_password_of_the_inventory_and_no_log_shows_it():
+    server = Server()
+    role_restore._set_passwords(server, ['odd "one"', "readers"], {'odd "one"': "s3cret", "x": "y"})
+    assert server.ran[-1] == ('ALTER ROLE "odd ""one""" PASSWORD %s', ("s3cret",))
+    assert any("log_statement" in sql for sql, _ in server.ran)
+    assert all("s3cret" not in sql for sql, _ in server.ran)
+
+
+def test_without_passwords_nothing_is_changed():
+    server = Server()
+    role_restore._set_passwords(server, ["readers"], {"readers": ""})
+    assert server.ran == []

@@ -90,6 +90,13 @@ def test_a_failed_probe_without_a_database_before_leaves_the_new_one_live(scene_
     assert not scene.journal_file.exists()
 
 
+def test_services_that_were_down_are_started_if_there_was_no_database_before(scene_of):
+    scene = scene_of(staged=True, gone=True)
+    scene.up.clear()  # they stopped when their database went away
+    scene.run("swapped", STAGING)
+    assert scene.up == set(SERVICES)
+
+
 def test_a_probe_gets_time_until_the_pms_is_up(scene, monkeypatch):
     scene.stage()
     scene.problems.append("not up yet")
