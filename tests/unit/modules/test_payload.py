@@ -54,6 +54,8 @@ SINCE = {
     "lost sets": {"pms_gate": 12_000, "pms_restore": 24_000},
     # The ledger (11 100 bytes) and its lines: a restore that fails adds its own.
     "refused restores": {"pms_restore": 20_000},
+    # Parts that a system may lack, what there is in place of a container; passwords of new roles.
+    "parts by name": {"pms_gate": 3_000, "pms_restore": 2_000},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
