@@ -44,9 +44,9 @@ from tests.support.server import (
 # Where the rows of md are: in itself, or in chunks, whose names differ.
 PLAIN = None if HAS_TIMESCALEDB else "public.md"
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
-{HYPERTABLE}
+{hypertable}
 INSERT INTO md (at, value)
 SELECT t, extract(epoch FROM t) FROM generate_series(timestamptz '2026-01-01', '2026-06-30',
                                                      '1 hour') t;
@@ -57,8 +57,19 @@ INSERT INTO positions SELECT n, 'position ' || n FROM generate_series(1, 100) n;
 
 @pytest.fixture
 def filled(database):
-    execute(database, SCHEMA)
+    """A database with a hypertable, reached through its container."""
+    execute(database, SCHEMA.format(hypertable=HYPERTABLE))
     return database
+
+
+@pytest.fixture
+def plain(server, host_tools):
+    """One without TimescaleDB, with the client tools of this host: where neither matters."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    made = server.create(name, timescaledb=False)
+    execute(made, SCHEMA.format(hypertable=""))
+    yield replace(made, access="host", container=None, bin_dir=str(host_tools))
+    server.drop(name)
 
 
 @pytest.fixture
@@ -181,8 +192,8 @@ def test_a_second_set_of_unchanged_data_adds_next_to_nothing(filled, settings):
     sets.check(sets.resolve(Path(first["set"])), settings.keys)
 
 
-def test_a_single_file_can_be_asked_for(filled, settings):
-    result = made(filled, replace(settings, format="custom"))
+def test_a_single_file_can_be_asked_for(plain, settings):
+    result = made(plain, replace(settings, format="custom"))
     dump_file = sets.resolve(Path(result["set"])).dump
     assert dump_file.read_bytes()[:5] == b"PGDMP"
 
@@ -217,13 +228,13 @@ def test_the_password_is_in_no_argument_list_while_a_backup_runs(filled, setting
 
 
 def test_a_clock_set_back_is_said_and_the_new_set_outlives_its_own_run(
-    filled, settings, monkeypatch
+    plain, settings, monkeypatch
 ):
-    first = made(filled, settings)
+    first = made(plain, settings)
     # The worst that dates can do: every set looks old enough to go.
     monkeypatch.setattr(backup.retention, "expired", lambda root, policy: sets.listed(root))
     second = backup.run(
-        filled,
+        plain,
         settings,
         progress=progress.Progress(),
         now=lambda: datetime(2024, 1, 1, tzinfo=UTC),
@@ -277,8 +288,11 @@ def dumped(database, tools, dump, keys):
     return found
 
 
-def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(filled, settings):
-    """The dump's own rows have the manifest's counts and fingerprints, twenty runs of twenty."""
+def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(
+    filled, settings, host_tools, often
+):
+    """The dump's own rows have the manifest's counts and fingerprints, each time."""
+    filled = replace(filled, access="host", container=None, bin_dir=str(host_tools))
     tools, stop = client_tools.for_database(filled), threading.Event()
 
     def write():
@@ -293,7 +307,7 @@ def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(fille
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for _ in range(20):
+        for _ in range(often):
             folder = Path(made(filled, replace(settings, canary=False))["set"])
             document = manifest.read(folder)
             recorded = {
@@ -324,27 +338,27 @@ def failure(database, settings):
     return caught.value
 
 
-def test_a_wrong_password_is_said_and_nothing_is_left(filled, settings):
+def test_a_wrong_password_is_said_and_nothing_is_left(plain, settings):
     with pytest.raises(OpsError) as caught:
-        made(replace(filled, password="wrong"), settings)
+        made(replace(plain, password="wrong"), settings)
     assert caught.value.code == "database.auth"
     assert leftovers(settings) == []
 
 
-def test_a_missing_database_is_said(filled, settings):
+def test_a_missing_database_is_said(plain, settings):
     with pytest.raises(OpsError) as caught:
-        made(filled.named("nowhere"), settings)
+        made(plain.named("nowhere"), settings)
     assert caught.value.code == "database.missing"
 
 
-def test_a_missing_container_is_said(filled, settings):
+def test_a_missing_container_is_said(server, plain, settings):
     with pytest.raises(OpsError, match="There is no container") as caught:
-        made(replace(filled, container="no-such-container"), settings)
+        made(replace(server.database(plain.name), container="no-such-container"), settings)
     assert caught.value.code == "clients.container"
 
 
-def test_a_table_that_does_not_exist_is_said_and_nothing_is_left(filled, settings):
-    error = failure(filled, replace(settings, canary=False, tables=("position",)))
+def test_a_table_that_does_not_exist_is_said_and_nothing_is_left(plain, settings):
+    error = failure(plain, replace(settings, canary=False, tables=("position",)))
     assert error.code == "backup.table"
     assert "position of pms_db_tables" in str(error)
 
@@ -373,14 +387,14 @@ def test_missing_rights_are_named_before_anything_is_written(server, filled, set
         server.psql("DROP ROLE poor")
 
 
-def test_a_full_disk_leaves_no_set(filled, settings, tmp_path):
+def test_a_full_disk_leaves_no_set(plain, settings, tmp_path):
     mount = tmp_path / "small"
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount], check=True)
     try:
         small = replace(settings, root=mount / "backups", canary=False)
         with pytest.raises(OpsError, match="free; the backup needs about") as caught:
-            made(filled, small)
+            made(plain, small)
         assert caught.value.code == "disk.full"
         assert leftovers(small) == []
     finally:
@@ -389,7 +403,7 @@ def test_a_full_disk_leaves_no_set(filled, settings, tmp_path):
 
 @pytest.mark.parametrize("room", range(200, 1100, 150))
 def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
-    filled, settings, tmp_path, monkeypatch, room
+    plain, settings, tmp_path, monkeypatch, room
 ):
     """The check for free space is off, so that the disk fills where it will."""
     monkeypatch.setattr(backup.preflight, "NEXT_DUMP_SHARE", 0.0)
@@ -399,7 +413,7 @@ def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
     try:
         small = replace(settings, root=mount / "backups", canary=False)
         try:
-            made(filled, small)
+            made(plain, small)
         except OpsError as exc:
             assert exc.code == "disk.full", str(exc)
             assert leftovers(small) == []
@@ -438,7 +452,7 @@ def fill(root):
     ],
 )
 def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
-    filled, small, monkeypatch, phase, where, step
+    plain, small, monkeypatch, phase, where, step
 ):
     """Each phase meets the full disk alone: what runs beside pg_dump waits until that is done."""
     dump_ended, reached, real = threading.Event(), [], getattr(where, step)
@@ -461,24 +475,24 @@ def test_a_disk_that_is_full_from_a_phase_on_leaves_no_set(
     monkeypatch.setattr(pg_dump, "run", dump_run)
     monkeypatch.setattr(where, step, full_from_here)
     api_url = "http://127.0.0.1:1" if phase == "application" else None
-    error = failure(filled, replace(small, api_url=api_url))
+    error = failure(plain, replace(small, api_url=api_url))
     assert reached == [phase]
     assert error.code == "disk.full", str(error)
     assert "Free space" in error.remedy
     (small.root.parent / "filler").unlink()
     monkeypatch.undo()
-    sets.check(sets.resolve(Path(made(filled, small)["set"])), small.keys)
+    sets.check(sets.resolve(Path(made(plain, small)["set"])), small.keys)
 
 
-def test_a_rename_that_fails_leaves_no_set(filled, settings, monkeypatch):
+def test_a_rename_that_fails_leaves_no_set(plain, settings, monkeypatch):
     def refused(self, target):
         raise OSError(28, "No space left on device", str(target))
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", refused)
-        error = failure(filled, replace(settings, canary=False))
+        error = failure(plain, replace(settings, canary=False))
     assert error.code == "disk.full"
-    made(filled, settings)
+    made(plain, settings)
 
 
 @needs_timescaledb
@@ -489,7 +503,7 @@ def test_a_database_being_restored_is_refused(server, filled, settings):
     assert caught.value.code == "backup.restoring"
 
 
-def test_tools_older_than_the_server_are_refused(filled, settings, tmp_path):
+def test_tools_older_than_the_server_are_refused(plain, settings, tmp_path):
     fake = tmp_path / "bin"
     fake.mkdir()
     (fake / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 13.4'\n")
@@ -497,22 +511,22 @@ def test_tools_older_than_the_server_are_refused(filled, settings, tmp_path):
     with pytest.raises(
         OpsError, match=f"version 13, older than the server's {POSTGRESQL}"
     ) as caught:
-        made(replace(filled, access="host", bin_dir=str(fake)), settings)
+        made(replace(plain, access="host", bin_dir=str(fake)), settings)
     assert caught.value.code == "clients.old"
 
 
-def test_missing_tools_are_said(filled, settings, tmp_path):
+def test_missing_tools_are_said(plain, settings, tmp_path):
     with pytest.raises(OpsError) as caught:
-        made(replace(filled, access="host", bin_dir=str(tmp_path)), settings)
+        made(replace(plain, access="host", bin_dir=str(tmp_path)), settings)
     assert caught.value.code == "clients.missing"
 
 
-def test_a_second_run_at_the_same_time_fails_at_once(filled, settings):
+def test_a_second_run_at_the_same_time_fails_at_once(plain, settings):
     started, results = threading.Event(), []
 
     def first():
         with contextlib.suppress(OpsError):
-            results.append(made(filled, settings))
+            results.append(made(plain, settings))
 
     thread = threading.Thread(target=first)
     thread.start()
@@ -524,7 +538,7 @@ def test_a_second_run_at_the_same_time_fails_at_once(filled, settings):
             time.sleep(0.01)
         started.set()
         with pytest.raises(OpsError, match=rf"process {os.getpid()} on") as caught:
-            made(filled, settings)
+            made(plain, settings)
         assert caught.value.code == "lock.held"
     finally:
         thread.join()
@@ -572,7 +586,8 @@ def started(database, settings):
 
 
 @pytest.mark.parametrize("after_seconds", [0.2, 0.6, 0.9, 1.2, 1.5])
-def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(filled, settings, after_seconds):
+def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(server, plain, settings, after_seconds):
+    filled = server.database(plain.name)
     process = started(filled, settings)
     time.sleep(after_seconds)
     process.kill()
@@ -621,15 +636,21 @@ def dump_under_way(server):
     raise TimeoutError
 
 
-@pytest.fixture
-def large(filled):
-    """Enough rows that a dump can be hit while it runs."""
-    execute(
-        filled,
-        "CREATE TABLE large AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text"
-        " FROM generate_series(1, 1500000) n",
-    )
-    return filled
+# Enough rows that a dump can be hit while it runs.
+LARGE = """
+CREATE TABLE large AS SELECT n, md5(n::text) || md5((n + 1)::text) AS text
+  FROM generate_series(1, 1500000) n;
+"""
+
+
+@pytest.fixture(scope="module")
+def large(server):
+    """A database whose dump takes some seconds; the tests leave it as it is."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    database = server.create(name)
+    execute(database, SCHEMA.format(hypertable=HYPERTABLE) + LARGE)
+    yield database
+    server.drop(name)
 
 
 def in_background(database, settings):
@@ -676,44 +697,38 @@ def test_lost_connections_leave_no_set(server, large, settings, whose):
     assert leftovers(settings) == []
 
 
-@pytest.mark.parametrize("what", ["stop", "restart"])
-def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(settings, what):
+def test_a_container_stopped_meanwhile_leaves_no_set_and_the_next_run_makes_one(settings):
     with running_server(in_memory=False) as own:
         SERVER["id"] = own.container.id
         database = own.create("stopped")
-        execute(
-            database,
-            SCHEMA + "CREATE TABLE held AS SELECT n FROM generate_series(1, 1000) n",
-        )
-        # Somebody changes a table, so the dump is still under way when the server goes.
-        with contextlib.closing(database.connect()) as somebody:
-            somebody.cursor().execute("LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
+        execute(database, SCHEMA.format(hypertable=HYPERTABLE) + LARGE)
+        for what in ("restart", "stop"):
             thread, caught = in_background(database, replace(settings, canary=False))
             dump_under_way(own)
             getattr(own.container, what)(timeout=1)
             thread.join()
-        # A restarted server may be up again when the toolkit looks a second time.
-        ended = "database.session-ended" if what == "restart" else "database.unreachable"
-        assert {error.code for error in caught} <= {"database.unreachable", ended}
-        assert len(caught) == 1
-        assert leftovers(settings) == []
-        if what == "stop":
-            with pytest.raises(OpsError) as refused:
-                made(database, settings)
-            assert refused.value.code in ("clients.container", "database.unreachable")
-            own.container.start()
-        own.wait()
+            # A restarted server may be up again when the toolkit looks a second time.
+            ended = "database.session-ended" if what == "restart" else "database.unreachable"
+            assert {error.code for error in caught} <= {"database.unreachable", ended}
+            assert len(caught) == 1
+            assert leftovers(settings) == []
+            if what == "stop":
+                with pytest.raises(OpsError) as refused:
+                    made(database, settings)
+                assert refused.value.code in ("clients.container", "database.unreachable")
+                own.container.start()
+            own.wait()
         sets.check(sets.resolve(Path(made(database, settings)["set"])), settings.keys)
 
 
-def test_a_folder_that_cannot_be_written_is_said(filled, settings, tmp_path):
+def test_a_folder_that_cannot_be_written_is_said(plain, settings, tmp_path):
     mount = tmp_path / "readonly"
     mount.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", mount], check=True)
     try:
         with pytest.raises(OpsError) as caught:
-            made(filled, replace(settings, root=mount / "backups"))
-        assert caught.value.code == "files.unwritable"
+            made(plain, replace(settings, root=mount / "backups"))
+        assert caught.value.code == "disk.read-only"
     finally:
         subprocess.run(["umount", mount], check=True)
 
@@ -732,8 +747,10 @@ PLAY = """
 FAKE_SSH = '#!/bin/sh\nfor last; do :; done\nexec sh -c "$last"\n'
 
 
-def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(filled, settings, tmp_path):
-    """A table is locked until the line was redrawn thrice, so no speed is assumed."""
+def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(
+    server, large, settings, tmp_path
+):
+    """pg_dump is paused until the line was redrawn thrice, so no speed is assumed."""
     ssh, play, given = tmp_path / "ssh", tmp_path / "play.yml", tmp_path / "given.json"
     ssh.write_text(FAKE_SSH)
     ssh.chmod(0o755)
@@ -744,7 +761,7 @@ def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(filled, sett
         "ansible_ssh_executable": str(ssh),
         "ansible_ssh_transfer_method": "piped",
         "ansible_python_interpreter": sys.executable,
-        "database": {name: getattr(filled, name) for name in names},
+        "database": {name: getattr(large, name) for name in names},
         "root": str(settings.root),
         "keys": str(settings.keys),
     }
@@ -752,11 +769,11 @@ def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(filled, sett
     ansible = Path(sys.executable).with_name("ansible-playbook")
     command = [ansible, "-i", "far,", "-e", f"@{given}", "-vvv", play]
     terminal, theirs = pty.openpty()
-    holder = filled.connect()
-    patience = threading.Timer(120, holder.rollback)  # a line that never comes must not hang
+    paused = []
+    # A line that never comes must not hang.
+    patience = threading.Timer(120, lambda: [each.unpause() for each in paused])
     patience.start()
     try:
-        holder.cursor().execute("LOCK TABLE positions IN ACCESS EXCLUSIVE MODE")
         process = subprocess.Popen(
             command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
         )
@@ -765,16 +782,20 @@ def test_a_terminal_sees_the_progress_of_a_remote_run_and_no_secret(filled, sett
         with contextlib.suppress(OSError):  # EIO: the other side has ended
             while block := os.read(terminal, 65536):
                 seen += block
-                if seen.count(redrawn) >= 3:
-                    holder.rollback()
+                if redrawn in seen and patience.is_alive() and not paused:
+                    paused.append(dump_under_way(server))
+                    paused[0].pause()
+                if seen.count(redrawn) >= 3 and patience.is_alive():
+                    patience.cancel()
+                    paused[0].unpause()
+                    patience.join()
         assert process.wait(60) == 0, seen.decode(errors="replace")[-3000:]
     finally:
         patience.cancel()
-        holder.close()
         os.close(terminal)
     assert seen.count(redrawn) >= 3
     assert b"s so far" in seen
-    assert filled.password.encode() not in seen
+    assert large.password.encode() not in seen
     sets.check(sets.resolve(sets.newest(settings.root)), settings.keys)
 
 
@@ -812,8 +833,8 @@ def test_an_encrypted_set_shows_nothing_and_gives_all_to_its_identity(
         assert b"position 1" in stream.read()
 
 
-def test_another_identity_gets_nothing(filled, settings, identity, tmp_path):
-    folder = Path(made(filled, replace(settings, recipients=(identity[1],)))["set"])
+def test_another_identity_gets_nothing(plain, settings, identity, tmp_path):
+    folder = Path(made(plain, replace(settings, recipients=(identity[1],)))["set"])
     other = tmp_path / "other.txt"
     other.write_text(f"{pyrage.x25519.Identity.generate()}\n")
     with (
@@ -824,9 +845,9 @@ def test_another_identity_gets_nothing(filled, settings, identity, tmp_path):
     assert caught.value.code == "encryption.refused"
 
 
-def test_a_bad_recipient_is_named_before_anything_is_written(filled, settings):
+def test_a_bad_recipient_is_named_before_anything_is_written(plain, settings):
     with pytest.raises(OpsError, match="age1nonsense") as caught:
-        made(filled, replace(settings, recipients=("age1nonsense",)))
+        made(plain, replace(settings, recipients=("age1nonsense",)))
     assert caught.value.code == "encryption.recipient"
     assert leftovers(settings) == []
 
@@ -900,7 +921,7 @@ TYPES = {
 @pytest.fixture(scope="module")
 def typed(server):
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database = server.create(name)
+    database = server.create(name, timescaledb=False)
     execute(
         database,
         """CREATE TYPE pair AS (a int, b text); CREATE TYPE mood AS ENUM ('sad', 'happy');
@@ -913,24 +934,37 @@ def typed(server):
     server.drop(name)
 
 
+@pytest.fixture(scope="module")
+def prints(typed):
+    """What a table of each type fingerprints to: twice the same rows, then with one value changed.
+
+    All types have their tables at the same time, so that each is read three times and no more.
+    """
+    found = []
+    for number in range(3):
+        statements = ""
+        for place, (of_type, value, other) in enumerate(TYPES.values()):
+            content = other if number == 2 else value
+            statements += (
+                f"DROP TABLE IF EXISTS t{place}; CREATE TABLE t{place} (id int, v {of_type});"
+                # The same rows in another order, and at another place of the disk.
+                + "".join(
+                    f"INSERT INTO t{place} VALUES ({row}, {content if row == 2 else value});"
+                    for row in ([1, 2, 3] if number % 2 else [3, 2, 1])
+                )
+            )
+        execute(typed, statements)
+        found.append(contents(typed))
+    execute(typed, "".join(f"DROP TABLE t{place};" for place in range(len(TYPES))))
+    return {case: [each[f"public.t{place}"] for each in found] for place, case in enumerate(TYPES)}
+
+
 @pytest.mark.parametrize("case", TYPES)
-def test_the_fingerprint_changes_when_one_value_changes_and_only_then(typed, case):
-    of_type, value, other = TYPES[case]
-    prints = []
-    for number, content in enumerate((value, value, other)):
-        execute(
-            typed,
-            f"DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v {of_type});"
-            # The same rows in another order, and at another place of the disk.
-            + "".join(
-                f"INSERT INTO t VALUES ({row}, {content if row == 2 else value});"
-                for row in ([1, 2, 3] if number % 2 else [3, 2, 1])
-            ),
-        )
-        prints.append(contents(typed)["public.t"])
-    assert prints[0] == prints[1]
-    assert prints[0] != prints[2]
-    assert prints[2]["rows"] == 3
+def test_the_fingerprint_changes_when_one_value_changes_and_only_then(prints, case):
+    same, again, changed = prints[case]
+    assert same == again
+    assert same != changed
+    assert changed["rows"] == 3
 
 
 ROWS = {
@@ -966,21 +1000,21 @@ def test_the_widest_table_can_be_fingerprinted(typed):
 
 
 def test_a_set_of_the_first_formula_is_still_proved_and_an_unknown_one_refused(
-    filled, settings, monkeypatch
+    plain, settings, monkeypatch
 ):
     monkeypatch.setattr(fingerprint, "fingerprint", first_formula)
     monkeypatch.setattr(fingerprint, "relations", first_relations)
     monkeypatch.setattr(catalog, "facts", first_facts)
-    result = made(filled, replace(settings, canary=False))
+    result = made(plain, replace(settings, canary=False))
     folder = Path(result["set"])
     monkeypatch.undo()
     document = manifest.read(folder)
     del document["fingerprint_formula"]
     rewritten(folder, document | {"schema_version": 1}, settings)
     jsonschema.validate(manifest.read(folder), json.loads(SCHEMA_FILE.read_text()))
-    assert against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
-    execute(filled, "UPDATE positions SET name = 'other' WHERE id = 1")
-    assert not against_set.against(filled, root=settings.root, keys=settings.keys)["identical"]
+    assert against_set.against(plain, root=settings.root, keys=settings.keys)["identical"]
+    execute(plain, "UPDATE positions SET name = 'other' WHERE id = 1")
+    assert not against_set.against(plain, root=settings.root, keys=settings.keys)["identical"]
     rewritten(folder, document | {"fingerprint_formula": 4}, settings)
     with pytest.raises(OpsError, match="formula 4") as caught:
         manifest.read(folder)
@@ -1036,7 +1070,7 @@ def test_odd_databases_are_read_whole(server, settings):
     name = f'Öps "{uuid.uuid4().hex[:4]}" 100%'
     database = server.create(name)
     try:
-        execute(database, SCHEMA + ODD)
+        execute(database, SCHEMA.format(hypertable=HYPERTABLE) + ODD)
         folder = Path(made(database, settings)["set"])
         document = sets.resolve(folder).manifest
         rows = {name: entry["rows"] for name, entry in document["contents"].items()}
@@ -1079,18 +1113,18 @@ def test_a_database_without_tables_is_backed_up_too(server, settings, timescaled
         server.drop(name)
 
 
-def test_a_role_that_may_not_create_the_canary_still_backs_up(server, filled, settings):
+def test_a_role_that_may_not_create_the_canary_still_backs_up(server, plain, settings):
     server.psql("CREATE ROLE reader LOGIN BYPASSRLS PASSWORD 'reader'")
     server.psql("GRANT pg_read_all_data, pg_monitor TO reader")
     try:
-        result = made(replace(filled, user="reader", password="reader"), settings)
+        result = made(replace(plain, user="reader", password="reader"), settings)
         assert manifest.read(Path(result["set"]))["canary"] is None
         assert "No canary" in result["warnings"][0]
     finally:
         server.psql("DROP OWNED BY reader; DROP ROLE reader")
 
 
-def test_an_absent_server_is_said(filled, settings):
+def test_an_absent_server_is_said(plain, settings):
     with pytest.raises(OpsError) as caught:
-        made(replace(filled, port=1), settings)
+        made(replace(plain, port=1), settings)
     assert caught.value.code == "database.unreachable"
