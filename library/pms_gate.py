@@ -13,11 +13,7 @@ description:
   - A blocker that fails, or that could not be evaluated, makes a no-go. Nothing else does.
   - A no-go is a result and no error, so that its evidence can be written. Assert on RV(verdict).
 author: Operations team (@ops)
-extends_documentation_fragment:
-  - pmsops.database
-  - pmsops.redis
-  - pmsops.api
-  - pmsops.services
+extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
 attributes:
   check_mode:
     description: The module only reads, so it does the same.

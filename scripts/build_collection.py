@@ -97,9 +97,9 @@ def names(text: str) -> str:
 
 
 def fragments(text: str) -> str:
-    """Return a module with its documentation fragments by full name."""
+    """Return a module with its documentation fragments by full name; they may be on several lines."""
     return re.sub(
-        r"^extends_documentation_fragment:.*$",
+        r"^extends_documentation_fragment:.*$(?:\n +- .*$)*",
         lambda line: re.sub(r"\bpmsops\.", f"{COLLECTION}.pmsops.", line[0]),
         text,
         flags=re.MULTILINE,
