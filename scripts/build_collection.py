@@ -97,7 +97,7 @@ def names(text: str) -> str:
 
 
 def fragments(text: str) -> str:
-    """Return a module with its documentation fragments by full name; they may be on several lines."""
+    """Return a module with its fragments, on one line or several, by full name."""
     return re.sub(
         r"^extends_documentation_fragment:.*$(?:\n +- .*$)*",
         lambda line: re.sub(r"\bpmsops\.", f"{COLLECTION}.pmsops.", line[0]),
