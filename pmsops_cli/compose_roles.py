@@ -137,7 +137,7 @@ def program(role: str, service: Service) -> int | None:
     """Return where among the words of the command the program of a role stands."""
     before = ""
     for at, word in enumerate(service.words):
-        name = word.rpartition("/")[2]
+        name = word.rpartition("/")[2].removesuffix(".py")  # a wrapper of the program's name
         named = name in PROGRAMS.get(role, ())
         if role in ("database", "redis"):
             # Only as the program: in `wait-for postgres` it is a host.

@@ -13,15 +13,8 @@ from pmsops_cli.compose_http import Place
 from pmsops_cli.compose_roles import Question
 from pmsops_cli.compose_service import Service
 
-# The names of services that the Compose file lacks; the checklist then says that they are missing.
-SERVICES = {
-    "database": "timescaledb",
-    "redis": "redis",
-    "api": "api",
-    "dagster": "dagster-webserver",
-    "daemon": "dagster-daemon",
-    "grafana": "grafana",
-}
+# Parts of a PMS, in the order of the example inventory.
+PARTS = ("database", "redis", "api", "dagster", "daemon", "grafana")
 # Where the toolkit connects while the PMS's database is renamed; it cannot be that one.
 MAINTENANCE_NAME = "postgres"
 
@@ -200,7 +193,9 @@ class _Writer:
         names = {each.service.name for each in self.clients} | apps
         found.values["pms_compose_project"] = project.name
         found.values["pms_app_services"] = [name for name in self.all if name in names]
-        found.values["golive_services"] = SERVICES | found.roles
+        found.values["golive_services"] = {
+            part: found.roles[part] for part in PARTS if part in found.roles
+        }
         maybe = [
             each.service.name
             for each in self.clients
