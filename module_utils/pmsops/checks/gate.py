@@ -238,9 +238,19 @@ def _values(settings: Settings) -> dict[str, Any]:
         "dagster_url": settings.dagster_url,
         "compose_project": settings.compose_project,
         "app_dir": settings.app_dir,
+        "app_python": _python_of(settings.app_dir),
         "backup_root": settings.backup_root,
         "evidence_root": settings.evidence_root,
     }
+
+
+def _python_of(folder: str) -> str:
+    """Return the Python of a checkout of the PMS: its own, which has its libraries."""
+    for name in (".venv", "venv"):
+        program = Path(folder, name, "bin", "python")
+        if folder and program.exists():
+            return str(program)
+    return "python3"
 
 
 def scrub(value: Any, secrets: set[str]) -> Any:

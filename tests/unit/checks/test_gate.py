@@ -242,6 +242,21 @@ def test_the_variables_of_a_checklist_hold_no_password():
 
 
 @pytest.mark.parametrize(
+    ("folder", "program"), [(".venv", "{}/.venv/bin/python"), ("venv", "{}/venv/bin/python")]
+)
+def test_a_script_of_the_pms_runs_with_the_pms_s_own_python(tmp_path, folder, program):
+    check = item(
+        "a", params={"argv": ["echo", "${app_python}"]}, expect=[{"path": "stdout", "eq": "-"}]
+    )
+    settings = {"app_dir": str(tmp_path)}
+    assert "python3" in run(check, settings=settings)["results"][0]["finding"]
+    own = tmp_path / folder / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert program.format(tmp_path) in run(check, settings=settings)["results"][0]["finding"]
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
     [
         ("app_dir", "pms_app_dir"),
