@@ -4,11 +4,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_restore_tables
-short_description: Restore single tables of a backup set into a separate schema
+short_description: Restore single tables of a backup set into a schema, or in place
 description:
   - Restores the tables into a staging database, hypertables with all their chunks, compares their
-    rows with the manifest, and copies them as plain tables into a schema of the live database.
-  - The live tables are not touched. One transaction restores all tables, or none.
+    rows with the manifest, and copies them into the live database.
+  - They bring all that belongs to them, which is keys, defaults, identity, sequences, constraints,
+    indexes, triggers, policies, rights, comments, statistics and partitions. A hypertable arrives
+    as a plain table.
+  - With O(into) the live tables are not touched. With O(in_place) the restored tables take the
+    names of the live ones, which are kept in a schema of their own.
+  - One transaction restores all tables, or none.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
@@ -39,9 +44,21 @@ options:
     elements: str
     required: true
   into:
-    description: The schema to restore them into, created if it is missing.
+    description:
+      - The schema to restore them into, created if it is missing.
+      - Foreign keys to tables that are not restored are left out, and named in RV(left_out).
     type: str
-    required: true
+  in_place:
+    description:
+      - Put the tables in the place of the live ones. A table that was dropped is put back, with the
+        foreign keys to it.
+      - Foreign keys of other tables and views follow the name. Refused for a hypertable, a
+        partition, and a table that something else depends on, such as a materialized view.
+    type: bool
+    default: false
+  evidence_root:
+    description: Folder of the ledger, which gets a line of tables that were put in place.
+    type: path
   jobs:
     description: Processes of pg_restore.
     type: int
@@ -67,6 +84,14 @@ EXAMPLES = r"""
     file: /var/backups/pms/2026-11-22_2215
     tables: [portfolio_positions, market_data]
     into: last_night
+
+- name: Put back a table that was dropped
+  pms_restore_tables:
+    database: "{{ pms_database }}"
+    root: /var/backups/pms
+    keys: /etc/pms-ops/keys
+    tables: [portfolio_positions]
+    in_place: true
 """
 
 RETURN = r"""
@@ -81,10 +106,39 @@ snapshot_at:
   type: str
   sample: "2026-11-22T22:15:01.678878Z"
 into:
-  description: The schema.
+  description: The schema, null for tables in place.
   returned: success
   type: str
   sample: last_night
+left_out:
+  description: Foreign keys to tables that are not restored, which O(into) leaves out.
+  returned: success
+  type: list
+  elements: str
+  sample: ["deal_desk_fkey of deal to public.desk"]
+former_schema:
+  description: With O(in_place), the schema that the replaced tables are kept in.
+  returned: success
+  type: str
+  sample: pms_ops_before_20261122221530
+former:
+  description: The tables that were replaced, by their present names.
+  returned: success
+  type: list
+  elements: str
+  sample: ["pms_ops_before_20261122221530.portfolio_positions"]
+undo:
+  description: With O(in_place), the SQL that gives the replaced tables their names again. The
+    restored tables then stay in a schema of their own.
+  returned: success
+  type: str
+  sample: SET ROLE "pms_restore"; CALL "pms_ops_before_20261122221530".undo()
+notes:
+  description: What the set has around a dropped table and does not come back with it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["View public.dear of the set is missing, and stays so."]
 tables:
   description: Name and rows of each table. In check mode the rows are null without a manifest, and
     those of a hypertable also with one of schema 1 or 2.
@@ -128,7 +182,9 @@ def argument_spec() -> dict:
         "keys": {"type": "path", "required": True, "no_log": False},
         "file": {"type": "path"},
         "tables": {"type": "list", "elements": "str", "required": True},
-        "into": {"type": "str", "required": True},
+        "into": {"type": "str"},
+        "in_place": {"type": "bool", "default": False},
+        "evidence_root": {"type": "path"},
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
         "identity": {"type": "path"},
@@ -139,6 +195,12 @@ def argument_spec() -> dict:
 def run(module: AnsibleModule) -> dict:
     """Restore the tables, or say which would be restored."""
     params = module.params
+    if bool(params["into"]) == params["in_place"]:
+        raise OpsError(
+            "Tables go either into a schema or in place.",
+            "Give into= with a schema, or in_place=true to replace the live tables.",
+            code="restore.into-or-in-place",
+        )
     database = Database.from_options(params["database"])
     request = Request(
         root=Path(params["root"]),
@@ -146,10 +208,11 @@ def run(module: AnsibleModule) -> dict:
         file=Path(params["file"]) if params["file"] else None,
         jobs=params["jobs"],
         trust=params["trust"] or None,
+        evidence=Path(params["evidence_root"]) if params["evidence_root"] else None,
         identity=Path(params["identity"]) if params["identity"] else None,
         force_name=params["force_name"],
     )
-    wanted = single_tables.TableRequest.parse(params["tables"], params["into"])
+    wanted = single_tables.TableRequest.parse(params["tables"], params["into"] or None)
     if module.check_mode:
         return {"changed": True} | single_tables.plan(database, request, wanted)
     with signals.raised():

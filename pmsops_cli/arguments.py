@@ -201,7 +201,8 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops restore 2026-11-22_0600           shows the plan, asks, restores\n"
         "  pms-ops restore latest --confirm macro_trading         without a terminal\n"
         "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
-        "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday",
+        "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday\n"
+        "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading",
     )
     restore.add_argument(
         "file",
@@ -209,9 +210,14 @@ def _backups(add: AddCommand) -> None:
         help="a set's name, folder or dump; latest; or a file made by pg_dump -Fc",
     )
     restore.add_argument(
-        "--tables", metavar="A,B", help="restore only these tables, into the schema of --into"
+        "--tables", metavar="A,B", help="restore only these tables; with --into or --in-place"
     )
     restore.add_argument("--into", metavar="SCHEMA", help="the new schema for --tables")
+    restore.add_argument(
+        "--in-place",
+        action="store_true",
+        help="put --tables in the place of the live ones, which are kept",
+    )
     _confirm(restore)
     rollback = add(
         "rollback",

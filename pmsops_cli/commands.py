@@ -204,8 +204,18 @@ def restore(session: Session) -> int:
     """Show the plan, ask for confirmation, restore."""
     given = session.arguments
     variables = file_variable(session)
-    if bool(given.tables) != bool(given.into):
-        raise Stop("--tables and --into go together.", "Give the tables and a new schema for them.")
+    if bool(given.tables) != bool(given.into or given.in_place) or (given.into and given.in_place):
+        raise Stop(
+            "--tables goes with either --into or --in-place.",
+            "Give the tables, and a new schema for them or --in-place.",
+        )
+    if given.in_place:
+        variables |= {"tables": _words(given.tables), "in_place": True}
+        what = (
+            f"This replaces the live tables {given.tables} of {session.database}"
+            f" by those of {Path(variables['file']).name}"
+        )
+        return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
     if given.tables:
         # They go into a schema of their own and replace nothing: no confirmation.
         variables |= {"tables": _words(given.tables), "into": given.into}

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg2
@@ -18,6 +19,7 @@ from ansible.module_utils.pmsops.client_tools import archive_contents
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
@@ -835,6 +837,148 @@ def test_a_table_that_is_not_what_the_set_says_is_not_brought(filled, request_, 
     assert caught.value.code == "restore.different"
     assert not value(filled, "SELECT count(*) FROM pg_namespace WHERE nspname = 'night'")
     assert names_beside(filled) == []
+
+
+WITH_EVERYTHING = """
+SET ROLE macro_user;
+CREATE TABLE desk (id int PRIMARY KEY, name text);
+INSERT INTO desk VALUES (1, 'rates'), (2, 'fx');
+CREATE TABLE deal (
+    id bigint GENERATED ALWAYS AS IDENTITY, ticket serial, desk int NOT NULL REFERENCES desk,
+    price numeric DEFAULT 1.5 CHECK (price > 0),
+    twice numeric GENERATED ALWAYS AS (price * 2) STORED,
+    note text, PRIMARY KEY (id), UNIQUE (ticket));
+CREATE INDEX deal_note ON deal (lower(note)) WHERE note IS NOT NULL;
+CREATE STATISTICS deal_both (dependencies) ON desk, price FROM deal;
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER stamped BEFORE INSERT ON deal FOR EACH ROW EXECUTE FUNCTION stamp();
+ALTER TABLE deal ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_of_them ON deal USING (true);
+GRANT SELECT ON deal TO pg_monitor;
+COMMENT ON TABLE deal IS 'the deals'; COMMENT ON COLUMN deal.note IS 'free text';
+INSERT INTO deal (desk, price, note) SELECT 1 + n % 2, n, 'n' || n FROM generate_series(1, 20) n;
+CREATE TABLE leg (id int PRIMARY KEY, deal bigint REFERENCES deal, part int);
+INSERT INTO leg VALUES (1, 1), (2, 20);
+CREATE VIEW dear WITH (security_barrier = true) AS SELECT id, price FROM deal WHERE price > 10;
+"""
+# What a table is, apart from its name's schema.
+DESCRIBED = """
+SELECT jsonb_build_object(
+ 'columns', (SELECT jsonb_agg(jsonb_build_array(attname, format_type(atttypid, atttypmod),
+     attnotnull, attidentity, attgenerated, col_description(attrelid, attnum),
+     pg_get_expr(adbin, adrelid)) ORDER BY attnum)
+   FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+  WHERE attrelid = c.oid AND attnum > 0),
+ 'keys', (SELECT jsonb_agg(conname || pg_get_constraintdef(oid) ORDER BY conname)
+   FROM pg_constraint WHERE conrelid = c.oid),
+ 'indexes', (SELECT jsonb_agg(pg_get_indexdef(indexrelid) ORDER BY indexrelid::regclass::text)
+   FROM pg_index WHERE indrelid = c.oid),
+ 'triggers', (SELECT jsonb_agg(pg_get_triggerdef(oid)) FROM pg_trigger
+   WHERE tgrelid = c.oid AND NOT tgisinternal),
+ 'policies', (SELECT jsonb_agg(polname) FROM pg_policy WHERE polrelid = c.oid),
+ 'statistics', (SELECT jsonb_agg(pg_get_statisticsobjdef(oid)) FROM pg_statistic_ext
+   WHERE stxrelid = c.oid),
+ 'sequences', (SELECT jsonb_agg(relname ORDER BY relname) FROM pg_class s JOIN pg_depend d
+   ON d.objid = s.oid AND d.deptype IN ('a', 'i') WHERE s.relkind = 'S' AND d.refobjid = c.oid),
+ 'rights', c.relacl::text, 'owner', c.relowner::regrole, 'rls', c.relrowsecurity,
+ 'comment', obj_description(c.oid))::text
+FROM pg_class c WHERE c.oid = to_regclass('{}')
+"""
+
+
+def described(database, table):
+    return value(database, DESCRIBED.format(table))
+
+
+@pytest.fixture
+def deals(filled, request_):
+    """A set, taken when the table deal had everything that a table can have."""
+    execute(filled, WITH_EVERYTHING)
+    backed_up(filled, request_)
+    return filled
+
+
+def test_tables_come_back_with_their_keys_defaults_and_constraints(deals, request_):
+    before = described(deals, "public.deal")
+    result = brought(deals, request_, ["deal", "desk", "parted"])
+    there = described(deals, "night.deal")
+    # The copy refers to the copy of desk, and uses its own sequences.
+    assert there.replace("night.", "public.").replace("public.", "") == before.replace(
+        "public.", ""
+    )
+    assert result["left_out"] == []
+    assert value(
+        deals, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'night.parted'::regclass"
+    )
+    for each in ("ticket", "id"):
+        assert value(deals, f"SELECT last_value FROM night.deal_{each}_seq") == 20
+    alone = brought(deals, request_, ["deal"], "alone")
+    assert alone["left_out"] == ["deal_desk_fkey of deal to public.desk"]
+
+
+def test_a_table_is_put_in_place_and_the_former_one_comes_back_with_one_command(deals, request_):
+    before = described(deals, "public.deal")
+    view = value(deals, "SELECT pg_get_viewdef('dear')")
+    execute(deals, "UPDATE deal SET price = 500; ALTER TABLE deal DROP COLUMN note")
+    changed = described(deals, "public.deal")
+    request_ = replace(request_, evidence=request_.root.parent / "evidence")
+    result = brought(deals, request_, ["deal"], None)
+    (line,) = ledger.inspect(request_.evidence).entries
+    assert line["record"]["tables"] == ["public.deal"]
+    assert restores.replaced([line], datetime.now(UTC)) is None
+    assert described(deals, "public.deal") == before
+    assert value(deals, "SELECT max(price) FROM deal") == 20
+    assert value(deals, "SELECT count(*) FROM dear") == 10
+    schema = result["former_schema"]
+    assert result["former"] == [f"{schema}.deal"]
+    assert value(deals, f"SELECT min(price) FROM {schema}.deal") == 500
+    # The former table keeps nobody from deleting; the foreign key to it follows the name.
+    assert "REFERENCES deal(id)" in described(deals, "public.leg")
+    with pytest.raises(psycopg2.errors.ForeignKeyViolation):
+        execute(deals, "DELETE FROM deal WHERE id = 1")
+    execute(deals, result["undo"])
+    assert described(deals, "public.deal") == changed
+    assert value(deals, "SELECT min(price) FROM deal") == 500
+    assert value(deals, "SELECT count(*) FROM dear") == 20
+    assert value(deals, "SELECT pg_get_viewdef('dear')") == view
+    assert names_beside(deals) == []
+
+
+def test_a_dropped_table_is_put_back_with_the_foreign_keys_to_it(deals, request_):
+    before = described(deals, "public.deal"), described(deals, "public.leg")
+    execute(deals, "DROP TABLE deal CASCADE")
+    result = brought(deals, request_, ["deal"], None)
+    assert (described(deals, "public.deal"), described(deals, "public.leg")) == before
+    assert result["former"] == []
+    assert result["notes"] == ["View public.dear of the set is missing, and stays so."]
+
+
+def test_a_table_that_others_hold_on_to_is_not_put_in_place(deals, request_):
+    execute(
+        deals,
+        "CREATE MATERIALIZED VIEW sums AS SELECT sum(price) FROM deal;"
+        "CREATE FUNCTION worth(deal) RETURNS numeric LANGUAGE sql AS 'SELECT $1.price'",
+    )
+    with pytest.raises(OpsError) as caught:
+        brought(deals, request_, ["deal"], None)
+    assert caught.value.code == "restore.in-place"
+    assert "materialized view sums" in str(caught.value)
+    assert "function worth(deal)" in str(caught.value)
+    execute(deals, "DROP MATERIALIZED VIEW sums; DROP FUNCTION worth(deal)")
+    execute(deals, "INSERT INTO deal (desk) VALUES (1); INSERT INTO leg VALUES (3, 21)")
+    with pytest.raises(OpsError, match="leg_deal_fkey") as caught:
+        brought(deals, request_, ["deal"], None)
+    assert caught.value.code == "restore.in-place"
+    assert value(deals, "SELECT count(*) FROM deal") == 21
+    assert not value(deals, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pms_ops_'")
+
+
+@pytest.mark.hypertables
+@needs_timescaledb
+def test_a_hypertable_is_not_put_in_place_of_one(filled, request_, taken):
+    with pytest.raises(OpsError, match="md is a hypertable") as caught:
+        brought(filled, request_, ["md"], None)
+    assert caught.value.code == "restore.in-place"
 
 
 def test_a_recovery_with_nothing_to_do_says_nothing(filled, request_, taken):

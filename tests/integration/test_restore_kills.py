@@ -500,10 +500,13 @@ REFUSED = [
     ({"file": "/x"}, "confirm it with -e confirm=macro_trading, or show the plan"),
     ({"file": "/x", "confirm": "macro"}, "confirm it with -e confirm=macro_trading (got 'macro')"),
     ({"rollback": True, "confirm": "postgres"}, "(got 'postgres')"),
-    ({"file": "/x", "tables": ["t"]}, "Give tables= and into= together"),
+    ({"file": "/x", "tables": ["t"]}, "Give tables= with either into= or in_place=true"),
+    ({"file": "/x", "in_place": True}, "Give tables= with either into= or in_place=true"),
+    ({"file": "/x", "tables": ["t"], "into": "n", "in_place": True}, "Give tables= with either"),
+    ({"file": "/x", "tables": ["t"], "in_place": True}, "replaces the live tables: confirm it"),
     *(
         ({"file": "/x", "confirm": "macro_trading", name: True}, "A set is never restored over")
-        for name in ("clean", "drop", "in_place")
+        for name in ("clean", "drop")
     ),
 ]
 

@@ -11,6 +11,8 @@ KINDS = ("restore", "rollback")
 # Values of a record's ``outcome``; a record without one is of a swap that holds.
 UNDONE, FAILED = "undone", "failed"
 WHY_LENGTH = 160
+# Only in a record of single tables that were put in place: the database was not replaced.
+TABLES = "tables"
 # After this, nobody waits for the restore any more; the ledger keeps its line.
 DUE_SECONDS = 7 * 86400
 
@@ -90,7 +92,7 @@ _WAS = {UNDONE: "was undone", FAILED: "failed"}
 
 
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [each for each in entries if each["kind"] in KINDS]
+    return [each for each in entries if each["kind"] in KINDS and TABLES not in each["record"]]
 
 
 def _short(why: Any) -> str:

@@ -156,6 +156,12 @@ def materialized_views(cursor: Any) -> dict[int, Relation]:
     return _of_kind(cursor, "m")
 
 
+def table(cursor: Any, name: tuple[str, str]) -> Relation:
+    """Return one table, also one that is partitioned; read it with ``sql(whole=True)``."""
+    found = (each for kind in "rp" for each in _of_kind(cursor, kind).values())
+    return next(each for each in found if (each.schema, each.name) == name)
+
+
 def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
     cursor.execute(RELATIONS_SQL.replace("{kind}", kind))
     found = {}

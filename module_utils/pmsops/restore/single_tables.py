@@ -1,36 +1,41 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Single tables of a set, restored into a schema of their own in the live database.
+"""Single tables of a set, restored into a schema of the live database, or in place.
 
 In a dump, the rows of a hypertable belong to its chunks. So the tables are restored into a staging
-database, read there as the application would read them, and copied as plain tables. The live
-database receives all of them in one transaction, or none.
+database, read there as the application would read them, and copied. They bring all that belongs to
+them; a hypertable becomes a plain table. The live database receives all of them in one transaction,
+or none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql import fingerprint, timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
-    become_superuser,
     fetch_all,
-    fetch_value,
-    quote_ident,
 )
 from ansible.module_utils.pmsops.repository import manifest, reading
-from ansible.module_utils.pmsops.restore import database_lock, staging_database
+from ansible.module_utils.pmsops.restore import (
+    database_lock,
+    staging_database,
+    table_definitions,
+)
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
-from ansible.module_utils.pmsops.restore.table_copy import copy_table
+from ansible.module_utils.pmsops.restore.table_definitions import TableName
+from ansible.module_utils.pmsops.restore.table_surroundings import require_exchangeable
+from ansible.module_utils.pmsops.restore.table_transfer import TableRequest, Transfer
 from ansible.module_utils.pmsops.verify import differences
 
 # A table and all tables that hold its rows: partitions and chunks.
@@ -48,26 +53,6 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
 """
 
 
-TableName = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class TableRequest:
-    """The tables to restore, as (schema, name), and the schema to restore them into."""
-
-    tables: tuple[TableName, ...]
-    into: str
-
-    @classmethod
-    def parse(cls, tables: list[str], into: str) -> TableRequest:
-        """Parse table names as an operator writes them; ``public.`` may be omitted."""
-        named = []
-        for each in tables:
-            schema, dot, name = each.partition(".")
-            named.append((schema, name) if dot else ("public", each))
-        return cls(tuple(dict.fromkeys(named)), into)
-
-
 def plan(database: Database, request: Request, wanted: TableRequest) -> dict[str, Any]:
     """Return which tables would be restored; nothing is changed."""
     restore = StagedRestore(database, request, Progress())
@@ -79,9 +64,10 @@ def plan(database: Database, request: Request, wanted: TableRequest) -> dict[str
 def run(
     database: Database, request: Request, wanted: TableRequest, *, progress: Progress
 ) -> dict[str, Any]:
-    """Restore the tables; return how many rows each has.
+    """Restore the tables; return how many rows each has, and where the former ones are.
 
-    :raises OpsError: restore.no-table, restore.into-taken and those of a restore.
+    :raises OpsError: restore.no-table, restore.into-taken, restore.in-place,
+        restore.table-definition and those of a restore.
     """
     with (
         file_system.coded(request.root),
@@ -98,11 +84,9 @@ def run(
             staging = database.named(restore.staging)
             stays: str | None = None
             try:
-                restore.fill(staging, lambda phases: _restore_tables(phases, wanted))
-                with progress.phase("prove", total=len(wanted.tables), unit="tables"):
-                    _prove(restore, staging, wanted)
-                with progress.phase("copy", total=len(wanted.tables), unit="tables"):
-                    rows = _copy_all(restore, staging, wanted)
+                transfer = Transfer(restore, staging, wanted)
+                restore.fill(staging, lambda phases: _bring(phases, transfer))
+                unrecorded = _record(request, transfer)
             except OpsError as exc:
                 stays = staging_database.drop_or_explain(database, restore.staging)
                 exc.args = (" ".join([str(exc), *([stays] if stays else [])]),)
@@ -116,10 +100,30 @@ def run(
             raise database.to_error(exc) from exc
         finally:
             progress.close()
-    return _result(restore, wanted, rows) | {
-        "phases": progress.seconds,
-        "warnings": [stays] if stays else [],
+    return (
+        _result(restore, wanted, transfer.rows)
+        | transfer.outcome
+        | {
+            "phases": progress.seconds,
+            "warnings": [*([stays] if stays else []), *unrecorded],
+        }
+    )
+
+
+def _record(request: Request, transfer: Transfer) -> list[str]:
+    """Add the line of tables in place to the ledger; return a warning where that fails."""
+    if transfer.wanted.into is not None or request.evidence is None:
+        return []
+    record = {
+        "set": transfer.restore.backup_set.id,
+        restores.TABLES: [".".join(each) for each in transfer.wanted.tables],
+        "former_schema": transfer.outcome["former_schema"],
     }
+    try:
+        ledger.append(request.evidence, "restore", record, now=datetime.now(UTC))
+    except OpsError as exc:
+        return [f"The ledger lacks this restore: {exc}"]
+    return []
 
 
 def _result(
@@ -133,6 +137,11 @@ def _result(
             {"name": f"{schema}.{name}", "rows": rows[schema, name]}
             for schema, name in wanted.tables
         ],
+        "left_out": [],
+        "former_schema": None,
+        "former": [],
+        "undo": None,
+        "notes": [],
         "phases": {},
     }
 
@@ -168,6 +177,8 @@ def _check(restore: StagedRestore, wanted: TableRequest) -> None:
             code="restore.into-taken",
         )
     with restore.database.session(read_only=True) as cursor:
+        if wanted.into is None:
+            require_exchangeable(cursor, wanted.tables, "the live database")
         taken = [
             row[0]
             for row in fetch_all(
@@ -185,13 +196,23 @@ def _check(restore: StagedRestore, wanted: TableRequest) -> None:
         )
 
 
+def _bring(phases: PhasedRestore, transfer: Transfer) -> None:
+    wanted = transfer.wanted
+    _restore_tables(phases, wanted)
+    with phases.progress.phase("prove", total=len(wanted.tables), unit="tables"):
+        _prove(transfer.restore, transfer.staging, wanted)
+    transfer.bring(phases)
+
+
 def _restore_tables(phases: PhasedRestore, wanted: TableRequest) -> None:
     """Restore all definitions, and the rows of the wanted tables."""
     phases.prepare()
     with phases.target.session(read_only=True) as cursor:
         parts = {part for name in wanted.tables for part in _parts(cursor, name)}
     with phases.progress.phase("data"):
-        phases.section("data", phases.contents.data_of(parts), jobs=phases.jobs)
+        entries = phases.contents.data_of(parts)
+        entries += table_definitions.sequence_entries(phases, wanted.tables)
+        phases.section("data", entries, jobs=phases.jobs)
     phases.end_restoring()
 
 
@@ -232,34 +253,3 @@ def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> N
             "The live database was not changed. Take another set.",
             code="restore.different",
         )
-
-
-def _copy_all(
-    restore: StagedRestore, staging: Database, wanted: TableRequest
-) -> dict[tuple[str, str], int]:
-    """Copy the tables into the live database in one transaction, and compare them."""
-    rows = {}
-    source = staging.connect(read_only=True)
-    target = restore.database.connect()
-    try:
-        with source.cursor() as reading, target.cursor() as writing:
-            become_superuser(writing)
-            owner = fetch_value(
-                writing,
-                "SELECT pg_get_userbyid(datdba) FROM pg_database"
-                " WHERE datname = current_database()",
-            )
-            writing.execute(
-                f"CREATE SCHEMA IF NOT EXISTS {quote_ident(wanted.into)}"
-                f" AUTHORIZATION {quote_ident(owner)}"
-            )
-            for done, name in enumerate(wanted.tables):
-                restore.progress.update(done)
-                rows[name] = copy_table(
-                    reading, writing, name, wanted.into, owner, restore.backup_set.id
-                )
-        target.commit()
-    finally:
-        source.close()
-        target.close()
-    return rows

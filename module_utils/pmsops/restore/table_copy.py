@@ -1,67 +1,73 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One table copied from the staging database into a schema of the live one, and compared."""
+"""The rows of one table copied from the staging database into the live one, and compared."""
 
 from __future__ import annotations
 
 import os
 import threading
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import fingerprint
-from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident, quote_literal
+from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident
+from ansible.module_utils.pmsops.restore.table_definitions import (
+    OWNED_SEQUENCES,
+    Pieces,
+    TableName,
+    full_name,
+)
 
+# Generated columns are computed, not copied.
 COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
- WHERE a.attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text)) AND a.attnum > 0
+SELECT a.attname FROM pg_catalog.pg_attribute a
+ WHERE a.attrelid = pg_catalog.to_regclass(%s) AND a.attnum > 0 AND a.attgenerated = ''
    AND NOT a.attisdropped ORDER BY a.attnum
 """
+SEQUENCES = "SELECT last_value, is_called FROM "
 
 
-def copy_table(
-    reading: Any, writing: Any, name: tuple[str, str], into: str, owner: str, set_id: str
-) -> int:
-    """Copy one table into schema *into*; return its rows once both sides are equal.
+def copy_table(reading: Any, writing: Any, name: TableName) -> int:
+    """Copy the rows of a table of this name in both databases; return their number once equal.
 
     :raises OpsError: restore.different
     """
-    columns = fetch_all(reading, COLUMNS, name)
-    here = f"{quote_ident(into)}.{quote_ident(name[1])}"
-    there = ".".join(quote_ident(each) for each in name)
-    names = ", ".join(quote_ident(each) for each, _type in columns)
-    spelled = ", ".join(f"{quote_ident(each)} {of_type}" for each, of_type in columns)
-    writing.execute(f"CREATE TABLE {here} ({spelled})")
-    writing.execute(f"ALTER TABLE {here} OWNER TO {quote_ident(owner)}")
-    comment = f"{'.'.join(name)} as in backup set {set_id}"
-    writing.execute(f"COMMENT ON TABLE {here} IS {quote_literal(comment)}")
+    table = full_name(name)
+    columns = [column for (column,) in fetch_all(reading, COLUMNS, (table,))]
+    names = ", ".join(quote_ident(each) for each in columns)
     if columns:
         _stream(
             reading,
-            f"COPY (SELECT {names} FROM {there}) TO STDOUT",
+            f"COPY (SELECT {names} FROM {table}) TO STDOUT",
             writing,
-            f"COPY {here} ({names}) FROM STDIN",
+            f"COPY {table} ({names}) FROM STDIN",
         )
-    writing.execute(f"ANALYZE {here}")
-    relation = next(
-        each
-        for each in fingerprint.relations(writing)
-        if (each.schema, each.name) == (into, name[1])
-    )
-    found = fingerprint.fingerprint(writing, relation)
-    # The table as the application reads it: with its chunks or partitions.
-    reading.execute(replace(relation, schema=name[0], name=name[1]).sql(whole=True))
-    count: int
-    count, total = reading.fetchone()
-    if found != {"rows": count, "fingerprint": format(int(total) % 2**64, "016x")}:
+    writing.execute(f"ANALYZE {table}")
+    relation = fingerprint.table(writing, name)
+    # As the application reads it: with its chunks or partitions.
+    found = fingerprint.answer(writing, relation.sql(whole=True))
+    wanted = fingerprint.answer(reading, relation.sql(whole=True))
+    compared = ("rows", "others" if relation.generated else "fingerprint")
+    if any(found[each] != wanted[each] for each in compared):
         raise OpsError(
-            f"{into}.{name[1]} has {found['rows']} rows and differs from the restored table, which"
-            f" has {count}.",
+            f"{name[1]} has {found['rows']} rows and differs from the restored table, which"
+            f" has {wanted['rows']}.",
             "The live database was not changed. Run again; if it happens again, report it.",
             code="restore.different",
         )
+    count: int = found["rows"]
     return count
+
+
+def copy_sequences(reading: Any, writing: Any, names: Iterable[TableName]) -> None:
+    """Set the sequences that the tables own to what the restored ones say."""
+    oids = list(Pieces.of(reading, names).oids)
+    for each in fetch_all(reading, OWNED_SEQUENCES, (oids,)):
+        ((last, called),) = fetch_all(reading, SEQUENCES + full_name(each))
+        writing.execute(
+            "SELECT pg_catalog.setval(%s::regclass, %s, %s)", (full_name(each), last, called)
+        )
 
 
 def _stream(reading: Any, out: str, writing: Any, into: str) -> None:

@@ -498,6 +498,22 @@ def test_a_restore_without_a_terminal_is_refused_before_anything_runs(bare, caps
     assert not project.state_folder().exists()
 
 
+def test_tables_go_into_a_schema_or_in_place_which_needs_a_confirmation(bare, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("fund\n"))
+    (bare / "one.pgdump").write_bytes(b"PGDMP")
+    tables = ["-i", "bare.yml", "restore", "one.pgdump", "--tables", "a,b"]
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    for wrong in ([], ["--into", "x", "--in-place"], ["--in-place"]):
+        assert main([*tables, *wrong], bare) == USAGE
+    assert main([*tables[:4], "--in-place", "--confirm", "fund"], bare) == USAGE
+    assert ran == []
+    assert main([*tables, "--into", "x"], bare) == DONE
+    assert main([*tables, "--in-place", "--confirm", "fund"], bare) == DONE
+    given = {"file": str(bare / "one.pgdump"), "tables": ["a", "b"]}
+    assert ran == [given | {"into": "x"}, given | {"in_place": True, "confirm": "fund"}]
+
+
 def test_latest_is_the_newest_set_of_the_system_by_name(bare, capsys, monkeypatch):
     argv = ["-i", "bare.yml", "restore", "latest", "--check"]
     assert main(argv, bare) == FAILED

@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils.pmsops.client_tools import factory
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import pg_restore_errors, single_tables
+from ansible.module_utils.pmsops.restore import pg_restore_errors, single_tables, table_definitions
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.testing import patch_module_args
@@ -142,3 +142,22 @@ def test_tables_are_asked_for_with_or_without_their_schema(scene_of, call, monke
     assert path == scene.folder
     assert wanted.tables == (("public", "book"), ("other", "prices"))
     assert call(scene, pms_restore_tables, **options)["code"] == "restore.no-table"
+    both = call(scene, pms_restore_tables, **options, in_place=True)
+    assert both["code"] == "restore.into-or-in-place"
+    del options["into"]
+    assert call(scene, pms_restore_tables, **options)["code"] == "restore.into-or-in-place"
+    assert call(scene, pms_restore_tables, check=True, **options, in_place=True)["changed"]
+    assert asked[-1][1].into is None
+
+
+def test_a_script_of_pg_dump_loses_only_what_is_psql_s_and_the_session_s():
+    script = (
+        "--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\n"
+        "SET statement_timeout = 0;\nSET transaction_timeout = 0;\nSET row_security = off;\n\n"
+        "--\n-- Name: t; Type: TABLE; Schema: s; Owner: o\n--\n\nCREATE TABLE s.t (a int);\n"
+        "COMMENT ON TABLE s.t IS 'SET lock_timeout = 1;\n\\restrict me\n';\n\n\\unrestrict abc\n\n"
+    )
+    text = table_definitions.runnable(script)
+    assert "timeout = 0" not in text and "restrict abc" not in text
+    assert "SET row_security = off;" in text
+    assert "IS 'SET lock_timeout = 1;\n\\restrict me\n';" in text

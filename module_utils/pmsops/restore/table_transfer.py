@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Single tables of a staging database, brought into the live one with all that belongs to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    become_superuser,
+    fetch_value,
+)
+from ansible.module_utils.pmsops.restore import table_definitions, table_place
+from ansible.module_utils.pmsops.restore.phases import PhasedRestore
+from ansible.module_utils.pmsops.restore.run import StagedRestore
+from ansible.module_utils.pmsops.restore.table_copy import copy_sequences, copy_table
+from ansible.module_utils.pmsops.restore.table_definitions import TRANSIT, TableName
+from ansible.module_utils.pmsops.restore.table_surroundings import Around, require_exchangeable
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """The tables to restore, as (schema, name), and the schema to restore them into.
+
+    In place, there is none: they take the names of the live tables, which are kept.
+    """
+
+    tables: tuple[TableName, ...]
+    into: str | None
+
+    @classmethod
+    def parse(cls, tables: list[str], into: str | None) -> TableRequest:
+        """Parse table names as an operator writes them; ``public.`` may be omitted."""
+        named = []
+        for each in tables:
+            schema, dot, name = each.partition(".")
+            named.append((schema, name) if dot else ("public", each))
+        return cls(tuple(dict.fromkeys(named)), into)
+
+    @property
+    def in_transit(self) -> list[TableName]:
+        """Return the names of the tables on their way into the live database."""
+        return [(TRANSIT, name) for _schema, name in self.tables]
+
+
+class Transfer:
+    """The tables on their way from the staging database into the live one."""
+
+    def __init__(self, restore: StagedRestore, staging: Database, wanted: TableRequest) -> None:
+        self.restore = restore
+        self.staging = staging
+        self.wanted = wanted
+        self.rows: dict[TableName, int] = {}
+        self.outcome: dict[str, Any] = {}
+        backup_set = restore.backup_set
+        self.note = f"Tables of backup set {backup_set.id}, made by pms-ops."
+
+    def bring(self, phases: PhasedRestore) -> None:
+        """Bring the tables, restored and proved, in one transaction on the live database.
+
+        :raises OpsError: restore.in-place, restore.table-definition, restore.different.
+        """
+        progress, wanted = phases.progress, self.wanted
+        if wanted.into is None:
+            with self.staging.session(read_only=True) as cursor:
+                require_exchangeable(cursor, wanted.tables, "the set")
+        home = table_definitions.into_transit(self.staging, wanted.tables)
+        target = self.restore.database.connect()
+        try:
+            with target.cursor() as writing:
+                become_superuser(writing)
+                self._run(writing, table_definitions.script(phases, "pre-data"))
+                with progress.phase("copy", total=len(wanted.tables), unit="tables"):
+                    self._copy(writing)
+                with progress.phase("definitions"):
+                    home, in_set = self._finish(phases, home)
+                    self._run(writing, table_definitions.script(phases, "post-data"))
+                self._place(writing, home, in_set)
+            target.commit()
+        finally:
+            target.close()
+
+    def _copy(self, writing: Any) -> None:
+        with self.staging.session(read_only=True) as reading:
+            for done, name in enumerate(self.wanted.tables):
+                self.restore.progress.update(done)
+                self.rows[name] = copy_table(reading, writing, (TRANSIT, name[1]))
+            copy_sequences(reading, writing, self.wanted.in_transit)
+
+    def _finish(
+        self, phases: PhasedRestore, home: dict[TableName, str]
+    ) -> tuple[dict[TableName, str], Around]:
+        """Add keys, indexes and triggers in the staging database, with empty tables.
+
+        Return the schema of each piece, now with statistics, and what the set has around the
+        tables that the live database lacks.
+        """
+        table_definitions.add_rest(phases, self.wanted.tables, home)
+        with self.restore.database.session(read_only=True) as cursor:
+            missing = [
+                name
+                for name in self.wanted.tables
+                if not fetch_value(
+                    cursor,
+                    "SELECT to_regclass(%s) IS NOT NULL",
+                    (table_definitions.full_name(name),),
+                )
+            ]
+        with self.staging.session(read_only=True) as cursor:
+            in_set = Around.of(cursor, missing)
+        home = table_definitions.into_transit(self.staging, self.wanted.tables)
+        if self.wanted.into is not None:
+            self.outcome["left_out"] = table_definitions.without_outside_keys(
+                self.staging, self.wanted.in_transit
+            )
+        return home, in_set
+
+    def _place(self, writing: Any, home: dict[TableName, str], in_set: Around) -> None:
+        if self.wanted.into is not None:
+            table_place.beside(writing, self.wanted.tables, self.wanted.into, self.note)
+            return
+        done = table_place.in_place(writing, self.wanted.tables, home, in_set, self.note)
+        self.outcome |= {
+            "former_schema": done.schema,
+            "former": [".".join(each) for each in done.former],
+            "undo": done.undo,
+            "notes": list(done.notes),
+        }
+
+    def _run(self, writing: Any, script: str) -> None:
+        """Run statements of pg_dump in the transaction on the live database.
+
+        :raises OpsError: restore.table-definition
+        """
+        try:
+            writing.execute(script)
+        except psycopg2.Error as exc:
+            raise OpsError(
+                "The live database does not take the tables as the set has them: "
+                + " ".join(str(exc).split()),
+                "Nothing was changed. Bring back what it names (a type, a function, a role, a"
+                " table of the same set), and run again.",
+                code="restore.table-definition",
+            ) from exc
