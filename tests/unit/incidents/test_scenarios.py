@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 
+import jinja2
 import jsonschema
 import pytest
 import yaml
@@ -182,3 +183,37 @@ def test_every_task_at_which_a_rehearsal_kills_a_playbook_exists():
     }
     assert len(killed_at) > 15
     assert [at for at in sorted(killed_at) if not any(at in name for name in names)] == []
+
+
+@pytest.mark.parametrize(
+    ("left", "observed", "named"),
+    [
+        (["database.tables"], {"missing_tables": "public.a, public.b"}, "[public.a,public.b]"),
+        (["database.tables"], {"missing_tables": "public.a"}, "[public.a]"),
+        (["database.tables", "database.pages"], {"missing_tables": "public.a"}, ""),
+        (["database.tables"], {"missing_tables": "public.a", "plain_tables": "public.b"}, ""),
+        (["database.tables"], {"missing_tables": "public.a, public.b and 3 more"}, ""),
+        (["database.tables"], None, ""),
+    ],
+)
+def test_a_dropped_table_does_not_cost_a_full_restore(left, observed, named):
+    texts = yaml.safe_load((PROJECT / "roles/incident/vars/main.yml").read_text())
+    none = {"missing_tables": None, "plain_tables": None, "fewer_chunks": None}
+    found = observed if observed is None else none | observed
+    given = {
+        "__incident_left": left,
+        "__incident_again": {"results": [{"id": "database.tables", "observed": found}]},
+        "__incident_set": {"set": "/b/2026-11-22_0600"},
+        "pms_inventory_words": " -i prod",
+        "pms_db_name": "fund",
+    }
+    for name in ("__incident_missing", "__incident_single_tables"):
+        given[name] = jinja2.Template(texts[name]).render(given)
+    command = (
+        "ansible-playbook -i prod dr_restore.yml -e file=/b/2026-11-22_0600"
+        f" -e tables={named} -e in_place=true -e confirm=fund."
+    )
+    assert given["__incident_single_tables"].endswith(command if named else "")
+    assert bool(given["__incident_single_tables"].strip()) == bool(named)
+    asked = (PROJECT / "roles/incident/tasks/database/restore.yml").read_text()
+    assert asked.count("__incident_single_tables") == 2
