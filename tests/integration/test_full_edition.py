@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
     fingerprint,
@@ -14,7 +15,11 @@ from ansible.module_utils.pmsops.postgresql import (
     timescaledb_chunks,
 )
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
-from ansible.module_utils.pmsops.restore import single_tables
+from ansible.module_utils.pmsops.restore import (
+    single_tables,
+    table_definitions,
+    table_surroundings,
+)
 from ansible.module_utils.pmsops.verify import differences
 
 from tests.support import pglite
@@ -254,3 +259,17 @@ def test_one_table_brings_the_relations_with_its_compressed_rows(cursor):
     parts = single_tables._parts(cursor, ("public", "md"))
     assert len([name for _schema, name in parts if name.startswith("_hyper_")]) == 5
     assert len([name for _schema, name in parts if name.startswith("compress_hyper_")]) == 3
+
+
+def test_a_compressed_hypertable_passes_through_another_schema_with_its_rows(cursor):
+    """As a single table does in the staging database, before its rows are read there."""
+    run(cursor, COMPRESS)
+    before = fetch_all(cursor, "SELECT * FROM public.md ORDER BY symbol, at")
+    run(cursor, "CREATE SCHEMA pms_ops_transit")
+    pieces = table_definitions.Pieces.of(cursor, [("public", "md")])
+    assert pieces.tables == (("public", "md"),)
+    for statement in pieces.moves(dict.fromkeys(pieces.names, "pms_ops_transit")):
+        run(cursor, statement)
+    assert fetch_all(cursor, "SELECT * FROM pms_ops_transit.md ORDER BY symbol, at") == before
+    with pytest.raises(OpsError, match="is a hypertable"):
+        table_surroundings.require_exchangeable(cursor, [("pms_ops_transit", "md")], "the set")

@@ -55,7 +55,8 @@ SELECT conrelid::regclass::text, conname, confrelid::regclass::text
 # What belongs to no table, would act by itself, or is TimescaleDB's own.
 _NOT_OF_TABLES = re.compile(
     r"^\d+; \d+ \d+ (?:.*EVENT TRIGGER|(?:COMMENT - )?PUBLICATION|SUBSCRIPTION"
-    r"|MATERIALIZED VIEW DATA|(?:[A-Z]+ )+_timescaledb_|TRIGGER .* ts_insert_blocker )"
+    r"|MATERIALIZED VIEW DATA|(?:[A-Z]+ )+_timescaledb_"
+    r"|TRIGGER .* (?:ts_insert_blocker|ts_cagg_invalidation_trigger) )"
 )
 
 
@@ -156,8 +157,12 @@ def add_rest(
             cursor.execute(f"TRUNCATE {', '.join(full_name(each) for each in pieces.tables)}")
         for statement in pieces.moves(home):
             cursor.execute(statement)
-    entries = [line for line in phases.contents.lines if not _NOT_OF_TABLES.match(line)]
-    phases.section("post-data", entries)
+    phases.section("post-data", entries_of_tables(phases.contents.lines))
+
+
+def entries_of_tables(lines: Iterable[str]) -> list[str]:
+    """Return the entries of a dump that tables may bring; a plain table has no use for others."""
+    return [line for line in lines if not _NOT_OF_TABLES.match(line)]
 
 
 def without_outside_keys(staging: Database, names: Iterable[TableName]) -> list[str]:

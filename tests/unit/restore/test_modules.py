@@ -161,3 +161,27 @@ def test_a_script_of_pg_dump_loses_only_what_is_psql_s_and_the_session_s():
     assert "timeout = 0" not in text and "restrict abc" not in text
     assert "SET row_security = off;" in text
     assert "IS 'SET lock_timeout = 1;\n\\restrict me\n';" in text
+
+
+def test_a_table_brings_no_trigger_of_timescaledb_and_nothing_that_acts_by_itself():
+    of_tables = [
+        "9; 2606 1 CONSTRAINT public book book_pkey owner",
+        "9; 2606 1 FK CONSTRAINT public leg leg_book_fkey owner",
+        "9; 1259 1 INDEX public book_name owner",
+        "9; 2620 1 TRIGGER public book stamped owner",
+        "9; 0 0 COMMENT public TRIGGER stamped ON book owner",
+        "9; 3256 1 POLICY public book all_of_them owner",
+    ]
+    others = [
+        "9; 2620 1 TRIGGER public md ts_insert_blocker owner",
+        "9; 2620 1 TRIGGER public md ts_cagg_invalidation_trigger owner",
+        "9; 1259 1 INDEX _timescaledb_internal _hyper_1_1_chunk_at owner",
+        "9; 2606 1 CONSTRAINT _timescaledb_internal _hyper_1_1_chunk 1_1_key owner",
+        "9; 3466 1 EVENT TRIGGER - watch owner",
+        "9; 0 0 COMMENT - EVENT TRIGGER watch owner",
+        "9; 6104 1 PUBLICATION - cdc owner",
+        "9; 6106 1 PUBLICATION TABLE public cdc book owner",
+        "9; 6100 1 SUBSCRIPTION - pull owner",
+        "9; 0 1 MATERIALIZED VIEW DATA public sums owner",
+    ]
+    assert table_definitions.entries_of_tables([*of_tables, *others]) == of_tables
