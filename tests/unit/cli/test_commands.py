@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -132,7 +133,7 @@ def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsy
     examples = [line.split("   ")[0] for line in text.splitlines() if line.startswith("  pms-ops")]
     assert examples
     for example in examples:
-        words = [word for word in example.split()[1:] if word not in ("|", ">")]
+        words = [word for word in shlex.split(example)[1:] if word not in ("|", ">")]
         arguments.parse([w for w in words if not w.startswith("~")])
 
 
