@@ -21,7 +21,7 @@ setup-lint:
 	@scripts/setup.sh --lint
 
 golive: setup ## Install what is missing, start the lab, and run the go-live checklist on it
-	@ANSIBLE_DISPLAY_OK_HOSTS=$(if $(V),yes,no) ansible-playbook playbooks/lab.yml
+	@ANSIBLE_DISPLAY_OK_HOSTS=$(if $(V),yes,no) ANSIBLE_DISPLAY_SKIPPED_HOSTS=$(if $(V),yes,no) ansible-playbook playbooks/lab.yml
 	@scripts/pms-ops golive $(if $(V),--verbose)
 
 lab: setup ## Start the lab: a complete PMS in containers
