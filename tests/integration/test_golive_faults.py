@@ -285,7 +285,9 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
             else f"{params['url']}x/no-such-page"
         },
         "redis": lambda: {"command": [*params["command"][:-1], f"{params['command'][-1]}x"]},
-        "container": lambda: {"service": params["service"] + "x"},
+        "container": lambda: {
+            name: f"{value}x" for name, value in params.items() if name in ("part", "service")
+        },
         "dagster": lambda: {"about": params["about"] + "x"},
         "grafana": lambda: {name: f"{value}x" for name, value in params.items()},
         "disk": lambda: {"path": "/no/such/folder"},
@@ -331,7 +333,7 @@ def test_nothing_passes_where_nothing_is_given(system):
 
 def test_nothing_passes_where_nothing_is_there(system, tmp_path):
     gone = {
-        "database": system.settings.database | {"name": "macro_tradign"},
+        "database": system.settings.database | {"name": "macro_tradign", "container": "pms-tset"},
         "redis": system.settings.redis | {"port": 9},
         "api": system.settings.api | {"url": NOWHERE},
         "grafana": system.settings.grafana | {"url": NOWHERE},

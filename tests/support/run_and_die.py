@@ -33,6 +33,7 @@ from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
     phases,
     registry,
+    renames,
     staging_database,
     swap,
 )
@@ -85,7 +86,7 @@ WATCHED = (
     (timescaledb_workers, "insert_test"),
     (redis_cache, "forget"),
     (health, "problems"),
-    (swap, "_end_sessions"),
+    (renames, "end_sessions"),
     (swap.Swap, "exchange"),
     (swap.Swap, "open"),
     (swap.Swap, "finish"),
