@@ -79,6 +79,7 @@ WATCHED = (
     (staging_database, "apply_settings"),
     (sets, "mark_verified"),
     (files, "_written_aside"),
+    (files, "overwrite"),
     (timescaledb_held_jobs, "hold"),
     (timescaledb_held_jobs, "release"),
     (timescaledb_workers, "start_workers"),
