@@ -6,6 +6,8 @@
 --
 --   PMS_OPS_PASSWORD=... psql -X -v owner=macro_user -f docs/database-rights.sql postgres
 --
+-- Run it again with the owner of each other database that is backed up (backup_other_databases).
+--
 -- On an empty server, whose volume is gone, the owner may be missing: -v empty_server=true.
 --
 -- owner is the role that owns the PMS database: the PMS's own role. It should not be a superuser.

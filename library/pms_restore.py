@@ -380,7 +380,8 @@ def record_failure(module: AnsibleModule, error: OpsError) -> None:
     if module.check_mode or not params["keep"] or not params["evidence_root"]:
         return
     name = Path(params["file"]).name if params["file"] else None
-    swap_record.refuse(Path(params["evidence_root"]), registry.FORMER, {"set": name}, error)
+    record = {"set": name} | swap_record.of_root(Path(params["root"]))
+    swap_record.refuse(Path(params["evidence_root"]), registry.FORMER, record, error)
 
 
 def main() -> None:

@@ -179,9 +179,11 @@ def _backups(add: AddCommand) -> None:
     drill = add(
         "drill",
         "verify a set in a staging database, which is dropped after the proof",
-        "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600",
+        "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600\n"
+        "  pms-ops drill --database dagster_storage",
     )
     drill.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
+    _other(drill)
     verify = add(
         "verify",
         "compare the live database with a set, table by table",
@@ -219,6 +221,7 @@ def _backups(add: AddCommand) -> None:
         help="put --tables in the place of the live ones, which are kept",
     )
     _confirm(restore)
+    _other(restore)
     rollback = add(
         "rollback",
         "make the former database of the last restore live again",
@@ -226,6 +229,15 @@ def _backups(add: AddCommand) -> None:
     )
     rollback.add_argument("--to", metavar="DATABASE", help="an earlier former database")
     _confirm(rollback)
+    _other(rollback)
+
+
+def _other(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--database",
+        metavar="DATABASE",
+        help="another database of the server, one of backup_other_databases",
+    )
 
 
 def _confirm(command: argparse.ArgumentParser) -> None:

@@ -110,6 +110,8 @@ class Session:
 
         :raises Stop: if the hosts have several databases.
         """
+        if other := getattr(self.arguments, "database", None):
+            return str(other)
         names = sorted({each.database for each in self.systems})
         if len(names) > 1:
             raise Stop(
@@ -187,7 +189,8 @@ def simple(session: Session) -> int:
 
 def drill(session: Session) -> int:
     """Restore a set into a staging database and prove it."""
-    return session.run("drill", playbooks.FOLDER / "drill.yml", file_variable(session))
+    variables = file_variable(session) | other_database(session)
+    return session.run("drill", playbooks.FOLDER / "drill.yml", variables)
 
 
 def verify(session: Session) -> int:
@@ -203,7 +206,7 @@ def verify(session: Session) -> int:
 def restore(session: Session) -> int:
     """Show the plan, ask for confirmation, restore."""
     given = session.arguments
-    variables = file_variable(session)
+    variables = file_variable(session) | other_database(session)
     if bool(given.tables) != bool(given.into or given.in_place) or (given.into and given.in_place):
         raise Stop(
             "--tables goes with either --into or --in-place.",
@@ -230,7 +233,7 @@ def restore(session: Session) -> int:
 
 def rollback(session: Session) -> int:
     """Show the plan, ask for confirmation, bring the former database back."""
-    variables = {"rollback": True}
+    variables = {"rollback": True} | other_database(session)
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
     what = f"This replaces the live database {session.database} by the former one"
@@ -341,6 +344,21 @@ def _list(session: Session, kind: str) -> int:
     return 0
 
 
+def other_database(session: Session) -> dict[str, str]:
+    """Return the variable that names another database of the server, if one was given."""
+    name = getattr(session.arguments, "database", None)
+    return {"other_database": name} if name else {}
+
+
+def _roots(session: Session) -> set[Path]:
+    """Return the folders of the sets of the database that the command is about."""
+    from ansible.module_utils.pmsops.repository import sets
+
+    name = getattr(session.arguments, "database", None)
+    below = Path(sets.OTHERS, name) if name else Path()
+    return {each.backup_root / below for each in session.systems}
+
+
 def file_variable(session: Session) -> dict[str, Any]:
     """Return the variable `file` of a set: a path from the caller's folder, or a set's name.
 
@@ -356,12 +374,12 @@ def file_variable(session: Session) -> dict[str, Any]:
         return {"file": str(_latest(session))}
     if Path(given).is_absolute() and not all(each.local for each in session.systems):
         return {"file": given}
-    roots = {each.backup_root for each in session.systems}
+    roots = _roots(session)
     if len(roots) == 1:
         by_name = roots.pop() / given
         if by_name.exists() or not all(each.local for each in session.systems):
             return {"file": str(by_name)}
-    where = ", ".join(str(root) for root in sorted({e.backup_root for e in session.systems}))
+    where = ", ".join(str(root) for root in sorted(_roots(session)))
     raise Stop(
         f"{given} is neither a path in {session.cwd} nor a set in {where}.",
         f"{session.again('pms-ops status')} names the newest set.",
@@ -376,7 +394,7 @@ def _latest(session: Session) -> Path:
     from ansible.module_utils.pmsops.common.errors import OpsError
     from ansible.module_utils.pmsops.repository import sets
 
-    roots = {each.backup_root for each in session.systems}
+    roots = _roots(session)
     if len(roots) != 1 or not all(each.local for each in session.systems):
         raise Stop(
             f"{LATEST} works for one system, on this machine.",

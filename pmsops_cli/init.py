@@ -290,6 +290,7 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
             f"  {_again(given)} --create-role\n"
             "or by hand: docs/database-rights.sql,"
             f" with owner={found.owner} and vault_pms_db_password as its password"
+            + "".join(f", then with owner={each}" for each in _other_owners(found))
         )
     prepare = f"  pms-ops -i {given.name} prepare\n" if given.host else ""
     print(f"Next:\n{prepare}  pms-ops -i {given.name} doctor\n  pms-ops -i {given.name} golive")
@@ -320,12 +321,19 @@ def _create_role(given: Namespace, cwd: Path, found: Description) -> tuple[int, 
 
     given.inventory, given.limit = [str(PROJECT / "inventory" / given.name)], None
     session = Session(given, cwd)
-    status, document, shown = session.quiet_run(
-        "create-role",
-        project.PROJECT / "playbooks" / "database_role.yml",
-        {"database_owner": found.owner},
-        check=False,
-    )
-    if not given.json:
-        shown.end(document)
+    for owner in (found.owner, *_other_owners(found)):
+        status, document, shown = session.quiet_run(
+            "create-role",
+            project.PROJECT / "playbooks" / "database_role.yml",
+            {"database_owner": owner},
+            check=False,
+        )
+        if not given.json:
+            shown.end(document)
+        if status:
+            break
     return status, document
+
+
+def _other_owners(found: Description) -> list[str]:
+    return sorted(set(found.others.values()) - {found.owner})

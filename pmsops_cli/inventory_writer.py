@@ -25,6 +25,8 @@ class Description:
 
     roles: dict[str, str]
     owner: str = "postgres"
+    # The owners of the server's other databases, by name.
+    others: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     notes: list[str] = field(default_factory=list)
@@ -81,6 +83,18 @@ class _Writer:
             found.notes.append(
                 "No service says which database the PMS's is: set pms_db_name in"
                 " group_vars/pms/pms.yml, and run init --create-role then."
+            )
+        known = compose_database.hosts(self.all, service.name, place.port)
+        for each in self.clients:
+            # A connection without a password's user is made as the user of the database's name.
+            used = compose_database.connection(each.service, known)
+            if used.database not in (None, found.values["pms_db_name"], MAINTENANCE_NAME):
+                found.others.setdefault(used.database, used.user or used.database)
+        found.values["backup_other_databases"] = sorted(found.others)
+        if found.others:
+            found.notes.append(
+                f"{', '.join(sorted(found.others))}: other databases of the server, each with sets"
+                " of its own; take one out of backup_other_databases if it needs none."
             )
 
     def _name_and_owner(self, service: Service, port: int) -> tuple[str | None, str | None]:

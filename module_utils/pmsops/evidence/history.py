@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 RECORD = "record.json"
@@ -136,7 +137,7 @@ def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         *("set", "proved", "rto_seconds", "rpo_seconds"),
         *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
     )
-    found = [entry for entry in entries if entry["kind"] == "drill"][-MAX_DRILLS:]
+    found = ledger.of_kind(entries, "drill")[-MAX_DRILLS:]
     return [
         {"at": entry["at"], **{name: entry["record"].get(name) for name in names}}
         for entry in found

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +32,8 @@ KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
     *("drill", "incident", "waiver", "signoff", "attestation"),
 )
+# In the record of an entry about another database of the server than the PMS's: its name.
+OTHER = "other_database"
 GENESIS = "0" * 64
 FIELDS = {"seq", "at", "kind", "previous", "record"}
 # Keys that a writer adds about damage that it found; see append.
@@ -187,10 +189,23 @@ def inspect(evidence_root: Path, *, head: str | None = None) -> Chain:
     )
 
 
-def records(evidence_root: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the readable entries, oldest first."""
+def records(
+    evidence_root: Path, kind: str | None = None, *, database: str = ""
+) -> list[dict[str, Any]]:
+    """Return the readable entries, oldest first; with *kind* those about one database."""
     entries = inspect(evidence_root).entries
-    return [entry for entry in entries if kind is None or entry["kind"] == kind]
+    return list(entries) if kind is None else of_kind(entries, kind, database=database)
+
+
+def of_kind(
+    entries: Iterable[dict[str, Any]], *kinds: str, database: str = ""
+) -> list[dict[str, Any]]:
+    """Return the entries of these kinds; *database* is another one than the PMS's."""
+    return [
+        entry
+        for entry in entries
+        if entry["kind"] in kinds and entry["record"].get(OTHER, "") == database
+    ]
 
 
 def _take(reading: _Reading, number: int, line: bytes) -> None:

@@ -38,9 +38,7 @@ def find(backup_root: Path, entries: Iterable[dict[str, Any]]) -> list[MissingSe
     manifest is no set, so it is.
     """
     recorded: dict[str, tuple[str, Path]] = {}
-    for entry in entries:
-        if entry["kind"] != "backup":
-            continue
+    for entry in ledger.of_kind(entries, "backup", database=sets.other_database(backup_root)):
         record = entry["record"]
         for name in record.get("removed") or ():
             recorded.pop(str(name), None)
@@ -61,7 +59,7 @@ def find(backup_root: Path, entries: Iterable[dict[str, Any]]) -> list[MissingSe
 
 def of_roots(backup_root: Path, evidence_root: Path) -> list[MissingSet]:
     """Return the missing sets by the ledger in *evidence_root*."""
-    return find(backup_root, ledger.records(evidence_root, "backup"))
+    return find(backup_root, ledger.records(evidence_root))
 
 
 def summary(missing: list[MissingSet]) -> str:

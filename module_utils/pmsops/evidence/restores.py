@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.evidence import ledger
+
 KINDS = ("restore", "rollback")
 # Values of a record's ``outcome``; a record without one is of a swap that holds.
 UNDONE, FAILED = "undone", "failed"
@@ -92,7 +94,7 @@ _WAS = {UNDONE: "was undone", FAILED: "failed"}
 
 
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [each for each in entries if each["kind"] in KINDS and TABLES not in each["record"]]
+    return [each for each in ledger.of_kind(entries, *KINDS) if TABLES not in each["record"]]
 
 
 def _short(why: Any) -> str:

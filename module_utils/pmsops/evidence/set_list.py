@@ -21,8 +21,9 @@ HEAD = ("set", "age", "size", "verified", "held", "problem")
 
 def collect(backup_root: Path, *, now: datetime) -> list[dict[str, Any]]:
     """Return each set of the folder, newest first; quarantined ones too. Nothing is changed."""
-    quarantined = [path for path in backup_root.glob(f"*{DAMAGED}") if path.is_dir()]
-    folders = [*sets.listed(backup_root), *quarantined]
+    roots = [backup_root, *sets.of_others(backup_root).values()]
+    quarantined = [path for root in roots for path in root.glob(f"*{DAMAGED}") if path.is_dir()]
+    folders = [*(folder for root in roots for folder in sets.listed(root)), *quarantined]
     found = [_described(folder, now) for folder in folders]
     return sorted(found, key=lambda each: str(each["id"]), reverse=True)
 
@@ -35,6 +36,7 @@ def _described(folder: Path, now: datetime) -> dict[str, Any]:
         "id": folder.name,
         "folder": str(folder),
         "database": None,
+        "other_database": sets.other_database(folder.parent) or None,
         "snapshot_at": None,
         "age_seconds": None,
         "size_bytes": None,
@@ -97,7 +99,7 @@ def table(found: Iterable[dict[str, Any]]) -> list[str]:
     """Return the sets as lines of a table for people."""
     rows = [
         (
-            each["id"],
+            each["id"] + (f" of {each['other_database']}" if each["other_database"] else ""),
             status.age(each["age_seconds"]),
             progress.size(each["size_bytes"]) if each["size_bytes"] else "?",
             (each["verified_at"] or "no")[:10],

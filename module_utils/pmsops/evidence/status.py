@@ -58,10 +58,14 @@ def collect(
         "backup_root": str(backup_root),
         "evidence_root": str(evidence_root),
         "newest_set": _newest_set(backup_root, now),
+        "other_databases": {
+            name: _newest_set(folder, now) for name, folder in sets.of_others(backup_root).items()
+        },
         "sets": len(sets.listed(backup_root)),
         "missing_sets": [
             {"set": each.name, "recorded_at": each.recorded_at, "what": each.text()}
-            for each in missing_sets.find(backup_root, chain.entries)
+            for root in (backup_root, *sets.of_others(backup_root).values())
+            for each in missing_sets.find(root, chain.entries)
         ],
         "running": _running(backup_root),
         "drill": _drill(chain, now),
@@ -174,6 +178,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
         ),
         *(_entry(*each) for each in restores.due(found["refused"])),
         *_due_backup(found["newest_set"], limits),
+        *_due_others(found["other_databases"], limits),
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
@@ -211,6 +216,18 @@ def _due_backup(newest: dict[str, Any] | None, limits: Limits) -> list[dict[str,
     return due
 
 
+def _due_others(newest: dict[str, dict[str, Any] | None], limits: Limits) -> list[dict[str, str]]:
+    """Return what is due for the other databases of the server; a drill of each is its own."""
+    return [
+        _entry(
+            f"database {name}: {each['what']}",
+            f"pms-ops drill --database {name}" if each["next"] == "pms-ops drill" else each["next"],
+        )
+        for name, found in newest.items()
+        for each in _due_backup(found, limits)
+    ]
+
+
 def _due_trial(newest: dict[str, Any]) -> list[dict[str, str]]:
     """Return what the trial of the newest set found, or why there was none."""
     trial = newest["trial"] or {}
@@ -239,6 +256,8 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         size = progress.size(newest["size_bytes"]) if newest["size_bytes"] else "of unknown size"
         proof = f"verified {newest['verified_at']}" if newest["verified_at"] else "not verified"
         say("newest set", f"{newest['id']}, {age(newest['age_seconds'])} old, {size}, {proof}")
+    for name, other in found["other_databases"].items():
+        say(name, f"{other['id']}, {age(other['age_seconds'])} old" if other else "no set")
     say("sets", f"{found['sets']} in {found['backup_root']}")
     if found["running"]:
         say("running", found["running"])

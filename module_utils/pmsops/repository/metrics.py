@@ -86,6 +86,12 @@ def _trial_gauges(newest: dict[str, Any] | None, labels: dict[str, str]) -> list
     ]  # fmt: skip
 
 
+def file_name(root: Path) -> str:
+    """Return the name of the file with the gauges of one backup_root; no two share one."""
+    other = sets.other_database(root)
+    return NAME.replace(".", f"_{other}.") if other else NAME
+
+
 def publish(
     folder: Path, root: Path, database: str, *, reason: str, duration_seconds: float
 ) -> Path:
@@ -100,7 +106,7 @@ def publish(
         ended_at=datetime.now(UTC),
         duration_seconds=duration_seconds,
     )
-    return textfile_metrics.write(folder, gauges, NAME)
+    return textfile_metrics.write(folder, gauges, file_name(root))
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -20,6 +20,8 @@ from ansible.module_utils.pmsops.repository import manifest, shared_files, signi
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
 PARTIAL = ".partial-"
 STATE = ".pms-ops"
+# Below backup_root: a backup_root for each other database of the server, by its name.
+OTHERS = "databases"
 BACKUP_LOCK = "backup.lock"
 RESTORE_LOCK = "restore.lock"
 VERIFIED = "verified.json"
@@ -83,6 +85,19 @@ def listed(backup_root: Path) -> list[Path]:
         if NAME.fullmatch(path.name) and (path / manifest.NAME).is_file()
     ]
     return sorted(found, key=_age_order)
+
+
+def of_others(backup_root: Path) -> dict[str, Path]:
+    """Return the folders of the sets of the server's other databases, by their names."""
+    folder = backup_root / OTHERS
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
+def other_database(backup_root: Path) -> str:
+    """Return whose sets *backup_root* holds, if not the PMS's; else an empty text."""
+    return backup_root.name if backup_root.parent.name == OTHERS else ""
 
 
 def newest(backup_root: Path, *, verified: bool = False) -> Path:

@@ -18,6 +18,7 @@ import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
@@ -38,6 +39,12 @@ DOWN = ("stop services", "rename", "open", "workers", "start services", "probe")
 def down_seconds(phases: dict[str, float], by_hand: str = "") -> float:
     """Return how long the PMS was down in a swap, from the seconds of its steps."""
     return round(sum(phases.get(name, 0.0) for name in {*DOWN, by_hand}), 1)
+
+
+def of_root(backup_root: Path) -> dict[str, str]:
+    """Return what a record says where the sets are of another database than the PMS's."""
+    other = sets.other_database(backup_root)
+    return {ledger.OTHER: other} if other else {}
 
 
 def of_swap(
@@ -91,7 +98,9 @@ def refusals(
         raise error from exc
 
 
-def catch_up(evidence_root: Path | None, live: Database, known: dict[str, Any]) -> list[str]:
+def catch_up(
+    evidence_root: Path | None, live: Database, known: dict[str, Any], backup_root: Path
+) -> list[str]:
     """Add the line of a swap that nobody recorded; return what was done, for people.
 
     *known* is the journal's state of an interrupted run, and whether it is ``finished`` now.
@@ -105,7 +114,8 @@ def catch_up(evidence_root: Path | None, live: Database, known: dict[str, Any]) 
     entries = ledger.records(evidence_root)
     if any(name in map(str, entry["record"].values()) for entry in entries):
         return []
-    problems = write(evidence_root, became, record | {"seen_later": True})
+    record |= of_root(backup_root) | {"seen_later": True}
+    problems = write(evidence_root, became, record)
     return problems or [f"The ledger had no line of the {KINDS[became]} ({name}); it has one now."]
 
 

@@ -70,7 +70,7 @@ class SwapRun:
             policy=former_retention.Policy(options["keep_former"], options["keep_former_days"]),
             slots=options["slots"],
             evidence_root=Path(options["evidence_root"]) if options["evidence_root"] else None,
-            record=options["record"] or {},
+            record=(options["record"] or {}) | swap_record.of_root(Path(options["root"])),
             probe_seconds=options["probe_seconds"],
             restart_seconds=options["restart_seconds"],
             probe_writes=options["probe_writes"],
@@ -196,7 +196,8 @@ class SwapRun:
         known = dict(swap.journal.state)
         report = crash_recovery.recover(swap, self.root, resume=wanted)
         known |= {"finished": report.finished}
-        report.lines += swap_record.catch_up(self.evidence_root, self.database, known)
+        told = (self.evidence_root, self.database, known, self.root)
+        report.lines += swap_record.catch_up(*told)
         refusal.of_recovery(self.evidence_root, known, report)
         return report
 

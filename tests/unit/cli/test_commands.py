@@ -535,3 +535,18 @@ def test_a_report_is_named_and_one_that_is_missing_exits_1(bare, capsys):
     page.touch()
     assert main(["-i", "bare.yml", "report"], bare) == DONE
     assert capsys.readouterr().out == f"{page}\n"
+
+
+def test_another_database_has_its_own_sets_and_its_own_name_as_confirmation(bare, monkeypatch):
+    """Dagster's database was in no set, and no command brought it back: issue 18, A19."""
+    own = bare / "b/databases/runs/2026-11-22_0600"
+    own.mkdir(parents=True)
+    (own / "manifest.json").touch()
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    argv = ["-i", "bare.yml", "restore", "latest", "--database", "runs", "--confirm"]
+    assert main([*argv, "fund"], bare) == USAGE
+    assert main([*argv, "runs"], bare) == DONE
+    assert main(["-i", "bare.yml", "drill", own.name, "--database", "runs"], bare) == DONE
+    given = {"file": str(own), "other_database": "runs"}
+    assert ran == [given | {"confirm": "runs"}, given]

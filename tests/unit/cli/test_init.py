@@ -293,3 +293,36 @@ def test_what_no_compose_file_can_tell_is_left_to_the_operator(place):
     assert not {"notify_channels", "schedule_state_dir", "schedule_user"} & set(variables(place))
     text = (place / "inventory/prod/group_vars/pms/pms.yml").read_text()
     assert "# notify_channels:" in text and "# schedule_user: ops" in text
+
+
+def test_a_database_of_dagster_s_own_is_backed_up_with_the_pms_s(place, capsys, monkeypatch):
+    """It was in no set, and lost with the server: issue 18, A19."""
+    assert run_init(place) == DONE
+    assert variables(place)["backup_other_databases"] == []
+    file = place / "docker-compose.yml"
+    document = yaml.safe_load(file.read_text())
+    for name in ("dagster-webserver", "dagster-daemon"):
+        document["services"][name]["environment"] = {
+            "DAGSTER_PG_HOST": "timescaledb",
+            "DAGSTER_PG_DB": "dagster_storage",
+            "DAGSTER_PG_USER": "dagster_user",
+        }
+    file.write_text(yaml.safe_dump(document))
+    assert run_init(place, "--force") == DONE
+    assert variables(place)["backup_other_databases"] == ["dagster_storage"]
+    said = capsys.readouterr().out
+    assert "dagster_storage: other databases of the server" in said
+    assert "then with owner=dagster_user" in said
+    granted = []
+
+    class Shown:
+        def end(self, _document):
+            pass
+
+    def quiet_run(_self, _name, _playbook, given, **_more):
+        granted.append(given["database_owner"])
+        return DONE, {}, Shown()
+
+    monkeypatch.setattr("pmsops_cli.commands.Session.quiet_run", quiet_run)
+    assert run_init(place, "--create-role") == DONE
+    assert granted == ["macro_user", "dagster_user"]

@@ -298,3 +298,28 @@ def test_a_restore_that_was_undone_or_failed_is_told_and_due(roots):
     assert not [each for each in found["due"] if "restore" in each["what"]]
     ledger.append(roots[1], "restore", undone, now=NOW - timedelta(days=8))
     assert not [each for each in collect(roots)["due"] if "was undone" in each["what"]]
+
+
+def test_another_database_of_the_server_is_due_by_itself_and_none_is_taken_for_the_other(
+    roots, tmp_path
+):
+    """Dagster's database was in no set, and nothing said so: issue 18, A19."""
+    healthy(roots, tmp_path)
+    own = roots[0] / "databases" / "dagster_storage"
+    own.mkdir(parents=True)
+    found = collect(roots)
+    assert due(found) == ["database dagster_storage: there is no backup set"]
+    # Both were made in the same minute, so they have one name; the records tell them apart.
+    folder = make_set(own, tmp_path / "keys", "2026-11-23_0600")
+    of = {"set": folder.name, "other_database": "dagster_storage"}
+    ledger.append(roots[1], "backup", of | {"root": str(own)}, now=NOW - HOUR)
+    ledger.append(roots[1], "drill", of | {"proved": False}, now=NOW)
+    ledger.append(roots[1], "restore", of, now=NOW)
+    found = collect(roots)
+    assert due(found) == [
+        "database dagster_storage: set 2026-11-23_0600 is not verified by a drill"
+    ]
+    assert found["due"][0]["next"] == "pms-ops drill --database dagster_storage"
+    assert found["drill"]["proved"] and found["replaced"] is None
+    (folder / "manifest.json").unlink()
+    assert [each["set"] for each in collect(roots)["missing_sets"]] == ["2026-11-23_0600"]
