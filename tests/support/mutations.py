@@ -1294,7 +1294,7 @@ EXTENSIONS = [
         ("comment on an extension", "comments", "hstore",
          "COMMENT ON EXTENSION hstore IS 'changed'"),
         ("extension added", "extensions", "tablefunc",
-         "DROP EXTENSION IF EXISTS tablefunc; CREATE EXTENSION tablefunc SCHEMA pg_catalog"),
+         "DROP EXTENSION IF EXISTS tablefunc; CREATE EXTENSION tablefunc SCHEMA rich"),
         ("schema of an extension", "extensions", "hstore",
          "ALTER EXTENSION hstore SET SCHEMA rich"),
         ("grant on a function of an extension", "system_grants extension_objects functions",

@@ -109,7 +109,9 @@ class SecondTry:
             return result
         if self.load.busy:
             result.cause = self.load.describe()
-        result.finding = f"{result.finding}; {self.load.describe()}"
+        # A step that an earlier gate judged has that gate's sentence; only one can be said.
+        said = result.finding.partition(f"; {host_load.SENTENCE} ")[0]
+        result.finding = f"{said}; {self.load.describe()}"
         return result
 
 

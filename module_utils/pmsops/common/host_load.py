@@ -13,6 +13,7 @@ from pathlib import Path
 BUSY_PER_PROCESSOR = 2.0
 MAX_PATIENCE = 5.0
 LOADAVG = Path("/proc/loadavg")
+SENTENCE = "the host is"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Load:
         """Return the load in words."""
         word = "processor" if self.processors == 1 else "processors"
         state = "busy" if self.busy else "not busy"
-        return f"the host is {state}: load {self.processes:.0f} on {self.processors} {word}"
+        return f"{SENTENCE} {state}: load {self.processes:.0f} on {self.processors} {word}"
 
 
 def now() -> Load:

@@ -28,6 +28,9 @@ LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $pa
   ... on PythonError { message } } }"""
 STATUS = """query($id: ID!) { runOrError(runId: $id) { __typename
   ... on Run { status } } }"""
+FAILURE = """query($id: ID!) { logsForRun(runId: $id) { __typename
+  ... on EventConnection { events { ... on ExecutionStepFailureEvent { stepKey
+    error { message causes { message } } } } } } }"""
 TROUBLE = """{ runsOrError(limit: 200) { __typename
   ... on PythonError { message }
   ... on Runs { results { runId jobName status creationTime endTime } } } }"""
@@ -141,9 +144,9 @@ class Dagster:
         ]
 
     def runs(self, job: str | None = None) -> list[dict[str, Any]]:
-        """Return the newest runs, of one job or of all."""
+        """Return the newest runs, of one job or of all; the first one with its failure."""
         only = {"filter": {"pipelineName": job}} if job else {}
-        return [
+        found = [
             {
                 "id": run["runId"],
                 "job": run["jobName"],
@@ -153,6 +156,23 @@ class Dagster:
             }
             for run in self._part(RUNS, "runsOrError", only).get("results", [])
         ]
+        for run in found[:1]:
+            run["failure"] = self.failure(run["id"]) if run["status"] == "FAILURE" else None
+        return found
+
+    def failure(self, run_id: str) -> str | None:
+        """Return the first step of a run that failed, and why; None if Dagster does not say it."""
+        try:
+            logs = self.graphql(FAILURE, {"id": run_id}).get("logsForRun") or {}
+        except DagsterError:
+            return None  # an older Dagster: that the run failed is known all the same
+        for event in logs.get("events") or []:
+            if event.get("stepKey"):
+                error = event.get("error") or {}
+                # The error itself says that the step failed, its cause what the step's code raised.
+                causes = error.get("causes") or [error]
+                return ": ".join(filter(None, (f"step {event['stepKey']}", _short(causes[0]))))
+        return None
 
     def trouble(self, now: datetime, minutes: float = STUCK_MINUTES) -> dict[str, Any]:
         """Return the jobs whose newest run failed, and the runs that do not end.
@@ -183,12 +203,17 @@ class Dagster:
         return {
             "failed_jobs": failed,
             "stuck_runs": stuck,
-            "failed": ", ".join(failed) or None,
+            "failed": ", ".join(self._with_failure(newest[job]) for job in failed) or None,
             "stuck": ", ".join(f"{each['job']} since {each['since']}" for each in stuck) or None,
         }
 
+    def _with_failure(self, run: dict[str, Any]) -> str:
+        """Return the job of a run that failed, and why it failed if Dagster says it."""
+        failure = self.failure(run["runId"])
+        return f"{run['jobName']} ({failure})" if failure else str(run["jobName"])
+
     def run_job(self, job: str, *, until: float) -> dict[str, Any]:
-        """Start a job and wait for its end; return id, status and seconds.
+        """Start a job and wait for its end; return id, status, seconds and failure.
 
         *until* is a moment of the clock, by default of time.monotonic().
         """
@@ -206,7 +231,9 @@ class Dagster:
             status = self._status(run)
             if status == "GONE":
                 raise DagsterError(f"Dagster has lost run {run} of {job}")
-        return {"id": run, "status": status, "seconds": round(self._clock() - started, 2)}
+        seconds = round(self._clock() - started, 2)
+        failure = self.failure(run) if status == "FAILURE" else None
+        return {"id": run, "status": status, "seconds": seconds, "failure": failure}
 
     def end_run(self, run_id: str, *, seconds: float) -> str:
         """End a run, by force if it does not end within *seconds*; return its status."""

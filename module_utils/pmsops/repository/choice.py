@@ -13,13 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, quarantine, sets
+from ansible.module_utils.pmsops.repository import manifest, quarantine, sets, shrinkage
 from ansible.module_utils.pmsops.repository.quarantine import SHOWN, Choice
-
-# A table with fewer rows than this may lose most of them in the course of business.
-MIN_ROWS = 20
-# The share of a table's rows that a newer set must still have.
-KEPT_SHARE = 0.5
 
 
 def newest_complete(
@@ -78,7 +73,7 @@ def lacks(newer: dict[str, Any], older: dict[str, Any]) -> list[str]:
             found.append(f"lacks table {table}, which {older['id']} has")
         elif before is None or now is None:
             continue  # an older formula counted compressed chunks otherwise
-        elif before >= MIN_ROWS and now < before * KEPT_SHARE:
+        elif shrinkage.lost_most(before, now):
             found.append(f"has {now} rows of {table}, {older['id']} has {before}")
     return found
 

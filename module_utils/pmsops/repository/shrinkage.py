@@ -20,7 +20,9 @@ FLAG = "shrunk"
 KEPT_SHARE = 2 / 3  # of rows, bytes and tables: with less, a third was lost
 TABLE_SHARE = 1 / 2  # of a table's rows: with less, most are gone
 # Fewer than these come and go: queues, settings, tests.
-MIN_ROWS, MIN_ROWS_EMPTIED, MIN_BYTES, MIN_TABLES = 100, 10, 1_000_000, 3
+MIN_ROWS, MIN_BYTES, MIN_TABLES = 100, 1_000_000, 3
+# Of one table; it can be emptied by one statement.
+MIN_TABLE_ROWS, MIN_TABLE_ROWS_EMPTIED = 20, 10
 OWN_SCHEMA = "pms_ops"
 MAX_FINDINGS = 100
 REMEDY = (
@@ -53,6 +55,12 @@ def losses(before: dict[str, Any], after: dict[str, Any], *, bytes_after: int) -
         lines += _of_the_set(before, after)
     lines += _of_bytes(before, after, bytes_after)
     return (lines + _of_schemas(before, after) + _of_tables(before, after))[:MAX_FINDINGS]
+
+
+def lost_most(was: int, now: int) -> bool:
+    """Tell whether a table of *was* rows lost most of them: no course of business does that."""
+    minimum = MIN_TABLE_ROWS if now else MIN_TABLE_ROWS_EMPTIED
+    return was >= minimum and now < was * TABLE_SHARE
 
 
 def record(backup_root: Path, document: dict[str, Any], *, bytes_after: int) -> dict[str, Any]:
@@ -143,9 +151,7 @@ def _of_tables(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
             continue
         if name not in there:
             lines.append((was, f"table {name} with {was} rows is gone"))
-        elif (now == 0 and was >= MIN_ROWS_EMPTIED) or (
-            was >= MIN_ROWS and now < was * TABLE_SHARE
-        ):
+        elif lost_most(was, now):
             lines.append((was - now, f"table {name} has {now} rows of {was}"))
     return [line for _, line in sorted(lines, key=lambda each: (-each[0], each[1]))]
 

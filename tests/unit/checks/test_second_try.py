@@ -186,6 +186,20 @@ def test_a_busy_host_gets_more_time_and_never_endless_time(said, patience):
     assert said.patience == patience
 
 
+def test_a_step_that_an_earlier_gate_judged_names_one_load(monkeypatch):
+    load(monkeypatch, QUIET)
+
+    def judged_before(*_: Any) -> None:
+        raise Overdue("run is FAILURE, expected SUCCESS; the host is busy: load 5 on 2 processors")
+
+    answers(monkeypatch, judged_before)
+    finding = result(run(disk("step")), "step")["finding"]
+    assert finding.startswith("run is FAILURE, expected SUCCESS")
+    assert finding.count("the host is") == 1 and finding.endswith(
+        "not busy: load 0 on 2 processors"
+    )
+
+
 def test_a_pipeline_that_failed_on_a_busy_host_is_unknown_and_not_started_again(monkeypatch):
     """A run failed at load 53 on 2 processors: its steps have time-outs of their own."""
     load(monkeypatch, BUSY)

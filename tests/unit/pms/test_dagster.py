@@ -120,9 +120,49 @@ def test_a_job_is_run_to_its_end():
         "id": "r1",
         "status": "SUCCESS",
         "seconds": 0.5,
+        "failure": None,
     }
     selector = script.sent[1]["variables"]["params"]["selector"]
     assert selector["pipelineName"] == "daily" and selector["repositoryName"] == "repo"
+
+
+@pytest.mark.parametrize(
+    ("logs", "failure"),
+    [
+        (
+            [
+                {"__typename": "RunStartEvent"},
+                {
+                    "stepKey": "pack",
+                    "error": {
+                        "message": "Error occurred while executing op",
+                        "causes": [
+                            {"message": "URLError: unknown host\n"},
+                            {"message": "gaierror"},
+                        ],
+                    },
+                },
+                {"stepKey": "later", "error": {"message": "another"}},
+            ],
+            "step pack: URLError: unknown host",
+        ),
+        (
+            [{"stepKey": "pack", "error": {"message": "no memory", "causes": []}}],
+            "step pack: no memory",
+        ),
+        ([{"stepKey": "pack", "error": None}], "step pack"),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_a_failed_run_says_which_step_failed_and_why(logs, failure):
+    nodes = {"repositoriesOrError": {"nodes": [NODE]}}
+    told = {"logsForRun": {"events": logs}}
+    ended = Script(nodes, LAUNCHED, status("FAILURE"), told).dagster.run_job("daily", until=9.0)
+    assert (ended["status"], ended["failure"]) == ("FAILURE", failure)
+    run = {"runId": "r", "jobName": "j", "status": "FAILURE", "startTime": 0.0, "endTime": 1.0}
+    (found, older) = Script({"runsOrError": {"results": [run, run]}}, told).dagster.runs()
+    assert found["failure"] == failure and "failure" not in older
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ class Dagster:
 
     def run_job(self, job: str, **_: Any) -> dict[str, Any]:
         self.did.append(f"run {job}")
-        return {"id": "r", "status": self.ends, "seconds": 1.0}
+        failure = "step pack: no memory" if self.ends == "FAILURE" else None
+        return {"id": "r", "status": self.ends, "seconds": 1.0, "failure": failure}
 
 
 class Api:
@@ -204,6 +205,7 @@ def test_a_job_that_fails_again_is_an_error(target):
     with pytest.raises(OpsError) as caught:
         recover(target)
     assert caught.value.code == "pipeline.job"
+    assert "step pack: no memory" in str(caught.value)
     assert target.api.asked == []
 
 

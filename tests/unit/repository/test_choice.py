@@ -100,6 +100,16 @@ def test_without_a_verified_set_the_newest_sound_one_is_chosen(tmp_path, keys):
     assert found.folder == new and verified.folder is None
 
 
+def test_a_set_is_passed_over_for_the_loss_that_the_next_backup_would_report():
+    older = {
+        "id": "o",
+        "facts": {"tables": {"public.a": {}}},
+        "contents": {"public.a": {"rows": 12}},
+    }
+    newer = older | {"id": "n", "contents": {"public.a": {"rows": 0}}}
+    assert choice.lacks(newer, older) == ["has 0 rows of public.a, o has 12"]
+
+
 def test_a_small_table_may_lose_most_rows_and_a_partition_may_go():
     facts = {"tables": {"public.a": {}, "public.a_2025": {"parents": ["public.a"]}}}
     older = {"id": "o", "facts": facts, "contents": {"public.a": {"rows": 5}}}

@@ -52,7 +52,16 @@ def test_an_emptied_database_is_named_by_its_rows():
 
 @pytest.mark.parametrize(
     ("was", "now", "named"),
-    [(5001, 5000, False), (5001, 2501, False), (5001, 2500, True), (60, 30, False), (60, 0, True)],
+    [
+        (5001, 5000, False),
+        (5001, 2501, False),
+        (5001, 2500, True),
+        (60, 30, False),
+        (60, 29, True),
+        (19, 9, False),
+        (10, 0, True),
+        (9, 0, False),
+    ],
 )
 def test_a_table_that_lost_most_of_its_rows_is_named(was, now, named):
     more = {"marks": 100_000}

@@ -22,7 +22,7 @@ from dagster import (
     op,
 )
 
-API_URL = "http://api:8000/api/v1"
+API_URL = f"http://{os.environ['PMS_API_HOST']}:8000/api/v1"
 API_TIMEOUT_SECONDS = 120
 # The newest day of each source that the fund's decisions rest on.
 FRESHNESS = """
@@ -50,7 +50,7 @@ def connect() -> psycopg2.extensions.connection:
 
 def call(method: str, path: str, body: dict | None = None) -> dict:
     """Return the PMS's JSON answer."""
-    request = urllib.request.Request(  # noqa: S310 - a constant address
+    request = urllib.request.Request(  # noqa: S310 - an address of the lab
         f"{API_URL}{path}",
         method=method,
         data=json.dumps({} if body is None else body).encode() if method == "POST" else None,

@@ -51,8 +51,14 @@ def run(job, status, hours, number=1):
     }
 
 
+FAILED_STEP = {"logsForRun": {"events": [{"stepKey": "pack", "error": {"message": "full"}}]}}
+
+
 def trouble(monkeypatch, *runs, **params):
-    server = Server(runsOrError={"runsOrError": {"__typename": "Runs", "results": list(runs)}})
+    server = Server(
+        runsOrError={"runsOrError": {"__typename": "Runs", "results": list(runs)}},
+        logsForRun=FAILED_STEP,
+    )
     return ask(monkeypatch, server, {"about": "trouble", **params})
 
 
@@ -65,7 +71,7 @@ def test_a_job_whose_newest_run_failed_is_in_trouble(monkeypatch):
         run("pack", "FAILURE", 3),
         run("old", "FAILURE", 24 * 9),
     )
-    assert (found["failed_jobs"], found["failed"]) == (["daily"], "daily")
+    assert (found["failed_jobs"], found["failed"]) == (["daily"], "daily (step pack: full)")
     assert (found["stuck_runs"], found["stuck"]) == ([], None)
 
 
@@ -93,7 +99,10 @@ def statuses(*names):
 
 def trigger(monkeypatch, job="daily", launched=LAUNCHED, ends=(), seconds=3.0):
     server = Server(
-        repositoriesOrError=REPOSITORIES, launchRun=launched, runOrError=statuses(*ends)
+        repositoriesOrError=REPOSITORIES,
+        launchRun=launched,
+        runOrError=statuses(*ends),
+        logsForRun=FAILED_STEP,
     )
     found = ask(monkeypatch, server, {"about": "trigger", "job": job}, seconds)
     return found, server
@@ -102,6 +111,7 @@ def trigger(monkeypatch, job="daily", launched=LAUNCHED, ends=(), seconds=3.0):
 def test_a_triggered_job_is_followed_to_its_end(monkeypatch):
     found, server = trigger(monkeypatch, ends=("QUEUED", "STARTED", "FAILURE"))
     assert (found["id"], found["status"]) == ("r9", "FAILURE")
+    assert found["failure"] == "step pack: full"
     selector = server.sent[1]["variables"]["params"]["selector"]
     assert selector == {
         "repositoryLocationName": "place",
