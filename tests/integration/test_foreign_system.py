@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from tests.conftest import PROJECT
 from tests.support import foreign_system
 from tests.support.foreign_system import DATABASE, OWNER, PROJECT_NAME, SERVICES, container, run
 
-pytestmark = pytest.mark.nightly  # five minutes
+pytestmark = pytest.mark.nightly  # ten minutes
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,52 @@ def test_a_damaged_set_is_found_and_quarantined(described):
     assert triage(described) == []
 
 
-def test_a_wrong_mark_and_a_wrong_position_are_corrected(described):
+def test_a_full_disk_of_sets_is_emptied_of_what_may_go(described):
+    newest = max((described.root / "backups").glob("20*/manifest.json")).parent
+    disk = described.root / "small"
+    disk.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=100m,mode=700", "tmpfs", str(disk)])
+    try:
+        shutil.copytree(newest, disk / newest.name)
+        (disk / ".partial-2026-01-01_0600").mkdir()
+        run(["fallocate", "-l", "20M", str(disk / ".partial-2026-01-01_0600/dump")])
+        free = shutil.disk_usage(disk).free - 3_000_000
+        run(["fallocate", "-l", str(free), str(disk / "somebody.tar")])
+        said = described.playbook("dr_disk", backup_root=str(disk))
+        assert "Recovered in" in said
+        left = {each.name for each in disk.iterdir()} - {".pms-ops"}
+        assert left == {newest.name, "somebody.tar"}
+    finally:
+        run(["umount", str(disk)])
+    assert triage(described) == []
+
+
+def test_a_wrong_position_is_replaced_by_the_right_one(described):
+    first = "SELECT min(id) FROM portfolio_positions WHERE is_open"
+    (wrong, instrument, direction, entry) = described.psql(
+        "SELECT id, instrument, direction, entry_price FROM portfolio_positions"
+        f" WHERE id = ({first})"
+    ).split("|")
+    right = {"LONG": "SHORT", "SHORT": "LONG"}[direction]
+    arguments = {
+        "position_id": int(wrong),
+        "instrument": instrument,
+        "direction": right,
+        "notional_brl": 12_000_000,
+        "price": float(entry),
+    }
+    assert "Recovered in" in described.playbook("dr_position", **arguments)
+    assert described.psql(f"SELECT is_open FROM portfolio_positions WHERE id = {wrong}") == "f"
+    opened = (
+        "SELECT count(*) FROM portfolio_positions WHERE is_open AND notional_brl = 12000000"
+        f" AND instrument = '{instrument}' AND direction = '{right}'"
+    )
+    assert described.psql(opened) == "1"
+    described.playbook("dr_position", **arguments)
+    assert described.psql(opened) == "1"
+
+
+def test_a_wrong_mark_is_corrected(described):
     described.psql(
         "UPDATE portfolio_positions SET current_price = current_price * 10"
         " WHERE is_open AND instrument = 'USDBRL'"

@@ -239,9 +239,9 @@ def _run_jobs(
                 redis_cache.forget_after_run(pipeline.redis, symptoms.pack_day)
             action.result = f"run {ended['id']}: {ended['status']} after {ended['seconds']} s"
             if ended["status"] != "SUCCESS":
-                why = f": {ended['failure']}" if ended["failure"] else "."
+                why = ended["failure"] or "Dagster does not say why"
                 raise OpsError(
-                    f"Job {job} ended {ended['status']} again, run {ended['id']}{why}",
+                    f"Job {job} ended {ended['status']} again, run {ended['id']}: {why}.",
                     "Open the run in Dagster and read the failed step; it names what is missing.",
                     code="pipeline.job",
                 )
