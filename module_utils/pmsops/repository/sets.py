@@ -20,8 +20,9 @@ from ansible.module_utils.pmsops.repository import manifest, shared_files, signi
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
 PARTIAL = ".partial-"
 STATE = ".pms-ops"
-# Below backup_root: a backup_root for each other database of the server, by its name.
-OTHERS = "databases"
+# Below backup_root: a backup_root for each other database of the server, by its name. No operator
+# gives a folder this name, as one may with "databases".
+OTHERS = "other_databases"
 BACKUP_LOCK = "backup.lock"
 RESTORE_LOCK = "restore.lock"
 VERIFIED = "verified.json"

@@ -539,7 +539,7 @@ def test_a_report_is_named_and_one_that_is_missing_exits_1(bare, capsys):
 
 def test_another_database_has_its_own_sets_and_its_own_name_as_confirmation(bare, monkeypatch):
     """Dagster's database was in no set, and no command brought it back: issue 18, A19."""
-    own = bare / "b/databases/runs/2026-11-22_0600"
+    own = bare / "b/other_databases/runs/2026-11-22_0600"
     own.mkdir(parents=True)
     (own / "manifest.json").touch()
     ran = []

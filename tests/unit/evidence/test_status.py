@@ -305,7 +305,7 @@ def test_another_database_of_the_server_is_due_by_itself_and_none_is_taken_for_t
 ):
     """Dagster's database was in no set, and nothing said so: issue 18, A19."""
     healthy(roots, tmp_path)
-    own = roots[0] / "databases" / "dagster_storage"
+    own = roots[0] / "other_databases" / "dagster_storage"
     own.mkdir(parents=True)
     found = collect(roots)
     assert due(found) == ["database dagster_storage: there is no backup set"]

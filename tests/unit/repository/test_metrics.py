@@ -95,7 +95,10 @@ def test_the_trial_of_the_newest_set_is_reported(root, trial, refused, run):
 
 def test_the_gauges_of_another_database_do_not_replace_those_of_the_pms(tmp_path):
     """One file had the name of both: issue 18, A19."""
-    for root, name in ((tmp_path / "b", "fund"), (tmp_path / "b/databases/runs", "runs")):
+    for root, name in (
+        (tmp_path / "databases/b", "fund"),
+        (tmp_path / "databases/b/other_databases/runs", "runs"),
+    ):
         backup_metrics.publish(tmp_path / "m", root, name, reason="ok", duration_seconds=1.0)
     found = sorted(path.name for path in (tmp_path / "m").iterdir())
     assert found == ["pms_backup.prom", "pms_backup_runs.prom"]
