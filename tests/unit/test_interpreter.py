@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import importlib
+import io
 import marshal
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -224,24 +227,161 @@ def test_the_metadata_of_ansible_are_read_once(cache, sources):
     assert asked == ["first", "third"]
 
 
-def test_ansible_ships_the_same_files(cache):
-    """With the cache, empty and full, as without it."""
-    shipped = []
-    for path in ("", cache.site, cache.site):
+class Fund:
+    """A small project that runs with a cache of its own, three times; the last time it is another.
+
+    The second time, what the cache has of its templates says so.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self.cache = cache
+        self.root = cache.root / "fund"
+        self.write(FIRST)
+        self.first = self.run()
+        self.kept = {path for path in cache.entries() if path.suffix in (".package", ".template")}
+        for path in self.kept:
+            if path.suffix == ".template":
+                code = path.read_bytes()[32:].replace(b"mark 1", b"mark 2")
+                path.write_bytes(hashlib.sha256(code).digest() + code)
+        self.second = self.run("-vvvvv")
+        self.kept_after = {
+            path for path in cache.entries() if path.suffix in (".package", ".template")
+        }
+        self.write(CHANGED)
+        self.third = self.run()
+
+    def write(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def run(self, *options: str) -> str:
         done = subprocess.run(
-            [Path(sys.executable).with_name("ansible"), "localhost", "-vvvvv", "-m", "pms_gate"],
-            cwd=PROJECT,
-            env={**os.environ, "PYTHONPATH": str(path), "ANSIBLE_NOCOLOR": "1"},
+            [Path(sys.executable).with_name("ansible-playbook"), "run.yml", *options],
+            cwd=self.root,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(self.cache.site),
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_LOCALHOST_WARNING": "0",
+                "ANSIBLE_MODULE_UTILS": str(self.root / "module_utils"),
+            },
             capture_output=True,
             text=True,
             timeout=60,
         )
-        lines = done.stdout.splitlines()
-        shipped.append({line for line in lines if "Including module_utils file" in line})
-        kept = {each.suffix for each in cache.entries()}
-        assert kept == ({"", ".imports", ".meta"} if path else set())
-    assert len(shipped[0]) > 100
-    assert shipped[0] == shipped[1] == shipped[2]
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+MODULE = """
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.NAME import VALUE
+AnsibleModule({}).exit_json(value=VALUE)
+"""
+FILTERS = """
+class FilterModule:
+    def filters(self):
+        return {"said": lambda text: f"so {text}", "seen": lambda text: f"seen {text}"}
+"""
+FIRST = {
+    "library/fund.py": MODULE.replace("NAME", "book"),
+    "library/desk.py": MODULE.replace("NAME", "quotes").replace("VALUE)", "'a desk')"),
+    "library/feed.py": MODULE.replace("NAME", "quotes"),
+    "module_utils/book.py": "VALUE = 'a book'",
+    "module_utils/quotes.py": "VALUE = 'a file'",
+    "filter_plugins/filters.py": FILTERS,
+    "page.j2": r"{{ 'a\tb' }}",
+    "run.yml": r"""
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - {fund: , register: fund}
+    - {desk: , register: desk}
+    - {feed: , register: feed}
+    - debug: {msg: "mark 1: {{ fund.value | said }}, {{ desk.value | seen }}, {{ feed.value }}"}
+    - debug: {msg: "{{ 'a\\tb' }}"}
+    - debug: {msg: "{{ lookup('template', 'page.j2') }}"}
+    - {debug: {msg: "{{ 1 || 2 }}"}, ignore_errors: true}
+""",
+}
+CHANGED = {
+    "library/desk.py": FIRST["library/desk.py"].replace("a desk", "another desk"),
+    "module_utils/book.py": "VALUE = 'another book'",
+    # A package comes before a file of its name.
+    "module_utils/quotes/__init__.py": "VALUE = 'a package'",
+    # Which arguments a filter gets is part of the code of a template.
+    "filter_plugins/filters.py": "from jinja2 import pass_context\n"
+    + FILTERS.replace("so ", "then ").replace(
+        'lambda text: f"seen {text}"',
+        'pass_context(lambda context, text: f"{text} in {type(context).__name__}")',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def fund(tmp_path_factory):
+    return Fund(Cache(tmp_path_factory.mktemp("fund")))
+
+
+def test_a_template_is_compiled_once(fund):
+    assert "mark 1: so a book, seen a desk, a file" in fund.first
+    assert "mark 2: so a book, seen a desk, a file" in fund.second
+    assert fund.kept == fund.kept_after
+
+
+def test_a_module_is_packed_once(fund):
+    assert sorted(path.suffix for path in fund.kept).count(".package") == 3
+    assert "Including module_utils file" not in fund.second
+
+
+def test_what_has_changed_since_an_earlier_run_counts(fund):
+    expected = "mark 1: then another book, another desk in AnsibleContext, a package"
+    assert expected in fund.third
+
+
+def test_backslashes_are_text_in_a_playbook_and_signs_in_a_file(fund):
+    for said in (fund.first, fund.second, fund.third):
+        assert r'"msg": "a\\tb"' in said
+        assert r'"msg": "a\tb"' in said
+
+
+def test_a_template_with_an_error_is_refused_as_ever(fund):
+    for said in (fund.first, fund.second, fund.third):
+        assert "Syntax error in template" in said
+
+
+def shipped(cache: Cache, path: str, root: Path) -> dict[str, bytes]:
+    """Return the files that Ansible ships for pms_gate with a PYTHONPATH."""
+    shutil.rmtree(root, ignore_errors=True)
+    subprocess.run(
+        [Path(sys.executable).with_name("ansible"), "localhost", "-m", "pms_gate"],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_REMOTE_TMP": str(root),
+        },
+        capture_output=True,
+        timeout=60,
+    )
+    (script,) = root.glob("*/AnsiballZ_pms_gate.py")
+    package = base64.b64decode(re.search(r"^zip_data='(.*)',$", script.read_text(), re.M)[1])
+    with zipfile.ZipFile(io.BytesIO(package)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_ansible_ships_the_same_files(cache):
+    """With the cache, empty and full, as without it."""
+    without, empty, full = (
+        shipped(cache, path, cache.root / "remote")
+        for path in ("", str(cache.site), str(cache.site))
+    )
+    assert {each.suffix for each in cache.entries()} >= {"", ".imports", ".meta", ".package"}
+    assert len(without) > 100
+    assert without == empty == full
 
 
 def test_a_program_that_sets_its_path_anew_runs():

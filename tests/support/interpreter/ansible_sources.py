@@ -1,10 +1,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keeps what Ansible reads out of its own files and of modules' sources. For tests only.
+"""Keeps what Ansible makes of its own files, of modules' sources and of templates. For tests only.
 
+- Each run packs each module anew with all that it imports. ``pack`` takes the package of an earlier
+  run, unless a file of the module or below ``module_utils`` has changed, come or gone.
 - Of each source that it ships, Ansible looks at the imports, and whether they are at the top level.
   Which files that are, it still finds out in each run. ``parse`` takes the place of ``compile``.
 - Each run reads 10,000 lines of YAML on plugins that were renamed. ``metadata`` takes the place of
   ``_meta_yml_to_dict``, which Ansible expects to be replaced by tools.
+- A task is a process of its own, which compiles each template and each condition that it meets:
+  a third of its time. ``templates`` keeps their code.
 
 sitecustomize.py puts them there.
 """
@@ -13,7 +17,8 @@ from __future__ import annotations
 
 import ast
 import marshal
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from types import ModuleType
 from typing import Any
@@ -70,9 +75,94 @@ def metadata(read: Callable[[Any, Any], dict[str, Any]]) -> Callable[[Any, Any],
     return _meta_yml_to_dict
 
 
-def change_imports(module: ModuleType) -> None:
-    """Let Ansible take imports that are kept."""
+def stamps(folders: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Return path, time and size of each source below the folders."""
+    for folder in folders:
+        for path, _folders, names in os.walk(folder):
+            for name in names:
+                if name.endswith(".py"):
+                    found = os.stat(os.path.join(path, name))
+                    yield os.path.join(path, name), found.st_mtime_ns, found.st_size
+
+
+def pack(common: ModuleType, find: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that does what Ansible's *find* does, with the package of an earlier run.
+
+    Within a run Ansible itself keeps packages, in a folder. Here a run finds them there.
+    """
+    own = os.path.join(os.path.dirname(os.path.dirname(common.__file__)), "module_utils")
+
+    def _find_module_utils(**given: Any) -> Any:
+        try:
+            name = common._get_ansible_module_fqn(given["module_path"])
+        except ValueError:  # a module of the project
+            name = f"ansible.legacy.{given['module_name']}"
+        folder = os.path.join(common.C.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+        package = os.path.join(folder, f"{name}-{given['module_compression']}-none")
+        if os.path.exists(package) or name.startswith("ansible_collections."):
+            return find(**given)
+        paths = list(common.module_utils_loader._get_paths(subdirs=False))
+        sources = sorted(stamps([each for each in paths if os.path.normpath(each) != own]))
+        key = (common.__version__, os.path.basename(package), paths, sources)
+        entry = f"{sha256(repr((*key, given['b_module_data'])).encode()).hexdigest()}.package"
+        if content := kept(entry):
+            os.makedirs(folder, exist_ok=True)
+            with open(f"{package}.{os.getpid()}", "wb") as file:
+                file.write(content)
+            os.replace(file.name, package)
+            return find(**given)
+        made = find(**given)
+        if os.path.exists(package):
+            with open(package, "rb") as file:
+                keep(entry, file.read())
+        return made
+
+    return _find_module_utils
+
+
+def change_packages(module: ModuleType) -> None:
+    """Let Ansible take packages and imports that are kept."""
     module.compile = parse
+    module._find_module_utils = pack(module, module._find_module_utils)
+
+
+def templates(bits: ModuleType) -> Callable[..., Any]:
+    """Return a function that compiles a template as Ansible's environment does, once.
+
+    The code depends on the text, on the signs that enclose what is computed, and on the arguments
+    of filters and tests: Ansible computes nothing while it compiles.
+    """
+    compile_template = bits.AnsibleEnvironment.compile
+    compilers = [os.path.dirname(each.__file__) for each in (bits, bits.jinja2)]
+    plugins: list[tuple[str, int, int]] = []
+
+    def compile(self: Any, source: Any, *arguments: Any, **others: Any) -> Any:
+        if arguments or others or not isinstance(source, str):
+            return compile_template(self, source, *arguments, **others)
+        if not plugins:
+            folders = [
+                each
+                for loader in (bits.filter_loader, bits.test_loader)
+                for each in loader._get_paths(subdirs=False)
+            ]
+            plugins.extend(stamps([*folders, *compilers]))
+        context = bits._TemplateCompileContext.current(optional=True)
+        escapes = bool(context and context.escape_backslashes)
+        signs = [getattr(self, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        key = (plugins, sorted(self.extensions), signs, escapes, str(source))
+        entry = f"{sha256(repr(key).encode()).hexdigest()}.template"
+        if content := kept(entry):
+            return marshal.loads(content)  # noqa: S302 - written by keep(), as its digest shows
+        code = compile_template(self, source)
+        keep(entry, marshal.dumps(code))
+        return code
+
+    return compile
+
+
+def change_templates(module: ModuleType) -> None:
+    """Let Ansible take the code of templates that is kept."""
+    module.AnsibleEnvironment.compile = templates(module)
 
 
 def change_metadata(module: ModuleType) -> None:
@@ -81,6 +171,7 @@ def change_metadata(module: ModuleType) -> None:
 
 
 CHANGES = {
-    "ansible.executor.module_common": change_imports,
+    "ansible._internal._templating._jinja_bits": change_templates,
+    "ansible.executor.module_common": change_packages,
     "ansible.utils.collection_loader._collection_meta": change_metadata,
 }

@@ -5,7 +5,8 @@
   a third of a task's time. Here the code of a source is kept.
 - Each ansible-playbook parses every source that a module may need, to find its imports, and the
   same 10,000 lines of YAML. Here the results are kept (ansible_sources.py).
-- The collector of cyclic garbage took a tenth of a playbook's start. Here it runs less often.
+- The collector of cyclic garbage took a tenth of a playbook's start. Here it runs less often, and
+  looks neither at what a process got from its parent, nor at everything once more at the end.
 
 The key of an entry is the SHA-256 of the source, so a changed source counts at once. An entry
 carries the SHA-256 of its content. If an entry is missing or damaged, or the folder cannot be
@@ -17,6 +18,7 @@ tests/conftest.py puts this folder on PYTHONPATH, which reaches no remote host a
 from __future__ import annotations
 
 import _imp
+import atexit
 import gc
 import marshal
 import os
@@ -91,7 +93,11 @@ class FindAnsible:
     """A finder on ``sys.meta_path`` that waits for the parts of Ansible to change."""
 
     names = frozenset(
-        ("ansible.executor.module_common", "ansible.utils.collection_loader._collection_meta")
+        (
+            "ansible._internal._templating._jinja_bits",
+            "ansible.executor.module_common",
+            "ansible.utils.collection_loader._collection_meta",
+        )
     )
 
     @classmethod
@@ -127,6 +133,8 @@ def run_hidden() -> None:
 
 
 gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
+os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
+atexit.register(gc.freeze)
 zipimport._compile_source = compile_once
 sys.meta_path.insert(0, FindAnsible)
 run_hidden()
