@@ -62,6 +62,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "signoff": acts.signoff,
         "notify": acts.notify,
         "schedule": acts.schedule,
+        "pitr": acts.pitr,
         "sets": sets.command,
         "uninstall": uninstall.command,
         "status": inspect.status,

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify and schedule: each runs the playbook of its act."""
+"""The commands hold, signoff, notify, schedule and pitr: each runs the playbook of its act."""
 
 from __future__ import annotations
 
@@ -54,6 +54,17 @@ def schedule(session: Session) -> int:
         return _schedule_status(session)
     variables = {"schedule_state": "absent"} if action == "remove" else {}
     return session.run("schedule", playbooks.FOLDER / "schedule.yml", variables)
+
+
+def pitr(session: Session) -> int:
+    """Switch continuous protection on or off, look at it, or make a base backup."""
+    given = session.arguments
+    if given.incremental and given.action != "backup":
+        raise Stop("--incremental goes with backup.", "pms-ops pitr backup --incremental")
+    variables = {"pitr_action": given.action}
+    if given.incremental:
+        variables["pitr_kind"] = "incremental"
+    return session.run("pitr", playbooks.FOLDER / "pitr.yml", variables)
 
 
 def _schedule_status(session: Session) -> int:

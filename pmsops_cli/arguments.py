@@ -283,6 +283,19 @@ def _acts(add: AddCommand) -> None:
     )
     schedule.add_argument("action", choices=["install", "status", "remove"])
 
+    pitr = add(
+        "pitr",
+        "protect the database continuously, so that any moment can be restored",
+        "  pms-ops -i prod pitr enable --check       what would be added to the server\n"
+        "  pms-ops -i prod pitr enable\n"
+        "  pms-ops -i prod pitr status               the window, and what is wrong with it\n"
+        "  pms-ops -i prod pitr backup --incremental",
+    )
+    pitr.add_argument("action", choices=["enable", "disable", "status", "backup", "expire"])
+    pitr.add_argument(
+        "--incremental", action="store_true", help="with backup: only what has changed since"
+    )
+
 
 def _disasters(add: AddCommand) -> None:
     scenarios = add(

@@ -22,6 +22,7 @@ FLOORS = (
     ("verify", "evidence", "schedule"),
     ("restore", "checks"),
     ("backup",),  # after each dump a trial: would this restore?
+    ("pitr",),  # it makes a set of a moment
     ("recovery", "corrections", "briefs", "control"),
 )
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}

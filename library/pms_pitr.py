@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: pms_pitr
+short_description: Protect the database continuously, by base backups and streamed WAL
+description:
+  - Runs Barman in a container beside the database's container. It receives the WAL by streaming, so
+    that any moment since the first base backup can be restored.
+  - On the server it adds a role with REPLICATION, a physical slot, one line of pg_hba.conf, and a
+    bound on the WAL that a slot may keep. The server is reloaded, never restarted.
+author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.database]
+attributes:
+  check_mode:
+    description: Returns the steps it would take.
+    support: full
+  diff_mode:
+    description: The steps are in RV(actions).
+    support: none
+  idempotent:
+    description: With O(state=backup), each run makes a base backup.
+    support: partial
+options:
+  state:
+    description:
+      - V(present) adds what is missing, and makes a base backup if there is none.
+      - V(absent) takes away what V(present) added. The volumes with the backups stay.
+      - V(status) only looks.
+      - V(backup) makes a base backup, and checks every file of it.
+      - V(expired) deletes the base backups that no moment of the window needs.
+    type: str
+    choices: [present, absent, status, backup, expired]
+    default: present
+  container:
+    description: Name of the container that receives the WAL.
+    type: str
+    required: true
+  image:
+    description: Image with Barman and the client tools of the server's major version.
+    type: str
+  window_days:
+    description: Days back to which each moment can be restored.
+    type: int
+    default: 14
+  slot_keep_mb:
+    description:
+      - How much WAL the slot may keep on the live disk while the receiver is away, in MB. By
+        default a fifth of the free room, and at least 1 GB.
+      - A bound that the server has already is kept.
+    type: int
+  kind:
+    description:
+      - Kind of the base backup that V(backup) makes. V(incremental) needs PostgreSQL 17 with
+        summarize_wal, and an earlier full one.
+    type: str
+    choices: [full, incremental]
+    default: full
+  purge:
+    description: With V(absent), remove the volumes too, with all base backups and WAL.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Protect the database continuously
+  pms_pitr:
+    database: "{{ pms_database }}"
+    container: pms_pitr
+    image: pms/barman:17
+"""
+
+RETURN = r"""
+actions:
+  description: The steps that were taken, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: ["CREATE ROLE \"pms_pitr\" LOGIN REPLICATION PASSWORD (generated)"]
+window:
+  description: The moments that can be restored, C(gap) and C(problems).
+  returned: with V(status)
+  type: dict
+  sample:
+    earliest: "2026-11-15T02:00:07Z"
+    latest: "2026-11-29T14:02:11Z"
+    gap: null
+    backups: 16
+    newest_backup: "2026-11-29T02:00:09Z"
+    problems: []
+stream:
+  description: The stream as the server sees it; null if the server does not answer.
+  returned: with V(status)
+  type: dict
+  sample: {active: true, slot: reserved, behind_bytes: 0, seconds: 3.1, kept_bytes: 8388608}
+backups:
+  description: The base backups, oldest first.
+  returned: with V(status)
+  type: list
+  elements: dict
+  sample:
+    - {id: 20261129T020001, kind: full, status: DONE, ended_at: "2026-11-29T02:00:09+00:00",
+       size_bytes: 57743272}
+backup:
+  description: The base backup that was made.
+  returned: with V(backup)
+  type: dict
+  sample: {id: 20261129T020001, kind: full, size_bytes: 57743272}
+remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
+code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.postgresql.connection import Database
+
+SPEC = {
+    "database": argument_specs.database(),
+    "state": {
+        "type": "str",
+        "choices": ["present", "absent", "status", "backup", "expired"],
+        "default": "present",
+    },
+    "container": {"type": "str", "required": True},
+    "image": {"type": "str"},
+    "window_days": {"type": "int", "default": 14},
+    "slot_keep_mb": {"type": "int"},
+    "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},
+    "purge": {"type": "bool", "default": False},
+}
+
+
+def run(module: AnsibleModule) -> dict:
+    """Bring the protection into the state, and return the steps or what was seen."""
+    params = module.params
+    keep = params["slot_keep_mb"]
+    settings = Settings(
+        container=params["container"],
+        image=params["image"] or "",
+        window_days=params["window_days"],
+        keep_bytes=keep << 20 if keep is not None else None,
+    )
+    protection = Protection(Database.from_options(params["database"]), settings)
+    check, state = module.check_mode, params["state"]
+    if state == "status":
+        return {"changed": False, "actions": []} | protection.status()
+    if state == "backup":
+        step = f"make a base backup ({params['kind']})"
+        if check:
+            return {"changed": True, "actions": [step]}
+        return {"changed": True, "actions": [step], "backup": protection.backup(params["kind"])}
+    if state == "expired":
+        actions = protection.expire(check=check)
+    elif state == "absent":
+        actions = protection.disable(check=check, purge=params["purge"])
+    else:
+        actions = protection.enable(check=check)
+    return {"changed": bool(actions), "actions": actions}
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(
+        SPEC, supports_check_mode=True, required_if=[("state", "present", ["image"])]
+    )
+    try:
+        result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

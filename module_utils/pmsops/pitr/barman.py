@@ -1,0 +1,283 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Barman as the engine: WAL by streaming, base backups by pg_basebackup, answers as JSON.
+
+Seen with Barman 3.13.3 and PostgreSQL 17, and provided for here:
+
+- ``barman backup --wait`` waits on an idle server until a WAL segment is full, which may be never.
+  The segment is switched instead, until the backup is consistent.
+- A restore of an incremental backup leaves ``pg_wal`` and ``pg_tblspc`` out.
+- The segment that is being received is not among the WAL that a restore gets.
+- ``barman restore`` exits with 0 if WAL is missing, and says so in a warning only.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.pitr.container import HEALTHY, HOME, Answer
+
+SERVER = "pms"
+CONFIG = f"{HOME}/barman.conf"
+PGPASS = f"{HOME}/.pgpass"
+STAGING = "staging"  # where an incremental backup is combined
+BACKUP_SECONDS = 6 * 3600
+RESTORE_SECONDS = 6 * 3600
+VERIFY_SECONDS = 6 * 3600
+SWITCH_SECONDS = 60
+SWITCHES = 5
+LAST_FULL = "last-full"
+_FILES = f"""
+find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s\\n' 2>/dev/null
+if {HEALTHY}; then echo receiving; fi
+"""
+# What the server needs besides the base backup: folders, and WAL that is not yet filed.
+_COMPLETE = """
+set -eu
+cd "$1"
+mkdir -p pg_wal pg_tblspc barman_wal
+chmod 700 pg_wal pg_tblspc
+for file in "$2"/streaming/*; do
+    [ -e "$file" ] || continue
+    name=$(basename "$file" .partial)
+    [ -e "barman_wal/$name" ] || cp "$file" "barman_wal/$name"
+done
+"""
+
+
+class Runner(Protocol):
+    """Runs a command where Barman is."""
+
+    def run(self, argv: list[str], *, seconds: int = 60) -> Answer:
+        """Run it, at most *seconds*."""
+
+
+class Barman:
+    """Barman in the container of *runner*."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def backup(self, kind: str = engine.FULL) -> engine.BaseBackup:
+        """Make a base backup, and wait until the WAL that it needs has arrived.
+
+        :raises OpsError: pitr.engine, pitr.no-parent, pitr.wal-not-arrived
+        """
+        options = ["--immediate-checkpoint"]
+        if kind == engine.INCREMENTAL:
+            if not any(each.kind == engine.FULL for each in self.info().usable):
+                raise OpsError(
+                    "There is no full base backup for an incremental one to build on.",
+                    "Make a full one first: pms-ops pitr backup.",
+                    code="pitr.no-parent",
+                )
+            options += ["--incremental", LAST_FULL]
+        # Barman makes no backup before it has filed a first segment of WAL.
+        if not self.info().segments:
+            self._switch_wal()
+        self._ask("archive-wal", SERVER)  # refused while the container's own loop does it
+        made = self._barman("backup", *options, SERVER, seconds=BACKUP_SECONDS)
+        backup = made.get("backup_id")
+        for _ in range(SWITCHES):
+            found = next((each for each in self._list() if each.id == backup), None)
+            if found is not None and found.status == engine.DONE:
+                return found
+            self._switch_wal()
+            self._barman("check-backup", SERVER, str(backup))
+        raise OpsError(
+            f"Base backup {backup} was made, but the WAL that it needs has not arrived.",
+            "Look at the stream (pms-ops pitr status) and at the container's log, then run again.",
+            code="pitr.wal-not-arrived",
+        )
+
+    def info(self) -> engine.Info:
+        """Return what Barman holds, and whether it receives.
+
+        :raises OpsError: pitr.engine, pitr.not-running
+        """
+        backups = self._list()
+        sizes: dict[str, int] = {}
+        receiving = False
+        for line in self._runner.run(["sh", "-c", _FILES]).output.splitlines():
+            word, _, size = line.partition(" ")
+            receiving = receiving or word == "receiving"
+            if wal.SEGMENT.match(word.removesuffix(wal.PARTIAL)):
+                sizes[word] = int(size)
+        whole = sorted(each for each in sizes if not each.endswith(wal.PARTIAL))
+        partial = max((each for each in sizes if each.endswith(wal.PARTIAL)), default=None)
+        return engine.Info(
+            backups=tuple(backups),
+            segments=tuple(whole),
+            partial=partial.removesuffix(wal.PARTIAL) if partial else None,
+            receiving=receiving,
+            # WAL that Barman compresses has another size; the one being received has its own.
+            segment_bytes=sizes[partial] if partial else wal.DEFAULT_BYTES,
+        )
+
+    def describe(self, backup: str) -> engine.Detail:
+        """Return where a base backup lies in the WAL.
+
+        :raises OpsError: pitr.engine
+        """
+        return read_detail(self._barman("show-backup", SERVER, backup))
+
+    def verify(self, backup: str) -> None:
+        """Check every file of a base backup against its manifest, by pg_verifybackup.
+
+        :raises OpsError: pitr.base-damaged
+        """
+        answer = self._ask("verify-backup", SERVER, backup, seconds=VERIFY_SECONDS)
+        said = read(answer)
+        if answer.status or "_ERROR" in said:
+            raise OpsError(
+                f"Base backup {backup} is damaged: {_reason(answer, said)}",
+                "Make a new one now: pms-ops pitr backup. Moments before it need an older one.",
+                code="pitr.base-damaged",
+            )
+
+    def restore(self, backup: str, folder: str, *, until_lsn: str | None) -> engine.Restored:
+        """Make a data directory in *folder*, with the WAL up to *until_lsn*, or all of it.
+
+        :raises OpsError: pitr.engine
+        """
+        target = ["--target-lsn", until_lsn] if until_lsn else []
+        staging = f"{folder}.{STAGING}"
+        self._shell("mkdir", "-p", staging)
+        self._barman(
+            "restore",
+            *target,
+            *("--local-staging-path", staging),
+            SERVER,
+            backup,
+            folder,
+            seconds=RESTORE_SECONDS,
+        )
+        self._shell("sh", "-c", _COMPLETE, "sh", folder, f"{HOME}/{SERVER}")
+        self._shell("rm", "-rf", staging)
+        return engine.Restored(folder=folder, wal_folder=f"{folder}/barman_wal")
+
+    def expire(self) -> list[str]:
+        """Delete the base backups that no moment of the recovery window needs.
+
+        :raises OpsError: pitr.engine
+        """
+        gone = []
+        for each in self._list():
+            if each.obsolete:
+                self._barman("delete", SERVER, each.id, seconds=RESTORE_SECONDS)
+                gone.append(each.id)
+        return gone
+
+    def _switch_wal(self) -> None:
+        """End the segment that is being written, and wait for it."""
+        wait = ("--archive", "--archive-timeout", str(SWITCH_SECONDS))
+        self._barman("switch-wal", "--force", *wait, SERVER, seconds=SWITCH_SECONDS * 2)
+
+    def _list(self) -> list[engine.BaseBackup]:
+        return read_list(self._barman("list-backup", SERVER))
+
+    def _ask(self, *words: str, seconds: int = 60) -> Answer:
+        return self._runner.run(["barman", "-c", CONFIG, "-f", "json", *words], seconds=seconds)
+
+    def _barman(self, *words: str, seconds: int = 60) -> dict[str, Any]:
+        answer = self._ask(*words, seconds=seconds)
+        said = read(answer)
+        if answer.status or "_ERROR" in said:
+            raise OpsError(
+                f"barman {words[0]} ended with status {answer.status}: {_reason(answer, said)}",
+                f"Barman's message names the cause. Its log is in the container: {HOME}/barman.log",
+                code="pitr.engine",
+            )
+        return said
+
+    def _shell(self, *argv: str) -> None:
+        answer = self._runner.run(list(argv), seconds=RESTORE_SECONDS)
+        if answer.status:
+            raise OpsError(
+                f"{argv[0]} ended with status {answer.status} in the engine's container:"
+                f" {answer.errors.strip()}",
+                "Its message names the cause: most often the disk of the container's volumes.",
+                code="pitr.engine",
+            )
+
+
+def configuration(host: str, port: int, role: str, bin_dir: str, window_days: int) -> str:
+    """Return Barman's configuration for the database's server: streaming only."""
+    return f"""\
+[barman]
+barman_user = barman
+barman_home = {HOME}
+log_file = {HOME}/barman.log
+log_level = INFO
+
+[{SERVER}]
+description = the database of the PMS
+conninfo = host={host} port={port} user={role} dbname=postgres application_name=pms-pitr
+streaming_conninfo = host={host} port={port} user={role}
+backup_method = postgres
+streaming_archiver = on
+slot_name = {role}
+create_slot = manual
+path_prefix = {bin_dir}
+retention_policy = RECOVERY WINDOW OF {window_days} DAYS
+"""
+
+
+def read(answer: Answer) -> dict[str, Any]:
+    """Return the JSON of an answer; a command may print none, which is an empty one."""
+    text = answer.output.strip()
+    try:
+        said = json.loads(text) if text else {}
+    except ValueError:
+        said = {"_ERROR": [text[:500]]}
+    return said if isinstance(said, dict) else {"_ERROR": [text[:500]]}
+
+
+def read_list(said: dict[str, Any]) -> list[engine.BaseBackup]:
+    """Return the base backups of ``list-backup``, oldest first. A failed one has no end."""
+    found = [
+        engine.BaseBackup(
+            id=each["backup_id"],
+            kind=each.get("backup_type") or engine.FULL,
+            status=each["status"],
+            ended_at=datetime.fromtimestamp(int(each.get("end_time_timestamp") or 0), UTC),
+            size_bytes=int(each.get("size_bytes") or 0),
+            obsolete=each.get("retention_status") == "OBSOLETE",
+        )
+        for each in said.get(SERVER, [])
+    ]
+    return sorted(found, key=lambda each: each.id)
+
+
+def read_detail(said: dict[str, Any]) -> engine.Detail:
+    """Return the facts of ``show-backup``.
+
+    :raises OpsError: pitr.engine if it has none, as of a backup that failed
+    """
+    shown = said.get(SERVER, {})
+    base = shown.get("base_backup_information", {})
+    try:
+        return engine.Detail(
+            id=shown["backup_id"],
+            begin_wal=base["begin_wal"],
+            begin_lsn=base["begin_lsn"],
+            end_lsn=base["end_lsn"],
+            timeline=int(base["timeline"]),
+            system_identifier=str(shown["system_id"]),
+            version=int(shown["postgresql_version"]),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise OpsError(
+            f"Barman does not say where base backup {shown.get('backup_id')} lies: {exc}",
+            "It is of no use; take an older moment, or delete it by barman delete.",
+            code="pitr.engine",
+        ) from exc
+
+
+def _reason(answer: Answer, said: dict[str, Any]) -> str:
+    """Return what Barman said of a failure, in one line."""
+    lines = [str(each) for each in said.get("_ERROR", [])] or answer.errors.splitlines()[-3:]
+    return " ".join(" ".join(lines).split())[:800] or "it said nothing"

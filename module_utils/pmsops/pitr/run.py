@@ -1,0 +1,181 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Continuous protection switched on and off, looked at, and its base backups made."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import barman, container, server_files, server_side, window
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+from ansible.module_utils.pmsops.services import docker_engine
+
+ROLE = "pms_pitr"  # also the slot's name
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator sets."""
+
+    container: str
+    image: str
+    window_days: int = 14
+    keep_bytes: int | None = None
+
+
+class Protection:
+    """The protection of one database's server."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        if database.access != "container":
+            raise OpsError(
+                "Continuous protection needs the database in a container (pms_db_access:"
+                " container); this system has it on the host.",
+                "Run Barman on the host by hand; docs/PITR.md says how.",
+                code="pitr.host-access",
+            )
+        self.database = database
+        self.settings = settings
+        self.container = container.EngineContainer(settings.container)
+        self.engine = barman.Barman(self.container)
+
+    def server(self) -> server_side.ServerSide:
+        """Return the server's side, as the receiver's network wants it.
+
+        :raises OpsError: clients.container, pitr.network
+        """
+        found = docker_engine.database_container(docker_engine.engine(), self.database.container)
+        _, subnet = server_files.network_of(found)
+        return server_side.ServerSide(
+            self.database, server_side.Wanted(ROLE, subnet, self.settings.keep_bytes)
+        )
+
+    def enable(self, *, check: bool) -> list[str]:
+        """Add what is missing, on the server and beside it; return the steps.
+
+        :raises OpsError: pitr.*, database.*, clients.*
+        """
+        side = self.server()
+        state = side.look()
+        steps = side.plan(state)
+        found = docker_engine.database_container(docker_engine.engine(), self.database.container)
+        network, _ = server_files.network_of(found)
+        missing = not self.container.running()
+        if missing:
+            self.container.require_image(self.settings.image)
+            steps.append(
+                f"start container {self.settings.container} of {self.settings.image} on network"
+                f" {network}, volumes {self.container.archive_volume} and"
+                f" {self.container.restores_volume}"
+            )
+        backup = missing or not self.engine.info().usable
+        if backup:
+            steps.append("make the first base backup")
+        if check:
+            return steps
+        password = side.add(state)
+        if missing:
+            self.container.remove()  # one that does not run
+            self.container.create(self.settings.image, str(self.database.container), network)
+        self._configure(side, state, password)
+        self._await_receiver()
+        if backup and not self.engine.info().usable:
+            self.engine.backup()
+        return steps
+
+    def disable(self, *, check: bool, purge: bool = False) -> list[str]:
+        """Take away all that ``enable`` added; the volumes with the backups stay, unless purged."""
+        side = self.server()
+        state = side.look()
+        there = self.container.find() is not None
+        if check:
+            parts = [("the role", state.role), ("the slot", state.slot), ("the line", state.hba)]
+            steps = [f"remove {name}" for name, present in parts if present]
+            return steps + ([f"remove container {self.settings.container}"] if there else [])
+        self.container.remove()
+        steps = [f"removed {each}" for each in side.remove()]
+        if there:
+            steps.append(f"removed container {self.settings.container}")
+        if purge:
+            steps += [f"removed volume {each}" for each in self.container.remove_volumes()]
+        return steps
+
+    def status(self) -> dict[str, Any]:
+        """Return the window, the stream and the base backups."""
+        info = self.engine.info()
+        try:
+            flow = window.stream(self.database, ROLE)
+        except OpsError:
+            flow = None
+        begin = self.engine.describe(info.usable[0].id).begin_wal if info.usable else None
+        found = window.of(info, begin, flow, datetime.now(UTC))
+        return {
+            "window": found.document(),
+            "stream": asdict(flow) if flow else None,
+            "backups": [
+                {
+                    "id": each.id,
+                    "kind": each.kind,
+                    "status": each.status,
+                    "ended_at": each.ended_at.isoformat(),
+                    "size_bytes": each.size_bytes,
+                }
+                for each in info.backups
+            ],
+        }
+
+    def backup(self, kind: str) -> dict[str, Any]:
+        """Make a base backup and verify it."""
+        made = self.engine.backup(kind)
+        self.engine.verify(made.id)
+        return {"id": made.id, "kind": made.kind, "size_bytes": made.size_bytes}
+
+    def expire(self, *, check: bool) -> list[str]:
+        """Delete the base backups that no moment of the window needs; return the steps."""
+        if check:
+            return [f"delete base backup {e.id}" for e in self.engine.info().backups if e.obsolete]
+        return [f"deleted base backup {each}" for each in self.engine.expire()]
+
+    def _configure(
+        self, side: server_side.ServerSide, state: server_side.ServerState, password: str | None
+    ) -> None:
+        """Write the engine's configuration, and its password if it has none that fits."""
+        host, port = str(self.database.container), self._inside_port()
+        if password is None:
+            has = self.container.run(["test", "-s", barman.PGPASS]).status == 0
+            password = None if has else side.new_password()
+        if password is not None:
+            self.container.write(barman.PGPASS, f"{host}:{port}:*:{ROLE}:{password}\n")
+        bin_dir = f"/usr/lib/postgresql/{state.version // 10000}/bin"
+        if self.container.run(["test", "-x", f"{bin_dir}/pg_receivewal"]).status:
+            raise OpsError(
+                f"Image {self.settings.image} has no client tools of PostgreSQL"
+                f" {state.version // 10000}: {bin_dir}/pg_receivewal is missing.",
+                "Make an image with the tools of the server's version, and set pitr_image to it.",
+                code="pitr.image-old",
+            )
+        text = barman.configuration(host, port, ROLE, bin_dir, self.settings.window_days)
+        self.container.write(barman.CONFIG, text)
+
+    def _inside_port(self) -> int:
+        with self.database.session(name=self.database.maintenance_name) as cursor:
+            return int(fetch_value(cursor, "SELECT current_setting('port')"))
+
+    def _await_receiver(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if window.stream(self.database, ROLE).active:
+                return
+            time.sleep(0.5)
+        log = self.container.run(["tail", "-n", "5", f"{container.HOME}/barman.log"]).output
+        raise OpsError(
+            f"The receiver has not begun to stream within {START_SECONDS} s:"
+            f" {' '.join(log.split())[-600:]}",
+            "Barman's log names the cause. Run again, or take all of it away: pms-ops pitr"
+            " disable.",
+            code="pitr.not-streaming",
+        )

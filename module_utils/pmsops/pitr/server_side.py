@@ -1,0 +1,291 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What continuous protection adds to the database's server, and takes away again.
+
+One role with REPLICATION, one physical slot, one line of pg_hba.conf, and a bound on the WAL that a
+slot may keep, so that a dead receiver never fills the live disk. The server is reloaded, never
+restarted, and nothing of the PMS changes.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.pitr import server_files
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    quote_literal,
+)
+from ansible.module_utils.pmsops.services import docker_engine
+
+MARK = "pms-ops: "
+KEEP = "max_slot_wal_keep_size"
+MIN_KEEP_BYTES = 1 << 30
+KEEP_SHARE = 5  # of the free room: a fifth
+SENDERS = 2  # the stream, and a base backup beside it
+RIGHTS = ("pg_read_all_settings", "pg_read_all_stats")
+CHECKPOINT = ("pg_checkpoint",)  # PostgreSQL 15 and newer
+# What Barman checks for before each base backup.
+FUNCTIONS = ("pg_switch_wal()", "pg_create_restore_point(text)")
+BACKUP_FUNCTIONS = ("pg_backup_start(text, boolean)", "pg_backup_stop(boolean)")
+OLD_BACKUP_FUNCTIONS = (
+    "pg_start_backup(text, boolean, boolean)",
+    "pg_stop_backup(boolean, boolean)",
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The additions to one server."""
+
+    role: str
+    network: str  # the addresses that the receiver may come from
+    keep_bytes: int | None = None  # None: a fifth of the free room
+
+    @property
+    def hba_line(self) -> str:
+        """The line of pg_hba.conf: for WAL and the database postgres, from the network alone."""
+        return (
+            f"host replication,postgres {quote_ident(self.role)} {self.network} scram-sha-256"
+            f" {server_files.HBA_MARK}"
+        )
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """What of it the server has, and what it lacks to be able to stream."""
+
+    role: bool
+    slot: str | None  # None: there is none; else its wal_status, ``lost`` for one
+    hba: bool
+    hba_file: str
+    keep: str
+    keep_set: bool
+    keep_bytes: int
+    version: int
+    lacks: list[str]
+    free_bytes: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing has to be added."""
+        return self.role and self.slot is not None and self.hba and self.keep_set
+
+
+class ServerSide:
+    """Reads and changes the server of *database*, whose container it is in."""
+
+    def __init__(self, database: Database, wanted: Wanted) -> None:
+        self._database = database
+        self._wanted = wanted
+        self._files = server_files.ServerFiles(
+            docker_engine.database_container(docker_engine.engine(), database.container)
+        )
+
+    def look(self) -> ServerState:
+        """Return what the server has.
+
+        :raises OpsError: database.*, database.rights if the role cannot become a superuser
+        """
+        role = self._wanted.role
+        with self._session() as cursor:
+            settings = dict(
+                fetch_all(
+                    cursor,
+                    """SELECT name, setting FROM pg_settings WHERE name IN ('wal_level',
+                       'max_wal_senders', 'max_replication_slots', 'hba_file', 'data_directory',
+                       'server_version_num', 'max_slot_wal_keep_size')""",
+                )
+            )
+            used = fetch_all(
+                cursor,
+                """SELECT (SELECT count(*) FROM pg_stat_replication),
+                          (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> %s)""",
+                (role,),
+            )[0]
+            slot = fetch_all(
+                cursor,
+                """SELECT coalesce(wal_status, 'reserved') FROM pg_replication_slots
+                    WHERE slot_name = %s""",
+                (role,),
+            )
+            has_role = fetch_value(
+                cursor, "SELECT rolreplication FROM pg_roles WHERE rolname = %s", (role,)
+            )
+        free = self._files.free_bytes(settings["data_directory"])
+        keep_bytes = self._wanted.keep_bytes or max(MIN_KEEP_BYTES, free // KEEP_SHARE)
+        return ServerState(
+            role=bool(has_role),
+            slot=slot[0][0] if slot else None,
+            hba=self._wanted.hba_line in self._files.hba(settings["hba_file"]).splitlines(),
+            hba_file=settings["hba_file"],
+            keep=settings[KEEP],
+            keep_set=int(settings[KEEP]) >= 0,
+            keep_bytes=keep_bytes,
+            version=int(settings["server_version_num"]),
+            lacks=lacking(settings, *used),
+            free_bytes=free,
+        )
+
+    def plan(self, state: ServerState) -> list[str]:
+        """Return what would be added, as statements and lines; empty if nothing is missing."""
+        role = quote_ident(self._wanted.role)
+        steps = []
+        if not state.role:
+            steps.append(f"CREATE ROLE {role} LOGIN REPLICATION PASSWORD (generated)")
+        if state.slot is None:
+            steps.append(f"SELECT pg_create_physical_replication_slot('{self._wanted.role}', true)")
+        if not state.hba:
+            steps.append(f"{state.hba_file}: {self._wanted.hba_line}")
+        if not state.keep_set:
+            steps.append(
+                f"ALTER SYSTEM SET {KEEP} = '{state.keep_bytes >> 20}MB'"
+                f" ({human(state.free_bytes)} are free)"
+            )
+        return [*steps, "SELECT pg_reload_conf()"] if steps else []
+
+    def add(self, state: ServerState) -> str | None:
+        """Add what is missing; return the role's new password, None if the role is kept as it is.
+
+        :raises OpsError: pitr.server-lacks, pitr.hba, database.*
+        """
+        if state.lacks:
+            raise OpsError(
+                f"The server cannot stream its WAL: {'; '.join(state.lacks)}. Nothing was changed.",
+                "Set this, and restart the server at a quiet hour. Then run again.",
+                code="pitr.server-lacks",
+            )
+        password = None
+        with self._session() as cursor:
+            if not state.role:
+                password = self._create_role(cursor, state)
+        if not state.hba:
+            before = self._files.hba(state.hba_file)
+            self._files.write_hba(state.hba_file, f"{self._wanted.hba_line}\n{before}")
+        with self._session(autocommit=True) as cursor:
+            if not state.keep_set:
+                cursor.execute(f"ALTER SYSTEM SET {KEEP} = '{state.keep_bytes >> 20}MB'")
+            self._reload(cursor)
+            if state.slot is None:
+                cursor.execute(
+                    "SELECT pg_create_physical_replication_slot(%s, true)", (self._wanted.role,)
+                )
+        return password
+
+    def new_password(self) -> str:
+        """Give the role a new password and return it: for an engine that has lost its own."""
+        with self._session() as cursor:
+            password, verifier = self._password(cursor)
+            cursor.execute(
+                f"ALTER ROLE {quote_ident(self._wanted.role)} PASSWORD {quote_literal(verifier)}"
+            )
+        return password
+
+    def remove(self) -> list[str]:
+        """Take away what ``add`` added; return what was there.
+
+        :raises OpsError: pitr.hba, database.*
+        """
+        role = self._wanted.role
+        removed = []
+        with self._session(autocommit=True) as cursor:
+            comment = fetch_value(
+                cursor,
+                """SELECT shobj_description(oid, 'pg_authid') FROM pg_roles
+                    WHERE rolname = %s""",
+                (role,),
+            )
+            hba_file = fetch_value(cursor, "SELECT current_setting('hba_file')")
+            slots = fetch_all(
+                cursor,
+                "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s",
+                (role,),
+            )
+            if slots:
+                if slots[0][0] is not None:
+                    cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (slots[0][0],))
+                cursor.execute("SELECT pg_drop_replication_slot(%s)", (role,))
+                removed.append(f"the slot {role}")
+            before = self._files.hba(hba_file)
+            after = server_files.without_line(before)
+            if after != before:
+                self._files.write_hba(hba_file, after)
+                removed.append(f"the line of {hba_file}")
+            if read_mark(comment).get("keep") == "set":
+                cursor.execute(f"ALTER SYSTEM RESET {KEEP}")
+                removed.append(f"the setting {KEEP}")
+            self._reload(cursor)
+            if fetch_value(cursor, "SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+                cursor.execute(f"DROP OWNED BY {quote_ident(role)}")
+                cursor.execute(f"DROP ROLE {quote_ident(role)}")
+                removed.append(f"the role {role}")
+        return removed
+
+    def _create_role(self, cursor: Any, state: ServerState) -> str:
+        role = quote_ident(self._wanted.role)
+        password, verifier = self._password(cursor)
+        cursor.execute(f"CREATE ROLE {role} LOGIN REPLICATION PASSWORD {quote_literal(verifier)}")
+        newer = state.version >= 150000
+        cursor.execute(f"GRANT {', '.join([*RIGHTS, *CHECKPOINT[: int(newer)]])} TO {role}")
+        for function in (*FUNCTIONS, *(BACKUP_FUNCTIONS if newer else OLD_BACKUP_FUNCTIONS)):
+            cursor.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
+        mark = {"is": "pitr", **({} if state.keep_set else {"keep": "set"})}
+        cursor.execute(f"COMMENT ON ROLE {role} IS {quote_literal(MARK + json.dumps(mark))}")
+        return password
+
+    def _password(self, cursor: Any) -> tuple[str, str]:
+        """Return a new password and its verifier: the password itself reaches no log."""
+        password = secrets.token_urlsafe(24)
+        verifier = psycopg2.extensions.encrypt_password(
+            password, self._wanted.role, cursor.connection, "scram-sha-256"
+        )
+        return password, verifier
+
+    def _session(self, *, autocommit: bool = False) -> Any:
+        # Rights on functions belong to the database that Barman connects to.
+        return self._database.session(name="postgres", superuser=True, autocommit=autocommit)
+
+    def _reload(self, cursor: Any) -> None:
+        wrong = fetch_all(
+            cursor, "SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL"
+        )
+        if wrong:
+            raise OpsError(
+                f"Line {wrong[0][0]} of pg_hba.conf is wrong: {wrong[0][1]}. It was not loaded.",
+                "Correct the line, then run again.",
+                code="pitr.hba",
+            )
+        cursor.execute("SELECT pg_reload_conf()")
+
+
+def lacking(settings: dict[str, str], senders: int, slots: int) -> list[str]:
+    """Return what the server's settings lack for a stream; each needs a restart."""
+    lacks = []
+    if settings["wal_level"] == "minimal":
+        lacks.append("wal_level = minimal, and it needs replica")
+    free = int(settings["max_wal_senders"]) - senders
+    if free < SENDERS:
+        lacks.append(f"max_wal_senders leaves {max(free, 0)}, and it needs {SENDERS}")
+    if int(settings["max_replication_slots"]) - slots < 1:
+        lacks.append("max_replication_slots leaves none, and it needs 1")
+    return lacks
+
+
+def read_mark(comment: str | None) -> dict[str, Any]:
+    """Return what the comment on the role says, empty for a role of others."""
+    if not comment or not comment.startswith(MARK):
+        return {}
+    try:
+        found = json.loads(comment.removeprefix(MARK))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and found.get("is") == "pitr" else {}

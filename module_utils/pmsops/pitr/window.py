@@ -1,0 +1,98 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The recovery window: which moments can be had, and how far the stream is behind."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
+
+LOST = ("lost", "unreserved")
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The stream of WAL as the server sees it."""
+
+    active: bool
+    slot: str | None  # wal_status of the slot; None: there is no slot
+    behind_bytes: int | None  # WAL that was written and not yet sent; None: nobody receives
+    seconds: float | None  # since the receiver last answered
+    kept_bytes: int  # WAL that the slot keeps on the live disk
+
+
+@dataclass(frozen=True)
+class Window:
+    """From the end of the first base backup to the newest WAL that has arrived."""
+
+    earliest: str | None
+    latest: str | None
+    gap: str | None  # the first WAL segment that is missing inside
+    backups: int
+    newest_backup: str | None
+    problems: list[str]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+def stream(database: Database, slot: str) -> Stream:
+    """Return the state of the stream.
+
+    :raises OpsError: database.*
+    """
+    with database.session(name=database.maintenance_name, read_only=True) as cursor:
+        rows = fetch_all(
+            cursor,
+            """SELECT s.active, coalesce(s.wal_status, 'reserved'),
+                      pg_wal_lsn_diff(pg_current_wal_lsn(), r.sent_lsn)::bigint,
+                      extract(epoch FROM clock_timestamp() - r.reply_time)::float,
+                      coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint
+                 FROM pg_replication_slots s
+                 LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
+                WHERE s.slot_name = %s""",
+            (slot,),
+        )
+    if not rows:
+        return Stream(active=False, slot=None, behind_bytes=None, seconds=None, kept_bytes=0)
+    active, status, behind, seconds, kept = rows[0]
+    return Stream(
+        active=bool(active), slot=status, behind_bytes=behind, seconds=seconds, kept_bytes=kept
+    )
+
+
+def of(info: engine.Info, begin_wal: str | None, flow: Stream | None, now: datetime) -> Window:
+    """Return the window of what the engine holds; *begin_wal* is where its first backup begins.
+
+    *flow* is None if the server does not answer: the newest moment is then not known here.
+    """
+    usable = info.usable
+    segments = [*info.segments, *([info.partial] if info.partial else [])]
+    gap = wal.first_gap(segments, begin_wal, info.segment_bytes) if begin_wal else None
+    problems = []
+    if not usable:
+        problems.append("There is no base backup: no moment can be restored.")
+    if gap:
+        problems.append(f"WAL segment {gap} is missing: no moment after it can be restored.")
+    if not info.receiving:
+        problems.append("No receiver runs: what is committed now is not protected.")
+    if flow is not None and flow.slot is None:
+        problems.append("The server has no slot for the receiver.")
+    if flow is not None and flow.slot in LOST:
+        problems.append(
+            f"The slot is {flow.slot}: the receiver was away for longer than the server keeps WAL."
+        )
+    live = flow is not None and flow.active and info.receiving and not gap and bool(usable)
+    return Window(
+        earliest=utc_stamp(usable[0].ended_at) if usable else None,
+        latest=utc_stamp(now) if live else None,
+        gap=gap,
+        backups=len(usable),
+        newest_backup=utc_stamp(usable[-1].ended_at) if usable else None,
+        problems=problems,
+    )

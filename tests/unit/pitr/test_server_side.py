@@ -1,0 +1,43 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is added to the server: lines, requirements, and how it is found again."""
+
+from __future__ import annotations
+
+from ansible.module_utils.pmsops.pitr import server_side
+from ansible.module_utils.pmsops.pitr.server_files import without_line
+from ansible.module_utils.pmsops.pitr.server_side import Wanted, lacking, read_mark
+
+GOOD = {"wal_level": "replica", "max_wal_senders": "10", "max_replication_slots": "10"}
+HBA = "local all all trust\nhost all all all scram-sha-256\n"
+
+
+def test_one_line_lets_the_role_in_from_its_network_alone():
+    line = Wanted("pms_pitr", "172.18.0.0/16").hba_line
+    assert line.startswith('host replication,postgres "pms_pitr" 172.18.0.0/16 scram-sha-256')
+
+
+def test_disable_leaves_pg_hba_as_it_was():
+    line = Wanted("pms_pitr", "172.18.0.0/16").hba_line
+    assert without_line(f"{line}\n{HBA}") == HBA
+    assert without_line(HBA) == HBA
+
+
+def test_a_server_that_can_stream_lacks_nothing():
+    assert lacking(GOOD, 0, 0) == []
+
+
+def test_each_setting_that_a_stream_needs_is_named():
+    assert "wal_level" in lacking(GOOD | {"wal_level": "minimal"}, 0, 0)[0]
+    assert "max_wal_senders leaves 1" in lacking(GOOD, 9, 0)[0]
+    assert "max_replication_slots leaves none" in lacking(GOOD, 0, 10)[0]
+
+
+def test_only_a_role_of_ours_says_what_to_take_away():
+    assert read_mark('pms-ops: {"is": "pitr", "keep": "set"}') == {"is": "pitr", "keep": "set"}
+    assert read_mark("a role of somebody else") == {}
+    assert read_mark(None) == {}
+    assert read_mark("pms-ops: {") == {}
+
+
+def test_the_slot_keeps_at_least_a_gigabyte():
+    assert server_side.MIN_KEEP_BYTES == 1 << 30
