@@ -41,6 +41,14 @@ options:
     type: list
     elements: str
     default: []
+  without:
+    description:
+      - Parts that the system does not have. The checks about them are not run, do not block, and
+        hinder no other check; RV(results) says C(absent) of them.
+    type: list
+    elements: str
+    choices: [dagster, grafana, timescaledb]
+    default: []
   variables:
     description: Values for the names that the checklist writes as C(${name}).
     type: dict
@@ -194,6 +202,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
+from ansible.module_utils.pmsops.checks.validation import PARTS
 from ansible.module_utils.pmsops.common import argument_specs, playbook_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.reports import terminal
@@ -218,6 +227,7 @@ SPEC = {
     "evidence_root": {"type": "path"},
     "sections": {"type": "list", "elements": "str", "default": []},
     "checks": {"type": "list", "elements": "str", "default": []},
+    "without": {"type": "list", "elements": "str", "choices": list(PARTS), "default": []},
     "variables": {"type": "dict", "default": {}},
     "facts": {"type": "dict", "default": {}},
     "attestations": {"type": "raw"},
@@ -241,6 +251,7 @@ def run(module: AnsibleModule) -> dict:
         sections=params["sections"],
         checks=params["checks"],
         variables=params["variables"],
+        without=frozenset(params["without"]),
         attestations=params["attestations"],
         workers=params["workers"],
         deadline_seconds=params["deadline_seconds"],

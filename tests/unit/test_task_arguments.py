@@ -72,3 +72,14 @@ def test_no_task_gives_an_option_that_its_module_lacks(options):
                 ]
     assert wrong == []
     assert seen > 40
+
+
+def test_whoever_asks_the_gate_about_the_system_says_what_runs_its_services():
+    """Without it, the checks of parts asked Docker on a host that has none."""
+    wrong = [
+        str(path.relative_to(PROJECT))
+        for path in FILES
+        for module, given in calls(yaml.load(path.read_text(), Loader))  # noqa: S506  a safe one
+        if module == "pms_gate" and "compose_project" in given and "services" not in given
+    ]
+    assert wrong == []

@@ -98,7 +98,7 @@ def compose(
     attention = [
         f"{check['title']}: {check['finding']}"
         for check in checks
-        if check["status"] not in WELL and not check.get("needs")
+        if check["status"] not in WELL and not check.get("needs") and not check.get("absent")
     ]
     for reading in readings:
         attention += reading.attention

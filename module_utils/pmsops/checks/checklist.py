@@ -38,6 +38,8 @@ class Check:
     load_sensitive: bool = False
     # Whether a system may lack the part that the check is about: then it does not block
     optional: bool = False
+    # The part without which the check has no meaning, of those that a system may lack
+    about: str = ""
     doc: str = ""
 
 
@@ -144,5 +146,6 @@ def _check(item: dict[str, Any]) -> Check:
         silence=item.get("silence", "unknown"),
         load_sensitive=item.get("load_sensitive", False),
         optional=item.get("optional", False),
+        about=item.get("about", ""),
         doc=item.get("doc", ""),
     )

@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.runner import Runner
 from ansible.module_utils.pmsops.checks.second_try import SecondTry, causes
+from ansible.module_utils.pmsops.checks.validation import PARTS
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -38,6 +39,8 @@ class Options:
     checks: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     attestations: Any = None
+    # Parts that the system does not have: their checks are not run, and hinder no others
+    without: frozenset[str] = frozenset()
     workers: int = 8
     deadline_seconds: float = 120.0
     # Values that must not be shown, beside the passwords of the settings
@@ -75,7 +78,11 @@ def run(
         for check in checklist.checks
         if check.probe == "attest"
     }
-    runs = [_run(check) for check in checklist.checks if check.probe != "attest"]
+    lacked = {
+        check.id: _lacked(check) for check in checklist.checks if check.about in options.without
+    }
+    known |= lacked
+    runs = [_run(check, set(lacked)) for check in checklist.checks if check.id not in known]
     started = time.monotonic()
     second = SecondTry(settings, variables, deadline_seconds=options.deadline_seconds)
     with _counting(progress, {each.id for each in runs}) as report:
@@ -88,7 +95,10 @@ def run(
         )
         found = second.take(runs, runner.run(runs, known))
     seconds = time.monotonic() - started
-    results = [_result(check, found[check.id], statements) for check in checklist.checks]
+    results = [
+        _result(check, found[check.id], statements, check.id in lacked)
+        for check in checklist.checks
+    ]
     hidden = settings.secrets() | options.secrets | runner.secrets() | second.secrets
     partial = bool(options.sections or options.checks)
     summary = _summary(checklist, results, settings.now, seconds, partial)
@@ -168,13 +178,18 @@ def blocks(result: dict[str, Any]) -> bool:
     )
 
 
-def _run(check: Check) -> ProbeRun:
+def _lacked(check: Check) -> ProbeResult:
+    finding = f"this system has no {PARTS[check.about]} (pms_without)"
+    return ProbeResult("unknown", finding, attempts=0, absent=True)
+
+
+def _run(check: Check, lacked: set[str]) -> ProbeRun:
     return ProbeRun(
         id=check.id,
         probe=check.probe,
         params=check.params,
         expect=check.expect,
-        needs=check.needs,
+        needs=tuple(need for need in check.needs if need not in lacked),
         timeout=check.timeout,
         retries=check.retries,
         retry_delay=check.retry_delay,
@@ -193,7 +208,10 @@ def _attested(check: Check, statements: attestations.Statements) -> ProbeResult:
 
 
 def _result(
-    check: Check, result: ProbeResult, statements: attestations.Statements
+    check: Check,
+    result: ProbeResult,
+    statements: attestations.Statements,
+    is_lacked: bool = False,
 ) -> dict[str, Any]:
     waiver = statements.waivers.get(check.id)
     waived = waiver is not None and result.status not in GOOD
@@ -218,7 +236,7 @@ def _result(
         "needs": result.needs,
         "overdue": result.overdue,
         "cause": result.cause,
-        "absent": check.optional and result.absent,
+        "absent": is_lacked or (check.optional and result.absent),
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }

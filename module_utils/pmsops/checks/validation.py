@@ -18,9 +18,11 @@ REQUIRED = ("id", "section", "title", "severity", "owner", "remedy", "probe")
 FIELDS = frozenset(
     {
         *(*REQUIRED, "params", "expect", "needs", "timeout", "retries", "retry_delay"),
-        *("window", "silence", "load_sensitive", "optional", "doc"),
+        *("window", "silence", "load_sensitive", "optional", "about", "doc"),
     }
 )
+# Parts of the PMS that a system may be said to lack, and how people call them.
+PARTS = {"dagster": "Dagster", "grafana": "Grafana", "timescaledb": "TimescaleDB"}
 EXPECTATION_FIELDS = frozenset({"path", "take", "label", "secret", *COMPARISONS})
 # What no answer in time means: nothing; a failure unless the host is busy; a failure always.
 SILENCES = ("unknown", "fail_if_idle", "fail")
@@ -86,6 +88,8 @@ def item_problems(item: dict[str, Any], sections: set[str]) -> Iterator[str]:
     for name in ("load_sensitive", "optional"):
         if not isinstance(item.get(name, False), bool):
             yield f"{name} {item[name]!r} is neither true nor false"
+    if item.get("about", "dagster") not in PARTS:
+        yield f"about {item['about']!r} is not one of {', '.join(PARTS)}"
     needs = item.get("needs", [])
     if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
         yield "needs is no list of ids"

@@ -30,7 +30,11 @@ def table(gate: dict[str, Any], *, report: str | None = None, short: bool = Fals
     results = gate["results"]
     width = max((len(section["title"]) for section in gate["sections"]), default=0)
     for section in gate["sections"]:
-        mine = [result for result in results if result["section"] == section["id"]]
+        mine = [
+            result
+            for result in results
+            if result["section"] == section["id"] and not _is_absent(result)
+        ]
         good = sum(result["status"] in ("pass", "attested") for result in mine)
         if short:
             lines += [
@@ -40,7 +44,7 @@ def table(gate: dict[str, Any], *, report: str | None = None, short: bool = Fals
             continue
         lines += ["", f"{section['title']}  {good} of {len(mine)}"]
         lines += [_line(result) for result in mine]
-    missed = [result for result in results if result["status"] in ORDER]
+    missed = [result for result in results if result["status"] in ORDER and not _is_absent(result)]
     if missed:
         lines += ["", "Not passed"]
         dependents = root_causes.dependents_of_root_causes(results)
@@ -54,6 +58,9 @@ def table(gate: dict[str, Any], *, report: str | None = None, short: bool = Fals
                 continue
             if not result["needs"] or result["status"] == "waived":
                 lines += _describe(result, blocks)
+    if absent := [result["id"] for result in results if _is_absent(result)]:
+        text = f"Not in the inventory, so not checked: {', '.join(absent)}"
+        lines += ["", *textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)]
     lines += ["", *verdict(gate)]
     if report:
         lines.append(f"Report: {report}")
@@ -62,7 +69,9 @@ def table(gate: dict[str, Any], *, report: str | None = None, short: bool = Fals
 
 def verdict(gate: dict[str, Any]) -> list[str]:
     """Return the verdict with the number of checks by status."""
-    counts = gate["counts"]
+    absent = sum(_is_absent(result) for result in gate.get("results") or [])
+    counts = gate["counts"] | {"absent": absent}
+    counts["unknown"] -= absent
     numbers = ", ".join(
         f"{counts[status]} {name}"
         for status, name in (
@@ -71,6 +80,7 @@ def verdict(gate: dict[str, Any]) -> list[str]:
             ("waived", "waived"),
             ("unknown", "unknown"),
             ("fail", "failed"),
+            ("absent", "not in the inventory"),
         )
         if counts[status]
     )
@@ -90,6 +100,11 @@ def headline(gate: dict[str, Any]) -> str:
     if gate["verdict"] == "go" and gate.get("partial"):
         return PARTIAL
     return str(gate["verdict"]).upper()
+
+
+def _is_absent(result: dict[str, Any]) -> bool:
+    """Tell whether a check is about a part that the system does not have."""
+    return bool(result.get("absent")) and result["status"] == "unknown"
 
 
 def _shared(gate: dict[str, Any]) -> list[str]:

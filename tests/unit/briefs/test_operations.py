@@ -174,6 +174,12 @@ def test_what_failed_and_what_was_seen_is_attention():
     assert brief.compose(BLOCK, [Reading("Marks")], [CHECK], [], NOW)["verdict"] == "well"
 
 
+def test_a_part_that_the_system_lacks_needs_no_attention():
+    lacked = {"id": "a", "title": "Dagster answers", "status": "unknown", "finding": "no Dagster"}
+    found = brief.compose(BLOCK, [], [lacked | {"absent": True}], [], NOW)
+    assert found["attention"] == []
+
+
 def test_the_pages_hold_everything_and_escape_it(tmp_path):
     reading = Reading("Marks", ["two <b>lines"], ("a", "b"), [("1|2", "<i>")], ["look here"])
     task = {"id": "close.mark", "title": "Mark", "how": "by hand", "done_by": None}

@@ -140,3 +140,26 @@ def _filled(expect: list[dict]) -> list[dict]:
 
 def _judged(expectation: dict, answer: object, clock: Clock) -> bool:
     return expectations.judge(answer, expectation, clock).met
+
+
+def about_what(check: dict) -> str:
+    """Return the part without which the question has no meaning, by what is asked."""
+    params = check.get("params") or {}
+    if check["probe"] in ("dagster", "grafana"):
+        return check["probe"]
+    if params.get("base") in ("dagster", "grafana"):
+        return params["base"]
+    if params.get("part") in ("dagster", "daemon"):
+        return "dagster"
+    if params.get("part") == "grafana":
+        return "grafana"
+    if params.get("step") == "pipeline":
+        return "dagster"
+    # The jobs are those of TimescaleDB.
+    named = "timescaledb" in params.get("query", "").lower() or params.get("about") == "jobs"
+    return "timescaledb" if named else ""
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=by_id)
+def test_a_check_says_of_which_part_it_is(check):
+    assert check.get("about", "") == about_what(check)

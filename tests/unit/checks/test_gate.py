@@ -71,6 +71,27 @@ def test_a_part_that_the_system_does_not_have_does_not_block(check):
     assert run(check, item("c", needs=["a"]))["blocking"] == ["c"]
 
 
+def test_a_part_that_the_inventory_says_the_system_lacks_is_not_asked():
+    lacked = broken("a", about="timescaledb")
+    found = run(lacked, item("b", needs=["a"]), without=frozenset({"timescaledb"}))
+    # What needs it is asked all the same: a plain table has foreign keys, too.
+    assert statuses(found) == {"a": "unknown", "b": "pass"}
+    assert (found["verdict"], found["blocking"]) == ("go", [])
+    assert found["results"][0]["finding"] == "this system has no TimescaleDB (pms_without)"
+    assert run(lacked, item("b", needs=["a"]))["blocking"] == ["a", "b"]
+
+
+def test_what_a_system_lacks_has_no_remedy_and_is_not_counted_as_unknown():
+    found = run(item("b"), broken("a", about="dagster"), without=frozenset({"dagster"}))
+    assert terminal.table(found, short=True) == [
+        "First <section>  1 of 1",
+        "",
+        "Not in the inventory, so not checked: a",
+        "",
+        "GO: 1 passed, 1 not in the inventory.",
+    ]
+
+
 def test_a_part_that_may_be_lacking_and_fails_is_a_no_go():
     assert run(broken("a") | {"optional": True}, item("b"))["blocking"] == ["a"]
 
