@@ -115,7 +115,7 @@ def main() -> None:
     user = os.environ.get("GF_SECURITY_ADMIN_USER", "admin")
     Handler.login = f"{user}:{os.environ['GF_SECURITY_ADMIN_PASSWORD']}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ThreadingHTTPServer(("", PORT), Handler).serve_forever()
+    ThreadingHTTPServer((os.environ.get("GF_SERVER_HTTP_ADDR", ""), PORT), Handler).serve_forever()
 
 
 if __name__ == "__main__":

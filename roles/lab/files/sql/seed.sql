@@ -188,7 +188,7 @@ SELECT i.id,
 FROM days d
 JOIN market m ON d.is_b3 OR NOT m.only_b3
 JOIN instruments i USING (ticker),
-    LATERAL (SELECT pg_temp.level(base, swing, key, d.n) AS close, pg_temp.level(base, swing, key, d.n - 0.4) AS open)
+    LATERAL (SELECT pg_temp.level(base, swing, key, d.n) AS close, pg_temp.level(base, swing, key, d.n - 0.4) AS open) AS levels
 ORDER BY d.day, i.id;
 
 -- Bars between 13:00 and 20:00 UTC. (OFFSET 0: computed once, where it would be inlined thrice.)
@@ -203,7 +203,7 @@ FROM (
     FROM (
         SELECT day + make_interval(secs => 46800 + 25200 * share) AS at, n - 0.3 * (1 - share) AS n, is_b3,
             floor(1e4 * pg_temp.noise(200, n * 1000::bigint + bar)) AS volume
-        FROM days, generate_series(0, :bars - 1) AS bar, LATERAL (SELECT bar / :bars::float8 AS share)
+        FROM days, generate_series(0, :bars - 1) AS bar, LATERAL (SELECT bar / :bars::float8 AS share) AS parts
         OFFSET 0
     ) AS moments
     JOIN market m ON (moments.is_b3 OR NOT m.only_b3) AND m.ticker <> 'USDBRL_PTAX'
@@ -337,7 +337,7 @@ INSERT INTO strategy_state (
 SELECT s.strategy, d.day + interval '21 hours', CASE WHEN z > 0 THEN 'LONG' ELSE 'SHORT' END,
     CASE WHEN abs(z) > 1.5 THEN 'STRONG' ELSE 'MODERATE' END, pg_temp.noise(1250 + s.key, d.n), z, abs(z) / 20,
     jsonb_build_array(s.ticker), d.day + interval '21 hours'
-FROM days d CROSS JOIN strategies s, LATERAL (SELECT 5 * pg_temp.noise(1200 + s.key, d.n) - 2.5 AS z)
+FROM days d CROSS JOIN strategies s, LATERAL (SELECT 5 * pg_temp.noise(1200 + s.key, d.n) - 2.5 AS z) AS drawn
 WHERE d.is_b3 AND d.day > :'as_of'::date - 60
     AND NOT EXISTS (SELECT FROM strategy_state x WHERE x.strategy_id = s.strategy AND x."timestamp"::date = d.day)
 ORDER BY d.day, s.key;
@@ -356,7 +356,7 @@ INSERT INTO portfolio_state (
 SELECT d.day + interval '21 hours', m.ticker, CASE WHEN size > 0 THEN 'LONG' ELSE 'SHORT' END, abs(size) * 2e7, size / 5,
     m.base, size * 1e5, jsonb_build_object('FX-01', 1.0)
 FROM days d JOIN market m ON m.key % 2 = 1 AND m.ticker <> 'USDBRL_PTAX',
-    LATERAL (SELECT 2 * pg_temp.noise(1400 + m.key, d.n / 20) - 1 AS size)
+    LATERAL (SELECT 2 * pg_temp.noise(1400 + m.key, d.n / 20) - 1 AS size) AS sizes
 WHERE d.is_b3 AND d.day > :'as_of'::date - :state_days
 ORDER BY d.day, m.key
 ON CONFLICT DO NOTHING;
@@ -374,7 +374,7 @@ FROM days d,
         SELECT d.day - days_back AS back FROM generate_series(1, 15) AS days_back) AS earlier
         WHERE pg_temp.is_b3_day(back)) AS before,
     LATERAL (SELECT pg_temp.fund_value(d.n) / pg_temp.fund_value(pg_temp.day_number(
-        coalesce((SELECT min(return_date) FROM portfolio_returns), :'since'::date))) AS grown)
+        coalesce((SELECT min(return_date) FROM portfolio_returns), :'since'::date))) AS grown) AS growth
 WHERE d.is_b3
 ORDER BY d.day
 ON CONFLICT DO NOTHING;
@@ -432,7 +432,7 @@ JOIN closes entry_fx ON entry_fx.ticker = 'USDBRL' AND entry_fx.day = opened.day
 JOIN closes last ON last.ticker = t.ticker AND last.day = coalesce(closed.day, :'as_of'::date)
 JOIN closes last_fx ON last_fx.ticker = 'USDBRL' AND last_fx.day = coalesce(closed.day, :'as_of'::date),
     LATERAL (SELECT pg_temp.pnl(t.class, t.direction, t.notional, entry.close, last.close) AS gain,
-                    pg_temp.cost(t.ticker, t.notional) AS cost)
+                    pg_temp.cost(t.ticker, t.notional) AS cost) AS results
 ORDER BY t.id;
 
 INSERT INTO position_pnl_history (
@@ -446,7 +446,7 @@ FROM (
     JOIN numbered n ON n.day >= p.entry_date AND n.day <= coalesce(p.closed_at::date, :'as_of'::date)
     JOIN closes c ON c.ticker = p.instrument AND c.day = n.day
     JOIN closes fx ON fx.ticker = 'USDBRL' AND fx.day = n.day,
-        LATERAL (SELECT pg_temp.pnl(p.asset_class, p.direction, p.notional_brl, p.entry_price, c.close) AS gain)
+        LATERAL (SELECT pg_temp.pnl(p.asset_class, p.direction, p.notional_brl, p.entry_price, c.close) AS gain) AS gains
 ) AS marked
 ORDER BY day, id;
 
@@ -516,7 +516,7 @@ INSERT INTO backtest_results (
     strategy_id, start_date, end_date, initial_capital, final_equity, total_return, sharpe_ratio, max_drawdown, total_trades,
     run_timestamp, created_at)
 SELECT strategy, :'since'::date, :'as_of'::date, 1e6, 1e6 * (1 + gain), gain, 6 * gain, -gain / 3, 120, :'as_of'::date, :'as_of'::date
-FROM strategies, LATERAL (SELECT 0.05 + 0.3 * pg_temp.noise(1800, key) AS gain)
+FROM strategies, LATERAL (SELECT 0.05 + 0.3 * pg_temp.noise(1800, key) AS gain) AS gains
 ORDER BY key;
 
 INSERT INTO nlp_documents (source, doc_type, doc_date, raw_text, hawk_score, dove_score, change_score, created_at, updated_at)
