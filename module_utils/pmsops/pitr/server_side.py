@@ -8,7 +8,6 @@ restarted, and nothing of the PMS changes.
 
 from __future__ import annotations
 
-import json
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ import psycopg2
 import psycopg2.extensions
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.pitr import server_files
+from ansible.module_utils.pmsops.pitr import role_mark, server_files
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -27,7 +26,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.services import docker_engine
 
-MARK = "pms-ops: "
 KEEP = "max_slot_wal_keep_size"
 MIN_KEEP_BYTES = 1 << 30
 KEEP_SHARE = 5  # of the free room: a fifth
@@ -94,7 +92,8 @@ class ServerSide:
     def look(self) -> ServerState:
         """Return what the server has.
 
-        :raises OpsError: database.*, database.rights if the role cannot become a superuser
+        :raises OpsError: pitr.role-taken; database.*, database.rights if the role cannot become
+            a superuser
         """
         role = self._wanted.role
         with self._session() as cursor:
@@ -118,13 +117,17 @@ class ServerSide:
                     WHERE slot_name = %s""",
                 (role,),
             )
-            has_role = fetch_value(
-                cursor, "SELECT rolreplication FROM pg_roles WHERE rolname = %s", (role,)
+            roles = fetch_all(
+                cursor,
+                """SELECT rolreplication, shobj_description(oid, 'pg_authid') FROM pg_roles
+                    WHERE rolname = %s""",
+                (role,),
             )
+        role_mark.require_ours(role, [comment for _, comment in roles])
         free = self._files.free_bytes(settings["data_directory"])
         keep_bytes = self._wanted.keep_bytes or max(MIN_KEEP_BYTES, free // KEEP_SHARE)
         return ServerState(
-            role=bool(has_role),
+            role=bool(roles),
             slot=slot[0][0] if slot else None,
             hba=self._wanted.hba_line in self._files.hba(settings["hba_file"]).splitlines(),
             hba_file=settings["hba_file"],
@@ -220,7 +223,7 @@ class ServerSide:
             if after != before:
                 self._files.write_hba(hba_file, after)
                 removed.append(f"the line of {hba_file}")
-            if read_mark(comment).get("keep") == "set":
+            if role_mark.read(comment).get("keep") == "set":
                 cursor.execute(f"ALTER SYSTEM RESET {KEEP}")
                 removed.append(f"the setting {KEEP}")
             self._reload(cursor)
@@ -238,8 +241,8 @@ class ServerSide:
         cursor.execute(f"GRANT {', '.join([*RIGHTS, *CHECKPOINT[: int(newer)]])} TO {role}")
         for function in (*FUNCTIONS, *(BACKUP_FUNCTIONS if newer else OLD_BACKUP_FUNCTIONS)):
             cursor.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {role}")
-        mark = {"is": "pitr", **({} if state.keep_set else {"keep": "set"})}
-        cursor.execute(f"COMMENT ON ROLE {role} IS {quote_literal(MARK + json.dumps(mark))}")
+        mark = role_mark.text(keep_is_ours=not state.keep_set)
+        cursor.execute(f"COMMENT ON ROLE {role} IS {quote_literal(mark)}")
         return password
 
     def _password(self, cursor: Any) -> tuple[str, str]:
@@ -278,14 +281,3 @@ def lacking(settings: dict[str, str], senders: int, slots: int) -> list[str]:
     if int(settings["max_replication_slots"]) - slots < 1:
         lacks.append("max_replication_slots leaves none, and it needs 1")
     return lacks
-
-
-def read_mark(comment: str | None) -> dict[str, Any]:
-    """Return what the comment on the role says, empty for a role of others."""
-    if not comment or not comment.startswith(MARK):
-        return {}
-    try:
-        found = json.loads(comment.removeprefix(MARK))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) and found.get("is") == "pitr" else {}

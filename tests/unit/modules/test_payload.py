@@ -30,7 +30,7 @@ SINCE = {
     "contents": {"pms_restore": 49_000},
     # What gave no answer is asked again alone; Redis with users, TLS and sockets; whole answers.
     "busy host": {"pms_gate": 8_000},
-    # Parts on the host: their systemd units, ports and processes; parts that a system lacks (2 100).
+    # Parts on the host: their systemd units, ports and processes; parts it lacks (2 100).
     "host installation": {"pms_gate": 12_500},
     # The statements that read every kind of object, and what no dump carries.
     "facts of every kind": {"pms_restore": 46_000},

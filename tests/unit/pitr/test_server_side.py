@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.pmsops.pitr import server_side
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import role_mark, server_side
 from ansible.module_utils.pmsops.pitr.server_files import without_line
-from ansible.module_utils.pmsops.pitr.server_side import Wanted, lacking, read_mark
+from ansible.module_utils.pmsops.pitr.server_side import Wanted, lacking
 
 GOOD = {"wal_level": "replica", "max_wal_senders": "10", "max_replication_slots": "10"}
 HBA = "local all all trust\nhost all all all scram-sha-256\n"
@@ -33,10 +35,19 @@ def test_each_setting_that_a_stream_needs_is_named():
 
 
 def test_only_a_role_of_ours_says_what_to_take_away():
-    assert read_mark('pms-ops: {"is": "pitr", "keep": "set"}') == {"is": "pitr", "keep": "set"}
-    assert read_mark("a role of somebody else") == {}
-    assert read_mark(None) == {}
-    assert read_mark("pms-ops: {") == {}
+    assert role_mark.read('pms-ops: {"is": "pitr", "keep": "set"}') == {"is": "pitr", "keep": "set"}
+    assert role_mark.read("a role of somebody else") == {}
+    assert role_mark.read(None) == {}
+    assert role_mark.read("pms-ops: {") == {}
+
+
+def test_a_role_of_the_name_that_somebody_else_made_is_left_alone():
+    role_mark.require_ours("pms_pitr", [])
+    role_mark.require_ours("pms_pitr", ['pms-ops: {"is": "pitr"}'])
+    for comment in (None, "replicates to the branch office"):
+        with pytest.raises(OpsError) as caught:
+            role_mark.require_ours("pms_pitr", [comment])
+        assert caught.value.code == "pitr.role-taken"
 
 
 def test_the_slot_keeps_at_least_a_gigabyte():
