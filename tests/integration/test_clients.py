@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+import warnings
 
 import pytest
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
@@ -71,6 +73,7 @@ def test_a_container_taken_away_is_named(database, tools, tmp_path):
         with pytest.raises(OpsError, match="container of sleep was removed while it ran") as caught:
             client.wait()
         assert caught.value.code == "clients.engine"
+        client.stop()
         with pytest.raises(OpsError, match="container of pg_restore was removed") as caught:
             shared.run("pg_restore", ["--version"])
     tools.settle()
@@ -97,3 +100,18 @@ def test_a_tool_that_the_image_lacks_is_named(database, tools, tmp_path):
     ):
         shared.run("pg_none", [])
     tools.settle()
+
+
+def test_no_connection_to_the_engine_is_left_open(tools, tmp_path):
+    gc.collect()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ResourceWarning)
+        with tools.together({tmp_path: "ro"}) as shared:
+            assert shared.run("true", []) == (0, "")
+            assert shared.capture("echo", ["out"]) == (0, b"out\n", "")
+            shared.start("sleep", ["60"]).stop()
+        assert tools.capture("echo", ["out"]) == (0, b"out\n", "")
+        tools.settle()
+        del shared
+        gc.collect()
+    assert [str(each.message) for each in found] == []

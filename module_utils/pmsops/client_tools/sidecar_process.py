@@ -63,6 +63,8 @@ class ContainerProcess(ToolProcess):
 
     def stop(self) -> None:  # noqa: D102
         remove(self._container)
+        if self._stream is not None:
+            close(self._stream)
 
 
 class ExecProcess(ToolProcess):
@@ -104,8 +106,7 @@ class ExecProcess(ToolProcess):
                 time.sleep(END_SECONDS)
                 return None
             self._status = UNKNOWN if state["ExitCode"] is None else state["ExitCode"]
-            with suppress(OSError, AttributeError):  # it may be closed already
-                self._frames.close()
+            close(self._frames)
             if self._status in NOT_STARTED and "executable file not found" in self.errors():
                 raise not_in_image(self.tool, self._database_container)
         return self._status
@@ -124,6 +125,7 @@ class ExecProcess(ToolProcess):
         # The engine ends a process of a container only together with the container.
         if self._status is None:
             remove(self._container)
+        close(self._frames)
 
     def _read(self) -> None:
         # If the engine is gone, the next request fails.
@@ -135,6 +137,17 @@ class ExecProcess(ToolProcess):
 def this_user() -> str:
     """Return user and group of this process for the engine, so that files keep this owner."""
     return f"{os.getuid()}:{os.getgid()}"
+
+
+def close(stream: Any) -> None:
+    """Close the connection of a stream; one that is closed already is no error.
+
+    The library's own ``close`` ends the reading, and leaves the socket open.
+    """
+    with suppress(OSError, AttributeError):
+        stream.close()
+    with suppress(OSError, AttributeError):
+        stream._response.close()
 
 
 def remove(container: Any) -> None:
