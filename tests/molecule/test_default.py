@@ -7,8 +7,12 @@ test_disasters.py and test_documents.py keep a worker each.
 
 from __future__ import annotations
 
-from tests.molecule.conftest import play
+from tests.molecule.conftest import ENVIRONMENT, play
 
 
-def test_a_lab_goes_live_does_not_when_broken_and_does_again_when_recovered(shared_labs):
+def test_a_lab_goes_live_does_not_when_broken_and_does_again_when_recovered(
+    shared_labs, pytestconfig, monkeypatch
+):
+    if pytestconfig.getoption("--all"):
+        monkeypatch.setitem(ENVIRONMENT, "PMS_LAB_SCALE", "1")
     play("default", shared_labs)
