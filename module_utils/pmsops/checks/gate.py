@@ -14,10 +14,10 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks import attestations
 from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
+from ansible.module_utils.pmsops.checks.lacked_parts import LackedParts
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.runner import Runner
 from ansible.module_utils.pmsops.checks.second_try import SecondTry, causes
-from ansible.module_utils.pmsops.checks.validation import PARTS
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -78,11 +78,9 @@ def run(
         for check in checklist.checks
         if check.probe == "attest"
     }
-    lacked = {
-        check.id: _lacked(check) for check in checklist.checks if check.about in options.without
-    }
-    known |= lacked
-    runs = [_run(check, set(lacked)) for check in checklist.checks if check.id not in known]
+    lacked = LackedParts(checklist.checks, options.without)
+    known |= lacked.skipped
+    runs = [_run(check, lacked.ids) for check in checklist.checks if check.id not in known]
     started = time.monotonic()
     second = SecondTry(settings, variables, deadline_seconds=options.deadline_seconds)
     with _counting(progress, {each.id for each in runs}) as report:
@@ -94,9 +92,10 @@ def run(
             report=report,
         )
         found = second.take(runs, runner.run(runs, known))
+    found |= lacked.judge(found)
     seconds = time.monotonic() - started
     results = [
-        _result(check, found[check.id], statements, check.id in lacked)
+        _result(check, found[check.id], statements, check.id in lacked.ids)
         for check in checklist.checks
     ]
     hidden = settings.secrets() | options.secrets | runner.secrets() | second.secrets
@@ -178,11 +177,6 @@ def blocks(result: dict[str, Any]) -> bool:
     )
 
 
-def _lacked(check: Check) -> ProbeResult:
-    finding = f"this system has no {PARTS[check.about]} (pms_without)"
-    return ProbeResult("unknown", finding, attempts=0, absent=True)
-
-
 def _run(check: Check, lacked: set[str]) -> ProbeRun:
     return ProbeRun(
         id=check.id,
@@ -236,7 +230,7 @@ def _result(
         "needs": result.needs,
         "overdue": result.overdue,
         "cause": result.cause,
-        "absent": is_lacked or (check.optional and result.absent),
+        "absent": result.absent and (is_lacked or check.optional),
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }

@@ -16,6 +16,7 @@ ORDER = (
     *(
         "gate",
         "attestations",
+        "lacked_parts",
         "checklist",
         "validation",
         "second_try",

@@ -81,6 +81,16 @@ def test_a_part_that_the_inventory_says_the_system_lacks_is_not_asked():
     assert run(lacked, item("b", needs=["a"]))["blocking"] == ["a", "b"]
 
 
+def test_a_part_that_is_there_after_all_is_a_failure():
+    """pms_without would hide a dead extension: only its first check is run, and has to fail."""
+    first, second = item("a", about="timescaledb"), item("b", needs=["a"], about="timescaledb")
+    found = run(first, second, without=frozenset({"timescaledb"}))
+    assert statuses(found) == {"a": "fail", "b": "unknown"}
+    assert (found["verdict"], found["blocking"]) == ("no-go", ["a"])
+    assert "this system has no TimescaleDB, and it has" in found["results"][0]["finding"]
+    assert [each["absent"] for each in found["results"]] == [False, True]
+
+
 def test_what_a_system_lacks_has_no_remedy_and_is_not_counted_as_unknown():
     found = run(item("b"), broken("a", about="dagster"), without=frozenset({"dagster"}))
     assert terminal.table(found, short=True) == [
