@@ -92,11 +92,12 @@ def test_backups_succeed_while_a_session_changes_tables_each_second(server, data
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("seconds", [1.0, 0.3])
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_twenty_of_twenty_backups_succeed(server, database, settings, jobs):
+def test_twenty_of_twenty_backups_succeed(server, database, settings, jobs, seconds):
     execute(database, SCHEMA)
     settings = replace(settings, jobs=jobs)
-    with changing(server, database.name, 1.0):
+    with changing(server, database.name, seconds):
         results = [backup.run(database, settings, progress=progress.Progress()) for _ in range(20)]
     require_whole(results)
 

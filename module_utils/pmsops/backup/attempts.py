@@ -3,8 +3,9 @@
 
 pg_dump's workers lock each table when they reach it, without waiting: a session that changes one
 of them meanwhile ends the dump. One process locks all tables in its first moments, so only these
-count. A lost attempt frees the other session, so the next one follows at once: it has the most time
-before that session's next change.
+count: later attempts have it started before they take their snapshot. A lost attempt frees the
+other session, so the next one follows at once: it has the most time before that session's next
+change.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import table_locks
 
 READERS = 2  # connections that fingerprint beside pg_dump's workers
-ATTEMPTS = 10
+ATTEMPTS = 12
 AS_ASKED = 2  # attempts with the processes that the settings ask for
 
 Made = TypeVar("Made")
@@ -35,6 +36,11 @@ class Attempt:
     # Processes of pg_dump, and connections that read beside them.
     jobs: int
     readers: int
+
+    @property
+    def quick(self) -> bool:
+        """Tell whether pg_dump is started before the snapshot is taken."""
+        return self.number > AS_ASKED
 
 
 def plan(jobs: int) -> list[Attempt]:

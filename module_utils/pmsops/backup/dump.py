@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -68,10 +69,12 @@ class Dump:
         compression: str | None,
         tick: Callable[[int], None],
         keep_schema: bool = False,
+        begun: pg_dump.Waiting | None = None,
     ) -> None:
         """*tick* is called while pg_dump runs, with the bytes written so far; it may end the run.
 
-        With *keep_schema* the schema is dumped a second time, into memory.
+        With *keep_schema* the schema is dumped a second time, into memory. *begun* is a pg_dump
+        that is at work already.
         """
         self.snapshot = snapshot
         self.options = options
@@ -82,6 +85,7 @@ class Dump:
         self.compression = compression
         self.tick = tick
         self.keep_schema = keep_schema
+        self.begun = begun
         self.schema = b""
         self.readings = Readings()
         self._readers: list[Future[None]] = []
@@ -102,7 +106,11 @@ class Dump:
             ]
             try:
                 result = pg_dump.run(
-                    self.tools, self.options, watch=self._watch, wanted=self.compression
+                    self.tools,
+                    self.options,
+                    watch=self._watch,
+                    wanted=self.compression,
+                    begun=self.begun,
                 )
                 while wait(
                     self._readers, timeout=WAIT_SECONDS, return_when=FIRST_EXCEPTION
@@ -197,12 +205,40 @@ class Dump:
                 )
 
 
-def dump_role(database: Database, cursor: Any) -> str | None:
+def options_of(
+    database: Database, settings: Settings, partial: Path, jobs: int
+) -> pg_dump.DumpOptions:
+    """Return the options of a dump into *partial*, without its snapshot."""
+    encrypted = bool(settings.recipients)
+    stem = f"{file_stem(database.name)}_{partial.name.removeprefix(sets.PARTIAL)}"
+    return pg_dump.DumpOptions(
+        target=partial / f"{stem}.pgdump{encryption.SUFFIX * encrypted}",
+        format="custom" if encrypted else settings.format,
+        jobs=jobs,
+        role=_role(database),
+        stream=encrypted,
+    )
+
+
+def of_snapshot(
+    options: pg_dump.DumpOptions, snapshot: Snapshot, database: Database, *, begun: bool
+) -> pg_dump.DumpOptions:
+    """Return the options with their snapshot, and with the role that it needs.
+
+    :raises OpsError: database.locked if it needs another one than the pg_dump that has *begun*
+    """
+    role = options.role
+    if role is None and large_objects.count(snapshot.cursors[0]):
+        role = _role(database)
+        if role and begun:
+            raise table_locks.lost("Another session made the first large object")
+    return replace(options, snapshot=snapshot.name, role=role)
+
+
+def _role(database: Database) -> str | None:
     """Return the role that may read large objects; only a superuser may read all of them."""
-    if not large_objects.count(cursor):
-        return None
-    with database.session(read_only=True) as own:
-        return superuser_role(own)
+    with database.session(read_only=True) as cursor:
+        return superuser_role(cursor) if large_objects.count(cursor) else None
 
 
 def set_file(folder: Path, name: str, recipients: list[Any]) -> AbstractContextManager[BinaryIO]:

@@ -21,7 +21,7 @@ from ansible.module_utils.pmsops.backup import (
     trial,
     verdict,
 )
-from ansible.module_utils.pmsops.backup.dump import Dump, dump_role, file_stem, set_file
+from ansible.module_utils.pmsops.backup.dump import Dump, of_snapshot, options_of, set_file
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump
@@ -223,20 +223,18 @@ class _Run:
             if attempt.number > 1:
                 # A sidecar that runs already: pg_dump locks the tables sooner.
                 tools = stack.enter_context(tools.together({partial: "rw"}))
+            prepared = options_of(self.database, self.settings, partial, attempt.jobs)
+            begun = None
+            if attempt.quick:
+                waiting = pg_dump.waiting(tools, prepared, self.settings.compression)
+                begun = stack.enter_context(waiting)
+            exported = begun.go if begun else None
             snapshot = stack.enter_context(
-                Snapshot(self.database, connections=attempt.readers, locked=True)
+                Snapshot(self.database, connections=attempt.readers, locked=True, exported=exported)
             )
             cursor = snapshot.cursors[0]
+            options = of_snapshot(prepared, snapshot, self.database, begun=bool(begun))
             server = catalog.server(cursor)
-            stem = f"{file_stem(self.database.name)}_{partial.name.removeprefix(sets.PARTIAL)}"
-            options = pg_dump.DumpOptions(
-                target=partial / f"{stem}.pgdump{encryption.SUFFIX * bool(self.recipients)}",
-                snapshot=snapshot.name,
-                format="custom" if self.recipients else self.settings.format,
-                jobs=attempt.jobs,
-                role=dump_role(self.database, cursor),
-                stream=bool(self.recipients),
-            )
             total = preflight.estimate(self.settings.root, server["size_bytes"])
             with self.progress.phase("dump and fingerprint", total=total):
                 dump = Dump(
@@ -249,6 +247,7 @@ class _Run:
                     compression=self.settings.compression,
                     tick=tick,
                     keep_schema=bool(self.recipients) and self.settings.trial != "none",
+                    begun=begun,
                 )
                 compression, warnings = dump.run()
             of_rows = self._row_checks(cursor)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProce
 ZSTD = "zstd:1"
 GZIP = "gzip:1"
 ZSTD_SINCE = 16  # since pg_dump 16; a build may still lack it
+# The shell becomes pg_dump, which then needs only to connect, once a file names the snapshot.
+WAIT = (
+    'until [ -s "$0" ]; do sleep 0.01 || exit 1; done; exec pg_dump --snapshot="$(cat "$0")" "$@"'
+)
+GATE = ".snapshot"
 NO_ZSTD = "this build does not support compression with"
 
 
@@ -22,7 +28,8 @@ class DumpOptions:
     """The options of a run of pg_dump."""
 
     target: Path
-    snapshot: str
+    # Empty for a run that waits for its snapshot.
+    snapshot: str = ""
     format: str = "directory"
     jobs: int = 2
     role: str | None = None
@@ -34,7 +41,7 @@ class DumpOptions:
             f"--format={self.format}",
             *([] if self.stream else [f"--file={self.target}"]),
             f"--compress={compression}",
-            f"--snapshot={self.snapshot}",
+            *([f"--snapshot={self.snapshot}"] if self.snapshot else []),
             "--no-password",
             # A copy would be a second subscriber at the publisher's slot, and could not be dropped.
             "--no-subscriptions",
@@ -48,6 +55,46 @@ def start(tools: ClientTools, job: DumpOptions, *, compression: str) -> ToolProc
     folders = {} if job.stream else {job.target.parent: "rw"}
     arguments = job.arguments(compression)
     return tools.start("pg_dump", arguments, folders=folders, stream=job.stream)
+
+
+class Waiting:
+    """A pg_dump that is started already, and begins as soon as it is told its snapshot."""
+
+    def __init__(self, tools: ClientTools, job: DumpOptions, wanted: str | None) -> None:
+        self._gate = job.target.parent / GATE
+        arguments = job.arguments(compressions(tools, wanted)[0])
+        folders = {job.target.parent: "rw"}
+        self.process = tools.start(
+            "sh", ["-c", WAIT, str(self._gate), *arguments], folders=folders, stream=job.stream
+        )
+        self.taken = False
+
+    def go(self, snapshot: str) -> None:
+        """Let it begin."""
+        new = self._gate.with_suffix(".new")
+        new.write_text(snapshot)
+        new.rename(self._gate)
+
+    def take(self) -> ToolProcess:
+        """Return the process to whoever watches and ends it; the name of its snapshot is read."""
+        self.taken = True
+        return self.process
+
+    def close(self) -> None:
+        """Remove the file, and end a process that nobody has taken."""
+        if not self.taken:
+            self.process.stop()
+        self._gate.unlink(missing_ok=True)
+
+
+@contextmanager
+def waiting(tools: ClientTools, job: DumpOptions, wanted: str | None = None) -> Iterator[Waiting]:
+    """Give a pg_dump that waits for its snapshot, so that no change comes between the two."""
+    process = Waiting(tools, job, wanted)
+    try:
+        yield process
+    finally:
+        process.close()
 
 
 def schema(tools: ClientTools, job: DumpOptions) -> bytes:
@@ -78,16 +125,21 @@ def run(
     *,
     watch: Callable[[ToolProcess], None],
     wanted: str | None = None,
+    begun: Waiting | None = None,
 ) -> tuple[str, list[str]]:
     """Dump; return the compression used and the warnings.
 
     *watch* is called with the running tool; it returns at the tool's end, or raises to stop it.
+    *begun* is one that is at work already.
 
     :raises OpsError: those of tool_errors.to_error.
     """
     errors = ""
     for compression in compressions(tools, wanted):
-        client = start(tools, job, compression=compression)
+        if begun and not begun.taken:
+            client = begun.take()
+        else:
+            client = start(tools, job, compression=compression)
         try:
             watch(client)
             status, errors = client.wait(), client.errors()

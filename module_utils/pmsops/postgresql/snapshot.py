@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,10 +19,23 @@ class Snapshot:
     table that it shows can be changed otherwise than row by row while it lives.
     """
 
-    def __init__(self, database: Database, *, connections: int, locked: bool = False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        connections: int,
+        locked: bool = False,
+        exported: Callable[[str], None] | None = None,
+    ) -> None:
+        """*exported* is told the snapshot's name at once; then it follows upon a change of tables.
+
+        Whoever needs the tables as the snapshot shows them, and cannot lock them before it, so has
+        the pause of a session that makes one change after the other.
+        """
         self._database = database
         self._count = connections
         self._locked = locked
+        self._exported = exported
         self._connections: list[Any] = []
         self.cursors: list[Any] = []
         self.name = ""
@@ -31,8 +45,12 @@ class Snapshot:
         try:
             tables = table_locks.tables(self._database) if self._locked else []
             first = self._open()
+            if self._exported:
+                table_locks.let_one_change_pass(self._database, first, tables)
             table_locks.hold(first, tables)
             self.name = fetch_value(first, "SELECT pg_catalog.pg_export_snapshot()")
+            if self._exported:
+                self._exported(self.name)
             self.taken_at = fetch_value(
                 first,
                 """SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC',

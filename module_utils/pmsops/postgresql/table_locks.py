@@ -18,7 +18,12 @@ from typing import Any
 import psycopg2.errors
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import session_settings
-from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, quote_ident
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+)
 
 LOST = "database.locked"
 REMEDY = (
@@ -28,6 +33,8 @@ REMEDY = (
 WAIT_SECONDS = 600  # for a change of the schema that runs when the snapshot is to be taken
 NEXT_WAIT_SECONDS = 2  # for the other connections: the first one has all locks already
 LOOK_SECONDS = 1.0
+CHANGE_SECONDS = 3.0  # for the next change of a session that makes one after the other
+POLL_SECONDS = 0.02
 # What a statement answers if a table was dropped or rewritten under its snapshot.
 _LOST_STATES = frozenset(
     {
@@ -68,6 +75,10 @@ SELECT other.pid, coalesce(left(a.query, 120), 'a statement that this role may n
                   AND p.application_name = 'pms-ops' AND p.usename = current_user)
  LIMIT 1"""
 
+_WAITING = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_locks w
+                WHERE NOT w.granted AND %s = ANY (pg_catalog.pg_blocking_pids(w.pid)))"""
+
 
 def tables(database: Database) -> list[tuple[str, str]]:
     """Return schema and name of the tables that a dump reads and locks."""
@@ -89,6 +100,21 @@ def hold(cursor: Any, names: list[tuple[str, str]], *, seconds: float = WAIT_SEC
     listed = ", ".join(f"ONLY {quote_ident(schema)}.{quote_ident(name)}" for schema, name in names)
     cursor.execute(f"LOCK TABLE {listed} IN ACCESS SHARE MODE")
     session_settings.limit_lock_waits(cursor, 0)
+
+
+def let_one_change_pass(database: Database, cursor: Any, names: list[tuple[str, str]]) -> None:
+    """Lock the tables until a session waits to change one, and let it: its next change is later.
+
+    Whoever locks the tables now, and takes a snapshot, has the whole pause of that session. Nothing
+    is locked afterwards.
+    """
+    hold(cursor, names)
+    ends = time.monotonic() + CHANGE_SECONDS
+    pid = cursor.connection.info.backend_pid
+    with database.session(read_only=True, autocommit=True) as other:
+        while time.monotonic() < ends and not fetch_value(other, _WAITING, (pid,)):
+            time.sleep(POLL_SECONDS)
+        cursor.connection.rollback()
 
 
 def require_unchanged(cursor: Any) -> None:

@@ -1,10 +1,12 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from ansible.module_utils.pmsops.client_tools import pg_dump, tool_errors
+from ansible.module_utils.pmsops.client_tools.host import HostProcess
 
 NOISE = """\
 pg_dump: warning: there are circular foreign-key constraints on this table:
@@ -105,3 +107,29 @@ def test_a_failure_is_explained(said, code):
     assert error.code == code
     assert said in str(error)
     assert "circular" not in str(error)
+
+
+def test_a_pg_dump_that_is_started_beforehand_begins_as_soon_as_it_has_its_snapshot(tmp_path):
+    """A change each 0.3 s came between the snapshot and pg_dump's locks: issue 18, A24."""
+    (tmp_path / "pg_dump").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "pg_dump").chmod(0o700)
+
+    class Tools(FakeTools):
+        def start(self, tool, args, **_options):
+            environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+            return HostProcess(tool, [tool, *args], environment, stream=False)
+
+    job = pg_dump.DumpOptions(target=tmp_path / "x y.pgdump")
+    with pg_dump.waiting(Tools(), job) as begun:
+        assert begun.process.ended(0.1) is None
+        begun.go("0003-1")
+        client, began = begun.take(), time.monotonic()
+        assert client.wait() == 0
+        assert time.monotonic() - began < 2
+        said = client.errors()
+        client.stop()
+    assert said.startswith("--snapshot=0003-1 --format=directory --file=")
+    assert "x y.pgdump" in said and not list(tmp_path.glob(".snapshot*"))
+    with pg_dump.waiting(Tools(), job) as begun:
+        pass
+    assert begun.process._process.poll() is not None
