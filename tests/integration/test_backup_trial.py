@@ -25,8 +25,15 @@ from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import database_lock, plan, registry, scratch
+from ansible.module_utils.pmsops.restore import (
+    database_lock,
+    plan,
+    registry,
+    scratch,
+    staging_database,
+)
 from ansible.module_utils.pmsops.restore import run as restore
+from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import against_set
 
@@ -395,7 +402,9 @@ def test_an_extension_of_one_database_only_is_told_with_the_backup(server, plain
     done = server.container.exec_run(["sh", "-c", ONE_DATABASE_ONLY])
     assert done.exit_code == 0, done.output
     server.psql(
-        "CREATE EXTENSION only_here; INSERT INTO cron.job VALUES (1, 'SELECT 1')", plain.name
+        "CREATE EXTENSION only_here;"
+        r" INSERT INTO cron.job SELECT n, 'SELECT \ç ' || n FROM generate_series(1, 1500) n",
+        plain.name,
     )
     result = made(plain, settings)
     assert objects(result) == ["EXTENSION only_here"]
@@ -410,11 +419,26 @@ def test_an_extension_of_one_database_only_is_told_with_the_backup(server, plain
 def _require_restore_without_it(database, settings, folder):
     """Every restore of such a set failed: issue 18, A6."""
     kept = json.loads((folder / "extensions.json").read_text())
-    assert kept == {"only_here": {"cron.job": [{"id": 1, "command": "SELECT 1"}]}}
-    request = Request(root=settings.root, keys=settings.keys, without_extensions=("only_here",))
+    # 500 of them were cut off without a word.
+    assert len(kept["only_here"]["cron.job"]) == 1500
+    assert kept["only_here"]["cron.job"][0] == {"id": 1, "command": r"SELECT \ç 1"}
+    request = Request(
+        root=settings.root, keys=settings.keys, without_extensions=("only_here",), keep=True
+    )
     result = restore.restore_set(database, request, progress=progress.Progress())
     assert result["differences"] == 0
-    assert any("1 rows of cron.job are not restored" in line for line in result["notes"])
+    where = "pms_ops_extension_only_here.job"
+    said = f"1500 of 1500 rows of cron.job are in the plain table {where}."
+    assert any(said in line for line in result["notes"])
+    # Once more: what was made in the place of the extension is no difference.
+    again = restore.restore_set(database, request, progress=progress.Progress())
+    assert again["side"] == result["side"]
+    with database.named(result["side"]).session(read_only=True) as cursor:
+        cursor.execute(f"SELECT count(*), max(command) FILTER (WHERE id = 7) FROM {where}")
+        assert cursor.fetchone() == (1500, r"SELECT \ç 7")
+    staging_database.drop(database, result["side"])
+    Journal.of_root(settings.root).close()
+    request = replace(request, keep=False)
     assert sets.verification(folder)["without_extensions"] == ["only_here"]
     with pytest.raises(OpsError, match="cannot leave out nothing_so"):
         restore.restore_set(

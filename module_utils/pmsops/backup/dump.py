@@ -52,6 +52,8 @@ class Readings:
     losses: list[dict[str, Any]] = field(default_factory=list)
     # Rows of extensions that pg_dump leaves out, a line for each table.
     not_dumped: list[str] = field(default_factory=list)
+    # The tables of extensions whose rows are kept as data, too.
+    extension_tables: extension_rows.Tables = field(default_factory=dict)
 
 
 class Dump:
@@ -151,9 +153,10 @@ class Dump:
         )
         self.readings.roles = roles.describe(cursor, needed)
         folder = self.options.target.parent
-        if rows := extension_rows.content(cursor):
+        kept = self.readings.extension_tables = extension_rows.tables(cursor)
+        if extension_rows.any_rows(kept):
             with set_file(folder, extension_rows.NAME, self.recipients) as stream:
-                stream.write(rows)
+                extension_rows.write(cursor, kept, stream)
         self._export_tables(cursor, folder)
 
     def _write_globals(self, statements: list[str]) -> None:

@@ -276,6 +276,7 @@ class _Run:
             "fingerprint_formula": fingerprint.FORMULA,
             "contents": dump.readings.contents,
             "losses": dump.readings.losses,
+            "extension_tables": dump.readings.extension_tables,
             "not_restored": lacking,
         }
         return dump, document, of_rows

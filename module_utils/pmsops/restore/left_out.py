@@ -13,6 +13,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import extension_rows
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB
 
+# What earlier releases kept of one table, without a word.
+MAX_ROWS_BEFORE = 1000
 _KINDS = ("table ", "sequence ", "schema ", "view ")
 
 
@@ -57,18 +59,36 @@ def manifest_without(document: dict[str, Any], names: Sequence[str]) -> dict[str
     return document | {"facts": facts, "contents": contents}
 
 
+def schema_of(extension: str) -> str:
+    """Return the schema of plain tables in an extension's place; it may need its own one again."""
+    return f"pms_ops_extension_{extension}"
+
+
+def kept_tables(document: dict[str, Any], extension: str) -> dict[str, Any]:
+    """Return the tables of an extension whose rows the set has as data; older sets say none."""
+    found: dict[str, Any] = document.get("extension_tables", {}).get(extension, {})
+    return {name: table for name, table in found.items() if table["rows"]}
+
+
 def notes(document: dict[str, Any], names: Sequence[str]) -> list[str]:
     """Return what the run has to say about the extensions that it left out."""
     lines = []
     for name in names:
-        rows = {
-            table: document["contents"][table]["rows"]
-            for table in sorted(members(document, [name]))
-            if table in document["contents"]
-        }
-        kept = ", ".join(f"{count} rows of {table}" for table, count in rows.items())
-        line = f"Restored without extension {name}: its objects are missing."
-        if kept:
-            line += f" {kept} are not restored; the set's {extension_rows.NAME} has them."
-        lines.append(line)
-    return lines
+        kept = kept_tables(document, name)
+        lines.append(f"Restored without extension {name}: its objects are missing.")
+        for table in sorted(members(document, [name])):
+            rows = document["contents"].get(table, {}).get("rows", 0)
+            if table in kept:
+                place = f"{schema_of(name)}.{kept[table]['name']}"
+                count = kept[table]["rows"]
+                lines.append(f"{count} of {rows} rows of {table} are in the plain table {place}.")
+                if count < rows:
+                    lines.append("The others are of the extension itself, by its own condition.")
+            elif rows and "extension_tables" in document:
+                lines.append(f"{rows} rows of {table} are not restored: they are not in the set.")
+            elif rows:
+                lines.append(
+                    f"{rows} rows of {table} are not restored; {extension_rows.NAME} of this older"
+                    f" set has at most {MAX_ROWS_BEFORE} of a table."
+                )
+    return [" ".join(lines)] if lines else []

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import missing_sets
@@ -50,6 +51,10 @@ class Request:
         :raises OpsError: set.*
         """
         return sets.resolve(self.file or sets.newest(self.root))
+
+    def document(self) -> dict[str, Any]:
+        """Return the manifest, without the extensions that are left out; of a bare dump nothing."""
+        return left_out.manifest_without(self.backup_set.manifest or {}, self.without_extensions)
 
     def left_out_notes(self) -> list[str]:
         """Return what the run has to say about the extensions that it leaves out."""

@@ -27,7 +27,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.restore import (
     database_lock,
-    left_out,
+    extension_tables,
     preflight,
     proof,
     registry,
@@ -84,8 +84,7 @@ class StagedRestore:
     def __post_init__(self) -> None:
         self.tools = factory.for_database(self.database)
         self.backup_set = self.request.backup_set
-        recorded: dict[str, Any] = self.backup_set.manifest or {}
-        self.document = left_out.manifest_without(recorded, self.request.without_extensions)
+        self.document = self.request.document()
 
     def close(self) -> None:
         """Wait until the client tools have left nothing behind."""
@@ -271,9 +270,10 @@ class StagedRestore:
             return proof.of_archive(
                 staging, self.contents, self.request, self.progress, self.warnings
             )
-        return proof.of_set(
-            staging, self.document, self.request, self.progress, self.server.other_versions
-        )
+        with extension_tables.of_left_out(staging, self.request):
+            return proof.of_set(
+                staging, self.document, self.request, self.progress, self.server.other_versions
+            )
 
     def report(self, began: datetime, duration: float, proved: proof.Proof) -> dict[str, Any]:
         """Return the facts of the run, and note in the set that it was verified."""

@@ -56,9 +56,16 @@ def test_the_proof_expects_what_was_restored_and_the_run_says_what_was_not():
     assert list(expected["facts"]["extension_objects"]) == ["table x.y"]
     assert list(expected["contents"]) == ["app.job"]
     assert left_out.manifest_without(DOCUMENT, []) is DOCUMENT
+    assert left_out.notes(DOCUMENT, []) == []
     assert left_out.notes(DOCUMENT, ["pg_cron"]) == [
         "Restored without extension pg_cron: its objects are missing. 3 rows of cron.job are not"
-        " restored; the set's extensions.json has them."
+        " restored; extensions.json of this older set has at most 1000 of a table."
+    ]
+    kept = {"pg_cron": {"cron.job": {"name": "job", "rows": 2}}}
+    assert left_out.notes(DOCUMENT | {"extension_tables": kept}, ["pg_cron"]) == [
+        "Restored without extension pg_cron: its objects are missing. 2 of 3 rows of cron.job are"
+        " in the plain table pms_ops_extension_pg_cron.job. The others are of the extension itself,"
+        " by its own condition."
     ]
 
 
