@@ -68,7 +68,8 @@ options:
   without_extensions:
     description:
       - Extensions to leave out, because the server lacks them, or because they may exist in one
-        database of a server only, such as pg_cron. Their rows are in plain tables of the schema C(pms_ops_extension_NAME) then.
+        database of a server only, such as pg_cron. Their rows are in plain tables of the
+        schema C(pms_ops_extension_NAME) then.
     type: list
     elements: str
     default: []

@@ -39,10 +39,17 @@ options:
     description: A set's folder, its dump, or a bare dump; the newest set by default.
     type: path
   tables:
-    description: The tables, as C(schema.table); C(public.) may be omitted.
+    description: >-
+      The tables, as C(schema.table); C(public.) may be omitted.
+      Required without O(drop_former).
     type: list
     elements: str
-    required: true
+  drop_former:
+    description:
+      - Drop these schemas of tables that were replaced earlier, V(all) for all of them, and restore
+        nothing. RV(dropped) names them.
+    type: list
+    elements: str
   into:
     description:
       - The schema to restore them into, created if it is missing.
@@ -52,8 +59,9 @@ options:
     description:
       - Put the tables in the place of the live ones. A table that was dropped is put back, with the
         foreign keys to it.
-      - Foreign keys of other tables and views follow the name. Refused for a hypertable, a
-        partition, and a table that something else depends on, such as a materialized view.
+      - Foreign keys of other tables and views follow the name. A hypertable is one again. Refused
+        for a hypertable that is compressed, or that a continuous aggregate or a job needs, for a
+        partition, and for a table that something else depends on, such as a materialized view.
     type: bool
     default: false
   evidence_root:
@@ -133,6 +141,20 @@ undo:
   returned: success
   type: str
   sample: SET ROLE "pms_restore"; CALL "pms_ops_before_20261122221530".undo()
+dropped:
+  description: With O(drop_former), the schemas that were dropped, or would be, with size and age.
+  returned: with O(drop_former)
+  type: list
+  elements: dict
+  sample:
+    - schema: pms_ops_before_20261122221530
+      bytes: 81920
+      since: "2026-11-22T22:15:30+00:00"
+former_bytes:
+  description: Size of the tables that were replaced.
+  returned: success
+  type: int
+  sample: 81920
 notes:
   description: What the set has around a dropped table and does not come back with it.
   returned: success
@@ -163,14 +185,16 @@ code:
   sample: restore.into-taken
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import single_tables
+from ansible.module_utils.pmsops.restore import former_tables, single_tables, swap_record
 from ansible.module_utils.pmsops.restore.request import Request
 
 
@@ -181,7 +205,8 @@ def argument_spec() -> dict:
         "root": {"type": "path", "required": True},
         "keys": {"type": "path", "required": True, "no_log": False},
         "file": {"type": "path"},
-        "tables": {"type": "list", "elements": "str", "required": True},
+        "tables": {"type": "list", "elements": "str"},
+        "drop_former": {"type": "list", "elements": "str"},
         "into": {"type": "str"},
         "in_place": {"type": "bool", "default": False},
         "evidence_root": {"type": "path"},
@@ -195,6 +220,8 @@ def argument_spec() -> dict:
 def run(module: AnsibleModule) -> dict:
     """Restore the tables, or say which would be restored."""
     params = module.params
+    if params["drop_former"]:
+        return dropped(module)
     if bool(params["into"]) == params["in_place"]:
         raise OpsError(
             "Tables go either into a schema or in place.",
@@ -223,9 +250,26 @@ def run(module: AnsibleModule) -> dict:
     return {"changed": True} | result
 
 
+def dropped(module: AnsibleModule) -> dict:
+    """Drop schemas of former tables, or say which would be dropped."""
+    params, check = module.params, module.check_mode
+    database = Database.from_options(params["database"])
+    found = former_tables.drop(database, params["drop_former"], only_plan=check)
+    if found and params["evidence_root"] and not check:
+        record = {restores.TABLES: [], restores.DROPPED: [each["schema"] for each in found]}
+        record |= swap_record.of_root(Path(params["root"]))
+        ledger.append(Path(params["evidence_root"]), "restore", record, now=datetime.now(UTC))
+    return {"changed": bool(found), "dropped": found}
+
+
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
-    module = AnsibleModule(argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec(),
+        required_one_of=[("tables", "drop_former")],
+        mutually_exclusive=[("tables", "drop_former")],
+        supports_check_mode=True,
+    )
     try:
         result = run(module)
     except OpsError as exc:

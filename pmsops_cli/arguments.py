@@ -228,6 +228,11 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading",
     )
     rollback.add_argument("--to", metavar="DATABASE", help="an earlier former database")
+    rollback.add_argument(
+        "--drop-tables",
+        metavar="SCHEMA",
+        help="instead, drop the former tables of this schema, which --in-place kept; all: of each",
+    )
     _confirm(rollback)
     _other(rollback)
 

@@ -233,6 +233,10 @@ def restore(session: Session) -> int:
 
 def rollback(session: Session) -> int:
     """Show the plan, ask for confirmation, bring the former database back."""
+    if schema := session.arguments.drop_tables:
+        drop = other_database(session) | {"drop_former_tables": _words(schema)}
+        what = f"This drops former tables of {session.database} ({schema}), for good"
+        return _destroying(session, "rollback", PLAYBOOKS["rollback"], drop, what)
     variables = {"rollback": True} | other_database(session)
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to

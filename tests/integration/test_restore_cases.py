@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore import (
     crash_recovery,
     database_lock,
+    former_tables,
     phases,
     preflight,
     registry,
@@ -942,6 +943,18 @@ def test_a_table_is_put_in_place_and_the_former_one_comes_back_with_one_command(
     assert value(deals, "SELECT count(*) FROM dear") == 20
     assert value(deals, "SELECT pg_get_viewdef('dear')") == view
     assert names_beside(deals) == []
+    # The table that was undone is kept, too, until somebody drops it; nothing else goes with it.
+    undone = schema.replace("_before_", "_undone_")
+    execute(deals, f"CREATE VIEW old_deals AS SELECT * FROM {undone}.deal")
+    with pytest.raises(OpsError, match=f"view .*old_deals needs {undone}"):
+        former_tables.drop(deals, ["all"])
+    execute(deals, "DROP VIEW old_deals")
+    with pytest.raises(OpsError, match="No former tables are in public"):
+        former_tables.drop(deals, ["public"])
+    (planned,) = former_tables.drop(deals, ["all"], only_plan=True)
+    (dropped,) = former_tables.drop(deals, [undone])
+    assert planned == dropped and dropped["bytes"] > 8192
+    assert former_tables.drop(deals, ["all"]) == []
 
 
 def test_a_dropped_table_is_put_back_with_the_foreign_keys_to_it(deals, request_):
@@ -973,10 +986,52 @@ def test_a_table_that_others_hold_on_to_is_not_put_in_place(deals, request_):
     assert not value(deals, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^pms_ops_'")
 
 
+HYPERTABLES = """
+SELECT string_agg(h.hypertable_schema || '.' || h.hypertable_name || ' ' || h.num_chunks || ' '
+                  || d.column_name || ' ' || d.time_interval, ', ' ORDER BY 1)
+  FROM timescaledb_information.hypertables h JOIN timescaledb_information.dimensions d
+       ON (d.hypertable_schema, d.hypertable_name) = (h.hypertable_schema, h.hypertable_name)"""
+
+
 @pytest.mark.hypertables
 @needs_timescaledb
-def test_a_hypertable_is_not_put_in_place_of_one(filled, request_, taken):
-    with pytest.raises(OpsError, match="md is a hypertable") as caught:
+def test_a_hypertable_is_put_in_place_of_one_as_a_hypertable(filled, request_, taken):
+    """It was refused, and a person had to copy the rows: issue 18, A18."""
+    before = value(filled, HYPERTABLES), described(filled, "public.md")
+    rows = value(filled, "SELECT count(*) || ' ' || sum(value) FROM md")
+    execute(filled, "CREATE VIEW seen AS SELECT max(at) FROM md; UPDATE md SET value = 9")
+    result = brought(filled, request_, ["md"], None)
+    schema = result["former_schema"]
+    assert described(filled, "public.md") == before[1]
+    found = value(filled, HYPERTABLES)
+    assert set(found.split(", ")) == {before[0], before[0].replace("public.", f"{schema}.")}
+    assert value(filled, "SELECT count(*) || ' ' || sum(value) FROM md") == rows
+    assert value(filled, f"SELECT min(value) FROM {schema}.md") == 9
+    # It works as one: a later row makes a chunk.
+    execute(filled, "INSERT INTO md (at, value) VALUES ('2027-01-01', 1)")
+    assert value(filled, "SELECT max(at)::date::text FROM md") == "2027-01-01"
+    assert value(filled, "SELECT max::date::text FROM seen") == "2027-01-01"
+    execute(filled, result["undo"])
+    assert before[0] in value(filled, HYPERTABLES).split(", ")
+    assert value(filled, "SELECT min(value) FROM md") == 9
+    execute(filled, "DROP TABLE md CASCADE")
+    assert brought(filled, request_, ["md"], None)["former"] == []
+    assert before[0] in value(filled, HYPERTABLES).split(", ")
+
+
+@pytest.mark.hypertables
+@needs_timescaledb
+def test_a_hypertable_with_a_job_is_not_put_in_place_and_the_job_is_named(filled, request_, taken):
+    with filled.session(superuser=True) as cursor:  # the Apache edition has no add_job
+        cursor.execute(
+            "INSERT INTO _timescaledb_config.bgw_job (application_name, schedule_interval,"
+            " max_runtime, max_retries, retry_period, proc_schema, proc_name, owner, scheduled,"
+            " fixed_schedule, hypertable_id) SELECT 'trim', '1 day', '0', 3, '1 min', 'public',"
+            " 'trim_md', 'macro_user'::regrole, false, false, id"
+            " FROM _timescaledb_catalog.hypertable WHERE table_name = 'md' RETURNING id"
+        )
+        (job,) = cursor.fetchone()
+    with pytest.raises(OpsError, match=rf"md is a hypertable: job {job} \(trim_md\)") as caught:
         brought(filled, request_, ["md"], None)
     assert caught.value.code == "restore.in-place"
 

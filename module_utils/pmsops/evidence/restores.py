@@ -15,6 +15,8 @@ UNDONE, FAILED = "undone", "failed"
 WHY_LENGTH = 160
 # Only in a record of single tables that were put in place: the database was not replaced.
 TABLES = "tables"
+# Schemas of former tables that were dropped.
+DROPPED = "dropped_schemas"
 # After this, nobody waits for the restore any more; the ledger keeps its line.
 DUE_SECONDS = 7 * 86400
 
@@ -51,6 +53,25 @@ def refused(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any] 
         "why": record.get("why"),
         "age_seconds": age_seconds(last["at"], now),
     }
+
+
+def former_tables(entries: Sequence[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
+    """Return the schemas of former tables that the ledger knows, and no line says are dropped."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        if entry["kind"] != KINDS[0] or TABLES not in entry["record"]:
+            continue
+        record = entry["record"]
+        if record.get("former_schema"):
+            found[record["former_schema"]] = {
+                "schema": record["former_schema"],
+                "tables": record[TABLES],
+                "bytes": record.get("former_bytes"),
+                "age_seconds": age_seconds(entry["at"], now),
+            }
+        for schema in record.get(DROPPED) or ():
+            found.pop(schema, None)
+    return list(found.values())
 
 
 def describe(found: dict[str, Any], age: str) -> str:

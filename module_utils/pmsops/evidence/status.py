@@ -71,6 +71,7 @@ def collect(
         "drill": _drill(chain, now),
         "replaced": restores.replaced(chain.entries, now),
         "refused": restores.refused(chain.entries, now),
+        "former_tables": restores.former_tables(chain.entries, now),
         "gate": _gate(evidence_root, now),
         "incidents": open_incidents.find(evidence_root),
         "ledger": {
@@ -269,6 +270,10 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         say(f"last {replaced['kind']}", restores.describe(replaced, age(replaced["age_seconds"])))
     if refused := found["refused"]:
         say("last try", restores.describe_refused(refused, age(refused["age_seconds"])))
+    for each in found["former_tables"]:
+        size = f", {progress.size(each['bytes'])}" if each["bytes"] else ""
+        text = f"{each['schema']}{size}, {age(each['age_seconds'])} old"
+        say("former tables", f"{text}; pms-ops rollback --drop-tables {each['schema']}")
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()

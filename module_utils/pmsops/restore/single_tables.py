@@ -3,8 +3,8 @@
 
 In a dump, the rows of a hypertable belong to its chunks. So the tables are restored into a staging
 database, read there as the application would read them, and copied. They bring all that belongs to
-them; a hypertable becomes a plain table. The live database receives all of them in one transaction,
-or none.
+them; a hypertable becomes a plain table, but in place it is one again. The live database receives
+all of them in one transaction, or none.
 """
 
 from __future__ import annotations
@@ -118,6 +118,7 @@ def _record(request: Request, transfer: Transfer) -> list[str]:
         "set": transfer.restore.backup_set.id,
         restores.TABLES: [".".join(each) for each in transfer.wanted.tables],
         "former_schema": transfer.outcome["former_schema"],
+        "former_bytes": transfer.outcome["former_bytes"],
     }
     try:
         ledger.append(request.evidence, "restore", record, now=datetime.now(UTC))

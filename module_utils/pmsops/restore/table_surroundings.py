@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value, quote_ident
+from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident
+from ansible.module_utils.pmsops.restore import table_hypertables
 from ansible.module_utils.pmsops.restore.table_definitions import (
     OWNED_SEQUENCES,
     Pieces,
@@ -23,10 +24,6 @@ SELECT c.relkind::text, c.relispartition,
        OR c.relkind = 'r'
           AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid)
   FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass(%s)
-"""
-_HYPERTABLE = """
-SELECT count(*) > 0 FROM timescaledb_information.hypertables
- WHERE hypertable_schema = %s AND hypertable_name = %s
 """
 _KEYS_TO = """
 SELECT n.nspname, c.relname, k.conname, pg_catalog.pg_get_constraintdef(k.oid)
@@ -54,7 +51,9 @@ SELECT DISTINCT c.oid::regclass::text, pg_catalog.array_to_string(c.reloptions, 
 # Whatever names the tables, their row types or their sequences, and is neither a part of them nor
 # follows their name: materialized views, functions, publications, rules, columns of their type.
 _FIXED = """
-WITH old(oid) AS (SELECT pg_catalog.unnest(%(oids)s::int8[])::oid),
+WITH old(oid) AS (SELECT pg_catalog.unnest(%(oids)s::int8[])::oid
+                  UNION SELECT inhrelid FROM pg_catalog.pg_inherits
+                         WHERE inhparent = ANY(%(oids)s::int8[]::oid[])),
      seq(oid) AS (SELECT (pg_catalog.format('%%I.%%I', s[1], s[2]))::regclass::oid
                     FROM (SELECT ARRAY[x->>0, x->>1] s
                             FROM pg_catalog.jsonb_array_elements(%(sequences)s::jsonb) x) y),
@@ -159,9 +158,6 @@ def require_exchangeable(cursor: Any, names: Iterable[TableName], where: str) ->
     """
     names = list(names)
     problems = []
-    has_timescaledb = fetch_value(
-        cursor, "SELECT count(*) > 0 FROM pg_extension WHERE extname = 'timescaledb'"
-    )
     for name in names:
         for kind, is_partition, inherits in fetch_all(cursor, _KINDS, (full_name(name),)):
             spelled = ".".join(name)
@@ -169,10 +165,8 @@ def require_exchangeable(cursor: Any, names: Iterable[TableName], where: str) ->
                 problems.append(f"{spelled} is no table")
             elif is_partition:
                 problems.append(f"{spelled} is a partition of another table")
-            elif has_timescaledb and fetch_value(cursor, _HYPERTABLE, name):
-                problems.append(
-                    f"{spelled} is a hypertable, whose chunks, jobs and aggregates stay with it"
-                )
+            elif table_hypertables.is_one(cursor, name):
+                problems += table_hypertables.problems(cursor, name)
             elif inherits:
                 problems.append(f"{spelled} inherits, or others inherit from it")
     if not problems:

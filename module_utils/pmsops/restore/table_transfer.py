@@ -13,7 +13,12 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     become_superuser,
     fetch_value,
 )
-from ansible.module_utils.pmsops.restore import table_definitions, table_place
+from ansible.module_utils.pmsops.restore import (
+    former_tables,
+    table_definitions,
+    table_hypertables,
+    table_place,
+)
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.table_copy import copy_sequences, copy_table
@@ -55,6 +60,7 @@ class Transfer:
         self.wanted = wanted
         self.rows: dict[TableName, int] = {}
         self.outcome: dict[str, Any] = {}
+        self.hypertables: table_hypertables.Hypertables = {}
         backup_set = restore.backup_set
         self.note = f"Tables of backup set {backup_set.id}, made by pms-ops."
 
@@ -67,17 +73,20 @@ class Transfer:
         if wanted.into is None:
             with self.staging.session(read_only=True) as cursor:
                 require_exchangeable(cursor, wanted.tables, "the set")
+                self.hypertables = table_hypertables.of_set(cursor, wanted.tables)
         home = table_definitions.into_transit(self.staging, wanted.tables)
         target = self.restore.database.connect()
         try:
             with target.cursor() as writing:
                 become_superuser(writing)
                 self._run(writing, table_definitions.script(phases, "pre-data"))
+                table_hypertables.make(writing, self.hypertables)
                 with progress.phase("copy", total=len(wanted.tables), unit="tables"):
                     self._copy(writing)
                 with progress.phase("definitions"):
                     home, in_set = self._finish(phases, home)
-                    self._run(writing, table_definitions.script(phases, "post-data"))
+                    rest = table_definitions.script(phases, "post-data")
+                    self._run(writing, table_hypertables.spelled(rest, self.hypertables))
                 self._place(writing, home, in_set)
             target.commit()
         finally:
@@ -123,8 +132,10 @@ class Transfer:
             table_place.beside(writing, self.wanted.tables, self.wanted.into, self.note)
             return
         done = table_place.in_place(writing, self.wanted.tables, home, in_set, self.note)
+        sizes = {each.schema: each.bytes for each in former_tables.find(writing)}
         self.outcome |= {
             "former_schema": done.schema,
+            "former_bytes": sizes.get(done.schema, 0),
             "former": [".".join(each) for each in done.former],
             "undo": done.undo,
             "notes": list(done.notes),

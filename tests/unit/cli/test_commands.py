@@ -550,3 +550,13 @@ def test_another_database_has_its_own_sets_and_its_own_name_as_confirmation(bare
     assert main(["-i", "bare.yml", "drill", own.name, "--database", "runs"], bare) == DONE
     given = {"file": str(own), "other_database": "runs"}
     assert ran == [given | {"confirm": "runs"}, given]
+
+
+def test_former_tables_are_dropped_by_one_command_that_is_confirmed(bare, monkeypatch):
+    """The schemas of former tables stayed for good: issue 18, A18."""
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    argv = ["-i", "bare.yml", "rollback", "--drop-tables", "all", "--confirm"]
+    assert main([*argv, "other"], bare) == USAGE
+    assert main([*argv, "fund"], bare) == DONE
+    assert ran == [{"drop_former_tables": ["all"], "confirm": "fund"}]

@@ -323,3 +323,17 @@ def test_another_database_of_the_server_is_due_by_itself_and_none_is_taken_for_t
     assert found["drill"]["proved"] and found["replaced"] is None
     (folder / "manifest.json").unlink()
     assert [each["set"] for each in collect(roots)["missing_sets"]] == ["2026-11-23_0600"]
+
+
+def test_former_tables_are_named_with_size_and_age_until_they_are_dropped(roots):
+    """Nobody knew of the schemas that tables in place leave: issue 18, A18."""
+    schema = "pms_ops_before_20261122221530"
+    record = {"tables": ["public.book"], "former_schema": schema, "former_bytes": 81920}
+    ledger.append(roots[1], "restore", record, now=NOW - 30 * HOUR)
+    said = []
+    status.describe(collect(roots), lambda *line: said.append(line))
+    drop = f"pms-ops rollback --drop-tables {schema}"
+    assert ("former tables", f"{schema}, 81.9 kB, 30 h old; {drop}") in said
+    dropped = {"tables": [], "dropped_schemas": [schema]}
+    ledger.append(roots[1], "restore", dropped, now=NOW)
+    assert collect(roots)["former_tables"] == []
