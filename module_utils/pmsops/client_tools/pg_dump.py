@@ -16,8 +16,12 @@ ZSTD = "zstd:1"
 GZIP = "gzip:1"
 ZSTD_SINCE = 16  # since pg_dump 16; a build may still lack it
 # The shell becomes pg_dump, which then needs only to connect, once a file names the snapshot.
+# Of other programs only absolute paths: with pms_db_bin_dir, PATH has nothing else.
+SHELL = "/bin/sh"
+# Ten minutes at most, so that nothing of a killed backup goes on for ever.
 WAIT = (
-    'until [ -s "$0" ]; do sleep 0.01 || exit 1; done; exec pg_dump --snapshot="$(cat "$0")" "$@"'
+    'n=0; until [ -s "$0" ]; do n=$((n + 1)); [ "$n" -lt 60000 ] && /bin/sleep 0.01 || exit 1; done;'
+    ' read -r snapshot <"$0"; exec pg_dump --snapshot="$snapshot" "$@"'
 )
 GATE = ".snapshot"
 NO_ZSTD = "this build does not support compression with"
@@ -65,14 +69,14 @@ class Waiting:
         arguments = job.arguments(compressions(tools, wanted)[0])
         folders = {job.target.parent: "rw"}
         self.process = tools.start(
-            "sh", ["-c", WAIT, str(self._gate), *arguments], folders=folders, stream=job.stream
+            SHELL, ["-c", WAIT, str(self._gate), *arguments], folders=folders, stream=job.stream
         )
         self.taken = False
 
     def go(self, snapshot: str) -> None:
         """Let it begin."""
         new = self._gate.with_suffix(".new")
-        new.write_text(snapshot)
+        new.write_text(f"{snapshot}\n")
         new.rename(self._gate)
 
     def take(self) -> ToolProcess:

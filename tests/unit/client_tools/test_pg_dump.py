@@ -111,12 +111,15 @@ def test_a_failure_is_explained(said, code):
 
 def test_a_pg_dump_that_is_started_beforehand_begins_as_soon_as_it_has_its_snapshot(tmp_path):
     """A change each 0.3 s came between the snapshot and pg_dump's locks: issue 18, A24."""
-    (tmp_path / "pg_dump").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "pg_dump").chmod(0o700)
+    # With pms_db_bin_dir that folder is all of PATH.
+    bin_dir = tmp_path / "bin"
+    bin_dir.mkdir()
+    (bin_dir / "pg_dump").write_text('#!/bin/sh\necho "$@"\n')
+    (bin_dir / "pg_dump").chmod(0o700)
 
     class Tools(FakeTools):
         def start(self, tool, args, **_options):
-            environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+            environment = {"PATH": str(bin_dir)}
             return HostProcess(tool, [tool, *args], environment, stream=False)
 
     job = pg_dump.DumpOptions(target=tmp_path / "x y.pgdump")
