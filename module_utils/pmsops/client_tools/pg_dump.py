@@ -20,7 +20,7 @@ ZSTD_SINCE = 16  # since pg_dump 16; a build may still lack it
 SHELL = "/bin/sh"
 # Ten minutes at most, so that nothing of a killed backup goes on for ever.
 WAIT = (
-    'n=0; until [ -s "$0" ]; do n=$((n + 1)); [ "$n" -lt 60000 ] && /bin/sleep 0.01 || exit 1; done;'
+    'n=0; until [ -s "$0" ]; do n=$((n + 1)); [ $n -lt 60000 ] && /bin/sleep 0.01 || exit 1; done;'
     ' read -r snapshot <"$0"; exec pg_dump --snapshot="$snapshot" "$@"'
 )
 GATE = ".snapshot"
