@@ -158,8 +158,7 @@ def _away(server: Server, state: ServerState, done: list[str]) -> OpsError:
         return OpsError(
             f"The server does not answer, and nothing was started: {_no_means(server)}"
             f" ({state.message})",
-            "Start the server by hand. Then tell the inventory what runs it: pms_db_container with"
-            " pms_db_access: container, or incident_database_unit for a systemd unit.",
+            f"Start the server by hand, then run this again. {_unit_to_name(server)}".strip(),
             code="care.away",
         )
     return OpsError(
@@ -176,7 +175,18 @@ def _no_means(server: Server) -> str:
     """Return why a server could not be started."""
     if server.database.access == "container":
         return f"container {server.database.container} was up, or is none that can be started"
-    return "the inventory names neither its container nor its systemd unit"
+    if server.services.by_hand:
+        return "nothing manages the services (pms_services_manager: none)"
+    return "the inventory names no systemd unit for it"
+
+
+def _unit_to_name(server: Server) -> str:
+    """Return the setting that would let the next run start the server, "" if all are set."""
+    if server.database.access == "container" or server.services.by_hand:
+        return ""
+    if server.services.manager == "systemd":
+        return "Name its unit in golive_services.database, and the next run starts it."
+    return "Name its unit in incident_database_unit, and the next run starts it."
 
 
 def _log(server: Server) -> str:

@@ -74,8 +74,8 @@ class World:
     def sleep(self, seconds):
         self.time += seconds
 
-    def bring_back(self, **options):
-        server = Server(DATABASE, Services("none", ()), **options)
+    def bring_back(self, manager="compose", **options):
+        server = Server(DATABASE, Services(manager, ()), **options)
         return database_server.bring_back(
             server, self, look=self.look, now=lambda: self.time, sleep=self.sleep
         )
@@ -129,6 +129,18 @@ def test_a_server_that_nothing_can_start_is_not_said_to_have_been_started():
     assert "although" not in str(caught.value)
     assert "does not answer, and nothing was started: the inventory names" in str(caught.value)
     assert "incident_database_unit" in caught.value.remedy
+
+
+@pytest.mark.parametrize("manager", ["none", "systemd"])
+def test_nobody_is_told_to_set_what_is_set(manager):
+    world = World(["away"])
+    world.restart = list
+    with pytest.raises(OpsError) as caught:
+        world.bring_back(manager=manager)
+    assert caught.value.remedy.startswith("Start the server by hand, then run this again.")
+    # With none, there is nothing to name; a system under systemd names the unit as a part.
+    assert ("golive_services.database" in caught.value.remedy) == (manager == "systemd")
+    assert "incident_database_unit" not in caught.value.remedy
 
 
 def test_full_slots_are_freed_before_anything_is_restarted():
