@@ -28,7 +28,7 @@ from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
-from ansible.module_utils.pmsops.verify import against_set, differences
+from ansible.module_utils.pmsops.verify import against_set, causes
 from ansible.module_utils.pmsops.verify import database as proof
 
 from tests.support import patterns
@@ -394,7 +394,7 @@ def test_verify_names_each_change(server, proved, changes):
         for change in changes:
             statement, _ = CHANGES[change]
             server.psql(statement or f"ALTER DATABASE {name} SET work_mem = '5MB'", name)
-        lines = differences.lines(proof.differences(changed, document))
+        lines = causes.lines(proof.differences(changed, document))
         for change in changes:
             assert any(CHANGES[change][1] in line for line in lines), (change, lines)
     finally:

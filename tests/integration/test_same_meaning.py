@@ -22,8 +22,13 @@ from ansible.module_utils.pmsops.postgresql import catalog, fingerprint
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
+from ansible.module_utils.pmsops.verify import (
+    causes,
+    differences,
+    same_meaning,
+    scratch_transaction,
+)
 from ansible.module_utils.pmsops.verify import database as proof
-from ansible.module_utils.pmsops.verify import differences, same_meaning, scratch_transaction
 
 from tests.support import odd_definitions, old_release
 from tests.support import printed_otherwise as examples
@@ -180,7 +185,7 @@ def test_by_their_print_alone_the_definitions_of_a_faithful_copy_differ(taken, c
 def test_a_faithful_copy_is_equal(taken, copy, schema):
     deviations = []
     found = proof.differences(copy, taken.documents[schema], deviations=deviations, restored=True)
-    assert differences.lines(found, shown=99) == []
+    assert causes.lines(found, shown=99) == []
     assert_told(deviations)
 
 
@@ -189,7 +194,7 @@ def test_a_set_of_an_older_version_is_equal(server, older):
     for document in older.documents.values():
         deviations = []
         found = proof.differences(copy, document, deviations=deviations)
-        assert differences.lines(found, shown=99) == []
+        assert causes.lines(found, shown=99) == []
         assert_told(deviations, older.major)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ansible.module_utils.pmsops.recovery.dagster_services import (
     names,
     restart_outdated,
 )
+from ansible.module_utils.pmsops.recovery.pipeline_fallback import Symptoms
 from ansible.module_utils.pmsops.recovery.services import (
     DesiredState,
     bring_up,
@@ -43,15 +43,6 @@ FALLBACK_CODES = frozenset(
         *("services.unhealthy", "services.refused"),
     }
 )
-
-
-@dataclass(frozen=True)
-class Symptoms:
-    """The detected symptoms by id, and the days of the missing pack and data."""
-
-    seen: frozenset[str]
-    pack_day: date
-    data_day: date
 
 
 @dataclass(frozen=True)
@@ -85,6 +76,8 @@ def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -
     :raises OpsError: pipeline.by_hand if the PMS had to do the work itself; pipeline.*, pms.*.
     """
     done: list[str] = []
+    if not pipeline.dagster.url:
+        return pipeline_fallback.without_dagster(pipeline.api, pipeline.database, symptoms, record)
     try:
         _start_services(pipeline, done, record)
         _load_code(pipeline, done, record)
@@ -116,6 +109,9 @@ def plan(symptoms: Symptoms, pipeline: Pipeline) -> list[str]:
 
     :raises OpsError: services.*, clients.engine, dagster.refused, database.*.
     """
+    if not pipeline.dagster.url:
+        missing = "pipeline.pack" in symptoms.seen
+        return [f"Generate the morning pack of {symptoms.pack_day}"] if missing else []
     desired = DesiredState(names=pipeline.names())
     steps = [step.text for step in planned_steps(pipeline.services, desired)]
     if steps or not _answers(pipeline):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_al
 from ansible.module_utils.pmsops.recovery import days_work
 
 AGENTS = ("inflation_agent", "monetary_agent", "fiscal_agent", "fx_agent", "cross_asset_agent")
+
+
+@dataclass(frozen=True)
+class Symptoms:
+    """The detected symptoms by id, and the days of the missing pack and data."""
+
+    seen: frozenset[str]
+    pack_day: date
+    data_day: date
 
 
 def run(
@@ -57,12 +67,42 @@ def run(
                 redis_cache.forget_after_run(redis, pack_day)
             action.result = "; ".join(results)
         done.append(f"pipeline: {'; '.join(results)}")
+    return [*done, pack(api, database, pack_day, record)]
+
+
+def without_dagster(
+    api: PmsApi, database: Database, symptoms: Symptoms, record: ActionRecorder
+) -> list[str]:
+    """Let the PMS make a missing morning pack; return the steps. Whoever loads data is not known.
+
+    :raises OpsError: pipeline.no-dagster if market data are missing; pms.*, pipeline.step
+    """
+    done = []
+    if "pipeline.pack" in symptoms.seen:
+        api.login()
+        done.append(pack(api, database, symptoms.pack_day, record))
+    if "pipeline.data" in symptoms.seen:
+        raise OpsError(
+            f"Market data do not reach {symptoms.data_day}, and this system has no Dagster that"
+            " could load them (pms_dagster_url is empty).",
+            "Run what loads them on this system, then this playbook again. If there is a Dagster,"
+            " set pms_dagster_url.",
+            code="pipeline.no-dagster",
+        )
+    return done
+
+
+def pack(api: PmsApi, database: Database, pack_day: date, record: ActionRecorder) -> str:
+    """Let the PMS make the morning pack, unless it is there; return what was done.
+
+    :raises OpsError: pms.*, database.*, pipeline.step.
+    """
     if days_work.has_pack(database, pack_day):
-        return [*done, f"morning pack of {pack_day}, which is there"]
+        return f"morning pack of {pack_day}, which is there"
     with record("Generate the morning pack") as action:
         day = _generate_pack(api)
         action.result = f"pack of {day}"
-    return [*done, f"morning pack of {day}"]
+    return f"morning pack of {day}"
 
 
 def missing_agents(day: date, database: Database) -> list[str]:

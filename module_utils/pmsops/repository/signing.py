@@ -121,6 +121,15 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
     return signer
 
 
+def not_pinned(document: dict[str, Any], keys: Path) -> str | None:
+    """Return the id of the key that signed *document* if it is not pinned, else None.
+
+    It is that of a checked document; whether it may be accepted is for ``check`` to say.
+    """
+    signer = key_id(base64.b64decode(document["signature"]["public_key"]))
+    return None if (keys / TRUSTED / f"{signer}.pub").exists() else signer
+
+
 def _load(path: Path) -> Ed25519PrivateKey:
     if path.stat().st_mode & 0o077 or path.stat().st_uid not in (os.getuid(), 0):
         raise OpsError(

@@ -19,8 +19,8 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.restore import staging_database
 from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.verify import causes, differences, queries
 from ansible.module_utils.pmsops.verify import database as comparison
-from ansible.module_utils.pmsops.verify import differences, queries
 
 OF_SET = "signature, every file, every object and every row"
 OF_OLD_SET = (
@@ -157,17 +157,17 @@ def _require_none(
     if not found:
         return
     lost = {each["table"] for each in losses}
-    causes = [each["what"] for each in losses] if lost & {each.table for each in found} else []
+    known = [each["what"] for each in losses] if lost & {each.table for each in found} else []
     raise OpsError(
         f"The staging database differs from the set in {len(found)} points: "
-        + "; ".join(differences.lines(found, shown=shown))
-        + ("; known since the backup: " + " ".join(causes) if causes else ""),
+        + "; ".join(causes.lines(found, shown=shown))
+        + ("; known since the backup: " + " ".join(known) if known else ""),
         (
             "The live database was not touched. "
             + (
                 "No set made before the remedy has these values. On the live database: "
                 + " ".join(each["remedy"] for each in losses)
-                if causes
+                if known
                 else "Take another set, and keep this one to find the cause."
             )
         ),

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import missing_sets
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import sets, signing
 from ansible.module_utils.pmsops.restore import left_out, slot_handover
 from ansible.module_utils.pmsops.verify import differences, queries
 
@@ -65,6 +65,21 @@ class Request:
         if not self.without_extensions:
             return set()
         return left_out.members(self.backup_set.manifest or {}, self.without_extensions)
+
+    def notes(self) -> list[str]:
+        """Return what a run has to say before it begins, of a set whose files are checked."""
+        return [*self.missing_sets(), *self.left_out_notes(), *self._key_notes()]
+
+    def _key_notes(self) -> list[str]:
+        document = self.backup_set.manifest
+        signer = signing.not_pinned(document, self.keys) if document else None
+        if signer is None:
+            return []
+        return [
+            f"Key {signer}, which signed the set, was accepted for this run only. To accept it for"
+            f" good, set pms_trusted_key: {signer} in the inventory, or copy {signer}.pub of the"
+            f" other machine into {self.keys / signing.TRUSTED}."
+        ]
 
     def missing_sets(self) -> list[str]:
         """Return the sets that the ledger knows and the disk has not, a line each, newest first."""

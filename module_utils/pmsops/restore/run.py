@@ -112,7 +112,7 @@ class StagedRestore:
             force_name=self.request.force_name,
             create_roles=self.request.create_roles and not self.backup_set.naive,
         )
-        self.server.notes += self.request.missing_sets() + self.request.left_out_notes()
+        self.server.notes += self.request.notes()
         taken = set(registry.read_from(self.database))
         self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
 

@@ -36,7 +36,7 @@ from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.table_definitions import TableName
 from ansible.module_utils.pmsops.restore.table_surroundings import require_exchangeable
 from ansible.module_utils.pmsops.restore.table_transfer import TableRequest, Transfer
-from ansible.module_utils.pmsops.verify import differences
+from ansible.module_utils.pmsops.verify import causes, differences
 
 # A table and all tables that hold its rows: partitions and chunks.
 WITH_PARTS = """
@@ -250,7 +250,7 @@ def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> N
     problems = differences.of_contents({name: recorded[name] for name in found}, found)
     if problems:
         raise OpsError(
-            f"The restored tables differ from the set: {'; '.join(differences.lines(problems))}.",
+            f"The restored tables differ from the set: {'; '.join(causes.lines(problems))}.",
             "The live database was not changed. Take another set.",
             code="restore.different",
         )

@@ -9,8 +9,8 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, reading, sets
+from ansible.module_utils.pmsops.verify import causes, differences
 from ansible.module_utils.pmsops.verify import database as proof
-from ansible.module_utils.pmsops.verify import differences
 
 
 def against(
@@ -41,7 +41,7 @@ def against(
         "set": str(chosen.folder),
         "identical": not found,
         "count": len(found),
-        "differences": differences.lines(found, shown=shown),
+        "differences": causes.lines(found, shown=shown),
         "not_restored": not_restored,
         "formula": manifest.formula(chosen.manifest),
         "snapshot_at": chosen.manifest["snapshot_at"],

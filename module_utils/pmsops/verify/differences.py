@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 SHOWN_PER_KIND = 10
+GONE, NEW = "is missing", "is not in the backup"
 # Kind, name, attribute: as catalog.facts gives them.
 Facts = dict[str, dict[str, dict[str, Any]]]
 # Lists without an order. Sets of schema 1 and 2 have them in that of the database's collation, or
@@ -26,6 +27,18 @@ class Difference:
     of: str = ""
     # The attribute that differs; empty where the object as a whole does.
     attribute: str = ""
+    # Of an object that came or went: its facts.
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def way(self) -> str:
+        """Return whether the object came or went as a whole, by the words for it; else nothing."""
+        return next((way for way in (GONE, NEW) if self.what.startswith(way)), "")
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether an object, or the rows of a table, came or went as a whole."""
+        return bool(self.way)
 
     @property
     def table(self) -> str:
@@ -37,7 +50,10 @@ class Difference:
         # A chunk of the sets of today has its table in its name.
         named = not self.of or self.name.startswith(f"{self.of} [")
         name = self.name if named else f"{self.name} (of {self.of})"
-        return f"{self.kind}: {name} {self.what}"
+        job = ""
+        if self.kind == "jobs" and self.facts.get("procedure"):  # its number says nothing
+            job = f" (it runs {self.facts['procedure']} each {self.facts.get('every')})"
+        return f"{self.kind}: {name} {self.what}{job}"
 
 
 def narrowed(found: Facts, wanted: Facts) -> Facts:
@@ -61,10 +77,11 @@ def facts(wanted: Facts, found: Facts) -> list[Difference]:
     for kind in sorted(set(wanted) | set(found)):
         here, there = wanted.get(kind, {}), found.get(kind, {})
         differences += [
-            Difference(kind, name, "is missing") for name in sorted(set(here) - set(there))
+            Difference(kind, name, GONE, facts=here[name])
+            for name in sorted(set(here) - set(there))
         ]
         differences += [
-            Difference(kind, name, "is not in the backup")
+            Difference(kind, name, NEW, facts=there[name])
             for name in sorted(set(there) - set(here))
         ]
         for name in sorted(set(here) & set(there)):
@@ -86,9 +103,9 @@ def of_contents(
     differences = []
     for name in sorted(set(wanted) | set(found)):
         if name not in found:
-            what = "is missing"
+            what = GONE
         elif name not in wanted:
-            what = f"is not in the backup ({found[name]['rows']} rows)"
+            what = f"{NEW} ({found[name]['rows']} rows)"
         elif wanted[name]["rows"] != found[name]["rows"]:
             what = f"has {found[name]['rows']} rows, not {wanted[name]['rows']}"
         elif wanted[name]["fingerprint"] == found[name]["fingerprint"]:
@@ -113,19 +130,6 @@ def _generated_alone(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
     """Return whether rows are equal but for the generated columns that both sides name."""
     keys = ("generated", "others")
     return "others" in wanted and all(wanted[key] == found.get(key) for key in keys)
-
-
-def lines(differences: Iterable[Difference], *, shown: int = SHOWN_PER_KIND) -> list[str]:
-    """Return a line for each difference, at most *shown* of a kind, and the number of others."""
-    by_kind: dict[str, list[Difference]] = {}
-    for difference in differences:
-        by_kind.setdefault(difference.kind, []).append(difference)
-    result = []
-    for kind, found in sorted(by_kind.items()):
-        result += [difference.text() for difference in found[:shown]]
-        if len(found) > shown:
-            result.append(f"{kind}: and {len(found) - shown} more")
-    return result
 
 
 def _attributes(

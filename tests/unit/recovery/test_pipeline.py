@@ -29,7 +29,8 @@ PARTS = {"dagster": "dagster-webserver", "daemon": "dagster-daemon"}
 class Dagster:
     """A Dagster that a test breaks."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str = "http://dagster") -> None:
+        self.url = url
         self.did: list[str] = []
         self.up = True
         self.code: list[dict[str, Any]] = [{"name": "macro", "status": "LOADED", "error": None}]
@@ -354,3 +355,18 @@ def test_the_newest_run_of_a_job_speaks_for_it(runs, failed, stuck):
     found = dagster.Dagster(lambda _body: (200, {"data": data})).trouble(now, 60)
     assert found["failed"] == failed
     assert (found["stuck"] or "").startswith(stuck or "") and bool(found["stuck"]) == bool(stuck)
+
+
+def test_a_system_without_dagster_gets_its_pack_and_no_error(target):
+    """The playbook asked a Dagster that is not there, and failed: issue 18, A31."""
+    target = replace(target, dagster=Dagster(url=""))
+    target.dagster.up = False
+    symptoms = pipeline.Symptoms(frozenset({"pipeline.pack"}), DAY, DAY)
+    assert pipeline.plan(symptoms, target) == [f"Generate the morning pack of {DAY}"]
+    assert recover(target, {"pipeline.pack"}) == [f"morning pack of {DAY}"]
+    # Neither the agents nor the pipeline, which acts on the book: nobody said that they are due.
+    assert target.api.asked == ["generate_morning_pack"]
+    assert recover(target) == planned(target) == []
+    with pytest.raises(OpsError, match="this system has no Dagster") as caught:
+        recover(target, {"pipeline.data"})
+    assert caught.value.code == "pipeline.no-dagster"

@@ -1,11 +1,16 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import base64
 import copy
+from dataclasses import replace
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import signing
+from ansible.module_utils.pmsops.repository import manifest, signing
+from ansible.module_utils.pmsops.restore.request import Request
+
+from tests.support.backup_sets import make_set
 
 DOCUMENT = {"id": "2026-11-22_0600", "files": {"é.csv": {"size_bytes": 3}}, "canary": None}
 
@@ -78,3 +83,18 @@ def test_a_file_that_is_no_key_is_named(tmp_path):
     (tmp_path / "keys" / "signing.key").write_text("hello")
     with pytest.raises(OpsError, match="not a private key"):
         signing.load_or_create(tmp_path / "keys")
+
+
+def test_a_key_that_was_accepted_for_one_run_is_said_to_be_none_of_the_trusted_ones(tmp_path):
+    """The next command refused the set that this one had restored: issue 18, A31."""
+    keys, others = tmp_path / "keys", tmp_path / "others"
+    folder = make_set(tmp_path / "backups", keys)
+    signing.load_or_create(others)
+    here = Request(root=tmp_path / "backups", keys=keys, file=folder)
+    assert here.notes() == []
+    there = replace(here, keys=others)
+    (line,) = there.notes()
+    identity = manifest.read(folder)["signature"]["public_key"]
+    key = signing.key_id(base64.b64decode(identity))
+    assert line.startswith(f"Key {key}, which signed the set, was accepted for this run only.")
+    assert f"set pms_trusted_key: {key} in the inventory" in line
