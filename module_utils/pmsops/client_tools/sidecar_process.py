@@ -55,16 +55,17 @@ class ContainerProcess(ToolProcess):
         return logs.decode(errors="replace")
 
     def output(self) -> Iterator[bytes]:  # noqa: D102
-        for out, err in self._stream or ():
-            if err:
-                self._stderr.append(err)
-            if out:
-                yield out
+        if self._stream is None:
+            return
+        with closing(self._stream) as frames:
+            for out, err in frames:
+                if err:
+                    self._stderr.append(err)
+                if out:
+                    yield out
 
     def stop(self) -> None:  # noqa: D102
         remove(self._container)
-        if self._stream is not None:
-            close(self._stream)
 
 
 class ExecProcess(ToolProcess):
@@ -106,7 +107,8 @@ class ExecProcess(ToolProcess):
                 time.sleep(END_SECONDS)
                 return None
             self._status = UNKNOWN if state["ExitCode"] is None else state["ExitCode"]
-            close(self._frames)
+            with suppress(OSError, AttributeError):  # it may be closed already
+                self._frames.close()
             if self._status in NOT_STARTED and "executable file not found" in self.errors():
                 raise not_in_image(self.tool, self._database_container)
         return self._status
@@ -115,22 +117,22 @@ class ExecProcess(ToolProcess):
         return b"".join(self._messages).decode(errors="replace")
 
     def output(self) -> Iterator[bytes]:  # noqa: D102
-        for out, err in self._frames:
-            if err:
-                self._messages.append(err)
-            if out:
-                yield out
+        with closing(self._frames) as frames:
+            for out, err in frames:
+                if err:
+                    self._messages.append(err)
+                if out:
+                    yield out
 
     def stop(self) -> None:  # noqa: D102
         # The engine ends a process of a container only together with the container.
         if self._status is None:
             remove(self._container)
-        close(self._frames)
 
     def _read(self) -> None:
         # If the engine is gone, the next request fails.
-        with suppress(OSError, ValueError):
-            for out, err in self._frames:
+        with suppress(OSError, ValueError), closing(self._frames) as frames:
+            for out, err in frames:
                 self._messages += [each for each in (out, err) if each]
 
 
@@ -139,15 +141,17 @@ def this_user() -> str:
     return f"{os.getuid()}:{os.getgid()}"
 
 
-def close(stream: Any) -> None:
-    """Close the connection of a stream; one that is closed already is no error.
+@contextmanager
+def closing(stream: Any) -> Iterator[Any]:
+    """Close the connection of a stream after its end: the library leaves the socket open.
 
-    The library's own ``close`` ends the reading, and leaves the socket open.
+    Only for who reads it: another thread would read on from a descriptor that is somebody else's.
     """
-    with suppress(OSError, AttributeError):
-        stream.close()
-    with suppress(OSError, AttributeError):
-        stream._response.close()
+    try:
+        yield stream
+    finally:
+        with suppress(OSError, AttributeError):
+            stream._response.close()
 
 
 def remove(container: Any) -> None:
