@@ -202,14 +202,22 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops restore 2026-11-22_0600 --check   the plan\n"
         "  pms-ops restore 2026-11-22_0600           shows the plan, asks, restores\n"
         "  pms-ops restore latest --confirm macro_trading         without a terminal\n"
+        '  pms-ops restore --at "2026-11-27 14:59:30" --check     any moment, if it is protected\n'
         "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday\n"
         "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading",
     )
-    restore.add_argument(
+    source = restore.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "file",
+        nargs="?",
         metavar="SET",
         help="a set's name, folder or dump; latest; or a file made by pg_dump -Fc",
+    )
+    source.add_argument(
+        "--at",
+        metavar="MOMENT",
+        help="in place of SET: a time (the fund's, unless it has an offset), an LSN, or latest",
     )
     restore.add_argument(
         "--tables", metavar="A,B", help="restore only these tables; with --into or --in-place"

@@ -206,7 +206,9 @@ def verify(session: Session) -> int:
 def restore(session: Session) -> int:
     """Show the plan, ask for confirmation, restore."""
     given = session.arguments
-    variables = file_variable(session) | other_database(session)
+    variables = {"at": given.at} if given.at else file_variable(session)
+    source = f"its state of {given.at}" if given.at else Path(variables["file"]).name
+    variables |= other_database(session)
     if bool(given.tables) != bool(given.into or given.in_place) or (given.into and given.in_place):
         raise Stop(
             "--tables goes with either --into or --in-place.",
@@ -216,7 +218,7 @@ def restore(session: Session) -> int:
         variables |= {"tables": _words(given.tables), "in_place": True}
         what = (
             f"This replaces the live tables {given.tables} of {session.database}"
-            f" by those of {Path(variables['file']).name}"
+            f" by those of {source}"
         )
         return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
     if given.tables:
@@ -224,10 +226,7 @@ def restore(session: Session) -> int:
         variables |= {"tables": _words(given.tables), "into": given.into}
         return session.run("restore", PLAYBOOKS["restore"], variables)
     hosts = ", ".join(sorted(each.host for each in session.systems))
-    what = (
-        f"This replaces the live database {session.database} on {hosts}"
-        f" by {Path(variables['file']).name}"
-    )
+    what = f"This replaces the live database {session.database} on {hosts} by {source}"
     return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 

@@ -180,3 +180,13 @@ def free_name(root: Path, moment: datetime) -> str:
         "Check what starts backups, and the clock.",
         code="backup.name",
     )
+
+
+def clock_set_back(earlier: list[Path], name: str) -> list[str]:
+    """Return a warning where a set of *earlier* is dated after the new one, *name*."""
+    if not earlier or earlier[-1].name <= name:
+        return []
+    return [
+        f"Set {earlier[-1].name} is dated after this run: a clock was set back. Until it has caught"
+        " up, that set passes for the newest; correct the clock."
+    ]

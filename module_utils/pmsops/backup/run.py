@@ -61,14 +61,14 @@ def run(
     lock = process_lock.exclusive(state / sets.BACKUP_LOCK, "backup")
     with lock, closing(progress):  # also of a failed run: status would show it as running
         tools = client_tools.for_database(database)
-        cleaned = leftovers.clean(settings.root, database)
+        cleaned = [] if settings.moment else leftovers.clean(settings.root, database)
         made = preflight.check(database, tools, settings)
         settings, fewer = preflight.fitting(database, settings)
         run = _Run(database, settings, tools, progress, now)
         run.warnings += file_system.first_use(state) + preflight.older_tools(made) + fewer
         result = run.execute()
         # By a clock that was set back the new set may look old; this run does not judge it.
-        expired = retention.expired(settings.root, settings.policy)
+        expired = [] if settings.moment else retention.expired(settings.root, settings.policy)
         gone = [path for path in expired if path.name != result["id"]]
         with progress.phase("prune", total=len(gone), unit="sets"):
             removed, stay = retention.prune(gone)
@@ -123,14 +123,11 @@ class _Run:
         self.recipients = encryption.parse_recipients(settings.recipients)
 
     def execute(self) -> dict[str, Any]:
-        started = self.now()
-        earlier = sets.listed(self.settings.root)
-        name = preflight.free_name(self.settings.root, started)
-        if earlier and earlier[-1].name > name:
-            self.warnings.append(
-                f"Set {earlier[-1].name} is dated after this run: a clock was set back. Until it"
-                " has caught up, that set passes for the newest; correct the clock."
-            )
+        started, moment = self.now(), self.settings.moment
+        name = preflight.free_name(self.settings.root, moment.at if moment else started)
+        known = sets.listed(self.settings.root)
+        earlier = [each for each in known if each.name < name or not moment]
+        self.warnings += preflight.clock_set_back(earlier, name)
         partial = self.settings.root / f"{sets.PARTIAL}{name}"
         partial.mkdir(mode=0o700)
         try:
@@ -188,7 +185,7 @@ class _Run:
         journal = sets.state_folder(self.settings.root) / jobs.JOURNAL
         processes = 1 if self.recipients else self.settings.jobs
         with (
-            jobs.PostponedJobs(jobs.TimescaleJobs(self.database), journal) as postponed,
+            jobs.PostponedJobs(self._jobs(), journal) as postponed,
             closing(table_locks.LockWatch(self.database)) as lock_watch,
         ):
 
@@ -201,6 +198,7 @@ class _Run:
                 processes, partial, lambda each: self._dump(each, partial, tick), self.warnings
             )
         document |= {"id": name, "started_at": utc_stamp(started), "canary": token}
+        document |= getattr(self.settings.moment, "document", {})
         of_losses = verdict.of_losses(dump.readings.losses)
         judged = self._trial(dump, document).joined(of_rows).joined(of_losses)
         document["trial"] = judged.document()
@@ -213,6 +211,9 @@ class _Run:
             if missing:
                 self.warnings.append("The PMS did not give: " + ", ".join(missing))
         return document
+
+    def _jobs(self) -> jobs.JobCatalogue:
+        return jobs.NoJobs() if self.settings.moment else jobs.TimescaleJobs(self.database)
 
     def _dump(
         self, attempt: attempts.Attempt, partial: Path, tick: Callable[[int], None]

@@ -4,10 +4,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
 from ansible.module_utils.pmsops.repository import retention, sets
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment that the server was recovered to: the set is of it, and not of now."""
+
+    at: datetime
+    facts: dict[str, Any]  # for the manifest: from which base backup, up to which position
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the manifest says otherwise than that of a live database."""
+        return {"snapshot_at": utc_stamp_microseconds(self.at), "moment": self.facts}
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,9 @@ class Settings:
     recipients: tuple[str, ...] = ()
     # How many sets share one file at most; 0 does not limit it.
     max_shared: int = 7
+    # With it, the database is a throw-away copy: no job runs in it, nothing else is cleaned up or
+    # deleted, and the set is called after the moment.
+    moment: Moment | None = None
 
     @property
     def progress_file(self) -> Path:

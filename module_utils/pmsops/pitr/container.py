@@ -154,7 +154,6 @@ class EngineContainer:
         self,
         argv: Sequence[str],
         *,
-        user: str = USER,
         seconds: int = 60,
         environment: dict[str, str] | None = None,
     ) -> Answer:
@@ -175,7 +174,7 @@ class EngineContainer:
         try:
             status, (output, errors) = found.exec_run(
                 ["timeout", "--kill-after=10", str(seconds), *argv],
-                user=user,
+                user=USER,
                 environment={"HOME": HOME, **(environment or {})},
                 demux=True,
             )

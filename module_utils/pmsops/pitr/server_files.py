@@ -23,6 +23,8 @@ class ServerFiles:
 
     def __init__(self, container: Any) -> None:
         self._container = container
+        # Root of a container with no-new-privileges may not even read the server's files.
+        self._user = str((container.attrs.get("Config") or {}).get("User") or "postgres")
 
     def free_bytes(self, folder: str) -> int:
         """Return the free room of the disk that a folder is on."""
@@ -41,7 +43,9 @@ class ServerFiles:
         self._in_container(["sh", "-c", _HBA_WRITE, path], {"CONTENT": content})
 
     def _in_container(self, argv: list[str], environment: dict[str, str] | None = None) -> str:
-        status, output = self._container.exec_run(argv, user="0", environment=environment or {})
+        status, output = self._container.exec_run(
+            argv, user=self._user, environment=environment or {}
+        )
         text: str = output.decode(errors="replace")
         if status:
             raise OpsError(

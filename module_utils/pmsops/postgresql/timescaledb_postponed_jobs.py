@@ -49,6 +49,19 @@ class JobCatalogue(Protocol):
         """Return the locking jobs that run now."""
 
 
+class NoJobs:
+    """The catalogue of a copy in which no scheduler runs: nothing has to be postponed."""
+
+    def due(self, before: datetime) -> dict[int, datetime]:  # noqa: D102
+        return {}
+
+    def move(self, job: int, start: datetime) -> None:
+        """Nothing is due, so nothing is moved."""
+
+    def running(self) -> list[int]:  # noqa: D102
+        return []
+
+
 class TimescaleJobs:
     """The catalogue of a real database; the Apache edition has no such jobs."""
 

@@ -79,6 +79,13 @@ def backups(tmp_path):
         (["notify", "test"], "notify_test.yml", {}),
         (["schedule", "install"], "schedule.yml", {}),
         (["schedule", "remove"], "schedule.yml", {"schedule_state": "absent"}),
+        (["pitr", "enable"], "pitr.yml", {"pitr_action": "enable"}),
+        (
+            ["pitr", "backup", "--incremental"],
+            "pitr.yml",
+            {"pitr_action": "backup", "pitr_kind": "incremental"},
+        ),
+        (["restore", "--at", "latest", "--check"], "dr_restore.yml", {"at": "latest"}),
     ],
 )
 def test_an_act_needs_no_json_in_quotes(ran, tmp_path, argv, playbook, variables):
@@ -96,6 +103,12 @@ def test_a_set_is_held_by_its_name_and_let_go_again(ran, tmp_path, backups):
     ]
     assert main(["hold", "2026-11-21_0600"], tmp_path) == USAGE
     assert main(["hold", "2026-11-21_0600", "--lift", "--reason", "x"], tmp_path) == USAGE
+
+
+def test_a_restore_is_of_a_set_or_of_a_moment_and_an_incremental_one_is_a_backup(ran, tmp_path):
+    assert main(["restore", "2026-11-21_0600", "--at", "latest"], tmp_path) == USAGE
+    assert main(["pitr", "enable", "--incremental"], tmp_path) == USAGE
+    assert ran == []
 
 
 @pytest.mark.parametrize("price", ["USDBRL", "USDBRL=5,46", "=5", "market=x"])

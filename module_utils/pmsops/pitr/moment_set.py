@@ -1,0 +1,182 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A backup set of any moment: recovered in a throw-away server, dumped by the code of backups.
+
+The set has manifest and fingerprints like every other, and says that it is of a moment. A restore
+of it is then the restore of a set: staging database, proof, swap, rollback.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.backup import preflight
+from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup.settings import Moment as SetMoment
+from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
+from ansible.module_utils.pmsops.client_tools import pg_amcheck
+from ansible.module_utils.pmsops.common import process_lock
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.pitr import container, engine, moment, plan, wal_scan, window
+from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
+from ansible.module_utils.pmsops.pitr.throw_away import (
+    RecoveredServer,
+    ThrowAway,
+    libraries_in,
+    libraries_of,
+)
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
+from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.services import docker_engine
+
+LOCK = "pitr.lock"
+
+
+@dataclass(frozen=True)
+class MomentSet:
+    """A set of *asked*: a time, an LSN or ``latest``."""
+
+    protection: Protection
+    asked: str
+
+    @property
+    def database(self) -> Database:
+        """The live database."""
+        return self.protection.database
+
+    def plan(self) -> plan.Plan:
+        """Return what would be done; nothing is made but a container that reads the WAL.
+
+        :raises OpsError: pitr.*, clients.*
+        """
+        wanted = moment.parse(self.asked)
+        info = self.protection.engine.info()
+        try:
+            flow = window.stream(self.database, ROLE)
+        except OpsError:
+            flow = None  # the server may be what was lost
+        throw_away = self._throw_away()
+
+        def scan(detail: engine.Detail, last_segment: str) -> wal_scan.Scan:
+            facts = [detail.begin_lsn, str(detail.timeline), detail.system_identifier]
+            output = throw_away.output(
+                wal_scan.SCRIPT, [*facts, detail.begin_wal, *wal_scan.arguments(wanted)]
+            )
+            return wal_scan.read(output, last_segment, detail.timeline, info.segment_bytes)
+
+        return plan.make(
+            wanted, info, self.protection.engine.describe, scan, flow, datetime.now(UTC)
+        )
+
+    def find(self, root: Path) -> Path | None:
+        """Return a set of the same time or LSN that an earlier run made, None without one."""
+        wanted = moment.parse(self.asked)
+        if wanted.at is None and wanted.lsn is None:
+            return None
+        for folder in reversed(sets.listed(root)):
+            with suppress(OpsError):
+                made = manifest.read(folder).get("moment") or {}
+                if made and moment.parse(made["asked"]).same(wanted):
+                    return folder
+        return None
+
+    def make(self, settings: BackupSettings) -> dict[str, Any]:
+        """Recover a copy to the moment, look at it, make the set; return what a backup returns.
+
+        :raises OpsError: pitr.*, backup.*, lock.held, clients.*
+        """
+        began = time.monotonic()
+        state = preflight.writable_root(settings.root)
+        with process_lock.exclusive(state / LOCK, "point-in-time restore"):
+            throw_away = self._throw_away()
+            throw_away.clean()
+            throw_away.remove_restores()
+            wanted = self.plan()
+            folder = f"{container.RESTORES}/{datetime.now(UTC):%Y%m%d%H%M%S}"
+            seconds = {"plan": time.monotonic() - began}
+            try:
+                made = self.protection.engine.restore(
+                    wanted.backup.id, folder, until_lsn=wanted.target_lsn
+                )
+                seconds["base backup"] = time.monotonic() - began - sum(seconds.values())
+                with throw_away.server(
+                    folder, made.wal_folder, self._libraries(), wanted.target_lsn
+                ) as server:
+                    reached = server.await_moment(wanted.target_lsn)
+                    server.open()
+                    seconds["recovery"] = time.monotonic() - began - sum(seconds.values())
+                    warnings = _look(server)
+                    facts = {
+                        "asked": self.asked,
+                        "reached_at": wanted.scan.last_at.isoformat()
+                        if wanted.scan.last_at
+                        else None,
+                        "lsn": reached.lsn,
+                        "base_backup": wanted.backup.id,
+                    }
+                    result = backup.run(
+                        server.database,
+                        replace(
+                            settings,
+                            canary=False,
+                            trial="none",
+                            api_url=None,
+                            moment=SetMoment(wanted.at, facts),
+                        ),
+                        progress=Progress(settings.progress_file),
+                    )
+                    seconds["set"] = time.monotonic() - began - sum(seconds.values())
+            finally:
+                throw_away.remove_restores()
+        result["warnings"] = warnings + result["warnings"]
+        return result | {
+            "plan": wanted.lines(),
+            "moment": facts,
+            "phases": {name: round(each, 3) for name, each in seconds.items()} | result["phases"],
+            "duration_seconds": round(time.monotonic() - began, 3),
+        }
+
+    def _throw_away(self) -> ThrowAway:
+        place = self.protection.container
+        return ThrowAway(self.database, place.archive_volume, place.restores_volume)
+
+    def _libraries(self) -> str:
+        try:
+            with self.database.session(
+                name=self.database.maintenance_name, read_only=True
+            ) as cursor:
+                found = str(
+                    fetch_value(cursor, "SELECT current_setting('shared_preload_libraries')")
+                )
+        except (OpsError, psycopg2.Error):
+            attrs = docker_engine.engine().containers.get(self.database.container).attrs
+            found = libraries_in([str(each) for each in attrs.get("Args") or []])
+        return libraries_of(found)
+
+
+def _look(server: RecoveredServer) -> list[str]:
+    """Check the pages of the copy; return warnings.
+
+    :raises OpsError: pitr.damaged
+    """
+    try:
+        damaged = pg_amcheck.damaged(server.database)
+    except OpsError as exc:
+        if exc.code not in ("verify.amcheck", "verify.amcheck-rights"):
+            raise
+        return [f"The pages of the copy were not checked by pg_amcheck: {exc}"]
+    if damaged:
+        raise OpsError(
+            f"The recovered copy is damaged: {'; '.join(damaged[:3])}. The live database was not"
+            " touched.",
+            "Take a base backup before it: the damage may be in this one. Check the live database:"
+            " playbooks/verify.yml -e verify_amcheck=true",
+            code="pitr.damaged",
+        )
+    return []

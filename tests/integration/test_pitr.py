@@ -1,0 +1,204 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Any moment, against a real server and a real Barman: what an independent reader saw then."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+
+import docker
+import psycopg2
+import pytest
+from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
+from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.run import restore_set
+
+from tests.conftest import PROJECT
+from tests.support.server import HYPERTABLE, POSTGRESQL, Server, running_server
+
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(POSTGRESQL != 17, reason="the image of Barman is built for 17 here"),
+]
+SCHEMA = f"""
+CREATE TABLE md (at timestamptz NOT NULL, k int, v float);
+{HYPERTABLE}
+CREATE TABLE seen (id bigserial PRIMARY KEY, k int);
+"""
+SUM = """SELECT (SELECT count(*) FROM md), (SELECT count(*) FROM seen),
+         (SELECT sum(hash_record_extended(t, 0)::numeric)::text FROM md t)"""
+WRITERS = 3
+
+
+@pytest.fixture(scope="module")
+def server(images: None) -> Iterator[Server]:
+    """A server of its own, on a network of its own."""
+    build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
+    done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    network = docker.from_env().networks.create(f"pitr-{uuid.uuid4().hex[:8]}")
+    try:
+        with running_server() as made:
+            network.connect(made.container)
+            made.container.reload()
+            yield made
+            network.disconnect(made.container, force=True)
+    finally:
+        network.remove()
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Database:
+    found = server.create("book")
+    server.psql(SCHEMA, "book")
+    return found
+
+
+@pytest.fixture(scope="module")
+def protection(database: Database) -> Iterator[Protection]:
+    settings = Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17")
+    made = Protection(database, settings)
+    assert any("pg_hba" in each for each in made.enable(check=True))
+    made.enable(check=False)
+    assert made.enable(check=False) == []
+    try:
+        yield made
+    finally:
+        made.disable(check=False, purge=True)
+
+
+@dataclass
+class Writers:
+    """Sessions that write until they are told to stop."""
+
+    server: Server
+    ends: Event
+    threads: list[Thread]
+
+    def write(self, number: int) -> None:
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=self.server.port, dbname="book", user="postgres",
+            password=self.server.password,
+        )  # fmt: skip
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not self.ends.is_set():
+                cursor.execute(
+                    "INSERT INTO md SELECT now(), %s, random() FROM generate_series(1,9)", (number,)
+                )
+                cursor.execute("INSERT INTO seen (k) VALUES (%s)", (number,))
+                time.sleep(0.01)
+        connection.close()
+
+
+@pytest.fixture
+def writers(server: Server, protection: Protection) -> Iterator[Writers]:
+    made = Writers(server, Event(), [])
+    made.threads = [Thread(target=made.write, args=(number,)) for number in range(WRITERS)]
+    for each in made.threads:
+        each.start()
+    yield made
+    made.ends.set()
+    for each in made.threads:
+        each.join()
+
+
+def a_moment(server: Server) -> tuple[str, str]:
+    """Return a moment, and what a reader that lets nobody write sees in it."""
+    read = server.psql(
+        "BEGIN; LOCK TABLE md, seen IN SHARE MODE; "
+        f"SELECT clock_timestamp(); {SUM}; SELECT pg_sleep(0.05); COMMIT",
+        "book",
+    ).splitlines()
+    return read[0], read[1]
+
+
+def restored(server: Server, protection: Protection, asked: str, root: Path) -> str:
+    """Restore the moment into a staging database, and return what it holds."""
+    made = MomentSet(protection, asked).make(BackupSettings(root=root, keys=root / "keys"))
+    request = Request(root=root, keys=root / "keys", file=Path(made["set"]), keep=True)
+    staged = restore_set(protection.database, request, progress=Progress())
+    try:
+        return server.psql(SUM, staged["side"])
+    finally:
+        server.drop(staged["side"])
+        (root / ".pms-ops" / "restore.json").unlink(missing_ok=True)
+
+
+def test_random_moments_under_writers_hold_what_a_reader_saw(server, protection, writers, tmp_path):
+    moments = []
+    for _ in range(6):
+        time.sleep(random.uniform(0.2, 1.5))
+        moments.append(a_moment(server))
+    time.sleep(1)
+    for asked, seen in random.sample(moments, 3):
+        assert restored(server, protection, asked, tmp_path) == seen, asked
+
+
+def test_a_table_that_somebody_is_dropping_at_the_moment_is_there(server, protection, tmp_path):
+    server.psql("CREATE TABLE victim AS SELECT generate_series(1, 1000) AS id", "book")
+    dropping = psycopg2.connect(
+        host="127.0.0.1", port=server.port, dbname="book", user="postgres",
+        password=server.password,
+    )  # fmt: skip
+    dropping.cursor().execute("DROP TABLE victim")  # not committed yet
+    server.psql("INSERT INTO seen (k) VALUES (0)", "book")
+    time.sleep(0.3)
+    asked = datetime.now(UTC).isoformat()
+    time.sleep(0.3)
+    dropping.commit()
+    dropping.close()
+    made = MomentSet(protection, asked).make(BackupSettings(root=tmp_path, keys=tmp_path / "keys"))
+    assert "public.victim" in Path(made["set"], "manifest.json").read_text()
+    assert server.psql("SELECT to_regclass('victim') IS NULL", "book") == "t"
+
+
+def test_the_latest_is_all_that_was_committed(server, protection, tmp_path):
+    server.psql("INSERT INTO seen (k) VALUES (42)", "book")
+    wanted = server.psql(SUM, "book")
+    time.sleep(0.5)
+    assert restored(server, protection, "latest", tmp_path) == wanted
+
+
+def test_a_moment_that_cannot_be_had_changes_nothing(protection, tmp_path):
+    before = {each.name for each in docker.from_env().containers.list(all=True)}
+    for asked in ("2020-01-01 10:00", "2099-01-01 10:00"):
+        with pytest.raises(OpsError):
+            MomentSet(protection, asked).make(BackupSettings(root=tmp_path, keys=tmp_path / "keys"))
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith("20")]
+    after = {each.name for each in docker.from_env().containers.list(all=True)}
+    assert not [name for name in after - before if name.startswith("pitr")]
+
+
+def test_a_stream_that_the_server_ends_begins_again(server, protection):
+    server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if protection.status()["window"]["latest"]:
+                return
+        except OpsError:
+            pass
+        time.sleep(1)
+    pytest.fail("the receiver did not come back")
+
+
+def test_disable_leaves_the_server_as_it_was(server, database, protection):
+    protection.disable(check=False)
+    assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'pms_pitr'") == "0"
+    assert server.psql("SELECT count(*) FROM pg_replication_slots") == "0"
+    assert server.psql("SHOW max_slot_wal_keep_size") == "-1"
+    hba = server.psql("SELECT pg_read_file(current_setting('hba_file'))")
+    assert "pms-ops" not in hba
