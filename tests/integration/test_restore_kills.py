@@ -498,7 +498,7 @@ def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_p
 
 REFUSED = [
     ({}, "Name the set to restore"),
-    ({"file": "/x", "rollback": True}, "not both"),
+    ({"file": "/x", "rollback": True}, "not two of them"),
     ({"file": "/x"}, "confirm it with -e confirm=macro_trading, or show the plan"),
     ({"file": "/x", "confirm": "macro"}, "confirm it with -e confirm=macro_trading (got 'macro')"),
     ({"rollback": True, "confirm": "postgres"}, "(got 'postgres')"),
