@@ -29,9 +29,12 @@ options:
       - V(absent) takes away what V(present) added. The volumes with the backups stay.
       - V(status) only looks.
       - V(backup) makes a base backup, and checks every file of it.
+      - V(maintained) mends what V(present) would add, and a lost slot; makes the base backup that
+        is due, a full one each week and an incremental one each day where the server can; and
+        deletes what no moment of the window needs. It is for a scheduler.
       - V(expired) deletes the base backups that no moment of the window needs.
     type: str
-    choices: [present, absent, status, backup, expired]
+    choices: [present, absent, status, backup, maintained, expired]
     default: present
   container:
     description: Name of the container that receives the WAL.
@@ -121,7 +124,7 @@ SPEC = {
     "database": argument_specs.database(),
     "state": {
         "type": "str",
-        "choices": ["present", "absent", "status", "backup", "expired"],
+        "choices": ["present", "absent", "status", "backup", "maintained", "expired"],
         "default": "present",
     },
     "container": {"type": "str", "required": True},
@@ -152,7 +155,9 @@ def run(module: AnsibleModule) -> dict:
         if check:
             return {"changed": True, "actions": [step]}
         return {"changed": True, "actions": [step], "backup": protection.backup(params["kind"])}
-    if state == "expired":
+    if state == "maintained":
+        actions = protection.maintain(check=check)
+    elif state == "expired":
         actions = protection.expire(check=check)
     elif state == "absent":
         actions = protection.disable(check=check, purge=params["purge"])
@@ -164,7 +169,9 @@ def run(module: AnsibleModule) -> dict:
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(
-        SPEC, supports_check_mode=True, required_if=[("state", "present", ["image"])]
+        SPEC,
+        supports_check_mode=True,
+        required_if=[("state", each, ["image"]) for each in ("present", "maintained")],
     )
     try:
         result = run(module)

@@ -304,7 +304,9 @@ def _acts(add: AddCommand) -> None:
         "  pms-ops -i prod pitr status               the window, and what is wrong with it\n"
         "  pms-ops -i prod pitr backup --incremental",
     )
-    pitr.add_argument("action", choices=["enable", "disable", "status", "backup", "expire"])
+    pitr.add_argument(
+        "action", choices=["enable", "disable", "status", "backup", "maintain", "expire"]
+    )
     pitr.add_argument(
         "--incremental", action="store_true", help="with backup: only what has changed since"
     )

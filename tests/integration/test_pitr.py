@@ -195,6 +195,29 @@ def test_a_stream_that_the_server_ends_begins_again(server, protection):
     pytest.fail("the receiver did not come back")
 
 
+def test_a_lost_slot_is_mended_by_a_new_base_backup(server, protection):
+    before = len(protection.status()["backups"])
+    docker.from_env().containers.get(protection.settings.container).stop(timeout=2)
+    server.psql("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+    server.psql("SELECT pg_reload_conf()")
+    for _ in range(9):
+        server.psql("INSERT INTO seen (k) VALUES (1)", "book")
+        server.psql("SELECT pg_switch_wal()")
+        server.psql("CHECKPOINT")
+    assert server.psql("SELECT wal_status FROM pg_replication_slots") == "lost"
+    server.psql("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
+    server.psql("SELECT pg_reload_conf()")
+    docker.from_env().containers.get(protection.settings.container).start()
+    assert any("lost" in each for each in protection.status()["window"]["problems"])
+    assert any("lost" in each for each in protection.maintain(check=True))
+    protection.maintain(check=False)
+    after = protection.status()
+    assert after["window"]["problems"] == []
+    assert after["window"]["gap"]
+    assert len(after["backups"]) == before + 1
+    assert protection.maintain(check=False) == []
+
+
 def test_disable_leaves_the_server_as_it_was(server, database, protection):
     protection.disable(check=False)
     assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'pms_pitr'") == "0"

@@ -12,15 +12,19 @@ Seen with Barman 3.13.3 and PostgreSQL 17, and provided for here:
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.pitr.barman_answers import (
+    SERVER,
+    read,
+    read_detail,
+    read_list,
+    reason,
+)
 from ansible.module_utils.pmsops.pitr.container import HEALTHY, HOME, Answer
 
-SERVER = "pms"
 CONFIG = f"{HOME}/barman.conf"
 PGPASS = f"{HOME}/.pgpass"
 STAGING = "staging"  # where an incremental backup is combined
@@ -30,6 +34,7 @@ VERIFY_SECONDS = 6 * 3600
 SWITCH_SECONDS = 60
 SWITCHES = 5
 LAST_FULL = "last-full"
+NO_PARENT = "not eligible as a parent"  # what Barman says of a full backup without summaries
 _FILES = f"""
 find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s\\n' 2>/dev/null
 if {HEALTHY}; then echo receiving; fi
@@ -44,6 +49,14 @@ for file in "$2"/streaming/*; do
     [ -e "$file" ] || continue
     name=$(basename "$file" .partial)
     [ -e "barman_wal/$name" ] || cp "$file" "barman_wal/$name"
+done
+"""
+
+_BREAK_OFF = """
+set -eu
+mkdir -p "$1/broken_off"
+for file in "$1"/streaming/*.partial; do
+    [ ! -e "$file" ] || mv "$file" "$1/broken_off/"
 done
 """
 
@@ -133,7 +146,7 @@ class Barman:
         said = read(answer)
         if answer.status or "_ERROR" in said:
             raise OpsError(
-                f"Base backup {backup} is damaged: {_reason(answer, said)}",
+                f"Base backup {backup} is damaged: {reason(answer, said)}",
                 "Make a new one now: pms-ops pitr backup. Moments before it need an older one.",
                 code="pitr.base-damaged",
             )
@@ -171,6 +184,16 @@ class Barman:
                 gone.append(each.id)
         return gone
 
+    def break_off(self) -> None:
+        """File what was received, so that the next stream begins at its slot and not after that.
+
+        The segment that was being received is kept beside, for whoever needs its last seconds.
+
+        :raises OpsError: pitr.engine
+        """
+        self._ask("archive-wal", SERVER)
+        self._shell("sh", "-c", _BREAK_OFF, "sh", f"{HOME}/{SERVER}")
+
     def _switch_wal(self) -> None:
         """End the segment that is being written, and wait for it."""
         wait = ("--archive", "--archive-timeout", str(SWITCH_SECONDS))
@@ -187,7 +210,7 @@ class Barman:
         said = read(answer)
         if answer.status or "_ERROR" in said:
             raise OpsError(
-                f"barman {words[0]} ended with status {answer.status}: {_reason(answer, said)}",
+                f"barman {words[0]} ended with status {answer.status}: {reason(answer, said)}",
                 f"Barman's message names the cause. Its log is in the container: {HOME}/barman.log",
                 code="pitr.engine",
             )
@@ -224,60 +247,3 @@ create_slot = manual
 path_prefix = {bin_dir}
 retention_policy = RECOVERY WINDOW OF {window_days} DAYS
 """
-
-
-def read(answer: Answer) -> dict[str, Any]:
-    """Return the JSON of an answer; a command may print none, which is an empty one."""
-    text = answer.output.strip()
-    try:
-        said = json.loads(text) if text else {}
-    except ValueError:
-        said = {"_ERROR": [text[:500]]}
-    return said if isinstance(said, dict) else {"_ERROR": [text[:500]]}
-
-
-def read_list(said: dict[str, Any]) -> list[engine.BaseBackup]:
-    """Return the base backups of ``list-backup``, oldest first. A failed one has no end."""
-    found = [
-        engine.BaseBackup(
-            id=each["backup_id"],
-            kind=each.get("backup_type") or engine.FULL,
-            status=each["status"],
-            ended_at=datetime.fromtimestamp(int(each.get("end_time_timestamp") or 0), UTC),
-            size_bytes=int(each.get("size_bytes") or 0),
-            obsolete=each.get("retention_status") == "OBSOLETE",
-        )
-        for each in said.get(SERVER, [])
-    ]
-    return sorted(found, key=lambda each: each.id)
-
-
-def read_detail(said: dict[str, Any]) -> engine.Detail:
-    """Return the facts of ``show-backup``.
-
-    :raises OpsError: pitr.engine if it has none, as of a backup that failed
-    """
-    shown = said.get(SERVER, {})
-    base = shown.get("base_backup_information", {})
-    try:
-        return engine.Detail(
-            id=shown["backup_id"],
-            begin_wal=base["begin_wal"],
-            begin_lsn=base["begin_lsn"],
-            end_lsn=base["end_lsn"],
-            timeline=int(base["timeline"]),
-            system_identifier=str(shown["system_id"]),
-            version=int(shown["postgresql_version"]),
-        )
-    except (KeyError, TypeError, ValueError) as exc:
-        raise OpsError(
-            f"Barman does not say where base backup {shown.get('backup_id')} lies: {exc}",
-            "It is of no use; take an older moment, or delete it by barman delete.",
-            code="pitr.engine",
-        ) from exc
-
-
-def _reason(answer: Answer, said: dict[str, Any]) -> str:
-    """Return what Barman said of a failure, in one line."""
-    lines = [str(each) for each in said.get("_ERROR", [])] or answer.errors.splitlines()[-3:]
-    return " ".join(" ".join(lines).split())[:800] or "it said nothing"

@@ -5,16 +5,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import barman, container, server_files, server_side, window
+from ansible.module_utils.pmsops.pitr import (
+    barman,
+    container,
+    engine,
+    server_files,
+    server_side,
+    window,
+)
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.services import docker_engine
 
 ROLE = "pms_pitr"  # also the slot's name
 START_SECONDS = 60
+# A scheduled run begins some minutes earlier or later than the one before.
+FULL_AFTER = timedelta(days=7) - timedelta(hours=1)
+INCREMENT_AFTER = timedelta(hours=23)
 
 
 @dataclass(frozen=True)
@@ -72,20 +82,39 @@ class Protection:
                 f" {network}, volumes {self.container.archive_volume} and"
                 f" {self.container.restores_volume}"
             )
-        backup = missing or not self.engine.info().usable
-        if backup:
-            steps.append("make the first base backup")
+        first = missing or not self.engine.info().usable
+        if first or state.lost:
+            steps.append("make a base backup, with which a new window begins")
         if check:
             return steps
+        if state.lost and not missing:
+            self.engine.break_off()
         password = side.add(state)
         if missing:
             self.container.remove()  # one that does not run
             self.container.create(self.settings.image, str(self.database.container), network)
         self._configure(side, state, password)
         self._await_receiver()
-        if backup and not self.engine.info().usable:
+        if state.lost or not self.engine.info().usable:
             self.engine.backup()
         return steps
+
+    def maintain(self, *, check: bool) -> list[str]:
+        """Mend what is missing, make the base backup that is due, delete what none needs.
+
+        For a scheduler: a run that has nothing to do takes seconds, and changes nothing.
+
+        :raises OpsError: pitr.*, database.*, clients.*
+        """
+        steps = self.enable(check=check)
+        if check and not self.container.running():
+            return steps
+        kind = due(self.engine.info(), datetime.now(UTC), incremental=self.server().summarizes())
+        if kind and not steps:
+            steps.append(f"make a base backup ({kind})")
+            if not check:
+                self._backup_due(kind)
+        return steps + self.expire(check=check)
 
     def disable(self, *, check: bool, purge: bool = False) -> list[str]:
         """Take away all that ``enable`` added; the volumes with the backups stay, unless purged."""
@@ -111,8 +140,9 @@ class Protection:
             flow = window.stream(self.database, ROLE)
         except OpsError:
             flow = None
-        begin = self.engine.describe(info.usable[0].id).begin_wal if info.usable else None
-        found = window.of(info, begin, flow, datetime.now(UTC))
+        ends = info.usable[:: max(len(info.usable) - 1, 1)]  # the oldest and the newest
+        begins = [self.engine.describe(each.id).begin_wal for each in ends]
+        found = window.of(info, begins, flow, datetime.now(UTC))
         return {
             "window": found.document(),
             "stream": asdict(flow) if flow else None,
@@ -133,6 +163,15 @@ class Protection:
         made = self.engine.backup(kind)
         self.engine.verify(made.id)
         return {"id": made.id, "kind": made.kind, "size_bytes": made.size_bytes}
+
+    def _backup_due(self, kind: str) -> None:
+        try:
+            self.backup(kind)
+        except OpsError as exc:
+            # Summaries were switched on after the last full one: the next full one is the parent.
+            if kind == engine.FULL or barman.NO_PARENT not in str(exc):
+                raise
+            self.backup(engine.FULL)
 
     def expire(self, *, check: bool) -> list[str]:
         """Delete the base backups that no moment of the window needs; return the steps."""
@@ -179,3 +218,13 @@ class Protection:
             " disable.",
             code="pitr.not-streaming",
         )
+
+
+def due(info: engine.Info, now: datetime, *, incremental: bool) -> str | None:
+    """Return the kind of base backup that is due: a full one a week, and an increment a day."""
+    full = [each for each in info.usable if each.kind == engine.FULL]
+    if not full or now - full[-1].ended_at > FULL_AFTER:
+        return engine.FULL
+    if incremental and now - info.usable[-1].ended_at > INCREMENT_AFTER:
+        return engine.INCREMENTAL
+    return None

@@ -74,9 +74,9 @@ class ServerState:
     free_bytes: int
 
     @property
-    def complete(self) -> bool:
-        """Whether nothing has to be added."""
-        return self.role and self.slot is not None and self.hba and self.keep_set
+    def lost(self) -> bool:
+        """Whether the receiver was away for longer than the server keeps WAL."""
+        return self.slot == "lost"
 
 
 class ServerSide:
@@ -145,7 +145,9 @@ class ServerSide:
         steps = []
         if not state.role:
             steps.append(f"CREATE ROLE {role} LOGIN REPLICATION PASSWORD (generated)")
-        if state.slot is None:
+        if state.lost:
+            steps.append(f"SELECT pg_drop_replication_slot('{self._wanted.role}'), which is lost")
+        if state.slot is None or state.lost:
             steps.append(f"SELECT pg_create_physical_replication_slot('{self._wanted.role}', true)")
         if not state.hba:
             steps.append(f"{state.hba_file}: {self._wanted.hba_line}")
@@ -178,11 +180,18 @@ class ServerSide:
             if not state.keep_set:
                 cursor.execute(f"ALTER SYSTEM SET {KEEP} = '{state.keep_bytes >> 20}MB'")
             self._reload(cursor)
-            if state.slot is None:
+            if state.lost:
+                cursor.execute("SELECT pg_drop_replication_slot(%s)", (self._wanted.role,))
+            if state.slot is None or state.lost:
                 cursor.execute(
                     "SELECT pg_create_physical_replication_slot(%s, true)", (self._wanted.role,)
                 )
         return password
+
+    def summarizes(self) -> bool:
+        """Tell whether the server keeps the summaries that an incremental base backup needs."""
+        with self._session() as cursor:
+            return bool(fetch_value(cursor, "SELECT current_setting('summarize_wal', true) = 'on'"))
 
     def new_password(self) -> str:
         """Give the role a new password and return it: for an engine that has lost its own."""

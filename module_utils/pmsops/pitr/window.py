@@ -31,7 +31,7 @@ class Window:
 
     earliest: str | None
     latest: str | None
-    gap: str | None  # the first WAL segment that is missing inside
+    gap: str | None  # the first WAL segment that is missing inside, after any base backup
     backups: int
     newest_backup: str | None
     problems: list[str]
@@ -66,19 +66,22 @@ def stream(database: Database, slot: str) -> Stream:
     )
 
 
-def of(info: engine.Info, begin_wal: str | None, flow: Stream | None, now: datetime) -> Window:
-    """Return the window of what the engine holds; *begin_wal* is where its first backup begins.
+def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime) -> Window:
+    """Return the window of what the engine holds.
 
-    *flow* is None if the server does not answer: the newest moment is then not known here.
+    *begins* are the segments where its oldest and its newest base backup begin. A gap between them
+    hides some moments; one after the newest, all that come. *flow* is None if the server does not
+    answer: the newest moment is then not known here.
     """
     usable = info.usable
     segments = [*info.segments, *([info.partial] if info.partial else [])]
-    gap = wal.first_gap(segments, begin_wal, info.segment_bytes) if begin_wal else None
+    gaps = [wal.first_gap(segments, each, info.segment_bytes) for each in begins]
+    now_broken = gaps[-1] if gaps else None
     problems = []
     if not usable:
         problems.append("There is no base backup: no moment can be restored.")
-    if gap:
-        problems.append(f"WAL segment {gap} is missing: no moment after it can be restored.")
+    if now_broken:
+        problems.append(f"WAL segment {now_broken} is missing: no moment after it can be restored.")
     if not info.receiving:
         problems.append("No receiver runs: what is committed now is not protected.")
     if flow is not None and flow.slot is None:
@@ -87,11 +90,11 @@ def of(info: engine.Info, begin_wal: str | None, flow: Stream | None, now: datet
         problems.append(
             f"The slot is {flow.slot}: the receiver was away for longer than the server keeps WAL."
         )
-    live = flow is not None and flow.active and info.receiving and not gap and bool(usable)
+    live = flow is not None and flow.active and info.receiving and not now_broken and bool(usable)
     return Window(
         earliest=utc_stamp(usable[0].ended_at) if usable else None,
         latest=utc_stamp(now) if live else None,
-        gap=gap,
+        gap=next((each for each in gaps if each), None),
         backups=len(usable),
         newest_backup=utc_stamp(usable[-1].ended_at) if usable else None,
         problems=problems,

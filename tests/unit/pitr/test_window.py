@@ -26,7 +26,7 @@ def held(**changes: object) -> engine.Info:
 
 
 def test_a_whole_window_reaches_from_the_first_backup_to_now():
-    found = window.of(held(), wal.name(1, 4), FLOWS, NOW)
+    found = window.of(held(), [wal.name(1, 4)], FLOWS, NOW)
     assert (found.earliest, found.latest) == ("2026-11-22T02:00:00Z", "2026-11-29T14:00:00Z")
     assert found.problems == []
 
@@ -43,15 +43,23 @@ def test_a_whole_window_reaches_from_the_first_backup_to_now():
     ids=["no base backup", "a gap", "no receiver", "no slot", "a lost slot"],
 )
 def test_each_hole_is_named(info, flow, words):
-    found = window.of(info, wal.name(1, 4) if info.backups else None, flow, NOW)
+    found = window.of(info, [wal.name(1, 4)] if info.backups else [], flow, NOW)
     assert any(words in each for each in found.problems)
     assert found.latest is None
 
 
 def test_a_failed_backup_begins_no_window():
     failed = engine.BaseBackup("20261122T020000", engine.FULL, "FAILED", ENDED, 0)
-    assert window.of(held(backups=(failed,)), None, FLOWS, NOW).earliest is None
+    assert window.of(held(backups=(failed,)), [], FLOWS, NOW).earliest is None
 
 
 def test_a_server_that_does_not_answer_leaves_the_newest_moment_open():
-    assert window.of(held(), wal.name(1, 4), None, NOW).latest is None
+    assert window.of(held(), [wal.name(1, 4)], None, NOW).latest is None
+
+
+def test_a_gap_before_the_newest_base_backup_hides_only_moments_before_it():
+    info = held(segments=(wal.name(1, 4), wal.name(1, 6)))
+    found = window.of(info, [wal.name(1, 4), wal.name(1, 6)], FLOWS, NOW)
+    assert found.problems == []
+    assert found.gap == wal.name(1, 5)
+    assert found.latest is not None

@@ -1,0 +1,37 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which base backup is due."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from ansible.module_utils.pmsops.pitr import engine
+from ansible.module_utils.pmsops.pitr.run import due
+
+NOW = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
+
+
+def info(**ages: float) -> engine.Info:
+    """Return base backups of these kinds, as many days old."""
+    made = [
+        engine.BaseBackup(kind, kind, engine.DONE, NOW - timedelta(days=age), 1)
+        for kind, age in ages.items()
+    ]
+    return engine.Info(tuple(sorted(made, key=lambda e: e.ended_at)), (), None, receiving=True)
+
+
+def test_a_full_one_is_due_once_a_week_and_if_there_is_none():
+    assert due(info(), NOW, incremental=True) == engine.FULL
+    assert due(info(full=7), NOW, incremental=True) == engine.FULL
+    assert due(info(incremental=0.5), NOW, incremental=False) == engine.FULL
+
+
+def test_an_increment_is_due_once_a_day_where_the_server_can():
+    assert due(info(full=1), NOW, incremental=True) == engine.INCREMENTAL
+    assert due(info(full=3, incremental=1), NOW, incremental=True) == engine.INCREMENTAL
+    assert due(info(full=3), NOW, incremental=False) is None
+
+
+def test_nothing_is_due_an_hour_later():
+    assert due(info(full=0.04), NOW, incremental=True) is None
+    assert due(info(full=5, incremental=0.04), NOW, incremental=True) is None
