@@ -232,7 +232,7 @@ def test_a_clock_set_back_is_said_and_the_new_set_outlives_its_own_run(
 ):
     first = made(plain, settings)
     # The worst that dates can do: every set looks old enough to go.
-    monkeypatch.setattr(backup.retention, "expired", lambda root, policy: sets.listed(root))
+    monkeypatch.setattr(backup.retention, "expired", lambda root, *_, **__: sets.listed(root))
     second = backup.run(
         plain,
         settings,

@@ -68,8 +68,8 @@ def run(
         run.warnings += file_system.first_use(state) + preflight.older_tools(made) + fewer
         result = run.execute()
         # By a clock that was set back the new set may look old; this run does not judge it.
-        expired = [] if settings.moment else retention.expired(settings.root, settings.policy)
-        gone = [path for path in expired if path.name != result["id"]]
+        expired = retention.expired(settings.root, settings.policy, keep_moments=True)
+        gone = [p for p in expired if p.name != result["id"] and not settings.moment]
         with progress.phase("prune", total=len(gone), unit="sets"):
             removed, stay = retention.prune(gone)
         run.warnings += stay

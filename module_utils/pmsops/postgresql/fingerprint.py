@@ -39,6 +39,17 @@ WITH RECURSIVE base(oid, root) AS (
     SELECT e.extname, c.oid, c.condition
       FROM pg_catalog.pg_extension e,
            ROWS FROM (unnest(e.extconfig), unnest(e.extcondition)) AS c(oid, condition)
+), attributes AS (  -- of all tables at once: each table would search all types
+    SELECT a.attrelid, array_agg(a.attname::text ORDER BY a.attnum) AS names,
+           array_agg(CASE WHEN coll.collisdeterministic IS FALSE THEN 'nondeterministic'
+                          ELSE pg_catalog.format_type(base.root, NULL) END
+                     ORDER BY a.attnum) AS types
+      FROM pg_catalog.pg_class t
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid
+      JOIN base ON base.oid = a.atttypid
+      LEFT JOIN pg_catalog.pg_collation coll ON coll.oid = a.attcollation
+     WHERE t.relkind = '{kind}' AND a.attnum > 0 AND NOT a.attisdropped
+     GROUP BY a.attrelid
 )
 SELECT c.oid::int8, n.nspname, c.relname, config.extname, coalesce(config.condition, ''),
        pg_catalog.pg_relation_size(c.oid),
@@ -53,19 +64,11 @@ SELECT c.oid::int8, n.nspname, c.relname, config.extname, coalesce(config.condit
                     WHERE x.classid = 'pg_catalog.pg_attrdef'::regclass AND x.objid = f.oid
                       AND x.refclassid NOT IN ('pg_catalog.pg_class'::regclass,
                                                'pg_catalog.pg_type'::regclass))), '{}'),
-       coalesce(
-           (SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}'),
-       coalesce(
-           (SELECT array_agg(
-                CASE WHEN coll.collisdeterministic IS FALSE THEN 'nondeterministic'
-                     ELSE pg_catalog.format_type(base.root, NULL) END ORDER BY a.attnum)
-              FROM pg_catalog.pg_attribute a JOIN base ON base.oid = a.atttypid
-              LEFT JOIN pg_catalog.pg_collation coll ON coll.oid = a.attcollation
-             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '{}')
+       coalesce(attributes.names, '{}'), coalesce(attributes.types, '{}')
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN config ON config.oid = c.oid
+  LEFT JOIN attributes ON attributes.attrelid = c.oid
   LEFT JOIN pg_catalog.pg_depend d
          ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
  WHERE c.relkind = '{kind}' AND c.relpersistence <> 't'

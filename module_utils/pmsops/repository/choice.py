@@ -66,9 +66,10 @@ def lacks(newer: dict[str, Any], older: dict[str, Any]) -> list[str]:
     if not older:
         return []
     there = set(_own_tables(newer))
+    older_rows, newer_rows = manifest.TableRows(older), manifest.TableRows(newer)
     found = []
     for table in _own_tables(older):
-        before, now = manifest.rows_of(older, table), manifest.rows_of(newer, table)
+        before, now = older_rows.of(table), newer_rows.of(table)
         if table not in there:
             found.append(f"lacks table {table}, which {older['id']} has")
         elif before is None or now is None:

@@ -20,6 +20,8 @@ NAME = "manifest.json"
 # rows as a query sees them and facts of more kinds.
 SCHEMA_VERSION = 3
 READABLE = (1, 2, SCHEMA_VERSION)
+# Facts are by kind, then by name: each object is on a line of its own.
+LINES_DEPTH = 3
 REQUIRED = (
     "id",
     "database_name",
@@ -79,9 +81,21 @@ def read(folder: Path) -> dict[str, Any]:
 def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
     """Sign *document* and write it as the last file of a set; return it as written."""
     signed = signing.sign(document, signing.load_or_create(keys))
-    text = json.dumps(signed, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
-    files.replace(folder / NAME, text.encode(), mode=0o400)
+    files.replace(folder / NAME, f"{_text(signed)}\n".encode(), mode=0o400)
     return signed
+
+
+def _text(value: Any, depth: int = 0) -> str:
+    """Return JSON with a line for each object, for people; json's own indenting is much slower."""
+    flat = not isinstance(value, dict) or not any(isinstance(v, dict) for v in value.values())
+    if depth == LINES_DEPTH or (flat and depth):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    margin = " " * (depth + 1)
+    items = (
+        f"{margin}{json.dumps(name, ensure_ascii=False)}: {_text(value[name], depth + 1)}"
+        for name in sorted(value)
+    )
+    return "{\n" + ",\n".join(items) + f"\n{' ' * depth}}}"
 
 
 def formula(document: dict[str, Any]) -> Any:
@@ -118,30 +132,39 @@ def logical_rows(document: dict[str, Any]) -> int | None:
     return rows(document) if counts_are_logical(document) else None
 
 
-def rows_of(document: dict[str, Any], table: str) -> int | None:
-    """Return the rows of a table with those of its chunks and all children.
+class TableRows:
+    """The rows of the tables of one set, each with those of its chunks and all children."""
 
-    They are 0 for an unknown table, and None where the set cannot tell.
-    """
-    if table in _compressed(document) and not counts_are_logical(document):
-        return None
-    # Parents are spelled as SQL takes them, names of tables are not.
-    parents = {
-        name: [parent.replace('"', "") for parent in facts.get("parents") or ()]
-        for name, facts in document["facts"]["tables"].items()
-    }
-    family, queue = {table}, [table]
-    while queue:
-        parent = queue.pop()
-        children = {name for name, above in parents.items() if parent in above} - family
-        queue += children
-        family |= children
-    total: int = sum(
-        entry["rows"]
-        for name, entry in document["contents"].items()
-        if name in family or entry.get("of") in family
-    )
-    return total
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._unknown = set() if counts_are_logical(document) else _compressed(document)
+        self._contents = document["contents"]
+        self._children: dict[str, list[str]] = {}
+        for name, facts in document["facts"].get("tables", {}).items():
+            for parent in facts.get("parents") or ():
+                # Parents are spelled as SQL takes them, names of tables are not.
+                self._children.setdefault(parent.replace('"', ""), []).append(name)
+        self._keys: dict[str, list[str]] = {}
+        for key, entry in self._contents.items():
+            for owner in {key, entry.get("of", key)}:
+                self._keys.setdefault(owner, []).append(key)
+
+    def of(self, table: str) -> int | None:
+        """Return the number of rows: 0 of an unknown table, None where the set cannot tell."""
+        if table in self._unknown:
+            return None
+        family, queue = {table}, [table]
+        while queue:
+            children = set(self._children.get(queue.pop(), ())) - family
+            queue += children
+            family |= children
+        keys = {key for name in family for key in self._keys.get(name, ())}
+        total: int = sum(self._contents[key]["rows"] for key in keys)
+        return total
+
+
+def rows_of(document: dict[str, Any], table: str) -> int | None:
+    """Return the rows of one table; who asks for many uses ``TableRows``."""
+    return TableRows(document).of(table)
 
 
 def rows(document: dict[str, Any]) -> int:

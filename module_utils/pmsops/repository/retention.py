@@ -14,7 +14,8 @@ from pathlib import Path
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.repository import manifest, reading, sets
+from ansible.module_utils.pmsops.repository import reading, sets
+from ansible.module_utils.pmsops.repository.moments import Moments
 
 REMOVED = "removed-sets.jsonl"  # in the folder of the state: a line for each removed set
 
@@ -74,15 +75,17 @@ def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]
     return keep
 
 
-def candidates(backup_root: Path) -> list[Candidate]:
+def candidates(backup_root: Path, *, keep_moments: bool = False) -> list[Candidate]:
     """Return the finished sets of *backup_root*.
 
-    A set with an unreadable manifest is left out: a person has to decide about it.
+    A set with an unreadable manifest is left out: a person has to decide about it. With
+    *keep_moments*, the next call need not read the manifests.
     """
     found = []
+    moments = Moments(backup_root)
     for folder in sets.listed(backup_root):
         try:
-            taken_at = manifest.read(folder)["snapshot_at"]
+            taken_at = moments.taken_at(folder)
             found.append(
                 Candidate(
                     taken_at=datetime.fromisoformat(taken_at),
@@ -93,12 +96,14 @@ def candidates(backup_root: Path) -> list[Candidate]:
             )
         except (OpsError, ValueError):
             continue
+    if keep_moments:
+        moments.keep()
     return found
 
 
-def expired(backup_root: Path, policy: Policy) -> list[Path]:
+def expired(backup_root: Path, policy: Policy, *, keep_moments: bool = False) -> list[Path]:
     """Return the folders of the sets that the policy deletes, oldest first."""
-    known = candidates(backup_root)
+    known = candidates(backup_root, keep_moments=keep_moments)
     keep = plan(known, policy)
     return [backup_root / c.name for c in sorted(known) if c.name not in keep]
 

@@ -143,10 +143,11 @@ def _tables_by_schema(document: dict[str, Any]) -> Counter[str]:
 def _of_tables(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     lines = []
     there = after["facts"].get("tables", {})
+    then_rows, now_rows = manifest.TableRows(before), manifest.TableRows(after)
     for name, facts in before["facts"].get("tables", {}).items():
         if facts.get("parents") or name.startswith(f"{OWN_SCHEMA}."):
             continue
-        was, now = manifest.rows_of(before, name), manifest.rows_of(after, name)
+        was, now = then_rows.of(name), now_rows.of(name)
         if not was or now is None:
             continue
         if name not in there:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -74,3 +75,35 @@ def test_sets_of_the_first_schema_have_the_first_formula(folder):
 def test_the_rows_of_a_set_are_those_of_its_tables():
     contents = {"public.a": {"rows": 3}, "public.b": {"rows": 4}}
     assert manifest.rows({"contents": contents}) == 7
+
+
+def test_the_rows_of_many_tables_are_counted_in_one_pass():
+    """A second backup of 5,000 tables took 250 s, of which 215 s were this: issue 18, A37."""
+    names = [f"public.t{number}" for number in range(20_000)]
+    document = {
+        "schema_version": 3,
+        "fingerprint_formula": 3,
+        "facts": {"tables": {name: {} for name in names}},
+        "contents": {name: {"rows": number} for number, name in enumerate(names)},
+    }
+    document["facts"]["tables"]["public.part"] = {"parents": ['"public".t7']}
+    document["contents"]["public.part"] = {"rows": 100}
+    document["contents"]["public.t7 [a .. b)"] = {"rows": 1000, "of": "public.t7"}
+    began = time.monotonic()
+    rows = manifest.TableRows(document)
+    assert sum(rows.of(name) for name in names) == sum(range(20_000)) + 1100
+    assert time.monotonic() - began < 5
+    assert (rows.of("public.t7"), rows.of("public.nothing")) == (1107, 0)
+
+
+def test_a_manifest_has_a_line_for_each_object_and_says_the_same(tmp_path):
+    document = {
+        "facts": {"tables": {"public.a": {"owner": "x", "of": {"y": [1]}}}, "jobs": {}},
+        "contents": {"public.é": {"rows": 1, "fingerprint": "0"}},
+        "roles": ["a", "b"],
+    }
+    signed = manifest.write(tmp_path, document, tmp_path / "keys")
+    text = (tmp_path / manifest.NAME).read_text()
+    assert json.loads(text) == signed
+    assert '  "public.é": {"fingerprint": "0", "rows": 1}\n' in text
+    assert '   "public.a": {"of": {"y": [1]}, "owner": "x"}\n' in text

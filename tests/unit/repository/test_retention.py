@@ -3,10 +3,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from ansible.module_utils.pmsops.repository import retention
+from ansible.module_utils.pmsops.repository import manifest, retention, sets
 from ansible.module_utils.pmsops.repository.retention import Candidate, Policy
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.backup_sets import make_set
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOTHING = Policy(last=0, daily=0, weekly=0, monthly=0)
@@ -92,3 +94,27 @@ def test_a_policy_of_nothing_still_keeps_the_last_proof():
 
 def test_no_history_needs_no_plan():
     assert retention.plan([], NOTHING) == {}
+
+
+def test_retention_reads_no_manifest_twice(tmp_path, monkeypatch):
+    """Each backup parsed the manifests of all sets, each of megabytes: issue 18, A37."""
+    for day in ("21", "22"):
+        make_set(tmp_path / "b", tmp_path / "keys", f"2026-11-{day}_0600")
+    (tmp_path / "b" / sets.STATE).mkdir()
+    read, plain = [], manifest.read
+    monkeypatch.setattr(manifest, "read", lambda folder: read.append(folder.name) or plain(folder))
+    first = retention.candidates(tmp_path / "b", keep_moments=True)
+    assert len(first) == len(read) == 2
+    make_set(tmp_path / "b", tmp_path / "keys", "2026-11-23_0600")
+    assert retention.candidates(tmp_path / "b", keep_moments=True)[:2] == first
+    assert read[2:] == ["2026-11-23_0600"]
+    # One that was written anew is read anew, and a damaged one is left out as before.
+    changed = tmp_path / "b/2026-11-22_0600/manifest.json"
+    changed.chmod(0o600)
+    changed.write_text("{}")
+    assert [each.name for each in retention.candidates(tmp_path / "b")] == [
+        "2026-11-21_0600",
+        "2026-11-23_0600",
+    ]
+    (tmp_path / "b" / sets.STATE / "moments.json").write_text("[damaged")
+    assert len(retention.candidates(tmp_path / "b")) == 2
