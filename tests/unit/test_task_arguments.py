@@ -23,7 +23,7 @@ FILES = sorted(
 )
 
 
-class Loader(yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Reads Ansible's own tags, too."""
 
 

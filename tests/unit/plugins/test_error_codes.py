@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import functools
 import re
 
 from tests.conftest import PROJECT
@@ -13,6 +14,7 @@ WITH_UNDERSCORES = {
 }
 
 
+@functools.cache
 def listed():
     import importlib.util
 
