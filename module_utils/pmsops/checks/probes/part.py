@@ -54,7 +54,7 @@ def on_host(params: dict[str, Any], context: Context) -> dict[str, Any]:
     listening = host_services.listeners(port) if port else []
     properties = host_services.unit(name) if name and manager(settings) != "none" else None
     found = (
-        _of_unit(name, properties)
+        _of_unit(name, properties, listening)
         if properties
         else _of_process(part, name, host, port, listening, settings)
     )
@@ -70,16 +70,23 @@ def on_host(params: dict[str, Any], context: Context) -> dict[str, Any]:
     return found
 
 
-def _of_unit(name: str, properties: dict[str, str]) -> dict[str, Any]:
+def _of_unit(
+    name: str, properties: dict[str, str], listening: list[host_services.Listener]
+) -> dict[str, Any]:
     active, sub = properties.get("ActiveState", ""), properties.get("SubState", "")
     restarts = int(properties.get("NRestarts") or 0)
     restarting = active == "activating" and sub == "auto-restart"
     fresh = host_services.seconds_active(properties) < SETTLED_SECONDS
     at_boot = properties.get("UnitFileState") in host_services.STARTS_AT_BOOT
+    pid = int(properties.get("MainPID") or 0) or None
+    if sub == "exited":
+        # It only starts other units, and stays active when these end: Debian's postgresql.service.
+        active = "active" if listening else "not running"
+        pid = host_services.owner(listening)
     journal = properties.get("StandardOutput", "").startswith("journal")
     return {
         "name": name,
-        "pid": int(properties.get("MainPID") or 0) or None,
+        "pid": pid,
         "status": "running" if active == "active" else active or "unknown",
         "health": "none",
         "restarts": restarts,

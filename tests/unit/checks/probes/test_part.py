@@ -67,6 +67,15 @@ def test_a_database_on_the_host_is_never_looked_for_in_docker(port, units):
         assert (found["status"], found["ports"]) == ("running", [{"ip": "127.0.0.1", "port": port}])
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_a_unit_that_only_starts_others_is_judged_by_the_port(port, units, up):
+    """Debian's postgresql.service stays active when the cluster is down."""
+    units["pms-part"] = UNIT | {"SubState": "exited", "MainPID": "0"}
+    address = {"access": "host", "host": "127.0.0.1", "port": port if up else 1}
+    found = ask("database", database=address)
+    assert found["status"] == ("running" if up else "not running")
+
+
 def test_a_unit_says_all_that_a_container_says(units):
     found = ask("redis", redis={"host": "127.0.0.1", "port": 1}, params={"tells": ["log"]})
     assert found == {
