@@ -32,9 +32,11 @@ options:
       - V(maintained) mends what V(present) would add, and a lost slot; makes the base backup that
         is due, a full one each week and an incremental one each day where the server can; and
         deletes what no moment of the window needs. It is for a scheduler.
+      - V(proved) recovers a throw-away copy to the moment of a backup set, and compares every
+        object and every row of it with the set's manifest.
       - V(expired) deletes the base backups that no moment of the window needs.
     type: str
-    choices: [present, absent, status, backup, maintained, expired]
+    choices: [present, absent, status, backup, maintained, proved, expired]
     default: present
   container:
     description: Name of the container that receives the WAL.
@@ -60,6 +62,15 @@ options:
     type: str
     choices: [full, incremental]
     default: full
+  root:
+    description: Folder of the sets. V(proved) needs it.
+    type: path
+  keys:
+    description: Folder of the signing keys. V(proved) needs it.
+    type: path
+  file:
+    description: The set's folder, with V(proved); the newest set by default.
+    type: path
   purge:
     description: With V(absent), remove the volumes too, with all base backups and WAL.
     type: bool
@@ -110,13 +121,31 @@ backup:
   returned: with V(backup)
   type: dict
   sample: {id: 20261129T020001, kind: full, size_bytes: 57743272}
+proof:
+  description: What was compared. C(crossing) are transactions that are in the copy and not in the
+    set, because they ran across its snapshot; C(proved) is false if they make rows different.
+  returned: with V(proved)
+  type: dict
+  sample:
+    id: 2026-11-29_0115
+    proved: true
+    tables: 47
+    rows: 5105418
+    crossing: 0
+    differences: []
+    base_backup: 20261129T020001
+    lsn: 0/236FF060
+    duration_seconds: 12.2
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
 """
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import proof
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -124,7 +153,7 @@ SPEC = {
     "database": argument_specs.database(),
     "state": {
         "type": "str",
-        "choices": ["present", "absent", "status", "backup", "maintained", "expired"],
+        "choices": ["present", "absent", "status", "backup", "maintained", "proved", "expired"],
         "default": "present",
     },
     "container": {"type": "str", "required": True},
@@ -132,8 +161,16 @@ SPEC = {
     "window_days": {"type": "int", "default": 14},
     "slot_keep_mb": {"type": "int"},
     "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},
+    "root": {"type": "path"},
+    "keys": {"type": "path", "no_log": False},
+    "file": {"type": "path"},
     "purge": {"type": "bool", "default": False},
 }
+REQUIRED = [
+    ("state", "present", ["image"]),
+    ("state", "maintained", ["image"]),
+    ("state", "proved", ["root", "keys"]),
+]
 
 
 def run(module: AnsibleModule) -> dict:
@@ -150,6 +187,13 @@ def run(module: AnsibleModule) -> dict:
     check, state = module.check_mode, params["state"]
     if state == "status":
         return {"changed": False, "actions": []} | protection.status()
+    if state == "proved":
+        if check:
+            return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
+        file = Path(params["file"]) if params["file"] else None
+        with signals.raised():
+            found = proof.prove(protection, Path(params["root"]), Path(params["keys"]), file)
+        return {"changed": False, "actions": [], "proof": found}
     if state == "backup":
         step = f"make a base backup ({params['kind']})"
         if check:
@@ -171,7 +215,7 @@ def main() -> None:
     module = AnsibleModule(
         SPEC,
         supports_check_mode=True,
-        required_if=[("state", each, ["image"]) for each in ("present", "maintained")],
+        required_if=REQUIRED,
     )
     try:
         result = run(module)

@@ -302,10 +302,11 @@ def _acts(add: AddCommand) -> None:
         "  pms-ops -i prod pitr enable --check       what would be added to the server\n"
         "  pms-ops -i prod pitr enable\n"
         "  pms-ops -i prod pitr status               the window, and what is wrong with it\n"
+        "  pms-ops -i prod pitr prove                compare a copy of pages and WAL with a set\n"
         "  pms-ops -i prod pitr backup --incremental",
     )
     pitr.add_argument(
-        "action", choices=["enable", "disable", "status", "backup", "maintain", "expire"]
+        "action", choices=["enable", "disable", "status", "backup", "maintain", "prove", "expire"]
     )
     pitr.add_argument(
         "--incremental", action="store_true", help="with backup: only what has changed since"

@@ -16,9 +16,11 @@ from threading import Event, Thread
 import docker
 import psycopg2
 import pytest
+from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.pitr import proof
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -163,6 +165,20 @@ def test_a_table_that_somebody_is_dropping_at_the_moment_is_there(server, protec
     made = MomentSet(protection, asked).make(BackupSettings(root=tmp_path, keys=tmp_path / "keys"))
     assert "public.victim" in Path(made["set"], "manifest.json").read_text()
     assert server.psql("SELECT to_regclass('victim') IS NULL", "book") == "t"
+
+
+def test_the_copy_recovered_to_a_set_s_moment_equals_its_manifest(
+    server, database, protection, writers, tmp_path
+):
+    settings = BackupSettings(root=tmp_path, keys=tmp_path / "keys", trial="none")
+    for _ in range(3):
+        backup.run(database, settings, progress=Progress())
+        time.sleep(1)
+        found = proof.prove(protection, tmp_path, tmp_path / "keys")
+        if found["proved"]:
+            break
+        assert found["crossing"] > 0
+    assert found["proved"] and found["rows"] > 0
 
 
 def test_the_latest_is_all_that_was_committed(server, protection, tmp_path):

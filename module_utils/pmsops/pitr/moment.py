@@ -17,11 +17,16 @@ _OFFSET_HOURS = re.compile(r"\s*([+-]\d{2})$")
 
 @dataclass(frozen=True)
 class Moment:
-    """One of three: *at*, *lsn*, or neither, which is the latest."""
+    """One of three: *at*, *lsn*, or neither, which is the latest.
+
+    With *snapshot* it is that of a backup set, taken at about *lsn*: the transactions that were
+    visible in it.
+    """
 
     asked: str
     at: datetime | None = None
     lsn: str | None = None
+    snapshot: str | None = None  # as pg_current_snapshot() writes it
 
     def same(self, other: Moment) -> bool:
         """Tell whether both are the same time or the same position, however they were typed."""

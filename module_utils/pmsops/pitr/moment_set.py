@@ -8,7 +8,8 @@ of it is then the restore of a set: staging database, proof, swap, rollback.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +24,12 @@ from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import container, engine, moment, plan, wal_scan, window
+from ansible.module_utils.pmsops.pitr import container, engine, moment, wal_scan, window
+from ansible.module_utils.pmsops.pitr.plan import Plan
+from ansible.module_utils.pmsops.pitr.plan import make as make_plan
 from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
 from ansible.module_utils.pmsops.pitr.throw_away import (
+    Reached,
     RecoveredServer,
     ThrowAway,
     libraries_in,
@@ -50,18 +54,18 @@ class MomentSet:
         """The live database."""
         return self.protection.database
 
-    def plan(self) -> plan.Plan:
+    def plan(self, of: moment.Moment | None = None) -> Plan:
         """Return what would be done; nothing is made but a container that reads the WAL.
 
         :raises OpsError: pitr.*, clients.*
         """
-        wanted = moment.parse(self.asked)
+        wanted = of or moment.parse(self.asked)
         info = self.protection.engine.info()
         try:
             flow = window.stream(self.database, ROLE)
         except OpsError:
             flow = None  # the server may be what was lost
-        throw_away = self._throw_away()
+        throw_away = self.throw_away()
 
         def scan(detail: engine.Detail, last_segment: str) -> wal_scan.Scan:
             facts = [detail.begin_lsn, str(detail.timeline), detail.system_identifier]
@@ -70,7 +74,7 @@ class MomentSet:
             )
             return wal_scan.read(output, last_segment, detail.timeline, info.segment_bytes)
 
-        return plan.make(
+        return make_plan(
             wanted, info, self.protection.engine.describe, scan, flow, datetime.now(UTC)
         )
 
@@ -94,46 +98,31 @@ class MomentSet:
         began = time.monotonic()
         state = preflight.writable_root(settings.root)
         with process_lock.exclusive(state / LOCK, "point-in-time restore"):
-            throw_away = self._throw_away()
+            throw_away = self.throw_away()
             throw_away.clean()
             throw_away.remove_restores()
             wanted = self.plan()
-            folder = f"{container.RESTORES}/{datetime.now(UTC):%Y%m%d%H%M%S}"
             seconds = {"plan": time.monotonic() - began}
-            try:
-                made = self.protection.engine.restore(
-                    wanted.backup.id, folder, until_lsn=wanted.target_lsn
+            with self.recovered(throw_away, wanted, seconds) as (server, reached):
+                warnings = _look(server)
+                last = wanted.scan.last_at
+                facts = {
+                    "asked": self.asked,
+                    "reached_at": last.isoformat() if last else None,
+                    "lsn": reached.lsn,
+                    "base_backup": wanted.backup.id,
+                }
+                made = replace(
+                    settings,
+                    canary=False,
+                    trial="none",
+                    api_url=None,
+                    moment=SetMoment(wanted.at, facts),
                 )
-                seconds["base backup"] = time.monotonic() - began - sum(seconds.values())
-                with throw_away.server(
-                    folder, made.wal_folder, self._libraries(), wanted.target_lsn
-                ) as server:
-                    reached = server.await_moment(wanted.target_lsn)
-                    server.open()
-                    seconds["recovery"] = time.monotonic() - began - sum(seconds.values())
-                    warnings = _look(server)
-                    facts = {
-                        "asked": self.asked,
-                        "reached_at": wanted.scan.last_at.isoformat()
-                        if wanted.scan.last_at
-                        else None,
-                        "lsn": reached.lsn,
-                        "base_backup": wanted.backup.id,
-                    }
-                    result = backup.run(
-                        server.database,
-                        replace(
-                            settings,
-                            canary=False,
-                            trial="none",
-                            api_url=None,
-                            moment=SetMoment(wanted.at, facts),
-                        ),
-                        progress=Progress(settings.progress_file),
-                    )
-                    seconds["set"] = time.monotonic() - began - sum(seconds.values())
-            finally:
-                throw_away.remove_restores()
+                result = backup.run(
+                    server.database, made, progress=Progress(settings.progress_file)
+                )
+                seconds["set"] = time.monotonic() - began - sum(seconds.values())
         result["warnings"] = warnings + result["warnings"]
         return result | {
             "plan": wanted.lines(),
@@ -142,7 +131,36 @@ class MomentSet:
             "duration_seconds": round(time.monotonic() - began, 3),
         }
 
-    def _throw_away(self) -> ThrowAway:
+    @contextmanager
+    def recovered(
+        self, throw_away: ThrowAway, wanted: Plan, seconds: dict[str, float]
+    ) -> Iterator[tuple[RecoveredServer, Reached]]:
+        """Give a throw-away server that stands at the moment of the plan; note the *seconds*.
+
+        :raises OpsError: pitr.*, clients.*
+        """
+        folder = f"{container.RESTORES}/{datetime.now(UTC):%Y%m%d%H%M%S}"
+        began = time.monotonic()
+        try:
+            made = self.protection.engine.restore(
+                wanted.backup.id, folder, until_lsn=wanted.target_lsn
+            )
+            seconds["base backup"] = time.monotonic() - began
+            with throw_away.server(
+                folder, made.wal_folder, self._libraries(), wanted.target_lsn
+            ) as server:
+                reached = server.await_moment(wanted.target_lsn)
+                server.open()
+                seconds["recovery"] = time.monotonic() - began - seconds["base backup"]
+                yield server, reached
+        finally:
+            throw_away.remove_restores()
+
+    def throw_away(self) -> ThrowAway:
+        """Return the maker of throw-away containers.
+
+        :raises OpsError: pitr.no-image, clients.engine
+        """
         place = self.protection.container
         return ThrowAway(self.database, place.archive_volume, place.restores_volume)
 

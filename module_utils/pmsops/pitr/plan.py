@@ -80,7 +80,9 @@ def make(
     found = scan(detail, last)
     _require_whole(moment, found, info.segment_bytes)
     if moment.at is not None and not found.reaches:
-        _require_received(moment.at, found, flow, now)
+        _require_received(moment.at, found, flow)
+    if moment.snapshot is not None and not found.reaches:
+        _require_received(now, found, flow)
     begin = wal.number(detail.begin_wal, info.segment_bytes)
     count = sum(1 for each in held if wal.number(each, info.segment_bytes) >= begin)
     return Plan(moment, backup, detail, found, count)
@@ -158,7 +160,7 @@ def _require_whole(moment: Moment, found: Scan, segment_bytes: int) -> None:
         )
 
 
-def _require_received(at: datetime, found: Scan, flow: Stream | None, now: datetime) -> None:
+def _require_received(at: datetime, found: Scan, flow: Stream | None) -> None:
     """Refuse a moment after which nothing was received, unless the server says there is no more."""
     if found.newest is not None and at <= found.newest:
         return

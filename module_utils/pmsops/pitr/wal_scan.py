@@ -17,6 +17,47 @@ from ansible.module_utils.pmsops.pitr.container import HOME
 from ansible.module_utils.pmsops.pitr.moment import Moment
 
 FOLDER = "/tmp/pms-wal"  # noqa: S108  in a container of its own
+# Reads the commits that pg_waldump prints. It must hold no single quote.
+AWK = r"""
+function visible(xid,  back) {
+    if (xid in running) return 0
+    back = xmax - xid
+    if (back < 0) back += 4294967296
+    return back > 0 && back < 2147483648
+}
+BEGIN {
+    if (kind == "snapshot") {
+        split(target, part, ":")
+        xmax = part[2] % 4294967296
+        count = split(part[3], each, ",")
+        for (i = 1; i <= count; i++) running[each[i] % 4294967296] = 1
+    }
+}
+function pad(lsn,  part) { split(lsn, part, "/"); return sprintf("%8s/%8s", part[1], part[2]) }
+/desc: COMMIT/ {
+    for (i = 1; i <= NF; i++) {
+        if ($i == "lsn:") { lsn = $(i + 1); sub(",", "", lsn) }
+        if ($i == "tx:") { xid = $(i + 1); sub(",", "", xid) }
+        if ($i == "COMMIT") { at = $(i + 1) " " $(i + 2) }
+        if ($i == "COMMIT_PREPARED") { at = $(i + 2) " " $(i + 3) }
+    }
+    held = kind == "latest" || (kind == "time" && at <= target)
+    held = held || (kind == "lsn" && pad(lsn) <= target)
+    if (kind == "snapshot") {
+        if (visible(xid + 0)) { print_lsn = lsn; print_at = at; crossing += after; after = 0 }
+        else { after++; if (after == 1) first = at }
+    }
+    else if (held && !after) { print_lsn = lsn; print_at = at }
+    else { after++; if (after == 1) first = at }
+    newest = at
+}
+END {
+    if (print_lsn != "") print "last", print_lsn, print_at
+    if (crossing) print "crossing", crossing
+    if (after) print "after", after, first
+    if (newest != "") print "newest", newest
+}
+"""
 # Arguments: begin LSN, timeline, system identifier, first segment, kind of target, target.
 SCRIPT = rf"""
 set -u
@@ -33,25 +74,7 @@ for name in *; do
 done
 PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':'):/usr/local/bin
 TZ=UTC pg_waldump --path={FOLDER} --start="$1" --timeline="$2" --rmgr=Transaction 2>{FOLDER}.err |
-awk -v kind="$5" -v target="$6" '
-function pad(lsn,  part) {{ split(lsn, part, "/"); return sprintf("%8s/%8s", part[1], part[2]) }}
-/desc: COMMIT/ {{
-    for (i = 1; i <= NF; i++) {{
-        if ($i == "lsn:") {{ lsn = $(i + 1); sub(",", "", lsn) }}
-        if ($i == "COMMIT") {{ at = $(i + 1) " " $(i + 2) }}
-        if ($i == "COMMIT_PREPARED") {{ at = $(i + 2) " " $(i + 3) }}
-    }}
-    held = kind == "latest" || (kind == "time" && at <= target)
-    held = held || (kind == "lsn" && pad(lsn) <= target)
-    if (held && !after) {{ print_lsn = lsn; print_at = at }}
-    else {{ after++; if (after == 1) first = at }}
-    newest = at
-}}
-END {{
-    if (print_lsn != "") print "last", print_lsn, print_at
-    if (after) print "after", after, first
-    if (newest != "") print "newest", newest
-}}'
+awk -v kind="$5" -v target="$6" '{AWK}'
 echo "end $(tail -n 1 {FOLDER}.err)"
 """
 _AT = re.compile(r"\bat ([0-9A-F]+/[0-9A-F]+)")
@@ -68,6 +91,8 @@ class Scan:
     after: int  # transactions that come after it
     first_after: datetime | None
     newest: datetime | None  # the newest commit of all
+    # Transactions that committed before the last one of a snapshot and are not in the snapshot.
+    crossing: int = 0
     missing: str | None = None  # a segment that ends the reading
     damaged: str | None = None
     foreign: str | None = None  # a segment of another server
@@ -80,6 +105,8 @@ class Scan:
 
 def arguments(moment: Moment) -> tuple[str, str]:
     """Return kind and target for the script."""
+    if moment.snapshot is not None:
+        return "snapshot", moment.snapshot
     if moment.at is not None:
         return "time", moment.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     if moment.lsn is not None:
@@ -103,6 +130,7 @@ def read(output: str, last_segment: str, timeline: int, segment_bytes: int) -> S
         after=int(after[0]),
         first_after=_time(after[1]) if len(after) > 1 else None,
         newest=_time(found["newest"]) if found.get("newest") else None,
+        crossing=int(found.get("crossing", 0)),
         missing=missing,
         damaged=damaged,
         foreign=found.get("foreign"),

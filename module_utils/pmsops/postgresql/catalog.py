@@ -81,6 +81,7 @@ def server(cursor: Any) -> dict[str, Any]:
                'timescaledb_license', current_setting('timescaledb.license', true),
                'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()::text
                            ELSE pg_current_wal_lsn()::text END,
+               'snapshot', pg_current_snapshot()::text,
                'size_bytes', pg_database_size(current_database()),
                'time_zone', (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'))"""
     )

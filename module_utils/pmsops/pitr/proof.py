@@ -1,0 +1,93 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The physical copy and a backup set prove each other.
+
+A throw-away server recovers to the transactions that the snapshot of the set saw, and every object
+and every row of it is compared with the set's manifest. The manifest was read from the live
+database by SQL, the copy came by pages and WAL: no fault of one path is in the other.
+
+A transaction that committed just before the last one of the snapshot, and was still running for
+the snapshot, is in the copy and not in the set. The WAL names how many there are, so that what they
+make different is told apart from damage.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.backup import preflight
+from ansible.module_utils.pmsops.common import process_lock
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr.moment import Moment
+from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.repository import reading, sets
+from ansible.module_utils.pmsops.verify import causes
+from ansible.module_utils.pmsops.verify import database as comparison
+
+SHOWN = 10
+
+
+def prove(
+    protection: Protection, root: Path, keys: Path, file: Path | None = None
+) -> dict[str, Any]:
+    """Compare a recovered copy with a set, by default the newest that can be compared.
+
+    :raises OpsError: pitr.no-set, pitr.differs, pitr.*, set.*, signing.*, lock.held
+    """
+    began = time.monotonic()
+    chosen = sets.resolve(file or _newest(root))
+    manifest = chosen.manifest or {}
+    snapshot = manifest.get("server", {}).get("snapshot")
+    if not snapshot:
+        raise _no_set(root)
+    wanted = Moment(chosen.id, lsn=manifest["server"]["lsn"], snapshot=snapshot)
+    at_work = MomentSet(protection, chosen.id)
+    seconds: dict[str, float] = {}
+    state = preflight.writable_root(root)
+    with process_lock.exclusive(state / LOCK, "proof of a moment"), reading.held(chosen.folder):
+        sets.check(chosen, keys)
+        throw_away = at_work.throw_away()
+        throw_away.clean()
+        throw_away.remove_restores()
+        planned = at_work.plan(wanted)
+        with at_work.recovered(throw_away, planned, seconds) as (server, reached):
+            found = comparison.differences(server.database, manifest)
+    crossing = planned.scan.crossing
+    if found and not (crossing and all(each.kind == "contents" for each in found)):
+        raise OpsError(
+            f"The copy recovered to set {chosen.id} differs from it:"
+            f" {'; '.join(causes.lines(found, shown=SHOWN))}. The live database was not touched.",
+            "One of both is wrong. Drill the set (playbooks/drill.yml), make a new base backup"
+            " (pms-ops pitr backup), and prove again.",
+            code="pitr.differs",
+        )
+    return {
+        "id": chosen.id,
+        "proved": not found,
+        "tables": len(manifest["contents"]),
+        "rows": manifest["totals"]["rows"],
+        "crossing": crossing,
+        "differences": causes.lines(found, shown=SHOWN),
+        "base_backup": planned.backup.id,
+        "lsn": reached.lsn,
+        "duration_seconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _newest(root: Path) -> Path:
+    """Return the newest set that is of the live database, and not of a moment itself."""
+    for folder in reversed(sets.listed(root)):
+        document = sets.resolve(folder).manifest or {}
+        if "moment" not in document and document.get("server", {}).get("snapshot"):
+            return folder
+    raise _no_set(root)
+
+
+def _no_set(root: Path) -> OpsError:
+    return OpsError(
+        f"{root} has no set that says which transactions it saw: sets of older releases do not.",
+        "Make one (scripts/backup.sh), and prove again.",
+        code="pitr.no-set",
+    )
