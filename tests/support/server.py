@@ -135,7 +135,8 @@ class Server:
         quoted = '"' + name.replace('"', '""') + '"'
         if timescaledb and template == "template0":
             template = self._with_timescaledb()
-        sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE {template};\n"
+        # On a disk in memory, copied files cost half of the time of copied pages.
+        sql = f"CREATE DATABASE {quoted} OWNER macro_user TEMPLATE {template} STRATEGY FILE_COPY;\n"
         if timescaledb:  # as CREATE EXTENSION does
             sql += (
                 f"\\connect {quoted}\n"
