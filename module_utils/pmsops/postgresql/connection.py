@@ -181,6 +181,20 @@ class Database:
                 " -e confirm=<database> makes the role and restores.",
                 code="database.auth",
             )
+        if "permission denied for database" in text:
+            return OpsError(
+                f"{where} does not let role {self.user} into database {target}: {text}",
+                "Run docs/database-rights.sql again, as a superuser: it makes the role a member of"
+                " the database's owner, and so gives it CONNECT.",
+                code="database.connect-right",
+            )
+        if "no pg_hba.conf entry" in text:
+            return OpsError(
+                f"{where} accepts no login of role {self.user} from here: {text}",
+                "Add a line for that role, database and address to the server's pg_hba.conf, and"
+                " run SELECT pg_reload_conf(). No restart is needed.",
+                code="database.no-entry",
+            )
         if re.search(r'database "[^"]*" does not exist', text):
             return OpsError(
                 f"{where} has no database {target}.",

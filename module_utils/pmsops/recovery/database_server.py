@@ -65,7 +65,7 @@ def look(database: Database) -> ServerState:
 
 def judge(code: str, message: str) -> str:
     """Return the kind of a refused connection, by the error code and the server's words."""
-    if code == "database.auth":
+    if code in ("database.auth", "database.connect-right", "database.no-entry"):
         return REFUSED
     if code == "database.missing":
         return MISSING
@@ -137,8 +137,9 @@ def plan(database: Database) -> list[str]:
 def _password(database: Database, state: ServerState) -> OpsError:
     return OpsError(
         f"The server answers but rejects the login of role {database.user}: {state.message}",
-        "Set pms_db_password to the password of that role, or set it again in the database"
-        " (docs/database-rights.sql). A restart does not help.",
+        "If it names no other cause, set pms_db_password to the password of that role, or set it"
+        " again in the database (docs/database-rights.sql, which also gives it the right to"
+        " connect). A restart does not help.",
         code="care.password",
     )
 

@@ -66,6 +66,8 @@ SINCE = {
     # The rows of many tables in one pass (1 200), a manifest with a line for each object (600),
     # the moments of the sets (1 900).
     "many tables": {"pms_gate": 4_000, "pms_restore": 4_000},
+    # A role that may not come in is no server that is down (1 000).
+    "refused logins": {"pms_gate": 1_200, "pms_restore": 1_200},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import psycopg2
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -30,6 +31,28 @@ DATABASE = Database("127.0.0.1", 5432, "fund", "pms_ops", access="host")
 )
 def test_a_refusal_is_judged_by_the_servers_words(said, kind):
     assert judge("database.unreachable", said) == kind
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "remedy"),
+    [
+        (
+            'FATAL: permission denied for database "fund" User does not have CONNECT privilege.',
+            "database.connect-right",
+            "docs/database-rights.sql",
+        ),
+        (
+            'FATAL: no pg_hba.conf entry for host "10.0.0.7", user "pms_ops", database "fund"',
+            "database.no-entry",
+            "pg_reload_conf()",
+        ),
+    ],
+)
+def test_a_role_that_may_not_come_in_is_no_reason_to_restart_the_server(said, code, remedy):
+    refused = DATABASE._connection_error("fund", psycopg2.OperationalError(said))
+    assert refused.code == code
+    assert remedy in refused.remedy
+    assert judge(refused.code, str(refused)) == "refused"
 
 
 def test_a_missing_database_and_a_wrong_password_are_known_by_their_codes():
