@@ -104,7 +104,8 @@ class RunSummary:
         if action == "pms_status" and "sets" in result:
             self.facts.setdefault("sets", {})[data.get("host", "")] = result["sets"]
         for key, name in FACTS.get(action, {}).items():
-            if result.get(key) is not None:
+            # The PMS's database comes first; other databases of the server have lines of their own.
+            if result.get(key) is not None and not (action == "pms_backup" and name in self.facts):
                 self.facts[name] = result[key]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -89,7 +90,21 @@ HEALTHY = ("No scenario fits", "Healthy, nothing was changed")
 def test_each_disaster_that_takes_no_arguments_is_documented_on_a_healthy_system():
     healthy = "".join(commands for _page, said, commands in blocks() if said in HEALTHY)
     for name in ("triage", "database", "redis", "pipeline", "api", "disk", "bad_backup"):
-        assert f"ansible-playbook playbooks/dr_{name}.yml\n" in healthy
+        assert f"pms-ops dr {name}\n" in healthy
+
+
+def test_each_act_has_one_way_to_be_typed_and_the_others_are_in_one_appendix():
+    """Four ways for one act, three of them in one block: issue 18, D."""
+    for name in ("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE"):
+        text = (PROJECT / f"docs/{name}.md").read_text("utf-8")
+        commands = "".join(re.findall(r"^```(?:sh|bash)\n(.*?)^```", text, re.M | re.S))
+        others = re.findall(r"^(?:ansible-playbook|scripts/|make ).*", commands, re.M)
+        assert others == [], name
+    appendix = (
+        (PROJECT / "docs/REFERENCE.md").read_text("utf-8").partition("## The same by Ansible")
+    )
+    for word in ("backup", "drill", "verify", "restore", "rollback", "hold", "golive", "dr", "ops"):
+        assert f"| `pms-ops {word}" in appendix[2], word
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,7 @@ def test_a_block_does_what_its_page_says(lab, page, said, commands):
         cwd=PROJECT,
         env=lab
         | {
-            "PATH": f"{PROJECT}/.venv/bin:{os.environ['PATH']}",
+            "PATH": f"{PROJECT}/scripts:{PROJECT}/.venv/bin:{os.environ['PATH']}",
             # What a page without pms-ops has to be told.
             "BACKUPS": str(PROJECT / f".lab-{LAB}" / "backups"),
             "CONTAINER": f"macro_timescaledb_{LAB}",
@@ -117,6 +132,8 @@ def test_a_block_does_what_its_page_says(lab, page, said, commands):
     assert done.returncode == 0, f"{page}: {commands}\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
     assert said in output, f"{page}: {commands}\nsaid nothing of {said!r}:\n{done.stdout[-3000:]}"
     if said in HEALTHY:
+        if log := re.search(r" log (\S+\.log)", output):  # pms-ops says it in one line
+            output += " ".join(Path(log[1]).read_text().split())
         assert " changed=0 " in output and " failed=0 " in output
 
 

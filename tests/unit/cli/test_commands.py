@@ -560,3 +560,10 @@ def test_former_tables_are_dropped_by_one_command_that_is_confirmed(bare, monkey
     assert main([*argv, "other"], bare) == USAGE
     assert main([*argv, "fund"], bare) == DONE
     assert ran == [{"drop_former_tables": ["all"], "confirm": "fund"}]
+
+
+def test_the_set_of_a_backup_is_the_pms_s_and_not_that_of_another_database():
+    one = RunSummary()
+    for name in ("/b/2026-11-22_0600", "/b/other_databases/runs/2026-11-22_0600"):
+        one.take(event("runner_on_ok", task_action="pms_backup", res={"set": name}))
+    assert one.facts["set"] == "/b/2026-11-22_0600"
