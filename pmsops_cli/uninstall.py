@@ -66,6 +66,11 @@ def _of_system(session: Session, system: System) -> list[Part]:
             f"sudo {session.again('pms-ops schedule remove')}",
         ),
         _part(
+            "continuous protection, if it was enabled: role, slot, a line of pg_hba.conf, container,"
+            " base backups and WAL",
+            session.again("pms-ops pitr disable -e pitr_purge=true"),
+        ),
+        _part(
             f"databases that restores left ({database}__before_..., __restore_..., __undone_...)",
             f"{psql} -At -d {system.maintenance} -c {shlex.quote(copies)} prints what drops them",
         ),
