@@ -66,8 +66,8 @@ def _of_system(session: Session, system: System) -> list[Part]:
             f"sudo {session.again('pms-ops schedule remove')}",
         ),
         _part(
-            "continuous protection, if it was enabled: role, slot, a line of pg_hba.conf, container,"
-            " base backups and WAL",
+            "continuous protection, if it was enabled: role, slot, a line of pg_hba.conf, its"
+            " container, base backups and WAL",
             session.again("pms-ops pitr disable -e pitr_purge=true"),
         ),
         _part(
