@@ -39,7 +39,7 @@ from tests.support.server import HYPERTABLE, execute, workers_run
 SERVICES = ("api", "worker")
 WRITERS = 2
 # What lies beside the sets when nothing runs: all of it is kept from run to run.
-AT_REST = {"backup.lock", "restore.lock", "restore.room"}
+AT_REST = {"moments.json", "backup.lock", "restore.lock", "restore.room"}
 SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
 {HYPERTABLE}
