@@ -33,6 +33,7 @@ BEGIN {
         for (i = 1; i <= count; i++) running[each[i] % 4294967296] = 1
     }
 }
+# A position is where the next record begins: one that begins there was not yet written.
 function pad(lsn,  part) { split(lsn, part, "/"); return sprintf("%8s/%8s", part[1], part[2]) }
 /desc: COMMIT/ {
     for (i = 1; i <= NF; i++) {
@@ -42,7 +43,7 @@ function pad(lsn,  part) { split(lsn, part, "/"); return sprintf("%8s/%8s", part
         if ($i == "COMMIT_PREPARED") { at = $(i + 2) " " $(i + 3) }
     }
     held = kind == "latest" || (kind == "time" && at <= target)
-    held = held || (kind == "lsn" && pad(lsn) <= target)
+    held = held || (kind == "lsn" && pad(lsn) < target)
     if (kind == "snapshot") {
         if (visible(xid + 0)) { print_lsn = lsn; print_at = at; crossing += after; after = 0 }
         else { after++; if (after == 1) first = at }
