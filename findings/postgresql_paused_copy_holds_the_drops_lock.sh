@@ -3,14 +3,14 @@
 #          recovery_target_lsn, of a moment at which a session had dropped a table and not committed.
 # Seen:    the copy has the table, and nobody can read it: the recovery's own process holds an
 #          AccessExclusiveLock on it, for a transaction whose session is nowhere. While the recovery
-#          is paused, nothing ever ends that transaction. pg_wal_replay_resume() does (the default
-#          without a pause would, too), and all rows are there.
+#          is paused, nothing ends that transaction. After pg_wal_replay_resume() and the end of the
+#          recovery all rows can be read.
 # Guess:   in a paused copy that no one else uses no lock can be held; what was not committed is not
 #          there at all, and neither are its locks.
 # Matters: the moment just before a DROP is committed is the very one that is restored after it, and
 #          a pause is for looking before anything is final. Whoever looks, or dumps the table from
-#          there, waits without end, with lock_timeout off. The lock is visible in pg_locks; end the
-#          recovery first, in a copy that may be thrown away.
+#          there, waits: without end, unless a lock_timeout is set. pg_locks shows the lock. End the
+#          recovery before the table is read, in a copy that may be thrown away.
 # Output:  rows while paused            lock timeout
 #          held by                      startup, AccessExclusiveLock
 #          rows after the recovery      1000

@@ -6,10 +6,9 @@
 #          transaction was open or lost.
 # Guess:   a recovery that stops exactly at the position gives the sequence that the server had.
 # Matters: a copy that is compared with the original, row by row and object by object, differs in
-#          every sequence that was used after the last checkpoint, and that is no damage; ids, the
-#          numbers of orders among them, have holes of up to 32 after a restore. A set made by
-#          pg_dump has the exact value. A proof of a physical copy has to leave the values out, or
-#          to take a value that is ahead.
+#          its sequences, and that is no damage. The numbers of orders have a hole after a restore. A
+#          proof of a physical copy has to leave the values of sequences out, or to accept one that
+#          is ahead.
 # Output:  live at the position      3 rows, sequence 3
 #          the copy                  3 rows, sequence 33
 #          the next id in the copy   34
