@@ -28,6 +28,7 @@ from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
 from tests.conftest import PROJECT
+from tests.support import debian_image
 from tests.support.server import LABEL
 
 IMAGE = "pms-test/host:12"
@@ -196,7 +197,7 @@ class HostInstallation:
 @contextmanager
 def running() -> Iterator[HostInstallation]:
     """Run the host with a filled book and no inventory; remove it at the end."""
-    _image()
+    debian_image.provide(IMAGE, release="bookworm", packages=PACKAGES)
     names = ("owner", "pms_ops", "redis", "jwt", "admin", "manager", "risk", "viewer", "grafana")
     host = HostInstallation(
         f"pms-test-host-{uuid.uuid4().hex[:8]}", {each: secrets.token_hex(24) for each in names}
@@ -233,22 +234,6 @@ def running() -> Iterator[HostInstallation]:
         subprocess.run(
             ["docker", "rm", "--force", "--volumes", host.container], capture_output=True
         )
-
-
-def _image() -> None:
-    label = '{{index .Config.Labels "recipe"}}'
-    found = subprocess.run(
-        ["docker", "image", "inspect", "--format", label, IMAGE], capture_output=True, text=True
-    )
-    if found.stdout.strip() == PACKAGES:
-        return
-    build = (
-        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={PACKAGES}"
-        " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"
-        " --dpkgopt='path-exclude=/usr/share/doc/*' bookworm - | docker import"
-        f" --change 'LABEL recipe={PACKAGES}' --change 'ENV LANG=C.UTF-8' - {IMAGE}"
-    )
-    subprocess.run(["bash", "-c", build], check=True, capture_output=True, timeout=900)
 
 
 def _fetch() -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import debian_image
 from tests.support.server import LABEL, free_port
 
 IMAGE = "pms-test/ssh:13"
@@ -63,23 +64,6 @@ class SshHost:
         return done.stdout
 
 
-def _image() -> None:
-    label = '{{index .Config.Labels "recipe"}}'
-    found = subprocess.run(
-        ["docker", "image", "inspect", "--format", label, IMAGE], capture_output=True, text=True
-    )
-    if found.stdout.strip() == PACKAGES:
-        return
-    build = (
-        "set -o pipefail; mmdebstrap --quiet --variant=minbase --include="
-        + PACKAGES
-        + " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"
-        + " --dpkgopt='path-exclude=/usr/share/doc/*' trixie - | docker import"
-        + f" --change 'LABEL recipe={PACKAGES}' --change 'ENV LANG=C.UTF-8' - {IMAGE}"
-    )
-    subprocess.run(["bash", "-c", build], check=True, capture_output=True, timeout=600)
-
-
 def _keys(folder: Path, port: int) -> None:
     for name in ("client", "host"):
         subprocess.run(
@@ -94,7 +78,7 @@ def _keys(folder: Path, port: int) -> None:
 @contextmanager
 def running(folder: Path, shared: Path) -> Iterator[SshHost]:
     """Run the host; *shared* is a folder of this machine that it has at the same path."""
-    _image()
+    debian_image.provide(IMAGE, release="trixie", packages=PACKAGES)
     port = free_port()
     keys = folder / "keys"
     keys.mkdir(mode=0o700)

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import database_mark
 
-MARK = "pms-ops: "
+IS = "pitr"
 
 
 def text(*, keep_is_ours: bool) -> str:
     """Return the comment; *keep_is_ours* if the bound on the slot's WAL was set by us."""
-    return MARK + json.dumps({"is": "pitr", **({"keep": "set"} if keep_is_ours else {})})
+    return database_mark.text({"is": IS} | ({"keep": "set"} if keep_is_ours else {}))
 
 
 def require_ours(role: str, comments: list[str | None]) -> None:
@@ -31,10 +31,5 @@ def require_ours(role: str, comments: list[str | None]) -> None:
 
 def read(comment: str | None) -> dict[str, Any]:
     """Return what the comment on the role says, empty for a role of others."""
-    if not comment or not comment.startswith(MARK):
-        return {}
-    try:
-        found = json.loads(comment.removeprefix(MARK))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) and found.get("is") == "pitr" else {}
+    found = database_mark.read(comment)
+    return found if found.get("is") == IS else {}

@@ -45,7 +45,8 @@ class Protection:
             raise OpsError(
                 "Continuous protection needs the database in a container (pms_db_access:"
                 " container); this system has it on the host.",
-                "Run Barman on the host by hand; docs/PITR.md says how.",
+                "Protect such a server by Barman, pgBackRest or WAL-G themselves. pms-ops restores"
+                " its backup sets, and no moment between them.",
                 code="pitr.host-access",
             )
         self.database = database

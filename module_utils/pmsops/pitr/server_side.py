@@ -125,7 +125,7 @@ class ServerSide:
             )
         role_mark.require_ours(role, [comment for _, comment in roles])
         free = self._files.free_bytes(settings["data_directory"])
-        keep_bytes = self._wanted.keep_bytes or max(MIN_KEEP_BYTES, free // KEEP_SHARE)
+        keep_bytes = self._wanted.keep_bytes or default_keep_bytes(free)
         return ServerState(
             role=bool(roles),
             slot=slot[0][0] if slot else None,
@@ -277,6 +277,11 @@ class ServerSide:
                 code="pitr.hba",
             )
         cursor.execute("SELECT pg_reload_conf()")
+
+
+def default_keep_bytes(free: int) -> int:
+    """Return how much WAL the slot may keep where so many bytes are free, if nobody says it."""
+    return max(MIN_KEEP_BYTES, free // KEEP_SHARE)
 
 
 def lacking(settings: dict[str, str], senders: int, slots: int) -> list[str]:

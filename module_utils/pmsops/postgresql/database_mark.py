@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The mark of a database that restores manage: a comment of JSON that says what it is."""
+"""The mark of a database or a role of ours: a comment of JSON that says what it is."""
 
 from __future__ import annotations
 

@@ -50,5 +50,13 @@ def test_a_role_of_the_name_that_somebody_else_made_is_left_alone():
         assert caught.value.code == "pitr.role-taken"
 
 
-def test_the_slot_keeps_at_least_a_gigabyte():
-    assert server_side.MIN_KEEP_BYTES == 1 << 30
+@pytest.mark.parametrize(("free_gb", "keep_gb"), [(100, 20), (6, 1.2), (2, 1), (0, 1)])
+def test_the_slot_keeps_a_fifth_of_the_free_room_and_at_least_a_gigabyte(free_gb, keep_gb):
+    kept = server_side.default_keep_bytes(free_gb << 30)
+    assert kept == int(keep_gb * (1 << 30))
+
+
+def test_the_mark_of_the_role_is_read_as_it_is_written():
+    assert role_mark.read(role_mark.text(keep_is_ours=True)) == {"is": "pitr", "keep": "set"}
+    assert role_mark.read(role_mark.text(keep_is_ours=False)) == {"is": "pitr"}
+    assert role_mark.read('pms-ops: {"is": "staging"}') == {}

@@ -1,0 +1,25 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Images of a Debian release with some packages, made where the tests need them."""
+
+from __future__ import annotations
+
+import subprocess
+
+BUILD_SECONDS = 600
+
+
+def provide(image: str, *, release: str, packages: str) -> None:
+    """Make an image, unless there is one of these packages (names with commas between)."""
+    label = '{{index .Config.Labels "recipe"}}'
+    found = subprocess.run(
+        ["docker", "image", "inspect", "--format", label, image], capture_output=True, text=True
+    )
+    if found.stdout.strip() == packages:
+        return
+    build = (
+        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages}"
+        " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"
+        f" --dpkgopt='path-exclude=/usr/share/doc/*' {release} - | docker import"
+        f" --change 'LABEL recipe={packages}' --change 'ENV LANG=C.UTF-8' - {image}"
+    )
+    subprocess.run(["bash", "-c", build], check=True, capture_output=True, timeout=BUILD_SECONDS)
