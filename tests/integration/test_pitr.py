@@ -24,6 +24,7 @@ from ansible.module_utils.pmsops.pitr import proof
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import manifest
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 
@@ -179,6 +180,23 @@ def test_the_copy_recovered_to_a_set_s_moment_equals_its_manifest(
             break
         assert found["crossing"] > 0
     assert found["proved"] and found["rows"] > 0
+    # A set that says otherwise is never proved: neither of a row nor of an object.
+    folder, keys = tmp_path / found["id"], tmp_path / "keys"
+    document = manifest.read(folder)
+    table = next(name for name, each in document["contents"].items() if each["rows"])
+    of_rows = document["contents"] | {
+        table: document["contents"][table] | {"fingerprint": "0" * 32}
+    }
+    manifest.write(folder, document | {"contents": of_rows}, keys)
+    try:
+        assert not proof.prove(protection, tmp_path, keys, folder)["proved"]
+    except OpsError as exc:
+        assert exc.code == "pitr.differs" and table in str(exc)
+    tables = {name: each for name, each in document["facts"]["tables"].items() if name != table}
+    manifest.write(folder, document | {"facts": document["facts"] | {"tables": tables}}, keys)
+    with pytest.raises(OpsError, match="is not in the backup") as caught:
+        proof.prove(protection, tmp_path, keys, folder)
+    assert caught.value.code == "pitr.differs"
 
 
 def test_the_latest_is_all_that_was_committed(server, protection, tmp_path):

@@ -104,6 +104,6 @@ def _newest(root: Path) -> Path:
 def _no_set(root: Path) -> OpsError:
     return OpsError(
         f"{root} has no set that says which transactions it saw: sets of older releases do not.",
-        "Make one (scripts/backup.sh), and prove again.",
+        "Make one (pms-ops backup), and prove again.",
         code="pitr.no-set",
     )
