@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 PROJECT = Path(__file__).resolve().parent.parent
+# In the names of labs: another clone may run its tests here, or was killed and left its labs.
+CHECKOUT = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:6]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "library")]
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 

@@ -17,14 +17,25 @@ import pytest
 import yaml
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
-from tests.conftest import PROJECT
+from tests.conftest import CHECKOUT, PROJECT
 
 MOLECULE = Path(sys.executable).with_name("molecule")
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 TIMEOUT_SECONDS = 1200
 # A step of molecule that does nothing, because the scenarios switch it off.
 LEFT_OUT = "dependency"
-ENVIRONMENT = {**os.environ, "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}"}
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{MOLECULE.parent}:{os.environ['PATH']}",
+    "PMS_TEST_CHECKOUT": CHECKOUT,
+}
+# How molecule.yml names what only the tests set.
+PLACEHOLDER = "${PMS_TEST_CHECKOUT}"
+
+
+def lab_name(name: str) -> str:
+    """Return the name that a lab of the tests has in this clone."""
+    return name + CHECKOUT
 
 
 def remove_lab(instance: str) -> None:
@@ -58,7 +69,8 @@ def _labs() -> dict[str, list[str]]:
     labs: dict[str, list[str]] = {}
     for path in sorted(PROJECT.glob("molecule/*/molecule.yml")):
         lab = yaml.safe_load(path.read_text())["ansible"]["env"]["PMS_LAB_INSTANCE"]
-        labs.setdefault(lab, []).append(path.parent.name)
+        assert lab.endswith(PLACEHOLDER), f"{path}: another clone has a lab of this name"
+        labs.setdefault(lab_name(lab.removesuffix(PLACEHOLDER)), []).append(path.parent.name)
     return labs
 
 

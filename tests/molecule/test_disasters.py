@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.molecule.conftest import LABS, play
+from tests.molecule.conftest import LABS, lab_name, play
 
 
-@pytest.mark.parametrize("scenario", LABS["moleculedr"])
+@pytest.mark.parametrize("scenario", LABS[lab_name("moleculedr")])
 def test_a_disaster_is_recovered_from(scenario, shared_labs):
     play(scenario, shared_labs)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.conftest import PROJECT
-from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, remove_lab
+from tests.molecule.conftest import ENVIRONMENT, PLAYBOOK, lab_name, remove_lab
 
-LAB = "emptyserver"
+LAB = lab_name("emptyserver")
 CONTAINER = f"macro_timescaledb_{LAB}"
 VOLUME = f"pms-lab-{LAB}_timescaledb_data"
 PROJECT_FILE = PROJECT / f".lab-{LAB}" / "compose.yml"

@@ -23,11 +23,11 @@ from typing import Any
 
 import yaml
 
-from tests.conftest import PROJECT
+from tests.conftest import CHECKOUT, PROJECT
 
 PROGRAMS = Path(sys.executable).parent
-LAB = "foreign"
-PROJECT_NAME = "tesouraria"
+LAB = f"foreign{CHECKOUT}"
+PROJECT_NAME = f"tesouraria{CHECKOUT}"
 DATABASE = "caixa"
 OWNER = "gestora"
 # The lab's name of each service, and the one it gets; the container's name is another again.
