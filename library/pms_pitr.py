@@ -123,18 +123,24 @@ backup:
   sample: {id: 20261129T020001, kind: full, size_bytes: 57743272}
 proof:
   description: What was compared. C(crossing) are transactions that are in the copy and not in the
-    set, because they ran across its snapshot; C(proved) is false if they make rows different.
+    set, because they ran across its snapshot; C(proved) is false if they make rows different. A
+    proof that failed returns what it had found out.
   returned: with V(proved)
   type: dict
   sample:
+    of: set
     id: 2026-11-29_0115
+    moment: "2026-11-29T01:15:03.105418+00:00"
+    manifest_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
     proved: true
     tables: 47
     rows: 5105418
     crossing: 0
     differences: []
     base_backup: 20261129T020001
+    wal_bytes: 41943040
     lsn: 0/236FF060
+    phases: {"base backup": 3.2, "recovery": 2.1, "comparison": 6.4}
     duration_seconds: 12.2
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
@@ -173,8 +179,11 @@ REQUIRED = [
 ]
 
 
-def run(module: AnsibleModule) -> dict:
-    """Bring the protection into the state, and return the steps or what was seen."""
+def run(module: AnsibleModule, facts: dict) -> dict:
+    """Bring the protection into the state, and return the steps or what was seen.
+
+    *facts* receives what a proof has found out when it fails.
+    """
     params = module.params
     keep = params["slot_keep_mb"]
     settings = Settings(
@@ -191,8 +200,9 @@ def run(module: AnsibleModule) -> dict:
         if check:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
         file = Path(params["file"]) if params["file"] else None
+        folders = Path(params["root"]), Path(params["keys"])
         with signals.raised():
-            found = proof.prove(protection, Path(params["root"]), Path(params["keys"]), file)
+            found = proof.prove(protection, *folders, file, facts)
         return {"changed": False, "actions": [], "proof": found}
     if state == "backup":
         step = f"make a base backup ({params['kind']})"
@@ -217,10 +227,12 @@ def main() -> None:
         supports_check_mode=True,
         required_if=REQUIRED,
     )
+    facts: dict = {}
     try:
-        result = run(module)
+        result = run(module, facts)
     except OpsError as exc:
-        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+        proof_of = {"proof": facts} if facts else {}
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, **proof_of)
     module.exit_json(**result)
 
 

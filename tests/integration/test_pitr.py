@@ -194,9 +194,13 @@ def test_the_copy_recovered_to_a_set_s_moment_equals_its_manifest(
         assert exc.code == "pitr.differs" and table in str(exc)
     tables = {name: each for name, each in document["facts"]["tables"].items() if name != table}
     manifest.write(folder, document | {"facts": document["facts"] | {"tables": tables}}, keys)
+    facts: dict = {}
     with pytest.raises(OpsError, match="is not in the backup") as caught:
-        proof.prove(protection, tmp_path, keys, folder)
+        proof.prove(protection, tmp_path, keys, folder, facts)
     assert caught.value.code == "pitr.differs"
+    # What the ledger records of it.
+    assert not facts["proved"] and facts["differences"] and facts["wal_bytes"] > 0
+    assert facts["id"] == found["id"] and facts["base_backup"] and facts["duration_seconds"] > 0
 
 
 def test_the_latest_is_all_that_was_committed(server, protection, tmp_path):

@@ -30,7 +30,7 @@ NAME = "ledger.jsonl"
 HEAD = "ledger.head"
 KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
-    *("drill", "incident", "waiver", "signoff", "attestation"),
+    *("drill", "incident", "waiver", "signoff", "attestation", "proof"),
 )
 # In the record of an entry about another database of the server than the PMS's: its name.
 OTHER = "other_database"

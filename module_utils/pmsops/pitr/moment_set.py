@@ -104,7 +104,7 @@ class MomentSet:
             wanted = self.plan()
             seconds = {"plan": time.monotonic() - began}
             with self.recovered(throw_away, wanted, seconds) as (server, reached):
-                warnings = _look(server)
+                warnings = look(server)
                 last = wanted.scan.last_at
                 facts = {
                     "asked": self.asked,
@@ -178,7 +178,7 @@ class MomentSet:
         return libraries_of(found)
 
 
-def _look(server: RecoveredServer) -> list[str]:
+def look(server: RecoveredServer) -> list[str]:
     """Check the pages of the copy; return warnings.
 
     :raises OpsError: pitr.damaged

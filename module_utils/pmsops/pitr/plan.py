@@ -44,6 +44,12 @@ class Plan:
         """The moment of the set: the one asked for, else that of its last transaction."""
         return self.moment.at or self.scan.last_at or self.backup.ended_at
 
+    @property
+    def wal_bytes(self) -> int:
+        """WAL that the recovery replays, from the beginning of the base backup."""
+        target = self.target_lsn or self.detail.end_lsn
+        return wal.position(target) - wal.position(self.detail.begin_lsn)
+
     def lines(self) -> list[str]:
         """Return the plan for an operator."""
         last = local(self.scan.last_at) if self.scan.last_at else "none since the base backup"

@@ -20,7 +20,7 @@ from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr.moment import Moment
-from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet
+from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet, look
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.postgresql import moving_sequences
 from ansible.module_utils.pmsops.repository import reading, sets
@@ -32,15 +32,38 @@ MAX_VALUE = 1 << 63
 
 
 def prove(
-    protection: Protection, root: Path, keys: Path, file: Path | None = None
+    protection: Protection,
+    root: Path,
+    keys: Path,
+    file: Path | None = None,
+    found_out: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compare a recovered copy with a set, by default the newest that can be compared.
+
+    *found_out* receives each fact once it is known, for the record of a proof that fails.
 
     :raises OpsError: pitr.no-set, pitr.differs, pitr.*, set.*, signing.*, lock.held
     """
     began = time.monotonic()
+    facts = found_out if found_out is not None else {}
+    facts |= {"of": "set", "proved": False}
+    try:
+        _prove(protection, root, keys, file, facts)
+    finally:
+        facts["duration_seconds"] = round(time.monotonic() - began, 3)
+    return facts
+
+
+def _prove(
+    protection: Protection, root: Path, keys: Path, file: Path | None, facts: dict[str, Any]
+) -> None:
     chosen = sets.resolve(file or _newest(root))
     manifest = chosen.manifest or {}
+    facts |= {
+        "id": chosen.id,
+        "moment": manifest.get("snapshot_at"),
+        "manifest_sha256": chosen.manifest_sha256,
+    }
     snapshot = manifest.get("server", {}).get("snapshot")
     if not snapshot:
         raise _no_set(root)
@@ -54,28 +77,33 @@ def prove(
         throw_away.clean()
         throw_away.remove_restores()
         planned = at_work.plan(wanted)
+        facts |= {
+            "base_backup": planned.backup.id,
+            "wal_bytes": planned.wal_bytes,
+            "crossing": planned.scan.crossing,
+        }
         with at_work.recovered(throw_away, planned, seconds) as (server, reached):
+            facts["lsn"] = reached.lsn
+            facts["notes"] = look(server)
+            since = time.monotonic()
             found = comparison.differences(server.database, with_any_sequence_value(manifest))
-    crossing = planned.scan.crossing
-    if found and not (crossing and all(each.kind == "contents" for each in found)):
+            seconds["comparison"] = time.monotonic() - since
+    facts |= {
+        "proved": not found,
+        "tables": len(manifest["contents"]),
+        "rows": manifest["totals"]["rows"],
+        "differences": causes.lines(found, shown=SHOWN),
+        "phases": {name: round(each, 3) for name, each in seconds.items()},
+    }
+    explained = facts["crossing"] and all(each.kind == "contents" for each in found)
+    if found and not explained:
         raise OpsError(
             f"The copy recovered to set {chosen.id} differs from it:"
-            f" {'; '.join(causes.lines(found, shown=SHOWN))}. The live database was not touched.",
+            f" {'; '.join(facts['differences'])}. The live database was not touched.",
             "One of both is wrong. Drill the set (playbooks/drill.yml), make a new base backup"
             " (pms-ops pitr backup), and prove again.",
             code="pitr.differs",
         )
-    return {
-        "id": chosen.id,
-        "proved": not found,
-        "tables": len(manifest["contents"]),
-        "rows": manifest["totals"]["rows"],
-        "crossing": crossing,
-        "differences": causes.lines(found, shown=SHOWN),
-        "base_backup": planned.backup.id,
-        "lsn": reached.lsn,
-        "duration_seconds": round(time.monotonic() - began, 3),
-    }
 
 
 def with_any_sequence_value(manifest: dict[str, Any]) -> dict[str, Any]:
