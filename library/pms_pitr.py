@@ -8,8 +8,9 @@ short_description: Protect the database continuously, by base backups and stream
 description:
   - Runs Barman in a container beside the database's container. It receives the WAL by streaming, so
     that any moment since the first base backup can be restored.
-  - On the server it adds a role with REPLICATION, a physical slot, one line of pg_hba.conf, and a
-    bound on the WAL that a slot may keep. The server is reloaded, never restarted.
+  - On the server it adds a role with REPLICATION, a physical slot, one line of pg_hba.conf, a table
+    for canary rows in database C(postgres), and a bound on the WAL that a slot may keep. The server
+    is reloaded, never restarted.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database]
 attributes:
@@ -55,6 +56,12 @@ options:
         default a fifth of the free room, and at least 1 GB.
       - A bound that the server has already is kept.
     type: int
+  canary_seconds:
+    description:
+      - Seconds between two canary rows, which the container writes into a table of its own in
+        database C(postgres). V(0) writes none.
+    type: int
+    default: 300
   kind:
     description:
       - Kind of the base backup that V(backup) makes. V(incremental) needs PostgreSQL 17 with
@@ -141,6 +148,7 @@ proof:
     wal_bytes: 41943040
     lsn: 0/236FF060
     phases: {"base backup": 3.2, "recovery": 2.1, "comparison": 6.4}
+    canary: {before: "2026-11-29T01:14:11Z", after: "2026-11-29T01:19:11Z", warnings: []}
     duration_seconds: 12.2
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
@@ -166,6 +174,7 @@ SPEC = {
     "image": {"type": "str"},
     "window_days": {"type": "int", "default": 14},
     "slot_keep_mb": {"type": "int"},
+    "canary_seconds": {"type": "int", "default": 300},
     "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},
     "root": {"type": "path"},
     "keys": {"type": "path", "no_log": False},
@@ -191,6 +200,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         image=params["image"] or "",
         window_days=params["window_days"],
         keep_bytes=keep << 20 if keep is not None else None,
+        canary_seconds=params["canary_seconds"],
     )
     protection = Protection(Database.from_options(params["database"]), settings)
     check, state = module.check_mode, params["state"]

@@ -34,6 +34,12 @@ options:
     description: Name of the container that receives the WAL.
     type: str
     required: true
+  canary_seconds:
+    description:
+      - Seconds between two canary rows. The copy must have those of before the moment, and none of
+        after it. V(0) does not look for them.
+    type: int
+    default: 300
   root:
     description: Folder of the sets.
     type: path
@@ -89,6 +95,7 @@ moment:
     reached_at: "2026-11-27T17:59:29.069858+00:00"
     lsn: 0/D002B20
     base_backup: 20261122T020001
+    canary: {before: "2026-11-27T17:57:11Z", after: "2026-11-27T18:02:11Z", warnings: []}
 rows:
   description: Rows in the set.
   returned: when a set was made
@@ -131,6 +138,7 @@ SPEC = {
     "database": argument_specs.database(),
     "at": {"type": "str", "required": True},
     "container": {"type": "str", "required": True},
+    "canary_seconds": {"type": "int", "default": 300},
     "root": {"type": "path", "required": True},
     "keys": {"type": "path", "required": True, "no_log": False},
     "jobs": {"type": "int", "default": 2},
@@ -144,7 +152,8 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     root = Path(params["root"])
     protection = Protection(
-        Database.from_options(params["database"]), Settings(params["container"], "")
+        Database.from_options(params["database"]),
+        Settings(params["container"], "", canary_seconds=params["canary_seconds"]),
     )
     wanted = moment_set.MomentSet(protection, params["at"])
     if (there := wanted.find(root)) is not None:

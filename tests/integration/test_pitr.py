@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -20,7 +20,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import proof
+from ansible.module_utils.pmsops.pitr import canary, container, proof
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -71,7 +71,7 @@ def database(server: Server) -> Database:
 
 @pytest.fixture(scope="module")
 def protection(database: Database) -> Iterator[Protection]:
-    settings = Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17")
+    settings = Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17", canary_seconds=1)
     made = Protection(database, settings)
     assert any("pg_hba" in each for each in made.enable(check=True))
     made.enable(check=False)
@@ -148,6 +148,52 @@ def test_random_moments_under_writers_hold_what_a_reader_saw(server, protection,
     time.sleep(1)
     for asked, seen in random.sample(moments, 3):
         assert restored(server, protection, asked, tmp_path) == seen, asked
+
+
+def test_a_moment_has_canary_rows_on_both_sides(server, protection, tmp_path):
+    def newest() -> datetime:
+        return datetime.fromisoformat(
+            server.psql(f"SELECT to_json(max(at)) #>> '{{}}' FROM {canary.TABLE}", "postgres")
+        )
+
+    before = newest()
+    deadline = time.monotonic() + 30
+    while newest() == before and time.monotonic() < deadline:
+        time.sleep(0.2)
+    asked = datetime.now(UTC) + timedelta(seconds=2)
+    time.sleep(5)
+    made = MomentSet(protection, asked.isoformat()).make(
+        BackupSettings(root=tmp_path, keys=tmp_path / "keys")
+    )
+    witness = made["moment"]["canary"]
+    assert witness["warnings"] == []
+    assert before < datetime.fromisoformat(witness["before"]) <= asked
+    assert asked < datetime.fromisoformat(witness["after"]) + timedelta(seconds=1)
+    # The set is of the PMS's database, which knows nothing of the rows.
+    assert canary.SCHEMA not in Path(made["set"], "manifest.json").read_text()
+    # A copy whose rows differ from the live server's is not that of the moment.
+    lie = f"INSERT INTO {canary.TABLE} VALUES (0, '{asked - timedelta(minutes=1)}')"
+    server.psql(lie, "postgres")
+    try:
+        with pytest.raises(OpsError) as caught:
+            MomentSet(protection, asked.isoformat()).make(
+                BackupSettings(root=tmp_path, keys=tmp_path / "keys")
+            )
+        assert caught.value.code == "pitr.canary"
+    finally:
+        server.psql(f"DELETE FROM {canary.TABLE} WHERE number = 0", "postgres")
+
+
+def test_the_number_of_canary_rows_is_bounded(server, protection):
+    count = f"SELECT count(*), max(number) - min(number) + 1 FROM {canary.TABLE}"
+    server.psql(
+        f"INSERT INTO {canary.TABLE} SELECT number - 9000 + n, at - n * interval '1 s' FROM"
+        f" (SELECT min(number) AS number, min(at) AS at FROM {canary.TABLE}),"
+        " generate_series(1, 8999) AS n", "postgres",
+    )  # fmt: skip
+    protection.container.run(["sh", "-c", f". {container.CANARY} && write_canary"])
+    rows, numbers = server.psql(count, "postgres").split("|")
+    assert rows == numbers == str(canary.KEPT)
 
 
 def test_a_table_that_somebody_is_dropping_at_the_moment_is_there(server, protection, tmp_path):
@@ -260,6 +306,7 @@ def test_disable_leaves_the_server_as_it_was(server, database, protection):
     protection.disable(check=False)
     assert server.psql("SELECT count(*) FROM pg_roles WHERE rolname = 'pms_pitr'") == "0"
     assert server.psql("SELECT count(*) FROM pg_replication_slots") == "0"
+    assert server.psql(f"SELECT to_regnamespace('{canary.SCHEMA}') IS NULL") == "t"
     assert server.psql("SHOW max_slot_wal_keep_size") == "-1"
     hba = server.psql("SELECT pg_read_file(current_setting('hba_file'))")
     assert "pms-ops" not in hba

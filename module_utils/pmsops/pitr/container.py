@@ -21,6 +21,7 @@ LABEL = "pms-ops.pitr-of"
 HOME = "/var/lib/barman"
 RESTORES = "/var/lib/pms-recovery"
 USER = "barman"
+CANARY = f"{HOME}/canary.sh"  # sets ``every``, its seconds, and defines ``write_canary``
 # Barman's own cron starts two Python processes a minute. This loop starts none while nothing
 # happens: a receiver that ends begins again after five seconds, and only whole segments are filed.
 LOOP = f"""
@@ -33,12 +34,21 @@ while :; do
     sleep 1
 done &
 while :; do
+    every=5
+    if test -s {CANARY}; then
+        . {CANARY}
+        write_canary
+    fi
+    sleep "$every" & wait $!
+done &
+while :; do
     if ls {HOME}/pms/streaming 2>/dev/null | grep -qv partial; then
         barman -q -c {HOME}/barman.conf archive-wal pms
     fi
     sleep 15 & wait $!
 done
 """
+ENTRYPOINT = ["/bin/sh", "-c", LOOP]
 # Asked every minute, without starting Python.
 HEALTHY = "grep -qsx pg_receivewal /proc/[0-9]*/comm"
 SECOND = 1_000_000_000
@@ -84,6 +94,11 @@ class EngineContainer:
         found = self.find()
         return found is not None and found.status == "running"
 
+    def outdated(self) -> bool:
+        """Tell whether it was made by another release, and so runs another loop."""
+        found = self.find()
+        return found is not None and found.attrs["Config"]["Entrypoint"] != ENTRYPOINT
+
     def create(self, image: str, database_container: str, network: str) -> None:
         """Make and start the container.
 
@@ -96,7 +111,7 @@ class EngineContainer:
             container = self._docker.containers.create(
                 image,
                 name=self.name,
-                entrypoint=["/bin/sh", "-c", LOOP],
+                entrypoint=ENTRYPOINT,
                 command=[],
                 user=USER,
                 network=network,

@@ -24,7 +24,7 @@ from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import container, engine, moment, wal_scan, window
+from ansible.module_utils.pmsops.pitr import canary, container, engine, moment, wal_scan, window
 from ansible.module_utils.pmsops.pitr.plan import Plan
 from ansible.module_utils.pmsops.pitr.plan import make as make_plan
 from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
@@ -104,13 +104,14 @@ class MomentSet:
             wanted = self.plan()
             seconds = {"plan": time.monotonic() - began}
             with self.recovered(throw_away, wanted, seconds) as (server, reached):
-                warnings = look(server)
+                warnings = [*reached.witness.warnings, *look(server)]
                 last = wanted.scan.last_at
                 facts = {
                     "asked": self.asked,
                     "reached_at": last.isoformat() if last else None,
                     "lsn": reached.lsn,
                     "base_backup": wanted.backup.id,
+                    "canary": reached.witness.document(),
                 }
                 made = replace(
                     settings,
@@ -151,6 +152,7 @@ class MomentSet:
             ) as server:
                 reached = server.await_moment(wanted.target_lsn)
                 server.open()
+                reached = replace(reached, witness=self._witness(server, wanted))
                 seconds["recovery"] = time.monotonic() - began - seconds["base backup"]
                 yield server, reached
         finally:
@@ -163,6 +165,18 @@ class MomentSet:
         """
         place = self.protection.container
         return ThrowAway(self.database, place.archive_volume, place.restores_volume)
+
+    def _witness(self, server: RecoveredServer, wanted: Plan) -> canary.Witness:
+        """Return what the canary rows on both sides of the moment say of the copy.
+
+        :raises OpsError: pitr.canary, database.*
+        """
+        return canary.judge(
+            canary.rows(server.database),
+            canary.rows_if_up(self.database),
+            wanted.until,
+            self.protection.settings.canary_seconds,
+        )
 
     def _libraries(self) -> str:
         try:

@@ -50,6 +50,11 @@ class Plan:
         target = self.target_lsn or self.detail.end_lsn
         return wal.position(target) - wal.position(self.detail.begin_lsn)
 
+    @property
+    def until(self) -> datetime:
+        """The time up to which commits belong to the moment."""
+        return self.moment.at or self.scan.last_at or _begin(self.backup)
+
     def lines(self) -> list[str]:
         """Return the plan for an operator."""
         last = local(self.scan.last_at) if self.scan.last_at else "none since the base backup"

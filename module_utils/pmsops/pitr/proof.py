@@ -84,7 +84,8 @@ def _prove(
         }
         with at_work.recovered(throw_away, planned, seconds) as (server, reached):
             facts["lsn"] = reached.lsn
-            facts["notes"] = look(server)
+            facts["canary"] = reached.witness.document()
+            facts["notes"] = [*reached.witness.warnings, *look(server)]
             since = time.monotonic()
             found = comparison.differences(server.database, with_any_sequence_value(manifest))
             seconds["comparison"] = time.monotonic() - since

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import (
     barman,
+    canary,
     container,
     engine,
     server_files,
@@ -35,6 +36,7 @@ class Settings:
     image: str
     window_days: int = 14
     keep_bytes: int | None = None
+    canary_seconds: int = 300  # 0: no canary rows
 
 
 class Protection:
@@ -62,7 +64,10 @@ class Protection:
         found = docker_engine.database_container(docker_engine.engine(), self.database.container)
         _, subnet = server_files.network_of(found)
         return server_side.ServerSide(
-            self.database, server_side.Wanted(ROLE, subnet, self.settings.keep_bytes)
+            self.database,
+            server_side.Wanted(
+                ROLE, subnet, self.settings.keep_bytes, canary=self.settings.canary_seconds > 0
+            ),
         )
 
     def enable(self, *, check: bool) -> list[str]:
@@ -75,27 +80,32 @@ class Protection:
         steps = side.plan(state)
         found = docker_engine.database_container(docker_engine.engine(), self.database.container)
         network, _ = server_files.network_of(found)
-        missing = not self.container.running()
+        old = self.container.outdated()
+        missing = not self.container.running() or old
         if missing:
             self.container.require_image(self.settings.image)
+            if old:
+                steps.append(f"remove container {self.settings.container} of another release")
             steps.append(
                 f"start container {self.settings.container} of {self.settings.image} on network"
                 f" {network}, volumes {self.container.archive_volume} and"
                 f" {self.container.restores_volume}"
             )
-        first = missing or not self.engine.info().usable
+        first = not self.container.running() or not self.engine.info().usable
         if first or state.lost:
             steps.append("make a base backup, with which a new window begins")
         if check:
             return steps
-        if state.lost and not missing:
+        if state.lost and self.container.running():
             self.engine.break_off()
         password = side.add(state)
         if missing:
-            self.container.remove()  # one that does not run
+            self.container.remove()  # one that does not run, or is of another release
             self.container.create(self.settings.image, str(self.database.container), network)
         self._configure(side, state, password)
         self._await_receiver()
+        if steps and self.settings.canary_seconds:
+            self._write_canary()
         if state.lost or not self.engine.info().usable:
             self.engine.backup()
         return steps
@@ -200,6 +210,21 @@ class Protection:
             )
         text = barman.configuration(host, port, ROLE, bin_dir, self.settings.window_days)
         self.container.write(barman.CONFIG, text)
+        every = self.settings.canary_seconds
+        self.container.write(
+            container.CANARY, canary.script(host, port, ROLE, every) if every else ""
+        )
+
+    def _write_canary(self) -> None:
+        """Write a canary row now, which shows that the container's loop can."""
+        answer = self.container.run(["sh", "-c", f". {container.CANARY} && write_canary"])
+        if answer.status:
+            raise OpsError(
+                f"The container cannot write a canary row: {answer.errors.strip()[-300:]}",
+                "The server's message names the cause. Without canary rows:"
+                " -e pitr_canary_seconds=0.",
+                code="pitr.canary-unwritten",
+            )
 
     def _inside_port(self) -> int:
         with self.database.session(name=self.database.maintenance_name) as cursor:

@@ -1,9 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """What continuous protection adds to the database's server, and takes away again.
 
-One role with REPLICATION, one physical slot, one line of pg_hba.conf, and a bound on the WAL that a
-slot may keep, so that a dead receiver never fills the live disk. The server is reloaded, never
-restarted, and nothing of the PMS changes.
+One role with REPLICATION, one physical slot, one line of pg_hba.conf, a table for canary rows, and
+a bound on the WAL that a slot may keep, so that a dead receiver never fills the live disk. The
+server is reloaded, never restarted, and nothing of the PMS changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import psycopg2
 import psycopg2.extensions
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.pitr import role_mark, server_files
+from ansible.module_utils.pmsops.pitr import canary, role_mark, server_files
+from ansible.module_utils.pmsops.pitr.server_limits import KEEP, default_keep_bytes, lacking
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -26,10 +27,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 from ansible.module_utils.pmsops.services import docker_engine
 
-KEEP = "max_slot_wal_keep_size"
-MIN_KEEP_BYTES = 1 << 30
-KEEP_SHARE = 5  # of the free room: a fifth
-SENDERS = 2  # the stream, and a base backup beside it
 RIGHTS = ("pg_read_all_settings", "pg_read_all_stats")
 CHECKPOINT = ("pg_checkpoint",)  # PostgreSQL 15 and newer
 # What Barman checks for before each base backup.
@@ -48,6 +45,7 @@ class Wanted:
     role: str
     network: str  # the addresses that the receiver may come from
     keep_bytes: int | None = None  # None: a fifth of the free room
+    canary: bool = True  # a table for canary rows
 
     @property
     def hba_line(self) -> str:
@@ -72,6 +70,7 @@ class ServerState:
     version: int
     lacks: list[str]
     free_bytes: int
+    canary: bool
 
     @property
     def lost(self) -> bool:
@@ -123,6 +122,7 @@ class ServerSide:
                     WHERE rolname = %s""",
                 (role,),
             )
+            rows = canary.present(cursor)
         role_mark.require_ours(role, [comment for _, comment in roles])
         free = self._files.free_bytes(settings["data_directory"])
         keep_bytes = self._wanted.keep_bytes or default_keep_bytes(free)
@@ -137,6 +137,7 @@ class ServerSide:
             version=int(settings["server_version_num"]),
             lacks=lacking(settings, *used),
             free_bytes=free,
+            canary=rows,
         )
 
     def plan(self, state: ServerState) -> list[str]:
@@ -156,7 +157,11 @@ class ServerSide:
                 f"ALTER SYSTEM SET {KEEP} = '{state.keep_bytes >> 20}MB'"
                 f" ({human(state.free_bytes)} are free)"
             )
-        return [*steps, "SELECT pg_reload_conf()"] if steps else []
+        if steps:
+            steps.append("SELECT pg_reload_conf()")
+        if self._wanted.canary and not state.canary:
+            steps.append(f"CREATE TABLE {canary.TABLE} in database {canary.DATABASE}, owner {role}")
+        return steps
 
     def add(self, state: ServerState) -> str | None:
         """Add what is missing; return the role's new password, None if the role is kept as it is.
@@ -173,6 +178,8 @@ class ServerSide:
         with self._session() as cursor:
             if not state.role:
                 password = self._create_role(cursor, state)
+            if self._wanted.canary and not state.canary:
+                canary.create(cursor, self._wanted.role)
         if not state.hba:
             before = self._files.hba(state.hba_file)
             self._files.write_hba(state.hba_file, f"{self._wanted.hba_line}\n{before}")
@@ -237,6 +244,8 @@ class ServerSide:
                 removed.append(f"the setting {KEEP}")
             self._reload(cursor)
             if fetch_value(cursor, "SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+                if canary.present(cursor):
+                    removed.append(f"the table {canary.TABLE}")
                 cursor.execute(f"DROP OWNED BY {quote_ident(role)}")
                 cursor.execute(f"DROP ROLE {quote_ident(role)}")
                 removed.append(f"the role {role}")
@@ -277,21 +286,3 @@ class ServerSide:
                 code="pitr.hba",
             )
         cursor.execute("SELECT pg_reload_conf()")
-
-
-def default_keep_bytes(free: int) -> int:
-    """Return how much WAL the slot may keep where so many bytes are free, if nobody says it."""
-    return max(MIN_KEEP_BYTES, free // KEEP_SHARE)
-
-
-def lacking(settings: dict[str, str], senders: int, slots: int) -> list[str]:
-    """Return what the server's settings lack for a stream; each needs a restart."""
-    lacks = []
-    if settings["wal_level"] == "minimal":
-        lacks.append("wal_level = minimal, and it needs replica")
-    free = int(settings["max_wal_senders"]) - senders
-    if free < SENDERS:
-        lacks.append(f"max_wal_senders leaves {max(free, 0)}, and it needs {SENDERS}")
-    if int(settings["max_replication_slots"]) - slots < 1:
-        lacks.append("max_replication_slots leaves none, and it needs 1")
-    return lacks

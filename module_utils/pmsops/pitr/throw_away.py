@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import wal
+from ansible.module_utils.pmsops.pitr import canary, wal
 from ansible.module_utils.pmsops.pitr.container import HOME, RESTORES
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.services import docker_engine
@@ -76,6 +76,7 @@ class Reached:
     lsn: str
     last_commit: datetime | None
     locks: int  # tables that a transaction running at the moment has locked
+    witness: canary.Witness = field(default_factory=canary.Witness)
 
 
 class ThrowAway:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import role_mark, server_side
+from ansible.module_utils.pmsops.pitr import role_mark, server_limits
 from ansible.module_utils.pmsops.pitr.server_files import without_line
-from ansible.module_utils.pmsops.pitr.server_side import Wanted, lacking
+from ansible.module_utils.pmsops.pitr.server_limits import lacking
+from ansible.module_utils.pmsops.pitr.server_side import Wanted
 
 GOOD = {"wal_level": "replica", "max_wal_senders": "10", "max_replication_slots": "10"}
 HBA = "local all all trust\nhost all all all scram-sha-256\n"
@@ -52,7 +53,7 @@ def test_a_role_of_the_name_that_somebody_else_made_is_left_alone():
 
 @pytest.mark.parametrize(("free_gb", "keep_gb"), [(100, 20), (6, 1.2), (2, 1), (0, 1)])
 def test_the_slot_keeps_a_fifth_of_the_free_room_and_at_least_a_gigabyte(free_gb, keep_gb):
-    kept = server_side.default_keep_bytes(free_gb << 30)
+    kept = server_limits.default_keep_bytes(free_gb << 30)
     assert kept == int(keep_gb * (1 << 30))
 
 
