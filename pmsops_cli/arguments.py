@@ -180,9 +180,15 @@ def _backups(add: AddCommand) -> None:
         "drill",
         "verify a set in a staging database, which is dropped after the proof",
         "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600\n"
-        "  pms-ops drill --database dagster_storage",
+        "  pms-ops drill --database dagster_storage\n"
+        "  pms-ops drill --at random                 a second of the last day, if it is protected",
     )
     drill.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
+    drill.add_argument(
+        "--at",
+        metavar="MOMENT",
+        help="in place of SET, recover a copy to a moment: random, a time, an LSN, or latest",
+    )
     _other(drill)
     verify = add(
         "verify",

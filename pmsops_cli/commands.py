@@ -188,8 +188,15 @@ def simple(session: Session) -> int:
 
 
 def drill(session: Session) -> int:
-    """Restore a set into a staging database and prove it."""
+    """Restore a set into a staging database, or recover a copy to a moment, and prove it."""
     variables = file_variable(session) | other_database(session)
+    if moment := session.arguments.at:
+        if variables:
+            raise Stop(
+                "A drill is of a set or of a moment, which is one of the whole server.",
+                "Leave SET and --database out, or --at.",
+            )
+        variables = {"drill_at": moment}
     return session.run("drill", playbooks.FOLDER / "drill.yml", variables)
 
 

@@ -86,6 +86,12 @@ def backups(tmp_path):
             {"pitr_action": "backup", "pitr_kind": "incremental"},
         ),
         (["restore", "--at", "latest", "--check"], "dr_restore.yml", {"at": "latest"}),
+        (
+            ["restore", "--at", "2026-11-27 14:59", "--tables", "book,pnl", "--into", "friday"],
+            "dr_restore.yml",
+            {"at": "2026-11-27 14:59", "tables": ["book", "pnl"], "into": "friday"},
+        ),
+        (["drill", "--at", "random"], "drill.yml", {"drill_at": "random"}),
     ],
 )
 def test_an_act_needs_no_json_in_quotes(ran, tmp_path, argv, playbook, variables):
@@ -108,6 +114,8 @@ def test_a_set_is_held_by_its_name_and_let_go_again(ran, tmp_path, backups):
 def test_a_restore_is_of_a_set_or_of_a_moment_and_an_incremental_one_is_a_backup(ran, tmp_path):
     assert main(["restore", "2026-11-21_0600", "--at", "latest"], tmp_path) == USAGE
     assert main(["pitr", "enable", "--incremental"], tmp_path) == USAGE
+    assert main(["drill", "2026-11-21_0600", "--at", "random"], tmp_path) == USAGE
+    assert main(["drill", "--database", "dagster_storage", "--at", "random"], tmp_path) == USAGE
     assert ran == []
 
 
