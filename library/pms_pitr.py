@@ -70,13 +70,21 @@ options:
     choices: [full, incremental]
     default: full
   root:
-    description: Folder of the sets. V(proved) needs it.
+    description: Folder of the sets. V(proved) needs it. What is seen is noted there.
     type: path
   keys:
     description: Folder of the signing keys. V(proved) needs it.
     type: path
   file:
     description: The set's folder, with V(proved); the newest set by default.
+    type: path
+  evidence_root:
+    description: Folder of the evidence, whose ledger names the newest proof.
+    type: path
+  metrics:
+    description:
+      - Folder for the textfile collector of Prometheus' node exporter; C(pms_pitr.prom) is written
+        there. Without it no metrics are written.
     type: path
   purge:
     description: With V(absent), remove the volumes too, with all base backups and WAL.
@@ -106,10 +114,28 @@ window:
   sample:
     earliest: "2026-11-15T02:00:07Z"
     latest: "2026-11-29T14:02:11Z"
+    received: "2026-11-29T14:02:08Z"
     gap: null
     backups: 16
     newest_backup: "2026-11-29T02:00:09Z"
     problems: []
+seen:
+  description: The same at a glance, also if a part does not answer and the module fails.
+  returned: with V(status), V(present), V(maintained)
+  type: dict
+  sample:
+    at: "2026-11-29T14:02:11Z"
+    earliest: "2026-11-15T02:00:07Z"
+    latest: "2026-11-29T14:02:11Z"
+    lag_seconds: 0.0
+    lag_bytes: 0
+    slot: reserved
+    problems: []
+canary:
+  description: The newest canary row, and times of the window without one.
+  returned: with V(status)
+  type: dict
+  sample: {newest: "2026-11-29T13:58:02Z", gaps: []}
 stream:
   description: The stream as the server sees it; null if the server does not answer.
   returned: with V(status)
@@ -154,12 +180,13 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import proof
+from ansible.module_utils.pmsops.pitr import overview, proof
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -179,8 +206,11 @@ SPEC = {
     "root": {"type": "path"},
     "keys": {"type": "path", "no_log": False},
     "file": {"type": "path"},
+    "evidence_root": {"type": "path"},
+    "metrics": {"type": "path"},
     "purge": {"type": "bool", "default": False},
 }
+PLACES = ("root", "evidence_root", "metrics")
 REQUIRED = [
     ("state", "present", ["image"]),
     ("state", "maintained", ["image"]),
@@ -191,7 +221,7 @@ REQUIRED = [
 def run(module: AnsibleModule, facts: dict) -> dict:
     """Bring the protection into the state, and return the steps or what was seen.
 
-    *facts* receives what a proof has found out when it fails.
+    *facts* receives what is returned if it fails too: what a proof has found out, what was seen.
     """
     params = module.params
     keep = params["slot_keep_mb"]
@@ -202,17 +232,34 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         keep_bytes=keep << 20 if keep is not None else None,
         canary_seconds=params["canary_seconds"],
     )
-    protection = Protection(Database.from_options(params["database"]), settings)
+    database = Database.from_options(params["database"])
     check, state = module.check_mode, params["state"]
+    place = overview.Place(
+        database.name,
+        *(Path(params[name]) if params[name] else None for name in PLACES),
+    )
+
+    def look() -> dict | OpsError:
+        facts["seen"], answer = overview.take(
+            lambda: Protection(database, settings).status(), place.before(), datetime.now(UTC)
+        )
+        if not check:
+            place.keep(facts["seen"])
+        return answer
+
     if state == "status":
-        return {"changed": False, "actions": []} | protection.status()
+        answer = look()
+        if isinstance(answer, OpsError):
+            raise answer
+        return {"changed": False, "actions": []} | answer
+    protection = Protection(database, settings)
     if state == "proved":
         if check:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
         file = Path(params["file"]) if params["file"] else None
         folders = Path(params["root"]), Path(params["keys"])
         with signals.raised():
-            found = proof.prove(protection, *folders, file, facts)
+            found = proof.prove(protection, *folders, file, facts.setdefault("proof", {}))
         return {"changed": False, "actions": [], "proof": found}
     if state == "backup":
         step = f"make a base backup ({params['kind']})"
@@ -220,13 +267,19 @@ def run(module: AnsibleModule, facts: dict) -> dict:
             return {"changed": True, "actions": [step]}
         return {"changed": True, "actions": [step], "backup": protection.backup(params["kind"])}
     if state == "maintained":
-        actions = protection.maintain(check=check)
+        try:
+            actions = protection.maintain(check=check)
+        finally:
+            look()
     elif state == "expired":
         actions = protection.expire(check=check)
     elif state == "absent":
         actions = protection.disable(check=check, purge=params["purge"])
+        if not check:
+            place.forget()
     else:
         actions = protection.enable(check=check)
+        look()
     return {"changed": bool(actions), "actions": actions}
 
 
@@ -241,9 +294,9 @@ def main() -> None:
     try:
         result = run(module, facts)
     except OpsError as exc:
-        proof_of = {"proof": facts} if facts else {}
-        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, **proof_of)
-    module.exit_json(**result)
+        known = {name: each for name, each in facts.items() if each}
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, **known)
+    module.exit_json(**(facts | result))
 
 
 if __name__ == "__main__":

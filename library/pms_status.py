@@ -43,6 +43,10 @@ options:
   head:
     description: Hash of a line of the ledger, or its first 12 or more digits, pinned elsewhere.
     type: str
+  protected:
+    description: Whether the system is protected continuously. What was last seen of it is returned.
+    type: bool
+    default: false
   sets:
     description: Also return each set, as RV(sets).
     type: bool
@@ -84,6 +88,7 @@ SPEC = {
     "drill_hours": {"type": "float", "default": 840},
     "gate_hours": {"type": "float", "default": 192},
     "head": {"type": "str"},
+    "protected": {"type": "bool", "default": False},
     "sets": {"type": "bool", "default": False},
 }
 
@@ -100,6 +105,7 @@ def main() -> None:
         now=now,
         limits=status.Limits(**{name: params[name] for name in names}),
         head=params["head"],
+        protects=params["protected"],
     )
     listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
     module.exit_json(changed=False, status=found, **listed)

@@ -16,6 +16,7 @@ GROUP = "pms"
 NAMES = (
     *("pms_db_name", "backup_root", "evidence_root"),
     *("pms_db_user", "pms_db_maintenance_name", "pms_keys_dir"),
+    "pitr_enabled",
 )
 
 
@@ -31,6 +32,7 @@ class System:
     user: str = "pms_ops"
     maintenance: str = "postgres"
     keys: str = ""
+    protected: bool = False  # continuously, by base backups and WAL
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def _read(sources: Sources) -> list[System]:
     systems = []
     for host in found:
         known = {**defaults, **variables.get_vars(host=host), **constants, "role_path": str(role)}
+        known.setdefault("pitr_enabled", False)  # of another role
         known.setdefault("ansible_playbook_python", str(project.VENV_BIN / "python"))
         templar = Templar(loader=loader, variables=known)
         values = {name: str(templar.template(known[name])) for name in NAMES}
@@ -132,6 +135,7 @@ def _system(host: str, connection: str, values: dict[str, str]) -> System:
         user=values["pms_db_user"],
         maintenance=values["pms_db_maintenance_name"],
         keys=values["pms_keys_dir"],
+        protected=values["pitr_enabled"].lower() in ("true", "yes", "1", "on"),
     )
 
 

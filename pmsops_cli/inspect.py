@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import subprocess
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -96,15 +97,24 @@ def _collect(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
 
 
 def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
-    """Return the state of each host, read here if it is local, else by a short playbook."""
+    """Return the state of each host, read here if it is local, else by a short playbook.
+
+    The playbook also looks at continuous protection, where there is one. If it fails on a local
+    host, as in an outage, what was seen before is shown.
+    """
     systems = session.systems
     if not all(each.local for each in systems):
         return _ask_hosts(session, head)
+    if any(each.protected for each in systems) and session.arguments.command == "status":
+        with suppress(Stop):
+            return _ask_hosts(session, head)
     from ansible.module_utils.pmsops.evidence import status as system_status
 
     now = datetime.now(UTC)
     return {
-        each.host: system_status.collect(each.backup_root, each.evidence_root, now=now, head=head)
+        each.host: system_status.collect(
+            each.backup_root, each.evidence_root, now=now, head=head, protects=each.protected
+        )
         for each in systems
     }
 

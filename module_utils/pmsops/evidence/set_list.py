@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import status
+from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 DAMAGED = ".damaged"
@@ -100,7 +100,7 @@ def table(found: Iterable[dict[str, Any]]) -> list[str]:
     rows = [
         (
             each["id"] + (f" of {each['other_database']}" if each["other_database"] else ""),
-            status.age(each["age_seconds"]),
+            age(each["age_seconds"]),
             progress.size(each["size_bytes"]) if each["size_bytes"] else "?",
             (each["verified_at"] or "no")[:10],
             each["hold_reason"] or "",

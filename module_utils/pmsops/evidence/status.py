@@ -12,11 +12,13 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import process_lock, progress, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import (
     history,
     ledger,
     missing_sets,
     open_incidents,
+    protected,
     restores,
 )
 from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
@@ -47,10 +49,12 @@ def collect(
     now: datetime,
     limits: Limits | None = None,
     head: str | None = None,
+    protects: bool = False,
 ) -> dict[str, Any]:
     """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
 
-    *head* is a pin of the ledger that was kept elsewhere. A missing folder counts as empty, so its
+    *head* is a pin of the ledger that was kept elsewhere. With *protects* the system is to be
+    protected continuously. A missing folder counts as empty, so its
     backup, drill and gate are due. Nothing is changed.
     """
     chain = ledger.inspect(evidence_root, head=head)
@@ -72,6 +76,7 @@ def collect(
         "replaced": restores.replaced(chain.entries, now),
         "refused": restores.refused(chain.entries, now),
         "former_tables": restores.former_tables(chain.entries, now),
+        "protection": protected.collect(backup_root, chain.entries, now) if protects else None,
         "gate": _gate(evidence_root, now),
         "incidents": open_incidents.find(evidence_root),
         "ledger": {
@@ -180,6 +185,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
         *(_entry(*each) for each in restores.due(found["refused"])),
         *_due_backup(found["newest_set"], limits),
         *_due_others(found["other_databases"], limits),
+        *(_entry(*each) for each in protected.due(found["protection"])),
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
@@ -266,6 +272,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         took = f"{drill['rto_seconds']:.0f} s" if drill["rto_seconds"] else "an unknown time"
         verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
+    protected.describe(found["protection"], say)
     if replaced := found["replaced"]:
         say(f"last {replaced['kind']}", restores.describe(replaced, age(replaced["age_seconds"])))
     if refused := found["refused"]:
@@ -281,13 +288,3 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     lines = found["ledger"]["lines"]
     say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain intact'}")
     say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")
-
-
-def age(seconds: float | None) -> str:
-    """Return an age for people: ``5 h``."""
-    if seconds is None:
-        return "unknown"
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length or (unit == "min" and seconds >= length):
-            return f"{seconds // length:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"

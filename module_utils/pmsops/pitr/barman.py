@@ -12,6 +12,7 @@ Seen with Barman 3.13.3 and PostgreSQL 17, and provided for here:
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -36,7 +37,7 @@ SWITCHES = 5
 LAST_FULL = "last-full"
 NO_PARENT = "not eligible as a parent"  # what Barman says of a full backup without summaries
 _FILES = f"""
-find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s\\n' 2>/dev/null
+find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s %T@\\n' 2>/dev/null
 if {HEALTHY}; then echo receiving; fi
 """
 # What the server needs besides the base backup: folders, and WAL that is not yet filed.
@@ -114,11 +115,13 @@ class Barman:
         backups = self._list()
         sizes: dict[str, int] = {}
         receiving = False
+        newest = 0.0
         for line in self._runner.run(["sh", "-c", _FILES]).output.splitlines():
-            word, _, size = line.partition(" ")
+            word, size, changed = [*line.split(" "), "", ""][:3]
             receiving = receiving or word == "receiving"
             if wal.SEGMENT.match(word.removesuffix(wal.PARTIAL)):
                 sizes[word] = int(size)
+                newest = max(newest, float(changed or 0))
         whole = sorted(each for each in sizes if not each.endswith(wal.PARTIAL))
         partial = max((each for each in sizes if each.endswith(wal.PARTIAL)), default=None)
         return engine.Info(
@@ -128,6 +131,7 @@ class Barman:
             receiving=receiving,
             # WAL that Barman compresses has another size; the one being received has its own.
             segment_bytes=sizes[partial] if partial else wal.DEFAULT_BYTES,
+            received_at=datetime.fromtimestamp(newest, UTC) if newest else None,
         )
 
     def describe(self, backup: str) -> engine.Detail:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import moment as stamped
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr.moment import local
 from ansible.module_utils.pmsops.postgresql.connection import (
@@ -43,6 +44,7 @@ COMMITTED = timedelta(seconds=5)
 CLOCK = timedelta(seconds=1)
 # A row may be late by this, besides half its distance: the loop starts a program for each.
 LATE = timedelta(seconds=60)
+SHOWN = 10  # times without a row, the newest ones
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,24 @@ def gaps(found: Sequence[Row], every: int, until: datetime) -> list[tuple[dateti
     allowed = timedelta(seconds=every * 1.5) + LATE
     times = [each.at for each in found] + [until]
     return [(a, b) for a, b in pairwise(times) if b - a > allowed]
+
+
+def look(database: Database, every: int, earliest: str | None, now: datetime) -> dict[str, Any]:
+    """Return the newest row of the live server, times of the window without one, and problems."""
+    found = rows_if_up(database) if every else []
+    began = stamped(earliest) if earliest else now
+    held = [each for each in found or () if each.at >= began]
+    problems = []
+    if every and not found:
+        problems.append("No canary row is written: run pms-ops pitr enable.")
+    missing = [(a, b) for a, b in gaps(held, every, now) if a >= began]
+    if held and missing and missing[-1][1] == now:
+        problems.append(f"No canary row was written since {local(missing[-1][0])}.")
+    return {
+        "newest": utc_stamp(found[-1].at) if found else None,
+        "gaps": [[utc_stamp(a), utc_stamp(b)] for a, b in missing[-SHOWN:]],
+        "problems": problems,
+    }
 
 
 def judge(

@@ -56,6 +56,7 @@ class Info:
     partial: str | None  # the segment that is being received, without its suffix
     receiving: bool  # whether a receiver runs
     segment_bytes: int = wal.DEFAULT_BYTES
+    received_at: datetime | None = None  # when the newest WAL arrived
 
     @property
     def usable(self) -> list[BaseBackup]:

@@ -153,9 +153,14 @@ class Protection:
             flow = None
         ends = info.usable[:: max(len(info.usable) - 1, 1)]  # the oldest and the newest
         begins = [self.engine.describe(each.id).begin_wal for each in ends]
-        found = window.of(info, begins, flow, datetime.now(UTC))
+        now = datetime.now(UTC)
+        found = window.of(info, begins, flow, now)
+        witnesses = canary.look(self.database, self.settings.canary_seconds, found.earliest, now)
+        if flow is not None:
+            found.problems.extend(witnesses.pop("problems"))
         return {
             "window": found.document(),
+            "canary": {name: witnesses[name] for name in ("newest", "gaps")},
             "stream": asdict(flow) if flow else None,
             "backups": [
                 {

@@ -30,7 +30,8 @@ class Window:
     """From the end of the first base backup to the newest WAL that has arrived."""
 
     earliest: str | None
-    latest: str | None
+    latest: str | None  # None: the stream does not work, or nobody can say
+    received: str | None  # when the newest WAL arrived
     gap: str | None  # the first WAL segment that is missing inside, after any base backup
     backups: int
     newest_backup: str | None
@@ -94,6 +95,7 @@ def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime)
     return Window(
         earliest=utc_stamp(usable[0].ended_at) if usable else None,
         latest=utc_stamp(now) if live else None,
+        received=utc_stamp(info.received_at) if info.received_at else None,
         gap=next((each for each in gaps if each), None),
         backups=len(usable),
         newest_backup=utc_stamp(usable[-1].ended_at) if usable else None,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.pmsops.evidence import set_list
+from ansible.module_utils.pmsops.evidence import set_list, status
 
 from pmsops_cli import commands, hosts
 from pmsops_cli.__main__ import main
@@ -181,3 +181,33 @@ def test_uninstall_names_roles_schema_folders_keys_and_units_and_removes_nothing
     assert ran == [] and backups.is_dir()
     assert main(["uninstall", "--json"], tmp_path) == DONE
     assert set(json.loads(capsys.readouterr().out)["places"]) == {"one", "this machine"}
+
+
+def test_the_status_looks_at_continuous_protection_and_says_what_was_seen_in_an_outage(
+    ran, tmp_path, monkeypatch, capsys
+):
+    for name in ("backups", "evidence"):
+        (tmp_path / name).mkdir()
+    asked = []
+    answers = [FAILED, DONE]
+    live = status.collect(tmp_path / "backups", tmp_path / "evidence", now=datetime.now(UTC))
+
+    def quiet_run(self, name, playbook, variables, *, check=None):
+        asked.append(playbook.name)
+        document = {"failed": [], "errors": ["down"], "log": "", "facts": {"status": {"one": live}}}
+        return answers.pop(0), document, None
+
+    monkeypatch.setattr(commands.Session, "quiet_run", quiet_run)
+    monkeypatch.setattr(commands.Session, "split", lambda self: [self])
+    assert main(["status"], tmp_path) == FAILED
+    assert asked == []  # it is off: folders say all there is
+    assert "any moment  off" in capsys.readouterr().out
+    system = hosts.System(
+        "one", True, "fund", tmp_path / "backups", tmp_path / "evidence", protected=True
+    )
+    monkeypatch.setattr(commands.Session, "systems", [system])
+    main(["status"], tmp_path)
+    assert asked == ["status.yml"]
+    assert "any moment  never seen" in capsys.readouterr().out  # of the folders
+    main(["status"], tmp_path)
+    assert "any moment  off" in capsys.readouterr().out  # of the host's answer

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pms_status
 import pytest
-from ansible.module_utils.pmsops.common import process_lock
+from ansible.module_utils.pmsops.common import process_lock, timestamps
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger, run_record, status
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import protection, sets
 from ansible.module_utils.testing import patch_module_args
 
 from tests.support.backup_sets import make_set
@@ -218,7 +218,7 @@ def test_people_read_what_is_wrong(roots, tmp_path):
     ],
 )
 def test_an_age_has_one_unit(seconds, text):
-    assert status.age(seconds) == text
+    assert timestamps.age(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -337,3 +337,88 @@ def test_former_tables_are_named_with_size_and_age_until_they_are_dropped(roots)
     dropped = {"tables": [], "dropped_schemas": [schema]}
     ledger.append(roots[1], "restore", dropped, now=NOW)
     assert collect(roots)["former_tables"] == []
+
+
+PROVED = {"set": "2026-11-23_0600", "proved": True, "rows": 7}
+SEEN = {
+    "at": "2026-11-23T11:50:00Z",
+    "earliest": "2026-11-09T02:00:00Z",
+    "latest": "2026-11-23T11:50:00Z",
+    "gap": None,
+    "backups": 15,
+    "newest_backup": "2026-11-23T02:00:00Z",
+    "lag_seconds": 0.0,
+    "lag_bytes": 0,
+    "active": True,
+    "slot": "reserved",
+    "slot_lost": False,
+    "kept_bytes": 1 << 20,
+    "canary": "2026-11-23T11:48:00Z",
+    "unwitnessed": [],
+    "problems": [],
+}
+
+
+def shown(found):
+    lines = []
+    status.describe(found, lambda name, text: lines.append(f"{name}: {text}"))
+    return "\n".join(lines)
+
+
+def test_without_continuous_protection_the_status_says_that_it_is_off(roots, tmp_path):
+    healthy(roots, tmp_path)
+    found = collect(roots)
+    assert due(found) == [] and found["protection"] is None
+    assert "any moment: off" in shown(found)
+
+
+def test_the_window_of_moments_its_lag_its_slot_and_its_proof_are_shown(roots, tmp_path):
+    healthy(roots, tmp_path)
+    protection.write(roots[0], SEEN)
+    ledger.append(roots[1], "proof", PROVED, now=NOW - HOUR)
+    found = collect(roots, protects=True)
+    assert due(found) == []
+    text = shown(found)
+    assert "any moment: 2026-11-09T02:00:00Z to 2026-11-23T11:50:00Z, seen 10 min ago" in text
+    assert "stream: active, 0 s behind, 0 B, slot reserved" in text
+    assert "last proof: 60 min ago, equal to set 2026-11-23_0600" in text
+
+
+@pytest.mark.parametrize(
+    ("seen", "proof", "words"),
+    [
+        (None, PROVED, "never seen"),
+        (SEEN | {"problems": ["The slot is lost."]}, PROVED, "The slot is lost."),
+        (SEEN | {"at": "2026-11-23T08:00:00Z"}, PROVED, "nobody looked"),
+        (SEEN, None, "never proved"),
+        (SEEN, PROVED | {"proved": False, "why": "a row differs"}, "failed: a row differs"),
+    ],
+    ids=["nothing seen", "a problem", "an old look", "no proof", "a failed proof"],
+)
+def test_what_is_wrong_with_continuous_protection_is_due(roots, tmp_path, seen, proof, words):
+    healthy(roots, tmp_path)
+    if seen:
+        protection.write(roots[0], seen)
+    if proof:
+        ledger.append(roots[1], "proof", proof, now=NOW - HOUR)
+    (what,) = due(collect(roots, protects=True))
+    assert words in what
+    assert due(collect(roots)) == []  # off
+
+
+def test_a_proof_of_last_week_is_due_again(roots, tmp_path):
+    healthy(roots, tmp_path)
+    protection.write(roots[0], SEEN)
+    ledger.append(roots[1], "proof", PROVED, now=NOW - 9 * 24 * HOUR)
+    assert due(collect(roots, protects=True)) == ["the last proof of base backup and WAL is old"]
+
+
+def test_times_without_a_witness_and_a_missing_segment_are_named(roots, tmp_path):
+    healthy(roots, tmp_path)
+    gap = ["2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"]
+    seen = SEEN | {"gap": "0000000100000002000000A1", "unwitnessed": [gap], "active": False}
+    protection.write(roots[0], seen | {"lag_seconds": 7500.0})
+    text = shown(collect(roots, protects=True))
+    assert "WAL segment 0000000100000002000000A1 is missing" in text
+    assert f"no witness: {gap[0]} to {gap[1]}" in text
+    assert "stream: down, 2 h behind" in text
