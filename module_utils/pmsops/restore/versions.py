@@ -90,11 +90,10 @@ def require_known(
 
     :raises OpsError: restore.archive-parameter
     """
-    unknown = {
-        parameter: objects
-        for parameter, objects in parameters.items()
-        if parameter in _unknown(database, parameters)
-    }
+    if not parameters:
+        return
+    refused = _unknown(database, parameters)
+    unknown = {each: objects for each, objects in parameters.items() if each in refused}
     if not unknown:
         return
     lines = [

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.client_tools import versions
+from ansible.module_utils.pmsops.client_tools.archive_parameters import SETTING, Parameter
 from ansible.module_utils.pmsops.client_tools.base import read_version
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import versions as of_sets
+
+from tests.support.recorded_database import Connection
 
 
 @pytest.mark.parametrize(
@@ -58,3 +62,21 @@ def test_a_restore_names_what_is_of_another_version():
 
 def test_a_set_of_an_older_release_names_the_major_version_alone():
     assert of_sets.notes({"server": "17.11", "pg_dump": 17}, "17.11", "17.11") == []
+
+
+def test_all_parameters_of_a_dump_are_tried_in_one_session(monkeypatch):
+    sessions = []
+
+    def connect(self, **_options):
+        sessions.append(Connection({"IS NOT NULL": [(True,)]}))
+        return sessions[-1]
+
+    monkeypatch.setattr(Database, "connect", connect)
+    database = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
+    of_sets.require_known(database, {})
+    assert sessions == []
+    of_sets.require_known(
+        database, {Parameter(SETTING, f"known_{n}", "1"): ["the database"] for n in range(12)}
+    )
+    assert len(sessions) == 1
+    assert len(sessions[0].executed) == 12
