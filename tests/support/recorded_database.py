@@ -23,8 +23,9 @@ class Connection:
     A query without a row set answers None; any other query has no rows.
     """
 
-    def __init__(self, answers: Mapping[str, Any]) -> None:
+    def __init__(self, answers: Mapping[str, Any], *, server_version: int = 170000) -> None:
         self.answers = answers
+        self.server_version = server_version
         self.executed: list[str] = []
         self.closed = 0
         self.rollbacks = 0

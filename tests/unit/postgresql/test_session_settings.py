@@ -28,11 +28,14 @@ def test_a_session_begins_with_settings_that_every_server_knows():
     assert session_settings.options({"role": "the\\ boss"}) == r"-c role=the\\\ boss"
 
 
-def test_the_time_outs_that_the_server_knows_are_turned_off_at_once():
-    connection = Connection({})
+@pytest.mark.parametrize(("version", "known"), [(140022, 4), (169999, 4), (170000, 5), (190001, 5)])
+def test_the_time_outs_that_the_server_knows_are_turned_off_at_once(version, known):
+    connection = Connection({}, server_version=version)
     session_settings.end_timeouts(connection)
     assert connection.autocommit is True
-    assert "set_config(name, '0', false)" in connection.executed[0]
+    assert connection.executed == [
+        "; ".join(f"SET {name} = 0" for name in session_settings.TIMEOUTS[:known])
+    ]
 
 
 def test_a_client_tool_gets_the_time_outs_that_the_server_knows(monkeypatch):
