@@ -26,6 +26,7 @@ def share_interpreter_cache() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [folder, *(each for each in others if each and each != folder)]
     )
+    os.environ["PMS_TEST_PYTHONPATH"] = folder  # scripts/pms-ops takes no other
 
 
 share_interpreter_cache()

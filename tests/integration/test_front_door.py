@@ -49,7 +49,7 @@ class Door:
             # Quicker: modules go by standard input. The first backup and what is about SSH and
             # signals do without, as Ansible does by default.
             "ANSIBLE_PIPELINING": "1",
-            # For PROGRAM; the launcher sets its own, so that each run compiles its modules anew.
+            # For PROGRAM; the launcher sets its own.
             "PYTHONPATH": os.pathsep.join((str(PROJECT), os.environ["PYTHONPATH"])),
         }
 
