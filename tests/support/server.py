@@ -16,6 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import docker
 import psycopg2
@@ -87,13 +88,12 @@ MEMBER_BY_SET_ROLE = f"{MEMBER} WITH INHERIT FALSE, SET TRUE"
 class Server:
     """The test server: its container, and SQL as its superuser."""
 
-    def __init__(
-        self, container: docker.models.containers.Container, port: int, password: str, image: str
-    ) -> None:
-        self.container = container
+    def __init__(self, options: dict[str, Any], port: int, password: str) -> None:
+        self._options = options
+        self.container = docker.from_env().containers.run(**options)
         self.port = port
         self.password = password
-        self.psql_program = client_tools.of_image(image) / "psql"
+        self.psql_program = client_tools.of_image(options["image"]) / "psql"
         self._has_template = False
 
     def psql(self, sql: str, database: str = "postgres") -> str:
@@ -161,6 +161,11 @@ class Server:
             self._has_template = True
         return name
 
+    def make_anew(self) -> None:
+        """Put a new container in the place of this one, as ``docker compose up`` does."""
+        self.container.remove(force=True)
+        self.container = docker.from_env().containers.run(**self._options)
+
     def close(self, name: str) -> None:
         """End the sessions of a database and let nobody in: it can be copied from then on."""
         # TimescaleDB's workers are sessions too.
@@ -213,41 +218,42 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(
-    *, in_memory: bool = True, major: int = POSTGRESQL, **settings: str
+    *, in_memory: bool = True, volume: str | None = None, major: int = POSTGRESQL, **settings: str
 ) -> Iterator[Server]:
     """Run a database server; one in memory is quicker, but forgets everything when stopped.
 
-    *settings*: those of postgresql.conf that the tests need otherwise.
+    *volume* outlives the container. *settings*: those of postgresql.conf that the tests need
+    otherwise.
     """
     image = image_of(major)
-    engine = docker.from_env()
     password = secrets.token_urlsafe(18)
     port = free_port()
-    container = engine.containers.run(
-        image,
-        entrypoint=["sh", "-c", START, "start"],
-        command=[
+    options = {
+        "image": image,
+        "entrypoint": ["sh", "-c", START, "start"],
+        "command": [
             *(SETTINGS if "timescaledb" in image else ()),
             *(QUICK_LOGIN if major >= 16 else ()),
             *(word for each in settings.items() for word in ("-c", "=".join(each))),
         ],
-        user="root",
-        name=f"pms-test-{uuid.uuid4().hex[:8]}",
-        environment={"PASSWORD": password},
-        ports={"5432/tcp": ("127.0.0.1", port)},
-        labels={LABEL: "1"},
-        tmpfs={"/var/lib/postgresql/test": "size=3g"} if in_memory else {},
-        shm_size="256m",
-        detach=True,
-    )
+        "user": "root",
+        "name": f"pms-test-{uuid.uuid4().hex[:8]}",
+        "environment": {"PASSWORD": password},
+        "ports": {"5432/tcp": ("127.0.0.1", port)},
+        "labels": {LABEL: "1"},
+        "tmpfs": {"/var/lib/postgresql/test": "size=3g"} if in_memory and not volume else {},
+        "volumes": {volume: {"bind": "/var/lib/postgresql/test", "mode": "rw"}} if volume else {},
+        "shm_size": "256m",
+        "detach": True,
+    }
+    made = Server(options, port, password)
     try:
-        made = Server(container, port, password, image)
         made.wait()
         made.psql(ROLES.format(password=password))
         made.psql(MEMBER_BY_SET_ROLE if major >= 16 else MEMBER)
         yield made
     finally:
-        container.remove(force=True, v=True)
+        made.container.remove(force=True, v=True)
 
 
 def execute(database: Database, sql: str) -> None:

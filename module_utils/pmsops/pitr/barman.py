@@ -6,7 +6,8 @@ Seen with Barman 3.13.3 and PostgreSQL 17, and provided for here:
 - ``barman backup --wait`` waits on an idle server until a WAL segment is full, which may be never.
   The segment is switched instead, until the backup is consistent.
 - A restore of an incremental backup leaves ``pg_wal`` and ``pg_tblspc`` out.
-- The segment that is being received is not among the WAL that a restore gets.
+- The segment that is being received is not among the WAL that a restore gets, and neither is the
+  one with which a timeline ended: Barman files it with its suffix.
 - ``barman restore`` exits with 0 if WAL is missing, and says so in a warning only.
 """
 
@@ -39,6 +40,7 @@ NO_PARENT = "not eligible as a parent"  # what Barman says of a full backup with
 _FILES = f"""
 find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s %T@\\n' 2>/dev/null
 if {HEALTHY}; then echo receiving; fi
+df -Pk {HOME} | awk 'NR == 2 {{ print "free", $4 }}'
 """
 # What the server needs besides the base backup: folders, and WAL that is not yet filed.
 _COMPLETE = """
@@ -46,7 +48,7 @@ set -eu
 cd "$1"
 mkdir -p pg_wal pg_tblspc barman_wal
 chmod 700 pg_wal pg_tblspc
-for file in "$2"/streaming/*; do
+for file in "$2"/streaming/* "$2"/wals/*/*.partial; do
     [ -e "$file" ] || continue
     name=$(basename "$file" .partial)
     [ -e "barman_wal/$name" ] || cp "$file" "barman_wal/$name"
@@ -114,11 +116,12 @@ class Barman:
         """
         backups = self._list()
         sizes: dict[str, int] = {}
-        receiving = False
-        newest = 0.0
+        receiving, free, newest = False, None, 0.0
         for line in self._runner.run(["sh", "-c", _FILES]).output.splitlines():
             word, size, changed = [*line.split(" "), "", ""][:3]
             receiving = receiving or word == "receiving"
+            if word == "free":
+                free = int(size) << 10
             if wal.SEGMENT.match(word.removesuffix(wal.PARTIAL)):
                 sizes[word] = int(size)
                 newest = max(newest, float(changed or 0))
@@ -129,9 +132,9 @@ class Barman:
             segments=tuple(whole),
             partial=partial.removesuffix(wal.PARTIAL) if partial else None,
             receiving=receiving,
-            # WAL that Barman compresses has another size; the one being received has its own.
-            segment_bytes=sizes[partial] if partial else wal.DEFAULT_BYTES,
             received_at=datetime.fromtimestamp(newest, UTC) if newest else None,
+            segment_bytes=_segment_bytes(sizes),
+            free_bytes=free,
         )
 
     def describe(self, backup: str) -> engine.Detail:
@@ -229,6 +232,17 @@ class Barman:
                 "Its message names the cause: most often the disk of the container's volumes.",
                 code="pitr.engine",
             )
+
+
+def _segment_bytes(sizes: dict[str, int]) -> int:
+    """Return the server's size of a segment, from the segments that are held.
+
+    WAL that Barman compresses has another size, and on a full disk the segment that is being
+    received is empty.
+    """
+    return max(
+        (each for each in sizes.values() if wal.is_segment_size(each)), default=wal.DEFAULT_BYTES
+    )
 
 
 def configuration(host: str, port: int, role: str, bin_dir: str, window_days: int) -> str:

@@ -57,6 +57,7 @@ class Info:
     receiving: bool  # whether a receiver runs
     segment_bytes: int = wal.DEFAULT_BYTES
     received_at: datetime | None = None  # when the newest WAL arrived
+    free_bytes: int | None = None  # on the disk of the archive; None: not known
 
     @property
     def usable(self) -> list[BaseBackup]:

@@ -83,12 +83,23 @@ def make(
     """Return the plan for *moment*; *flow* is None if the server does not answer.
 
     :raises OpsError: pitr.no-base, pitr.before-window, pitr.future, pitr.wal-missing,
-        pitr.wal-damaged, pitr.wal-foreign, pitr.not-received
+        pitr.wal-damaged, pitr.wal-foreign, pitr.not-received, pitr.timeline
     """
     backup, detail = _base(moment, info, describe, now)
-    held = [*info.segments, *([info.partial] if info.partial else [])]
+    every = [*info.segments, *([info.partial] if info.partial else [])]
+    # A base backup leads along its own timeline.
+    held = [each for each in every if wal.timeline(each) == detail.timeline]
     last = max(held, default=detail.begin_wal)
     found = scan(detail, last)
+    newer = max((wal.timeline(each) for each in every), default=detail.timeline)
+    if newer > detail.timeline and not found.reaches:
+        raise OpsError(
+            f"{moment} lies on timeline {newer}, which the server began after base backup"
+            f" {backup.id} of timeline {detail.timeline}; a base backup of the new timeline is"
+            " missing. Nothing was changed.",
+            f"{_nearest(found)} Make a base backup now: pms-ops pitr backup.",
+            code="pitr.timeline",
+        )
     _require_whole(moment, found, info.segment_bytes)
     if moment.at is not None and not found.reaches:
         _require_received(moment.at, found, flow)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import (
     barman,
+    base_backups,
     canary,
     container,
     engine,
@@ -23,9 +24,6 @@ from ansible.module_utils.pmsops.services import docker_engine
 
 ROLE = "pms_pitr"  # also the slot's name
 START_SECONDS = 60
-# A scheduled run begins some minutes earlier or later than the one before.
-FULL_AFTER = timedelta(days=7) - timedelta(hours=1)
-INCREMENT_AFTER = timedelta(hours=23)
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,7 @@ class Protection:
         if steps and self.settings.canary_seconds:
             self._write_canary()
         if state.lost or not self.engine.info().usable:
+            base_backups.require_room(self.engine.info(), engine.FULL, self._cluster_bytes())
             self.engine.backup()
         return steps
 
@@ -120,7 +119,7 @@ class Protection:
         steps = self.enable(check=check)
         if check and not self.container.running():
             return steps
-        kind = due(self.engine.info(), datetime.now(UTC), incremental=self.server().summarizes())
+        kind = self._due()
         if kind and not steps:
             steps.append(f"make a base backup ({kind})")
             if not check:
@@ -175,10 +174,24 @@ class Protection:
         }
 
     def backup(self, kind: str) -> dict[str, Any]:
-        """Make a base backup and verify it."""
+        """Make a base backup and verify it.
+
+        :raises OpsError: pitr.archive-full if its disk has no room for it; pitr.*, database.*
+        """
+        info = self.engine.info()
+        base_backups.require_room(info, kind, self._cluster_bytes())
         made = self.engine.backup(kind)
         self.engine.verify(made.id)
         return {"id": made.id, "kind": made.kind, "size_bytes": made.size_bytes}
+
+    def _due(self) -> str | None:
+        """Return the kind of base backup that is due, None if none is."""
+        info = self.engine.info()
+        if info.usable:
+            newest = self.engine.describe(info.usable[-1].id).timeline
+            if window.stream(self.database, ROLE).timeline not in (None, newest):
+                return engine.FULL  # none leads to a moment of the server's new timeline
+        return base_backups.due(info, datetime.now(UTC), incremental=self.server().summarizes())
 
     def _backup_due(self, kind: str) -> None:
         try:
@@ -188,6 +201,13 @@ class Protection:
             if kind == engine.FULL or barman.NO_PARENT not in str(exc):
                 raise
             self.backup(engine.FULL)
+
+    def _cluster_bytes(self) -> int:
+        """Return the bytes of all databases of the server: a full base backup copies them."""
+        with self.database.session(name=self.database.maintenance_name) as cursor:
+            return int(
+                fetch_value(cursor, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
+            )
 
     def expire(self, *, check: bool) -> list[str]:
         """Delete the base backups that no moment of the window needs; return the steps."""
@@ -249,13 +269,3 @@ class Protection:
             " disable.",
             code="pitr.not-streaming",
         )
-
-
-def due(info: engine.Info, now: datetime, *, incremental: bool) -> str | None:
-    """Return the kind of base backup that is due: a full one a week, and an increment a day."""
-    full = [each for each in info.usable if each.kind == engine.FULL]
-    if not full or now - full[-1].ended_at > FULL_AFTER:
-        return engine.FULL
-    if incremental and now - info.usable[-1].ended_at > INCREMENT_AFTER:
-        return engine.INCREMENTAL
-    return None

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 SEGMENT = re.compile(r"^[0-9A-F]{24}$")
 PARTIAL = ".partial"
 DEFAULT_BYTES = 16 << 20
+MIN_BYTES, MAX_BYTES = 1 << 20, 1 << 30
 
 
 def position(lsn: str) -> int:
@@ -37,15 +38,25 @@ def of_lsn(lsn: str, timeline: int, size: int = DEFAULT_BYTES) -> str:
     return name(timeline, position(lsn) // size, size)
 
 
+def timeline(segment: str) -> int:
+    """Return the timeline of a segment."""
+    return int(segment[:8], 16)
+
+
+def is_segment_size(size: int) -> bool:
+    """Tell whether a server can have WAL segments of so many bytes: initdb's --wal-segsize."""
+    return MIN_BYTES <= size <= MAX_BYTES and size & (size - 1) == 0
+
+
 def first_gap(segments: Iterable[str], begin: str, size: int = DEFAULT_BYTES) -> str | None:
     """Return the first segment from *begin* on that is missing before a later one, else None.
 
-    A new timeline begins again at the segment where it forked, so numbers count, not timelines.
+    Only the timeline of *begin* counts: a base backup leads along that one.
     """
-    held = {number(each, size) for each in segments}
+    held = {number(each, size) for each in segments if timeline(each) == timeline(begin)}
     count = number(begin, size)
     last = max((each for each in held if each >= count), default=count)
     for each in range(count, last + 1):
         if each not in held:
-            return name(int(begin[:8], 16), each, size)
+            return name(timeline(begin), each, size)
     return None

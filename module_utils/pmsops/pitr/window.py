@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import engine, wal
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 LOST = ("lost", "unreserved")
+ROOM = 2  # segments: the one that is being received, and the next one
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Stream:
     behind_bytes: int | None  # WAL that was written and not yet sent; None: nobody receives
     seconds: float | None  # since the receiver last answered
     kept_bytes: int  # WAL that the slot keeps on the live disk
+    timeline: int | None = None  # that the server writes; None: it is not known
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def stream(database: Database, slot: str) -> Stream:
             """SELECT s.active, coalesce(s.wal_status, 'reserved'),
                       pg_wal_lsn_diff(pg_current_wal_lsn(), r.sent_lsn)::bigint,
                       extract(epoch FROM clock_timestamp() - r.reply_time)::float,
-                      coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint
+                      coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint,
+                      pg_walfile_name(pg_current_wal_lsn())
                  FROM pg_replication_slots s
                  LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
                 WHERE s.slot_name = %s""",
@@ -61,10 +65,19 @@ def stream(database: Database, slot: str) -> Stream:
         )
     if not rows:
         return Stream(active=False, slot=None, behind_bytes=None, seconds=None, kept_bytes=0)
-    active, status, behind, seconds, kept = rows[0]
+    active, status, behind, seconds, kept, segment = rows[0]
     return Stream(
-        active=bool(active), slot=status, behind_bytes=behind, seconds=seconds, kept_bytes=kept
+        active=bool(active),
+        slot=status,
+        behind_bytes=behind,
+        seconds=seconds,
+        kept_bytes=kept,
+        timeline=wal.timeline(segment),
     )
+
+
+def _newest(begins: list[str]) -> int:
+    return wal.timeline(begins[-1])
 
 
 def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime) -> Window:
@@ -91,7 +104,21 @@ def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime)
         problems.append(
             f"The slot is {flow.slot}: the receiver was away for longer than the server keeps WAL."
         )
-    live = flow is not None and flow.active and info.receiving and not now_broken and bool(usable)
+    full = info.free_bytes is not None and info.free_bytes < ROOM * info.segment_bytes
+    if full:
+        problems.append(
+            f"The disk of the archive is full: {human(info.free_bytes or 0)} are free, and what is"
+            " committed now is not received. The server keeps it within max_slot_wal_keep_size."
+        )
+    forked = flow is not None and bool(begins) and flow.timeline not in (None, _newest(begins))
+    if forked and flow is not None:
+        problems.append(
+            f"The server writes timeline {flow.timeline}, and the newest base backup is of timeline"
+            f" {_newest(begins)}: no moment of the new one can be restored before the next base"
+            " backup."
+        )
+    live = flow is not None and flow.active and info.receiving and bool(usable)
+    live = live and not (now_broken or full or forked)
     return Window(
         earliest=utc_stamp(usable[0].ended_at) if usable else None,
         latest=utc_stamp(now) if live else None,

@@ -154,3 +154,17 @@ def test_the_configuration_streams_and_holds_no_password():
     assert "streaming_archiver = on" in text
     assert "retention_policy = RECOVERY WINDOW OF 14 DAYS" in text
     assert "password" not in text
+
+
+def test_an_empty_segment_of_a_full_disk_is_no_size_of_segments():
+    """It was divided by."""
+
+    class Full(Recorded):
+        def run(self, argv: list[str], *, seconds: int = 60) -> Answer:
+            if "find" in argv[-1]:
+                name = "00000001000000000000000D.partial"
+                return Answer(0, f"{name} 0\n00000001000000000000000C 16777216\nfree 0\n", "")
+            return super().run(argv, seconds=seconds)
+
+    found = barman.Barman(Full(list_backup=recorded("list-backup.json"))).info()
+    assert (found.segment_bytes, found.free_bytes) == (16 << 20, 0)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import engine
-from ansible.module_utils.pmsops.pitr.run import due
+from ansible.module_utils.pmsops.pitr.base_backups import due, require_room
 
 NOW = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
 
@@ -35,3 +38,14 @@ def test_an_increment_is_due_once_a_day_where_the_server_can():
 def test_nothing_is_due_an_hour_later():
     assert due(info(full=0.04), NOW, incremental=True) is None
     assert due(info(full=5, incremental=0.04), NOW, incremental=True) is None
+
+
+def test_a_base_backup_that_would_fill_the_archive_is_refused():
+    """It would stop the stream as well."""
+    small = replace(info(full=8), free_bytes=100 << 20)
+    require_room(small, engine.FULL, 60 << 20)
+    require_room(small, engine.INCREMENTAL, 200 << 20)
+    with pytest.raises(OpsError) as caught:
+        require_room(small, engine.FULL, 90 << 20)
+    assert caught.value.code == "pitr.archive-full"
+    require_room(info(full=8), engine.FULL, 1 << 40)  # an engine that does not say

@@ -7,6 +7,7 @@ taken away, damaged, or given the system identifier of another server.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -195,3 +196,11 @@ def test_no_library_that_starts_work_of_its_own_runs_in_the_copy():
     )
     arguments = ["/x.sh", "-c", "shared_preload_libraries=timescaledb", "-c", "jit=off"]
     assert throw_away.libraries_in(arguments) == "timescaledb"
+
+
+def test_a_moment_on_a_timeline_that_no_base_backup_leads_to_is_refused_by_name():
+    """It was called a damaged segment: the old timeline ends within one."""
+    later = replace(INFO, segments=(*INFO.segments, wal.name(2, 0x11)), partial=wal.name(2, 0x12))
+    exc = refused("latest", info=later)
+    assert exc.code == "pitr.timeline"
+    assert "timeline 2" in str(exc)

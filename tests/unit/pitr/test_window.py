@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -39,8 +40,13 @@ def test_a_whole_window_reaches_from_the_first_backup_to_now():
         (held(receiving=False), FLOWS, "No receiver"),
         (held(), window.Stream(False, None, None, None, 0), "no slot"),
         (held(), window.Stream(False, "lost", None, None, 0), "lost"),
+        (held(free_bytes=1 << 20), FLOWS, "full"),
+        (held(), replace(FLOWS, timeline=2), "timeline 2"),
     ],
-    ids=["no base backup", "a gap", "no receiver", "no slot", "a lost slot"],
+    ids=[
+        *("no base backup", "a gap", "no receiver", "no slot", "a lost slot"),
+        *("a full disk", "a new timeline"),
+    ],
 )
 def test_each_hole_is_named(info, flow, words):
     found = window.of(info, [wal.name(1, 4)] if info.backups else [], flow, NOW)

@@ -1,0 +1,173 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The stream of WAL through what happens to servers: restarts, full disks, new timelines."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import docker
+import pytest
+from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import container
+from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
+from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.repository import manifest
+
+from tests.conftest import PROJECT
+from tests.support.server import POSTGRESQL, Server, running_server
+
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(POSTGRESQL != 17, reason="the image of Barman is built for 17 here"),
+]
+ARCHIVE_MB = 400
+
+
+@pytest.fixture(scope="module")
+def server(images: None) -> Iterator[Server]:
+    """A server whose data outlive its container, on a network of its own."""
+    build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
+    done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr
+    engine, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
+    network, volume = engine.networks.create(name), engine.volumes.create(name)
+    try:
+        with running_server(volume=name) as made:
+            network.connect(made.container)
+            made.container.reload()
+            yield made
+    finally:
+        network.reload()
+        for each in network.containers:
+            network.disconnect(each, force=True)
+        network.remove()
+        volume.remove(force=True)
+
+
+@pytest.fixture(scope="module")
+def protection(server: Server) -> Iterator[Protection]:
+    found = server.create("book")
+    server.psql("CREATE TABLE deal (id bigserial PRIMARY KEY, said text)", "book")
+    made = Protection(found, Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17"))
+    # The disk of the archive is a small one, so that it can be filled.
+    docker.from_env().volumes.create(
+        made.container.archive_volume,
+        driver="local",
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": f"size={ARCHIVE_MB}m,mode=1777"},
+    )
+    made.enable(check=False)
+    try:
+        yield made
+    finally:
+        made.disable(check=False, purge=True)
+
+
+def until(what: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until *what* is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if what():
+                return
+        except OpsError:
+            pass
+        assert time.monotonic() < deadline, what
+        time.sleep(0.5)
+
+
+def whole(protection: Protection) -> bool:
+    window = protection.status()["window"]
+    return bool(window["latest"]) and not window["gap"] and not window["problems"]
+
+
+def add(server: Server, said: str) -> None:
+    server.psql(f"INSERT INTO deal (said) VALUES ('{said}')", "book")
+
+
+def deals(protection: Protection, asked: str, root: Path) -> int:
+    """Return how many deals the set of a moment holds."""
+    made = MomentSet(protection, asked).make(BackupSettings(root=root, keys=root / "keys"))
+    return int(manifest.read(Path(made["set"]))["contents"]["public.deal"]["rows"])
+
+
+def count(server: Server) -> int:
+    return int(server.psql("SELECT count(*) FROM deal", "book"))
+
+
+def test_the_receiver_goes_on_after_a_restart_of_the_server(server, protection, tmp_path):
+    add(server, "before")
+    server.container.restart(timeout=30)
+    server.wait()
+    add(server, "after")
+    until(lambda: whole(protection))
+    assert deals(protection, "latest", tmp_path) == count(server)
+
+
+def test_the_receiver_follows_a_database_container_made_anew(server, protection, tmp_path):
+    add(server, "before")
+    attached = set(server.container.attrs["NetworkSettings"]["Networks"])
+    server.container.stop(timeout=30)
+    server.make_anew()
+    for name in attached - {"bridge"}:
+        docker.from_env().networks.get(name).connect(server.container)
+    server.wait()
+    add(server, "after")
+    until(lambda: whole(protection))
+    assert deals(protection, "latest", tmp_path) == count(server)
+
+
+def test_a_full_disk_of_the_archive_is_named_and_costs_no_moment(server, protection, tmp_path):
+    engine = protection.container
+    engine.run(["sh", "-c", f"cat /dev/zero > {container.HOME}/ballast 2>/dev/null; true"])
+    add(server, "while the disk is full")
+    for _ in range(3):
+        server.psql("SELECT pg_switch_wal()")
+        add(server, "more")
+    try:
+        until(lambda: not protection.status()["window"]["latest"])
+        problems = " ".join(protection.status()["window"]["problems"])
+        assert "disk" in problems and "full" in problems
+        # The live server keeps the WAL, within its bound.
+        assert server.psql("SELECT wal_status FROM pg_replication_slots") == "reserved"
+    finally:
+        engine.run(["rm", f"{container.HOME}/ballast"])
+    until(lambda: whole(protection))
+    assert deals(protection, "latest", tmp_path) == count(server)
+
+
+def test_a_new_timeline_begins_a_new_window(server, protection, tmp_path):
+    add(server, "on the old timeline")
+    time.sleep(1)
+    old, held = datetime.now(UTC).isoformat(), count(server)
+    time.sleep(1)
+    add(server, "later on the old timeline")
+    bin_dir = "/usr/lib/postgresql/17/bin"
+    server.psql("ALTER SYSTEM SET restore_command = '/bin/false'")
+    server.container.exec_run(
+        ["sh", "-c", "touch /var/lib/postgresql/test/data/recovery.signal && chown postgres"
+         " /var/lib/postgresql/test/data/recovery.signal"], user="root",
+    )  # fmt: skip
+    server.container.restart(timeout=30)
+    server.wait()
+    until(lambda: server.psql("SELECT pg_is_in_recovery()") == "f")
+    log = server.psql("SELECT timeline_id FROM pg_control_checkpoint()")
+    assert log == "2", bin_dir
+    add(server, "on the new timeline")
+    # What the newest base backup does not lead to is said, and mended by the next care.
+    until(lambda: "timeline" in " ".join(protection.status()["window"]["problems"]))
+    with pytest.raises(OpsError) as caught:
+        MomentSet(protection, "latest").plan()
+    assert caught.value.code == "pitr.timeline"
+    assert any("base backup" in each for each in protection.maintain(check=True))
+    protection.maintain(check=False)
+    until(lambda: whole(protection))
+    add(server, "after the new base backup")
+    assert deals(protection, "latest", tmp_path) == count(server)
+    # Moments of the old timeline can be had as before.
+    assert deals(protection, old, tmp_path) == held
