@@ -116,6 +116,7 @@ window:
     latest: "2026-11-29T14:02:11Z"
     received: "2026-11-29T14:02:08Z"
     gap: null
+    missing: null
     backups: 16
     newest_backup: "2026-11-29T02:00:09Z"
     problems: []

@@ -107,6 +107,13 @@ WHOLE = {
 }
 
 
+# What the probe of continuous protection asks.
+PITR = {
+    "seen": "the engine and the server for window and stream (`pms-ops pitr status`)",
+    "proof": "the evidence ledger for the newest proof of base backup and WAL",
+}
+
+
 def _shown(text: str) -> str:
     """Return a value with its variables as code: Markdown would read them."""
     return _VARIABLE.sub(lambda match: f"`{match[0]}`", text)
@@ -133,6 +140,7 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
         "command": lambda: f"the exit status of {_code(shlex.join(params['argv']))}",
         "file": lambda: f"the file {_code(params['path'])}",
         "whole": lambda: f"the database for {WHOLE[params['about']]}",
+        "pitr": lambda: PITR[params["about"]],
         "smoke": lambda: f"for the result of step {_code(params['step'])} of this run",
     }[probe]()
 

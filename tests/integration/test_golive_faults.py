@@ -45,7 +45,8 @@ SEES = {
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
     "container": ("container",),
-    "files": ("backup", "drill", "ledger", "disk", "command", "file"),
+    "files": ("backup", "drill", "ledger", "disk", "command", "file", "pitr"),
+    "pitr": ("pitr",),
     "smoke": ("smoke",),
     "step": ("smoke", "backup", "drill"),
     "attest": ("attest",),
@@ -204,6 +205,8 @@ def broken(system: System, faults: list[Fault], folder: Path) -> Iterator[Overri
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", full], check=True)
             stack.callback(subprocess.run, ["umount", full], check=True)
             yield faults[0].do(system, folder)
+        elif kind == "pitr":
+            yield Overrides(pitr=faults[0].do)
         elif kind == "smoke":
             yield Overrides(steps={step["id"]: step for step in traded(**faults[0].do)})
         elif kind == "step":
@@ -295,6 +298,7 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
         "backup": lambda: {"root": "/no/such/folder"},
         "file": lambda: {"path": f"{params['path']}x"},
         "drill": dict,
+        "pitr": lambda: {"about": params["about"] + "x"},
         "ledger": lambda: {"head": "0" * 64},
         "smoke": lambda: {"step": params["step"] + "x"},
         "attest": dict,
@@ -302,6 +306,14 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
     return check | ({"params": params | other} if params or other else {})
 
 
+NOTHING_SEEN = {
+    "earliest": None,
+    "latest": None,
+    "backups": 0,
+    "lag_seconds": None,
+    "active": False,
+    "problems": ["The server has no slot for the receiver."],
+}
 EMPTY = {
     "database": {},
     "redis": {},
@@ -325,7 +337,9 @@ def test_nothing_passes_where_nothing_is_given(system):
     steps = {step["id"]: {"status": "unknown", "finding": ""} for step in system.steps}
     found = system.gate(
         unneeded(list(CHECKS.values())),
-        Overrides(settings=EMPTY, steps=steps, attested=(), variables={"schedule_status": ""}),
+        Overrides(
+            settings=EMPTY, steps=steps, attested=(), variables={"schedule_status": ""}, pitr=None
+        ),
     )
     assert passing(found) == OF_THE_HOST
     assert len(found["results"]) == len(CHECKS)
@@ -354,6 +368,7 @@ def test_nothing_passes_where_nothing_is_there(system, tmp_path):
                 "data_path": str(tmp_path / "gone"),
                 "schedule_status": str(tmp_path / "gone"),
             },
+            pitr=NOTHING_SEEN,
         ),
     )
     assert passing(found) == set()
@@ -399,6 +414,7 @@ def test_nothing_passes_where_every_answer_is_empty(system, tmp_path, said):
                     "evidence_root": str(tmp_path / "evidence"),
                 },
                 variables={"schedule_status": str(tmp_path / "schedule.json")},
+                pitr=NOTHING_SEEN,
             ),
         )
     assert passing(found) == set()

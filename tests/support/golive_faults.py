@@ -12,6 +12,7 @@ through the table. What *do* is depends on it:
 - files: a function that breaks a copy of backups, evidence or scripts, and says what to look at;
 - smoke: what is wrong with a PMS while the smoke test trades through it;
 - step: the step of the go-live that fails;
+- pitr: what is different about the continuous protection that was seen;
 - settings: what the inventory says wrongly;
 - attest: nothing; the statement is not there, and the check is unknown.
 
@@ -31,7 +32,14 @@ from ansible.module_utils.pmsops.common import exchange_calendar, files
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 from tests.support.altering import Alter, body, status
-from tests.support.golive_system import TODAY, Overrides, System, record_drill, schedule_status
+from tests.support.golive_system import (
+    TODAY,
+    Overrides,
+    System,
+    record_drill,
+    record_proof,
+    schedule_status,
+)
 
 DAYS = [TODAY]
 while len(DAYS) < 8:
@@ -797,6 +805,12 @@ def _late_job(system: System, folder: Path) -> Overrides:
     return Overrides(variables={"schedule_status": str(status)})
 
 
+def _failed_proof(system: System, folder: Path) -> Overrides:
+    shutil.copytree(system.settings.evidence_root, folder / "evidence")
+    record_proof(folder / "evidence", "2026-01-02_0600", proved=False, code="pitr.differs")
+    return Overrides(settings={"evidence_root": str(folder / "evidence")})
+
+
 OTHER_SET = {"set": "2026-01-02_0600", "manifest_sha256": "1" * 64}
 FILES = (
     Fault("backup.age", "the nightly run did not happen", "files", _old_set),
@@ -816,11 +830,30 @@ FILES = (
     Fault("backup.rto", "a restore takes a day", "files", _drilled(rto_seconds=86400.0)),
     Fault("backup.rpo", "a restore loses a week", "files", _drilled(rpo_seconds=604800.0)),
     Fault("backup.ledger", "somebody altered a line of the ledger", "files", _altered_ledger),
+    Fault("backup.pitr_proved", "a copy of pages and WAL differs", "files", _failed_proof),
     Fault("monitoring.schedule", "the nightly job is late", "files", _late_job),
     Fault("infra.database.disk", "the disk of the containers is full", "files", _full_disk),
     Fault("monitoring.disk", "the disk of the evidence is full", "files", _full_evidence),
     Fault("data.verify_phase2", "the script fails", "files", _failing_script("verify_phase2")),
     Fault("data.verify_phase3", "the script fails", "files", _failing_script("verify_phase3")),
+)
+
+# --- Continuous protection ------------------------------------------------------------------------
+
+MISSING = "0000000100000000000000A1"
+PITR = (
+    Fault(
+        "backup.window",
+        "a WAL segment is missing",
+        "pitr",
+        {"missing": MISSING, "problems": [f"WAL segment {MISSING} is missing."]},
+    ),
+    Fault(
+        "backup.stream_lag",
+        "the receiver has been away for ten minutes",
+        "pitr",
+        {"active": False, "lag_seconds": 600.0},
+    ),
 )
 
 # --- The smoke test -------------------------------------------------------------------------------
@@ -918,4 +951,4 @@ ATTESTED = tuple(
     )
 )
 
-FAULTS = (*SQL, *REDIS, *ANSWERS, *PMS, *CONTAINERS, *FILES, *SMOKE, *STEPS, *ATTESTED)
+FAULTS = (*SQL, *REDIS, *ANSWERS, *PMS, *CONTAINERS, *FILES, *PITR, *SMOKE, *STEPS, *ATTESTED)

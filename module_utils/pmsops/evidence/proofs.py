@@ -4,20 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.evidence import ledger, restores
+from ansible.module_utils.pmsops.evidence import ledger
 
 KIND = "proof"
-NAMES = ("set", "moment", "proved", "code", "why", "base_backup", "rows", "duration_seconds")
+NAMES = ("of", "set", "moment", "proved", "code", "why", "base_backup", "rows", "duration_seconds")
 
 
-def last(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any] | None:
+def last(entries: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the newest proof, good or not; None without one."""
     found = ledger.of_kind(entries, KIND)
     if not found:
         return None
     entry = found[-1]
     record = {name: entry["record"].get(name) for name in NAMES}
-    return {"at": entry["at"]} | record | {"age_seconds": restores.age_seconds(entry["at"], now)}
+    return {"at": entry["at"]} | record | {"proved": record["proved"] is True}

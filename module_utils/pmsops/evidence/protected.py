@@ -21,10 +21,13 @@ SHOWN = 3
 def collect(backup_root: Path, entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]:
     """Return what was last seen, and the newest proof."""
     seen = protection.read(backup_root)
+    proof = proofs.last(entries)
+    if proof:
+        proof["age_seconds"] = restores.age_seconds(proof["at"], now)
     return {
         "seen": seen,
         "age_seconds": restores.age_seconds(seen["at"], now) if seen else None,
-        "proof": proofs.last(entries, now),
+        "proof": proof,
     }
 
 
@@ -68,6 +71,6 @@ def describe(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> N
     if proof is None:
         say("last proof", "none")
     else:
-        verdict = f"equal to set {proof['set']}" if proof["set"] else "equal"
+        verdict = f"equal to set {proof['set']}" if proof["set"] else f"of {proof['moment']}"
         verdict = verdict if proof["proved"] else f"FAILED ({proof['code']})"
         say("last proof", f"{age(proof['age_seconds'])} ago, {verdict}")

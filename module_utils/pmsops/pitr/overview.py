@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ EMPTY: dict[str, Any] = {
     "earliest": None,
     "latest": None,  # of what can be restored: now, or when the newest WAL was received
     "gap": None,  # a WAL segment that is missing
+    "missing": None,  # one that is missing now, so that no moment after it can be had
     "backups": 0,
     "newest_backup": None,
     "lag_seconds": None,
@@ -38,7 +39,10 @@ EMPTY: dict[str, Any] = {
     "problems": [],
 }
 # What was so when it was last seen, and still is.
-LASTING = ("earliest", "latest", "gap", "backups", "newest_backup", "canary", "unwitnessed")
+LASTING = (
+    *("earliest", "latest", "gap", "missing", "backups", "newest_backup"),
+    *("canary", "unwitnessed"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Place:
                 protection.write(self.root, seen)
             if self.metrics:
                 entries = ledger.inspect(self.evidence_root).entries if self.evidence_root else ()
-                proof = proofs.last(entries, datetime.now(UTC))
+                proof = proofs.last(entries)
                 protection.publish(self.metrics, self.database, seen, proof)
 
     def forget(self) -> None:
@@ -100,6 +104,7 @@ def of(
         "earliest": found["earliest"],
         "latest": latest if found["earliest"] else None,
         "gap": found["gap"],
+        "missing": found["missing"],
         "backups": found["backups"],
         "newest_backup": found["newest_backup"],
         "lag_seconds": lag,

@@ -36,6 +36,7 @@ class Window:
     latest: str | None  # None: the stream does not work, or nobody can say
     received: str | None  # when the newest WAL arrived
     gap: str | None  # the first WAL segment that is missing inside, after any base backup
+    missing: str | None  # one that is missing after the newest base backup
     backups: int
     newest_backup: str | None
     problems: list[str]
@@ -124,6 +125,7 @@ def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime)
         latest=utc_stamp(now) if live else None,
         received=utc_stamp(info.received_at) if info.received_at else None,
         gap=next((each for each in gaps if each), None),
+        missing=now_broken,
         backups=len(usable),
         newest_backup=utc_stamp(usable[-1].ended_at) if usable else None,
         problems=problems,

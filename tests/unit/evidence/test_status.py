@@ -345,6 +345,7 @@ SEEN = {
     "earliest": "2026-11-09T02:00:00Z",
     "latest": "2026-11-23T11:50:00Z",
     "gap": None,
+    "missing": None,
     "backups": 15,
     "newest_backup": "2026-11-23T02:00:00Z",
     "lag_seconds": 0.0,

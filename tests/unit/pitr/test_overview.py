@@ -18,6 +18,7 @@ WINDOW = {
     "latest": "2026-11-29T14:00:00Z",
     "received": "2026-11-29T13:58:00Z",
     "gap": None,
+    "missing": None,
     "backups": 16,
     "newest_backup": "2026-11-29T02:00:00Z",
     "problems": [],

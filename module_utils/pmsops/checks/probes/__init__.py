@@ -149,6 +149,12 @@ def _book() -> Probe:
     return book.ask
 
 
+def _pitr() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import pitr
+
+    return pitr.ask
+
+
 def _smoke() -> Probe:
     from ansible.module_utils.pmsops.checks.probes import smoke
 
@@ -215,6 +221,7 @@ KINDS: dict[str, Kind] = {
     "journal": Kind(_journal, (), libraries=("psycopg2",)),
     "book": Kind(_book, ("persists",)),
     "ledger": Kind(_ledger, ("head",)),
+    "pitr": Kind(_pitr, ("about",), one_of=(("about",),)),
     "attest": Kind(None, (), judges_itself=True),
     "smoke": Kind(_smoke, ("step",), one_of=(("step",),), judges_itself=True),
 }
