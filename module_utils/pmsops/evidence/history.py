@@ -134,7 +134,7 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the newest drills of a ledger, oldest first."""
     names = (
-        *("set", "proved", "rto_seconds", "rpo_seconds"),
+        *("set", "proved", "rto_seconds", "rpo_seconds", "rpo_moment_seconds"),
         *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
     )
     found = ledger.of_kind(entries, "drill")[-MAX_DRILLS:]

@@ -10,6 +10,7 @@ from typing import Any
 WIDTH, HEIGHT = 560, 250
 MAX_LABELS = 5
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "bytes"))
+COLORS = {"target": "var(--warn)", "any moment": "var(--good)"}
 TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 
 
@@ -45,13 +46,23 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
         ]
         seconds = [entry[f"{key}_seconds"] for entry in found]
         factor, unit = _unit(max(seconds), TIMES)
-        series = [(key.upper(), [value / factor for value in seconds])]
+        series: list[tuple[str, list[float | None]]] = [
+            (key.upper(), [value / factor for value in seconds])
+        ]
         # A target far above the measurements would flatten their curve.
         near = [goal for goal in goals if goal is not None and goal <= 4 * max(seconds)]
         if len(near) == len(goals):
             series.append(("target", [goal / factor for goal in near]))
+        # What a restore to any moment would have lost then; a system may have no such protection.
+        moments = [entry.get(f"{key}_moment_seconds") for entry in found]
+        if any(value is not None for value in moments):
+            series.append(
+                ("any moment", [None if value is None else value / factor for value in moments])
+            )
         goal = goals[-1]
         text = f"{title}, {unit}" + (f" (target {duration(goal)})" if goal is not None else "")
+        if series[-1][0] == "any moment":
+            text += "; below: to any moment"
         charts.append(
             _chart(f"drill-{key}", text, [_day(e["at"]) for e in found], series, line=True)
         )
@@ -99,7 +110,7 @@ def _chart(
         opacity=".9",
         opacity_hover="1",
         transition="0s",
-        colors=("var(--accent)", "var(--warn)"),
+        colors=tuple(COLORS.get(label, "var(--accent)") for label, _ in series),
         font_family="inherit",
         stroke_width=2.5,
         label_font_size=15,

@@ -257,7 +257,10 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <tr><td class="date">{{ entry.at[:10] }}</td><td>{{ entry.set }}</td>\
 <td>{{ "proved" if entry.proved else "failed" }}</td>\
 <td class="number">{{ entry.rto_seconds | duration }}</td>\
-<td class="number">{{ entry.rpo_seconds | duration }}</td></tr>
+<td class="number">{{ entry.rpo_seconds | duration }}\
+{% if entry.rpo_moment_seconds | default(none) is not none %}\
+; to any moment {{ entry.rpo_moment_seconds | duration }}\
+{% endif %}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% else %}

@@ -56,6 +56,17 @@ def test_a_target_far_above_the_measurements_is_named_and_not_drawn():
     assert SECOND_LINE not in drawn["svg"]
 
 
+def test_data_loss_has_a_second_line_of_what_a_restore_to_any_moment_would_lose():
+    days = [drill(1, 50.0, 40000.0), drill(2, 50.0, 80000.0), drill(3, 50.0, 60000.0)]
+    rpo = charts.of_drills(days, {})[1]
+    assert SECOND_LINE not in rpo["svg"]  # the system had no such protection
+    days[1]["rpo_moment_seconds"], days[2]["rpo_moment_seconds"] = 0.0, 12.0
+    rto, rpo = charts.of_drills(days, {})
+    assert rpo["title"] == "Data loss (recovery point), hours; below: to any moment"
+    assert SECOND_LINE in rpo["svg"] and SECOND_LINE not in rto["svg"]
+    assert "var(--good)" in rpo["svg"]
+
+
 @pytest.mark.parametrize("count", [1, 5, 6, 30])
 def test_a_long_history_has_at_most_five_labels(count):
     (drawn,) = charts.of_backups([backup(day, 1000, None) for day in range(1, count + 1)])
