@@ -86,6 +86,12 @@ options:
       - Folder for the textfile collector of Prometheus' node exporter; C(pms_pitr.prom) is written
         there. Without it no metrics are written.
     type: path
+  synchronous:
+    description:
+      - Let each commit wait until its WAL is on the archive's disk, so that none is lost with the
+        server. While the receiver is away, nobody can commit then.
+    type: bool
+    default: false
   purge:
     description: With V(absent), remove the volumes too, with all base backups and WAL.
     type: bool
@@ -209,6 +215,7 @@ SPEC = {
     "file": {"type": "path"},
     "evidence_root": {"type": "path"},
     "metrics": {"type": "path"},
+    "synchronous": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
 }
 PLACES = ("root", "evidence_root", "metrics")
@@ -232,6 +239,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         window_days=params["window_days"],
         keep_bytes=keep << 20 if keep is not None else None,
         canary_seconds=params["canary_seconds"],
+        synchronous=params["synchronous"],
     )
     database = Database.from_options(params["database"])
     check, state = module.check_mode, params["state"]

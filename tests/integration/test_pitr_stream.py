@@ -7,14 +7,17 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Thread
 
 import docker
+import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import container
+from ansible.module_utils.pmsops.pitr import container, engine, run, synchronous, window
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.repository import manifest
@@ -35,8 +38,8 @@ def server(images: None) -> Iterator[Server]:
     build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
     done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
-    engine, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
-    network, volume = engine.networks.create(name), engine.volumes.create(name)
+    client, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
+    network, volume = client.networks.create(name), client.volumes.create(name)
     try:
         with running_server(volume=name) as made:
             network.connect(made.container)
@@ -100,6 +103,12 @@ def count(server: Server) -> int:
     return int(server.psql("SELECT count(*) FROM deal", "book"))
 
 
+def attach(server: Server, names: set[str]) -> None:
+    """Connect a container that was made anew to the networks that it had."""
+    for name in names - {"bridge"}:
+        docker.from_env().networks.get(name).connect(server.container)
+
+
 def test_the_receiver_goes_on_after_a_restart_of_the_server(server, protection, tmp_path):
     add(server, "before")
     server.container.restart(timeout=30)
@@ -114,8 +123,7 @@ def test_the_receiver_follows_a_database_container_made_anew(server, protection,
     attached = set(server.container.attrs["NetworkSettings"]["Networks"])
     server.container.stop(timeout=30)
     server.make_anew()
-    for name in attached - {"bridge"}:
-        docker.from_env().networks.get(name).connect(server.container)
+    attach(server, attached)
     server.wait()
     add(server, "after")
     until(lambda: whole(protection))
@@ -123,8 +131,8 @@ def test_the_receiver_follows_a_database_container_made_anew(server, protection,
 
 
 def test_a_full_disk_of_the_archive_is_named_and_costs_no_moment(server, protection, tmp_path):
-    engine = protection.container
-    engine.run(["sh", "-c", f"cat /dev/zero > {container.HOME}/ballast 2>/dev/null; true"])
+    archive = protection.container
+    archive.run(["sh", "-c", f"cat /dev/zero > {container.HOME}/ballast 2>/dev/null; true"])
     add(server, "while the disk is full")
     for _ in range(3):
         server.psql("SELECT pg_switch_wal()")
@@ -136,7 +144,7 @@ def test_a_full_disk_of_the_archive_is_named_and_costs_no_moment(server, protect
         # The live server keeps the WAL, within its bound.
         assert server.psql("SELECT wal_status FROM pg_replication_slots") == "reserved"
     finally:
-        engine.run(["rm", f"{container.HOME}/ballast"])
+        archive.run(["rm", f"{container.HOME}/ballast"])
     until(lambda: whole(protection))
     assert deals(protection, "latest", tmp_path) == count(server)
 
@@ -171,3 +179,71 @@ def test_a_new_timeline_begins_a_new_window(server, protection, tmp_path):
     assert deals(protection, "latest", tmp_path) == count(server)
     # Moments of the old timeline can be had as before.
     assert deals(protection, old, tmp_path) == held
+
+
+def writing(server: Server, told: list[int], ends: Event) -> None:
+    """Add deals until the server is gone; note the number of each that was acknowledged."""
+    try:
+        connection = psycopg2.connect(
+            host="127.0.0.1", port=server.port, dbname="book", user="postgres",
+            password=server.password,
+        )  # fmt: skip
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not ends.is_set():
+                cursor.execute("INSERT INTO deal (said) VALUES ('x') RETURNING id")
+                told.append(cursor.fetchone()[0])
+    except psycopg2.Error:
+        return
+
+
+def numbers(server: Server, folder: Path) -> set[int]:
+    """Return the numbers of the deals in a set."""
+    (dump,) = folder.glob("*.pgdump")
+    program = server.psql_program.with_name("pg_restore")
+    words = [program, "--data-only", "--table=deal", "--file=-", dump]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    lines = (line.split("\t") for line in done.stdout.splitlines() if "\t" in line)
+    return {int(line[0]) for line in lines}
+
+
+def test_where_commits_wait_for_the_receiver_none_is_lost_with_the_server(
+    server, protection, tmp_path
+):
+    waiting = Protection(protection.database, replace(protection.settings, synchronous=True))
+    assert synchronous.ON in waiting.enable(check=True)
+    waiting.enable(check=False)
+    assert waiting.enable(check=False) == []
+    # While the receiver is away nobody can write: that is said, and the receiver can be mended.
+    docker.from_env().containers.get(protection.settings.container).stop(timeout=2)
+    until(lambda: not synchronous.confirms(protection.database))
+    flow = window.stream(protection.database, run.ROLE)
+    gone = engine.Info((), (), None, receiving=False)
+    assert "nobody can write" in " ".join(window.of(gone, [], flow, datetime.now(UTC)).problems)
+    waiting.enable(check=False)
+    until(lambda: synchronous.confirms(protection.database))
+    assert protection.enable(check=False) == [synchronous.OFF]
+    assert synchronous.of(protection.database) == ""
+    waiting.enable(check=False)
+
+    told: list[int] = []
+    ends = Event()
+    writers = [Thread(target=writing, args=(server, told, ends)) for _ in range(8)]
+    for each in writers:
+        each.start()
+    time.sleep(5)
+    attached = set(server.container.attrs["NetworkSettings"]["Networks"])
+    server.container.kill()
+    ends.set()
+    for each in writers:
+        each.join()
+    server.make_anew(with_volume=False)  # an empty server, of which only the image is needed
+    attach(server, attached)
+    made = MomentSet(protection, "latest").make(
+        BackupSettings(root=tmp_path, keys=tmp_path / "keys")
+    )
+    server.wait()
+    server.make_roles()  # for what comes after the test
+    held = numbers(server, Path(made["set"]))
+    assert len(told) > 100
+    assert set(told) - held == set()

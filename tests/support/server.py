@@ -161,10 +161,23 @@ class Server:
             self._has_template = True
         return name
 
-    def make_anew(self) -> None:
-        """Put a new container in the place of this one, as ``docker compose up`` does."""
+    def make_roles(self) -> None:
+        """Make the roles of the PMS and of the toolkit."""
+        self.psql(ROLES.format(password=self.password))
+        version = int(self.psql("SHOW server_version_num"))
+        self.psql(MEMBER_BY_SET_ROLE if version >= 160000 else MEMBER)
+
+    def make_anew(self, *, with_volume: bool = True) -> None:
+        """Put a new container in the place of this one, as ``docker compose up`` does.
+
+        Without its volume the server is a new and empty one.
+        """
+        engine = docker.from_env()
         self.container.remove(force=True)
-        self.container = docker.from_env().containers.run(**self._options)
+        if not with_volume:
+            for name in self._options["volumes"]:
+                engine.volumes.get(name).remove()
+        self.container = engine.containers.run(**self._options)
 
     def close(self, name: str) -> None:
         """End the sessions of a database and let nobody in: it can be copied from then on."""
@@ -249,8 +262,7 @@ def running_server(
     made = Server(options, port, password)
     try:
         made.wait()
-        made.psql(ROLES.format(password=password))
-        made.psql(MEMBER_BY_SET_ROLE if major >= 16 else MEMBER)
+        made.make_roles()
         yield made
     finally:
         made.container.remove(force=True, v=True)

@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.pitr import (
     engine,
     server_files,
     server_side,
+    synchronous,
     window,
 )
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
@@ -35,6 +36,7 @@ class Settings:
     window_days: int = 14
     keep_bytes: int | None = None
     canary_seconds: int = 300  # 0: no canary rows
+    synchronous: bool = False  # whether commits wait for the receiver
 
 
 class Protection:
@@ -92,8 +94,12 @@ class Protection:
         first = not self.container.running() or not self.engine.info().usable
         if first or state.lost:
             steps.append("make a base backup, with which a new window begins")
+        waiting = synchronous.step(synchronous.of(self.database), wanted=self.settings.synchronous)
+        steps += [waiting] if waiting else []
         if check:
             return steps
+        if waiting == synchronous.OFF:
+            synchronous.end(self.database)
         if state.lost and self.container.running():
             self.engine.break_off()
         password = side.add(state)
@@ -102,6 +108,8 @@ class Protection:
             self.container.create(self.settings.image, str(self.database.container), network)
         self._configure(side, state, password)
         self._await_receiver()
+        if waiting == synchronous.ON:
+            synchronous.begin(self.database, ROLE)
         if steps and self.settings.canary_seconds:
             self._write_canary()
         if state.lost or not self.engine.info().usable:
@@ -132,11 +140,21 @@ class Protection:
         state = side.look()
         there = self.container.find() is not None
         if check:
-            parts = [("the role", state.role), ("the slot", state.slot), ("the line", state.hba)]
+            waits = synchronous.of(self.database) == synchronous.STANDBY
+            parts = [
+                ("the setting " + synchronous.SETTING, waits),
+                ("the role", state.role),
+                ("the slot", state.slot),
+                ("the line", state.hba),
+            ]
             steps = [f"remove {name}" for name, present in parts if present]
             return steps + ([f"remove container {self.settings.container}"] if there else [])
+        steps = []
+        if synchronous.of(self.database) == synchronous.STANDBY:
+            synchronous.end(self.database)  # first: without the receiver nobody could commit
+            steps.append(f"removed the setting {synchronous.SETTING}")
         self.container.remove()
-        steps = [f"removed {each}" for each in side.remove()]
+        steps += [f"removed {each}" for each in side.remove()]
         if there:
             steps.append(f"removed container {self.settings.container}")
         if purge:

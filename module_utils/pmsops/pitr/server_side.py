@@ -9,6 +9,8 @@ server is reloaded, never restarted, and nothing of the PMS changes.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -271,9 +273,15 @@ class ServerSide:
         )
         return password, verifier
 
-    def _session(self, *, autocommit: bool = False) -> Any:
+    @contextmanager
+    def _session(self, *, autocommit: bool = False) -> Iterator[Any]:
         # Rights on functions belong to the database that Barman connects to.
-        return self._database.session(name="postgres", superuser=True, autocommit=autocommit)
+        with self._database.session(
+            name="postgres", superuser=True, autocommit=autocommit
+        ) as cursor:
+            # Where commits wait for the receiver, what mends the receiver must not wait for it.
+            cursor.execute("SET synchronous_commit = local")
+            yield cursor
 
     def _reload(self, cursor: Any) -> None:
         wrong = fetch_all(

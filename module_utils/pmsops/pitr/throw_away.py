@@ -63,6 +63,7 @@ exec $as postgres -D "$1" -c "unix_socket_directories={SOCKET}" -c listen_addres
     -c log_destination=stderr -c fsync=off -c full_page_writes=off -c autovacuum=off \
     -c default_transaction_read_only=on -c timescaledb.max_background_workers=0 -c jit=off \
     -c "restore_command=test -f $2/%f && cp $2/%f %p" \
+    -c synchronous_standby_names= \
     -c recovery_target= -c recovery_target_time= -c recovery_target_lsn= -c recovery_target_xid= \
     -c recovery_target_name= -c recovery_target_action=pause -c recovery_target_inclusive=on \
     -c recovery_end_command= -c recovery_target_timeline=current -c "$4"

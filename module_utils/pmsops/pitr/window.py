@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.pitr import engine, synchronous, wal
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 LOST = ("lost", "unreserved")
@@ -26,6 +26,7 @@ class Stream:
     seconds: float | None  # since the receiver last answered
     kept_bytes: int  # WAL that the slot keeps on the live disk
     timeline: int | None = None  # that the server writes; None: it is not known
+    waits_for: str | None = None  # the standbys that commits wait for; None: for none
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def stream(database: Database, slot: str) -> Stream:
                       pg_wal_lsn_diff(pg_current_wal_lsn(), r.sent_lsn)::bigint,
                       extract(epoch FROM clock_timestamp() - r.reply_time)::float,
                       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint,
-                      pg_walfile_name(pg_current_wal_lsn())
+                      pg_walfile_name(pg_current_wal_lsn()),
+                      nullif(current_setting('synchronous_standby_names'), '')
                  FROM pg_replication_slots s
                  LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
                 WHERE s.slot_name = %s""",
@@ -66,7 +68,7 @@ def stream(database: Database, slot: str) -> Stream:
         )
     if not rows:
         return Stream(active=False, slot=None, behind_bytes=None, seconds=None, kept_bytes=0)
-    active, status, behind, seconds, kept, segment = rows[0]
+    active, status, behind, seconds, kept, segment, waits_for = rows[0]
     return Stream(
         active=bool(active),
         slot=status,
@@ -74,6 +76,7 @@ def stream(database: Database, slot: str) -> Stream:
         seconds=seconds,
         kept_bytes=kept,
         timeline=wal.timeline(segment),
+        waits_for=waits_for,
     )
 
 
@@ -99,6 +102,12 @@ def of(info: engine.Info, begins: list[str], flow: Stream | None, now: datetime)
         problems.append(f"WAL segment {now_broken} is missing: no moment after it can be restored.")
     if not info.receiving:
         problems.append("No receiver runs: what is committed now is not protected.")
+    if flow is not None and flow.waits_for == synchronous.STANDBY and not flow.active:
+        problems.append(
+            "Commits wait for the receiver, which does not stream: nobody can write."
+            f" Start it (pms-ops pitr enable), or let them go on: {synchronous.OFF.split(':')[0]},"
+            " then SELECT pg_reload_conf()."
+        )
     if flow is not None and flow.slot is None:
         problems.append("The server has no slot for the receiver.")
     if flow is not None and flow.slot in LOST:
