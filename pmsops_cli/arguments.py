@@ -209,6 +209,7 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops restore 2026-11-22_0600           shows the plan, asks, restores\n"
         "  pms-ops restore latest --confirm macro_trading         without a terminal\n"
         '  pms-ops restore --at "2026-11-27 14:59:30" --check     any moment, if it is protected\n'
+        "  pms-ops restore --at latest --whole-server             the server itself is gone\n"
         "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday\n"
         "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading",
@@ -224,6 +225,16 @@ def _backups(add: AddCommand) -> None:
         "--at",
         metavar="MOMENT",
         help="in place of SET: a time (the fund's, unless it has an offset), an LSN, or latest",
+    )
+    restore.add_argument(
+        "--whole-server",
+        action="store_true",
+        help="with --at: put the recovered data directory in place of a lost server's",
+    )
+    restore.add_argument(
+        "--replace-live",
+        action="store_true",
+        help="with --whole-server: also if the server is not lost; all its databases go back",
     )
     restore.add_argument(
         "--tables", metavar="A,B", help="restore only these tables; with --into or --in-place"

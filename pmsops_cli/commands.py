@@ -216,6 +216,8 @@ def restore(session: Session) -> int:
     variables = {"at": given.at} if given.at else file_variable(session)
     source = f"its state of {given.at}" if given.at else Path(variables["file"]).name
     variables |= other_database(session)
+    if given.whole_server or given.replace_live:
+        return _whole_server(session, variables)
     if bool(given.tables) != bool(given.into or given.in_place) or (given.into and given.in_place):
         raise Stop(
             "--tables goes with either --into or --in-place.",
@@ -234,6 +236,23 @@ def restore(session: Session) -> int:
         return session.run("restore", PLAYBOOKS["restore"], variables)
     hosts = ", ".join(sorted(each.host for each in session.systems))
     what = f"This replaces the live database {session.database} on {hosts} by {source}"
+    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+
+
+def _whole_server(session: Session, variables: dict[str, Any]) -> int:
+    """Bring a lost server back as it was at a moment."""
+    given = session.arguments
+    if not (given.whole_server and given.at) or given.tables or "other_database" in variables:
+        raise Stop(
+            "--whole-server is of a moment and of everything on the server.",
+            'For example: pms-ops restore --at latest --whole-server, or --at "2026-11-27 14:59".',
+        )
+    variables |= {"whole_server": True} | ({"replace_live": True} if given.replace_live else {})
+    hosts = ", ".join(sorted(each.host for each in session.systems))
+    what = (
+        f"This replaces the whole database server of {session.database} on {hosts} by its state of"
+        f" {given.at}"
+    )
     return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 

@@ -48,7 +48,7 @@ set -eu
 cd "$1"
 mkdir -p pg_wal pg_tblspc barman_wal
 chmod 700 pg_wal pg_tblspc
-for file in "$2"/streaming/* "$2"/wals/*/*.partial; do
+for file in "$2"/streaming/* "$2"/wals/*/*.partial "$2"/broken_off/*; do
     [ -e "$file" ] || continue
     name=$(basename "$file" .partial)
     [ -e "barman_wal/$name" ] || cp "$file" "barman_wal/$name"

@@ -56,6 +56,8 @@ def read_detail(said: dict[str, Any]) -> engine.Detail:
             timeline=int(base["timeline"]),
             system_identifier=str(shown["system_id"]),
             version=int(shown["postgresql_version"]),
+            data_directory=str(shown.get("pgdata_directory") or ""),
+            tablespaces=tuple(str(each) for each in shown.get("tablespaces") or ()),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise OpsError(

@@ -45,6 +45,8 @@ class Detail:
     timeline: int
     system_identifier: str
     version: int  # of the server, as in server_version_num
+    data_directory: str = ""  # on the server
+    tablespaces: tuple[str, ...] = ()  # folders outside of it
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class Moment:
     at: datetime | None = None
     lsn: str | None = None
     snapshot: str | None = None  # as pg_current_snapshot() writes it
+    # When the set was taken: the same LSN may come twice, once on each timeline.
+    taken: datetime | None = None
 
     def same(self, other: Moment) -> bool:
         """Tell whether both are the same time or the same position, however they were typed."""

@@ -23,8 +23,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import engine, moment, wal, window
 from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet, look
+from ansible.module_utils.pmsops.pitr.recovered_server import RecoveredServer
 from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
-from ansible.module_utils.pmsops.pitr.throw_away import RecoveredServer
 from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
@@ -55,7 +55,7 @@ def drill(
     facts = found_out if found_out is not None else {}
     facts |= {"of": "moment", "asked": asked, "proved": False}
     try:
-        _require_enabled(protection)
+        require_enabled(protection)
         state = preflight.writable_root(root)
         with process_lock.exclusive(state / LOCK, "drill of a moment"):
             _drill(protection, asked, wanted_queries, facts)
@@ -87,7 +87,7 @@ def _drill(
     with at_work.recovered(throw_away, planned, seconds) as (server, reached):
         facts |= {"lsn": reached.lsn, "canary": reached.witness.document()}
         since = time.monotonic()
-        facts |= _looked_at(server, wanted_queries)
+        facts |= looked_at(server, wanted_queries)
         facts["notes"] = [*reached.witness.warnings, *facts["notes"]]
         seconds["proof"] = time.monotonic() - since
     facts |= {
@@ -96,13 +96,13 @@ def _drill(
     }
 
 
-def _looked_at(server: RecoveredServer, wanted_queries: Iterable[queries.Query]) -> dict[str, Any]:
+def looked_at(server: RecoveredServer, wanted_queries: Iterable[queries.Query]) -> dict[str, Any]:
     """Return what the copy holds and answers.
 
     :raises OpsError: pitr.damaged, pitr.query, database.*
     """
     notes = look(server)
-    contents, checksums = _read_all(server.database)
+    contents, checksums = read_all(server.database)
     notes += [f"{each}." for each in comparison.invalid_objects(server.database)]
     if not checksums:
         notes.append("The server has no data checksums: rows were read, pages not checked.")
@@ -122,7 +122,7 @@ def _looked_at(server: RecoveredServer, wanted_queries: Iterable[queries.Query])
     }
 
 
-def _read_all(database: Database) -> tuple[dict[str, dict[str, Any]], bool]:
+def read_all(database: Database) -> tuple[dict[str, dict[str, Any]], bool]:
     """Return the fingerprint of each table, and whether its pages have checksums.
 
     :raises OpsError: database.*; a page whose checksum is wrong is such an error
@@ -134,7 +134,7 @@ def _read_all(database: Database) -> tuple[dict[str, dict[str, Any]], bool]:
     return found, bool(checksums)
 
 
-def _require_enabled(protection: Protection) -> None:
+def require_enabled(protection: Protection) -> None:
     """Refuse a system that is not protected.
 
     :raises OpsError: pitr.not-enabled

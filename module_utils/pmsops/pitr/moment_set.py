@@ -27,14 +27,9 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pitr import canary, container, engine, moment, wal_scan, window
 from ansible.module_utils.pmsops.pitr.plan import Plan
 from ansible.module_utils.pmsops.pitr.plan import make as make_plan
+from ansible.module_utils.pmsops.pitr.recovered_server import Reached, RecoveredServer
 from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
-from ansible.module_utils.pmsops.pitr.throw_away import (
-    Reached,
-    RecoveredServer,
-    ThrowAway,
-    libraries_in,
-    libraries_of,
-)
+from ansible.module_utils.pmsops.pitr.throw_away import ThrowAway, libraries_in, libraries_of
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.services import docker_engine

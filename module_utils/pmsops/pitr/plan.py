@@ -91,15 +91,8 @@ def make(
     held = [each for each in every if wal.timeline(each) == detail.timeline]
     last = max(held, default=detail.begin_wal)
     found = scan(detail, last)
-    newer = max((wal.timeline(each) for each in every), default=detail.timeline)
-    if newer > detail.timeline and not found.reaches:
-        raise OpsError(
-            f"{moment} lies on timeline {newer}, which the server began after base backup"
-            f" {backup.id} of timeline {detail.timeline}; a base backup of the new timeline is"
-            " missing. Nothing was changed.",
-            f"{_nearest(found)} Make a base backup now: pms-ops pitr backup.",
-            code="pitr.timeline",
-        )
+    if any(wal.timeline(e) > detail.timeline for e in every) and not found.reaches:
+        _require_before_fork(moment, found, info, describe, detail)
     _require_whole(moment, found, info.segment_bytes)
     if moment.at is not None and not found.reaches:
         _require_received(moment.at, found, flow)
@@ -129,7 +122,8 @@ def _base(
     if moment.lsn is not None:
         for each in reversed(usable):
             detail = describe(each.id)
-            if wal.position(detail.end_lsn) <= wal.position(moment.lsn):
+            late = moment.taken is not None and each.ended_at > moment.taken
+            if not late and wal.position(detail.end_lsn) <= wal.position(moment.lsn):
                 return each, detail
     else:
         for each in reversed(usable):
@@ -180,6 +174,36 @@ def _require_whole(moment: Moment, found: Scan, segment_bytes: int) -> None:
             " backup.",
             code="pitr.wal-damaged",
         )
+
+
+def _require_before_fork(
+    moment: Moment,
+    found: Scan,
+    info: engine.Info,
+    describe: Callable[[str], engine.Detail],
+    detail: engine.Detail,
+) -> None:
+    """Refuse a moment at which the server was on a later timeline than the base backup.
+
+    What it committed between its return and the first base backup of that timeline cannot be had.
+    """
+    newer = max(map(wal.timeline, info.segments), default=0)
+    newer = max(newer, wal.timeline(info.partial) if info.partial else 0)
+    if moment.at is not None and found.newest is not None and moment.at <= found.newest:
+        return
+    later = [each for each in info.usable if describe(each.id).timeline > detail.timeline]
+    raise OpsError(
+        f"{moment} lies on timeline {newer}, which the server began after base backup {detail.id}"
+        f" of timeline {detail.timeline}; no base backup of the new timeline is as old as that."
+        " Nothing was changed.",
+        f"{_nearest(found)} "
+        + (
+            f"After it: --at '{local(_begin(later[0]))}'."
+            if later
+            else "Make a base backup now: pms-ops pitr backup."
+        ),
+        code="pitr.timeline",
+    )
 
 
 def _require_received(at: datetime, found: Scan, flow: Stream | None) -> None:

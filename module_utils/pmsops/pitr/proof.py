@@ -13,6 +13,7 @@ make different is told apart from damage. The values of sequences are not compar
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def _prove(
     snapshot = manifest.get("server", {}).get("snapshot")
     if not snapshot:
         raise _no_set(root)
-    wanted = Moment(chosen.id, lsn=manifest["server"]["lsn"], snapshot=snapshot)
+    taken = datetime.fromisoformat(manifest["snapshot_at"])
+    wanted = Moment(chosen.id, lsn=manifest["server"]["lsn"], snapshot=snapshot, taken=taken)
     at_work = MomentSet(protection, chosen.id)
     seconds: dict[str, float] = {}
     state = preflight.writable_root(root)

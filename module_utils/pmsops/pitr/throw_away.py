@@ -15,26 +15,21 @@ from __future__ import annotations
 
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg2
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import canary, wal
 from ansible.module_utils.pmsops.pitr.container import HOME, RESTORES
-from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
+from ansible.module_utils.pmsops.pitr.recovered_server import RecoveredServer
+from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
 
 LABEL = "pms-ops.pitr-copy-of"
 SOCKET = "/run/pms-recovery"
-STALL_SECONDS = 300  # without any progress of the replay
-POLL_SECONDS = 0.2
 # Libraries that start work of their own once recovery has ended.
 JOB_RUNNERS = ("pg_cron", "pg_partman_bgw")
 # Arguments: data directory, WAL folder, preloaded libraries, target setting.
@@ -71,13 +66,11 @@ exec $as postgres -D "$1" -c "unix_socket_directories={SOCKET}" -c listen_addres
 
 
 @dataclass(frozen=True)
-class Reached:
-    """Where the recovery stands, while it is paused."""
+class Done:
+    """What a script in a throw-away container ended with."""
 
-    lsn: str
-    last_commit: datetime | None
-    locks: int  # tables that a transaction running at the moment has locked
-    witness: canary.Witness = field(default_factory=canary.Witness)
+    status: int
+    text: str  # standard output and errors
 
 
 class ThrowAway:
@@ -88,7 +81,7 @@ class ThrowAway:
 
         self._database = database
         self._archive = archive_volume
-        self._restores = restores_volume
+        self.restores = restores_volume
         self._docker = docker_engine.engine()
         try:
             # It may be stopped: only its image is needed.
@@ -112,12 +105,23 @@ class ThrowAway:
 
     def remove_restores(self) -> None:
         """Remove what was restored. The engine's user may not: the files are the server's."""
-        volumes = {self._restores: {"bind": RESTORES, "mode": "rw"}}
+        volumes = {self.restores: {"bind": RESTORES, "mode": "rw"}}
         self._output(f"rm -rf {RESTORES}/*", [], volumes)
 
     def output(self, script: str, arguments: list[str]) -> str:
         """Run a script that reads the archive; return its standard output."""
         return self._output(script, arguments, {self._archive: {"bind": HOME, "mode": "ro"}})
+
+    def carried_out(self, script: str, arguments: list[str], volumes: dict[str, Any]) -> Done:
+        """Run a script that has these volumes to work on."""
+        container = self._create(script, arguments, volumes=volumes)
+        try:
+            container.start()
+            status = container.wait(timeout=6 * 3600)["StatusCode"]
+            said: bytes = container.logs(stdout=True, stderr=True)
+            return Done(int(status), said.decode(errors="replace"))
+        finally:
+            _remove(container)
 
     def _output(self, script: str, arguments: list[str], volumes: dict[str, Any]) -> str:
         container = self._create(script, arguments, volumes=volumes)
@@ -144,7 +148,7 @@ class ThrowAway:
                 _SERVER,
                 [folder, wal_folder, libraries, target],
                 volumes={
-                    self._restores: {"bind": RESTORES, "mode": "rw"},
+                    self.restores: {"bind": RESTORES, "mode": "rw"},
                     str(socket): {"bind": SOCKET, "mode": "rw"},
                 },
             )
@@ -157,7 +161,7 @@ class ThrowAway:
                     container=container.name,
                     password=None,
                 )
-                yield RecoveredServer(reached, container)
+                yield RecoveredServer(reached, container, folder)
             finally:
                 _remove(container)
 
@@ -184,83 +188,6 @@ class ThrowAway:
                 "Its message names the cause. Nothing was changed; run again.",
                 code="pitr.container",
             ) from exc
-
-
-class RecoveredServer:
-    """A server in recovery, until ``open`` ends it."""
-
-    def __init__(self, database: Database, container: Any) -> None:
-        self.database = database
-        self._container = container
-
-    def await_moment(self, target_lsn: str | None) -> Reached:
-        """Wait until recovery is paused at its target.
-
-        :raises OpsError: pitr.recovery
-        """
-        seen, since = "", time.monotonic()
-        while True:
-            row = self._look()
-            if row and row[1] == "paused":
-                if target_lsn and wal.position(row[2]) < wal.position(target_lsn):
-                    raise self._failed(f"it paused at {row[2]}, before {target_lsn}")
-                return Reached(lsn=row[2], last_commit=row[3], locks=row[4])
-            if row and not row[0]:
-                raise self._failed("it ended without a pause at the moment")
-            place = str(row[2]) if row else self._log(3)
-            if place != seen:
-                seen, since = place, time.monotonic()
-            if time.monotonic() - since > STALL_SECONDS:
-                raise self._failed(f"it made no progress for {STALL_SECONDS} s")
-            time.sleep(POLL_SECONDS)
-
-    def open(self) -> None:
-        """End recovery: transactions that were running at the moment are undone.
-
-        :raises OpsError: pitr.recovery
-        """
-        with self._session() as cursor:
-            cursor.execute("SELECT pg_wal_replay_resume()")
-        deadline = time.monotonic() + STALL_SECONDS
-        while time.monotonic() < deadline:
-            row = self._look()
-            if row and not row[0]:
-                return
-            time.sleep(POLL_SECONDS)
-        raise self._failed("recovery does not end")
-
-    def _session(self) -> Any:
-        return self.database.session(
-            name=self.database.maintenance_name, read_only=True, superuser=True
-        )
-
-    def _look(self) -> tuple[Any, ...] | None:
-        """Return recovery, pause state, position, last commit, locks; None: not yet there."""
-        self._container.reload()
-        if self._container.status in ("exited", "dead"):
-            raise self._failed("the server ended")
-        with suppress(OpsError, psycopg2.Error), self._session() as cursor:
-            return fetch_all(
-                cursor,
-                """SELECT pg_is_in_recovery(),
-                          CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() END,
-                          pg_last_wal_replay_lsn()::text, pg_last_xact_replay_timestamp(),
-                          (SELECT count(*)::int FROM pg_locks
-                            WHERE mode = 'AccessExclusiveLock' AND locktype = 'relation')""",
-            )[0]
-        return None
-
-    def _log(self, lines: int) -> str:
-        said: bytes = self._container.logs(tail=lines)
-        return " ".join(said.decode(errors="replace").split())
-
-    def _failed(self, what: str) -> OpsError:
-        return OpsError(
-            f"The recovery did not reach the moment: {what}. Its log ends: {self._log(6)[-700:]}"
-            " The live database was not touched.",
-            "The log names the cause. Try the moment before, or the base backup before it.",
-            code="pitr.recovery",
-        )
 
 
 def libraries_of(value: str) -> str:

@@ -63,7 +63,7 @@ END {
 SCRIPT = rf"""
 set -u
 mkdir -p {FOLDER} && cd {FOLDER} || exit 3
-for file in {HOME}/pms/wals/*/* {HOME}/pms/streaming/*; do
+for file in {HOME}/pms/wals/*/* {HOME}/pms/streaming/* {HOME}/pms/broken_off/*; do
     name=$(basename "$file" .partial)
     case $name in *[!0-9A-F]*) continue ;; esac
     [ ${{#name}} -eq 24 ] && [ ! -e "$name" ] && ln -s "$file" "$name"

@@ -91,6 +91,11 @@ def backups(tmp_path):
             "dr_restore.yml",
             {"at": "2026-11-27 14:59", "tables": ["book", "pnl"], "into": "friday"},
         ),
+        (
+            ["restore", "--at", "latest", "--whole-server", "--check"],
+            "dr_restore.yml",
+            {"at": "latest", "whole_server": True},
+        ),
         (["drill", "--at", "random"], "drill.yml", {"drill_at": "random"}),
     ],
 )
@@ -114,6 +119,8 @@ def test_a_set_is_held_by_its_name_and_let_go_again(ran, tmp_path, backups):
 def test_a_restore_is_of_a_set_or_of_a_moment_and_an_incremental_one_is_a_backup(ran, tmp_path):
     assert main(["restore", "2026-11-21_0600", "--at", "latest"], tmp_path) == USAGE
     assert main(["pitr", "enable", "--incremental"], tmp_path) == USAGE
+    assert main(["restore", "2026-11-21_0600", "--whole-server"], tmp_path) == USAGE
+    assert main(["restore", "--at", "latest", "--replace-live"], tmp_path) == USAGE
     assert main(["drill", "2026-11-21_0600", "--at", "random"], tmp_path) == USAGE
     assert main(["drill", "--database", "dagster_storage", "--at", "random"], tmp_path) == USAGE
     assert ran == []

@@ -8,7 +8,7 @@ taken away, damaged, or given the system identifier of another server.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -18,6 +18,7 @@ from tests.conftest import PROJECT
 
 RECORDED = PROJECT / "tests" / "support" / "recorded" / "barman"
 NOW = datetime(2026, 11, 29, 14, 5, tzinfo=UTC)
+HALF = timedelta(seconds=30)
 FIRST = engine.BaseBackup(
     "20261122T020000", engine.FULL, engine.DONE, datetime(2026, 11, 22, 2, tzinfo=UTC), 1 << 20
 )
@@ -204,3 +205,50 @@ def test_a_moment_on_a_timeline_that_no_base_backup_leads_to_is_refused_by_name(
     exc = refused("latest", info=later)
     assert exc.code == "pitr.timeline"
     assert "timeline 2" in str(exc)
+
+
+FORKED = engine.Info(
+    backups=(
+        *INFO.backups,
+        engine.BaseBackup("20261129T140300", engine.FULL, engine.DONE, NOW - HALF, 1 << 20),
+    ),
+    segments=(*INFO.segments, wal.name(2, 0x11), wal.name(2, 0x12)),
+    partial=wal.name(2, 0x13),
+    receiving=True,
+)
+
+
+def of_timelines(backup: str) -> engine.Detail:
+    found = describe(backup)
+    new = {"timeline": 2, "begin_wal": wal.name(2, 0x12), "end_lsn": "0/13000000"}
+    return replace(found, **new) if backup == "20261129T140300" else found
+
+
+def forked(asked: moment.Moment, name: str = "latest") -> plan.Plan:
+    last = []
+
+    def scan(_detail: engine.Detail, segment: str) -> wal_scan.Scan:
+        last.append(segment)
+        return scanned(name, int(segment[16:], 16))
+
+    made = plan.make(asked, FORKED, of_timelines, scan, FLOWS, NOW)
+    assert last[0][:8] == f"{made.detail.timeline:08X}"
+    return made
+
+
+def test_a_moment_of_before_the_server_was_brought_back_is_had_from_its_own_timeline():
+    assert forked(moment.parse("2026-11-29 10:39:45"), "time").backup == SECOND
+
+
+def test_what_was_committed_before_the_new_base_backup_is_refused_and_never_left_out():
+    """After the server came back, and before its first base backup."""
+    with pytest.raises(OpsError) as caught:
+        forked(moment.parse((NOW - 2 * HALF).isoformat()))
+    assert caught.value.code == "pitr.timeline"
+    assert "11:04:" in caught.value.remedy  # the new base backup, in the fund's time
+
+
+def test_an_lsn_of_the_abandoned_timeline_is_not_looked_for_on_the_new_one():
+    asked = moment.Moment("a set", lsn="0/13000010", snapshot="9:9:", taken=NOW - 2 * HALF)
+    assert plan._base(asked, FORKED, of_timelines, NOW)[0] == SECOND
+    assert plan._base(replace(asked, taken=NOW), FORKED, of_timelines, NOW)[0] != SECOND
