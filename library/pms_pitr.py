@@ -187,13 +187,14 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: pitr.image}
 """
 
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import overview, proof
+from ansible.module_utils.pmsops.pitr import damage, overview, proof
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -254,6 +255,10 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         )
         if not check:
             place.keep(facts["seen"])
+            if place.root and not isinstance(answer, OpsError):
+                with suppress(OpsError, OSError):  # it only helps to name a moment later
+                    keep = timedelta(days=params["window_days"])
+                    damage.remember(database, place.root, keep, datetime.now(UTC))
         return answer
 
     if state == "status":

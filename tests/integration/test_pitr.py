@@ -20,7 +20,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import canary, container, proof
+from ansible.module_utils.pmsops.pitr import canary, container, damage, proof
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -187,8 +187,8 @@ def test_a_moment_has_canary_rows_on_both_sides(server, protection, tmp_path):
 def test_the_number_of_canary_rows_is_bounded(server, protection):
     count = f"SELECT count(*), max(number) - min(number) + 1 FROM {canary.TABLE}"
     server.psql(
-        f"INSERT INTO {canary.TABLE} SELECT number - 9000 + n, at - n * interval '1 s' FROM"
-        f" (SELECT min(number) AS number, min(at) AS at FROM {canary.TABLE}),"
+        f"INSERT INTO {canary.TABLE} SELECT number - 9000 + n, at - (9000 - n) * interval '1 s'"
+        f" FROM (SELECT min(number) AS number, min(at) AS at FROM {canary.TABLE}),"
         " generate_series(1, 8999) AS n", "postgres",
     )  # fmt: skip
     protection.container.run(["sh", "-c", f". {container.CANARY} && write_canary"])
@@ -212,6 +212,29 @@ def test_a_table_that_somebody_is_dropping_at_the_moment_is_there(server, protec
     made = MomentSet(protection, asked).make(BackupSettings(root=tmp_path, keys=tmp_path / "keys"))
     assert "public.victim" in Path(made["set"], "manifest.json").read_text()
     assert server.psql("SELECT to_regclass('victim') IS NULL", "book") == "t"
+
+
+def test_the_moment_before_a_drop_is_found_and_has_the_table(
+    server, database, protection, tmp_path
+):
+    (tmp_path / ".pms-ops").mkdir()
+    for name in ("dropped", "renamed"):
+        server.psql(f"CREATE TABLE {name} AS SELECT generate_series(1, 500) AS id", "book")
+    damage.remember(database, tmp_path, timedelta(days=14), datetime.now(UTC))
+    assert damage.search(protection, tmp_path) == []
+    server.psql("TRUNCATE dropped; INSERT INTO dropped SELECT generate_series(1, 321)", "book")
+    server.psql("ALTER TABLE renamed RENAME TO other", "book")
+    server.psql("BEGIN; SAVEPOINT a; DROP TABLE dropped; RELEASE a; COMMIT", "book")
+    server.psql("INSERT INTO seen (k) VALUES (7)", "book")
+    time.sleep(0.5)
+    (drop,) = damage.search(protection, tmp_path)
+    assert drop.table == "public.dropped"
+    made = MomentSet(protection, drop.lsn).make(
+        BackupSettings(root=tmp_path, keys=tmp_path / "keys")
+    )
+    document = manifest.read(Path(made["set"]))
+    assert document["contents"]["public.dropped"]["rows"] == 321
+    assert made["moment"]["canary"]["warnings"] == []
 
 
 def test_the_copy_recovered_to_a_set_s_moment_equals_its_manifest(

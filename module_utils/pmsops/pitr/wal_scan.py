@@ -59,8 +59,9 @@ END {
     if (newest != "") print "newest", newest
 }
 """
-# Arguments: begin LSN, timeline, system identifier, first segment, kind of target, target.
-SCRIPT = rf"""
+# Arguments: begin LSN, timeline, system identifier, first segment. Puts all segments into one
+# folder, and tells one of another server; then pg_waldump is on the PATH.
+GATHER = rf"""
 set -u
 mkdir -p {FOLDER} && cd {FOLDER} || exit 3
 for file in {HOME}/pms/wals/*/* {HOME}/pms/streaming/* {HOME}/pms/broken_off/*; do
@@ -74,6 +75,9 @@ for name in *; do
     [ "$id" = "$3" ] || {{ echo "foreign $name"; break; }}
 done
 PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' ':'):/usr/local/bin
+"""
+# Further arguments: kind of target, target.
+SCRIPT = rf"""{GATHER}
 TZ=UTC pg_waldump --path={FOLDER} --start="$1" --timeline="$2" --rmgr=Transaction 2>{FOLDER}.err |
 awk -v kind="$5" -v target="$6" '{AWK}'
 echo "end $(tail -n 1 {FOLDER}.err)"
