@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 ABOUT = """\
@@ -507,8 +507,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if "--" in argv:
         at = argv.index("--")
         mine, passed = argv[:at], argv[at + 1 :]
-    before = _common(top=True).parse_known_args(_until_command(mine))[0]
-    found = parser().parse_args(mine)
+    whole = parser()
+    before = _common(top=True).parse_known_args(_until_command(mine, commands(whole)))[0]
+    found = whole.parse_args(mine)
     for name in ("inventory", "extra_vars", "vault_password_file"):
         # A subcommand's own list replaces the one that stood before it.
         early, all_of_it = getattr(before, name), getattr(found, name)
@@ -518,16 +519,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     return found
 
 
-def commands() -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of each command."""
-    action = next(
-        each for each in parser()._actions if isinstance(each, argparse._SubParsersAction)
-    )
+def commands(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command of *whole*, which parser() has made."""
+    action = next(each for each in whole._actions if isinstance(each, argparse._SubParsersAction))
     return dict(action.choices)
 
 
-def _until_command(argv: list[str]) -> list[str]:
-    known = commands()
+def _until_command(argv: list[str], known: Container[str]) -> list[str]:
     for at, word in enumerate(argv):
         if word in known:
             return argv[:at]

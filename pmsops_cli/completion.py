@@ -60,9 +60,10 @@ VALUE_FILES = {"--attestations", "--vault-password-file", "--env", "-e", "--extr
 def candidates(words: list[str]) -> list[str]:
     """Return what the last of the *words* may become."""
     *before, current = words or [""]
-    known = arguments.commands()
+    whole = arguments.parser()
+    known = arguments.commands(whole)
     command = next((word for word in before if word in known), None)
-    options = _options(known[command] if command else arguments.parser())
+    options = _options(known[command] if command else whole)
     previous = before[-1] if before else ""
     if previous in options and options[previous].nargs != 0:
         return _starting(_values(previous), current)
