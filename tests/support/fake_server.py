@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import psycopg2.errors
@@ -68,6 +69,9 @@ def name_in(text: str) -> str:
 
 
 IDENT = r'("(?:[^"]|"")+")'
+# Both get the server and the name of the database; queries get parameters and return rows.
+Answer = Callable[["Server", str, Any], list[tuple[Any, ...]]]
+Change = Callable[["Server", str, re.Match[str]], None]
 
 
 class Server:
@@ -131,16 +135,26 @@ class Server:
         sql = " ".join(sql.split())
         self.statements.append((current, sql))
         self.before(sql)
-        for pattern, work in CHANGES:
-            if match := pattern.fullmatch(sql):
-                self.killer.passed(f"before {sql}")
-                work(self, current, match)
-                self.killer.passed(f"after {sql}")
-                return []
-        for part, answer in QUERIES:
-            if part in sql:
-                return answer(self, current, params)
-        raise AssertionError(f"the fake server does not know: {sql}")
+        answer = answer_to(sql)
+        if isinstance(answer, tuple):
+            work, match = answer
+            self.killer.passed(f"before {sql}")
+            work(self, current, match)
+            self.killer.passed(f"after {sql}")
+            return []
+        return answer(self, current, params)
+
+
+@cache  # some hundred statements come back some hundred thousand times
+def answer_to(sql: str) -> Answer | tuple[Change, re.Match[str]]:
+    """Return what answers a query; of a change, what makes it and the match of its pattern."""
+    for pattern, work in CHANGES:
+        if match := pattern.fullmatch(sql):
+            return work, match
+    for part, answer in QUERIES:
+        if part in sql:
+            return answer
+    raise AssertionError(f"the fake server does not know: {sql}")
 
 
 def _rename(server: Server, _current: str, match: re.Match[str]) -> None:
@@ -208,7 +222,7 @@ def _nothing(_server: Server, _current: str, _match: re.Match[str]) -> None:
     return None
 
 
-CHANGES = (
+CHANGES: tuple[tuple[re.Pattern[str], Change], ...] = (
     (re.compile(rf"ALTER DATABASE {IDENT} RENAME TO {IDENT}"), _rename),
     (re.compile(rf"COMMENT ON DATABASE {IDENT} IS (.*)"), _comment),
     (re.compile(rf"ALTER DATABASE {IDENT} ALLOW_CONNECTIONS (true|false)"), _allow),
@@ -223,7 +237,7 @@ CHANGES = (
 )
 
 
-def _scheduler(running: bool) -> Callable[[Server, str, Any], list[tuple[Any, ...]]]:
+def _scheduler(running: bool) -> Answer:
     def work(server: Server, current: str, _params: Any) -> list[tuple[Any, ...]]:
         server.killer.passed(f"workers of {current}: {running}")
         server.databases[current].scheduler = running
@@ -322,7 +336,7 @@ def _others(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]
 
 
 # The first part that a query holds decides.
-QUERIES: tuple[tuple[str, Callable[[Server, str, Any], list[tuple[Any, ...]]]], ...] = (
+QUERIES: tuple[tuple[str, Answer], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
     ("pg_snapshot_xmax", lambda server, current, params: [(1000,)]),
     ("AND backend_type = 'client backend' AND pid <> pg_backend_pid()", _others),
