@@ -43,8 +43,9 @@ from tests.conftest import PROJECT
 from tests.support.altering import Behind, Service, passing_on, standing_in
 from tests.support.pms_service import REDIS_IMAGE, Api, Data, stand_ins
 from tests.support.server import LABEL, Server
+from tests.support.yaml_files import read_yaml
 
-DOCUMENT = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())
+DOCUMENT = read_yaml(PROJECT / "roles/golive/files/checklist.yml")
 CHECKS = {check["id"]: check for check in DOCUMENT["checks"]}
 # Names of services have their home in the role pms, which every other role depends on.
 DEFAULTS = {

@@ -6,16 +6,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import yaml
 from ansible.module_utils.pmsops.briefs import book, brief
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
-BLOCKS = yaml.safe_load((PROJECT / "roles/ops/files/blocks.yml").read_text())["blocks"]
-CHECKS = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())["checks"]
+BLOCKS = read_yaml(PROJECT / "roles/ops/files/blocks.yml")["blocks"]
+CHECKS = read_yaml(PROJECT / "roles/golive/files/checklist.yml")["checks"]
 NOW = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
 CHECK = {"id": "a.b", "title": "Redis answers", "status": "pass", "finding": "PONG"}
 BLOCK = {"id": "close", "title": "Close", "time": "17:30"}

@@ -8,20 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.checks.worker import ProbeResult, judge
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CLOCK = Clock(NOW)
 CHECKS = {
     check["id"]: check
-    for check in yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())[
-        "checks"
-    ]
+    for check in read_yaml(PROJECT / "roles/golive/files/checklist.yml")["checks"]
 }
 VARIABLES = {
     "limit_var_95_pct": 2.0,

@@ -10,16 +10,16 @@ import re
 
 import jsonschema
 import pytest
-import yaml
 from ansible.module_utils.pmsops.checks import checklist, expectations, probes, validation
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.pms.smoke_test_steps import STEPS
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 PATH = PROJECT / "roles/golive/files/checklist.yml"
-DOCUMENT = yaml.safe_load(PATH.read_text(encoding="utf-8"))
+DOCUMENT = read_yaml(PATH)
 CHECKS = DOCUMENT["checks"]
 SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text(encoding="utf-8"))
 # The steps of a go-live that are no steps of the smoke test.

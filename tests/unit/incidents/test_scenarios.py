@@ -10,16 +10,16 @@ import re
 import jinja2
 import jsonschema
 import pytest
-import yaml
 from ansible.module_utils.pmsops.checks import checklist
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 FILES = PROJECT / "roles/incident/files"
-WHOLE = yaml.safe_load((FILES / "scenarios.yml").read_text())
+WHOLE = read_yaml(FILES / "scenarios.yml")
 SCENARIOS = WHOLE["scenarios"]
-DETECTIONS = yaml.safe_load((FILES / "detections.yml").read_text())
-CHECKS = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())["checks"]
+DETECTIONS = read_yaml(FILES / "detections.yml")
+CHECKS = read_yaml(PROJECT / "roles/golive/files/checklist.yml")["checks"]
 SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text())
 NEEDED = ("number", "title", "playbook", "target_seconds", "symptoms", "causes", "loses", "manual")
 
@@ -148,7 +148,7 @@ def task_names(items):
 
 def facts(path):
     """Return the facts that each task of a file sets, task by task."""
-    tasks = [*yaml.safe_load(path.read_text())]
+    tasks = [*read_yaml(path)]
     for each in tasks:
         tasks += [inner for block in ("block", "rescue", "always") for inner in each.get(block, [])]
     return [
@@ -172,7 +172,7 @@ def test_every_task_at_which_a_rehearsal_kills_a_playbook_exists():
         for folder in ("roles", "playbooks")
         for path in (PROJECT / folder).rglob("*.yml")
         if folder == "playbooks" or "tasks" in path.parts
-        for name in task_names(yaml.safe_load(path.read_text()))
+        for name in task_names(read_yaml(path))
     }
     killed_at = {
         (quoted or plain).strip()
@@ -197,7 +197,7 @@ def test_every_task_at_which_a_rehearsal_kills_a_playbook_exists():
     ],
 )
 def test_a_dropped_table_does_not_cost_a_full_restore(left, observed, named):
-    texts = yaml.safe_load((PROJECT / "roles/incident/vars/main.yml").read_text())
+    texts = read_yaml(PROJECT / "roles/incident/vars/main.yml")
     none = {"missing_tables": None, "plain_tables": None, "fewer_chunks": None}
     found = observed if observed is None else none | observed
     given = {
