@@ -14,7 +14,6 @@ import jsonschema
 import pms_evidence
 import pms_ledger
 import pytest
-import xmlschema
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import history, ledger, run_record, status
 from ansible.module_utils.pmsops.reports import charts, html, root_causes
@@ -26,7 +25,14 @@ from tests.support.gates import NOW, broken, item, mixed, run
 
 SCHEMAS = PROJECT / "docs" / "schemas"
 RECORD = jsonschema.Draft202012Validator(json.loads((SCHEMAS / "record.schema.json").read_bytes()))
-JUNIT = xmlschema.XMLSchema(str(SCHEMAS / "junit.xsd"))
+
+
+@pytest.fixture(scope="module")
+def junit():
+    """JUnit's schema; not made at the top, since each worker collects this file."""
+    import xmlschema
+
+    return xmlschema.XMLSchema(str(SCHEMAS / "junit.xsd"))
 
 
 def write(root: Path, gate: dict[str, Any] | None = None, minutes: int = 0, **options: Any) -> Any:
@@ -54,10 +60,10 @@ def test_the_schema_refuses_a_record_that_is_not_true_to_itself(tmp_path):
     assert list(RECORD.iter_errors(record))
 
 
-def test_junit_is_what_its_schema_says_and_counts_right(tmp_path):
+def test_junit_is_what_its_schema_says_and_counts_right(junit, tmp_path):
     written = write(tmp_path)
-    JUNIT.validate(written["junit"])
-    found = JUNIT.to_dict(written["junit"])
+    junit.validate(written["junit"])
+    found = junit.to_dict(written["junit"])
     suites = {suite["@name"]: suite for suite in found["testsuite"]}
     first = suites["first"]
     assert (first["@tests"], first["@failures"], first["@errors"], first["@skipped"]) == (
@@ -69,15 +75,17 @@ def test_junit_is_what_its_schema_says_and_counts_right(tmp_path):
     assert suites["second"]["@failures"] == 1
 
 
-def test_junit_s_schema_refuses_what_is_no_junit(tmp_path):
+def test_junit_s_schema_refuses_what_is_no_junit(junit, tmp_path):
+    from xmlschema import XMLSchemaException
+
     text = Path(write(tmp_path)["junit"]).read_text()
     for right, wrong in (
         ("skipped message", "skipped note"),
         (' tests="', ' tests="-'),
         ("time=", "took="),
     ):
-        with pytest.raises(xmlschema.XMLSchemaException):
-            JUNIT.validate(text.replace(right, wrong, 1))
+        with pytest.raises(XMLSchemaException):
+            junit.validate(text.replace(right, wrong, 1))
 
 
 def test_latest_points_at_the_newest_run(tmp_path):
