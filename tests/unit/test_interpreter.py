@@ -28,6 +28,8 @@ from ansible.utils.collection_loader import _collection_meta
 from tests.conftest import PROJECT, share_interpreter_cache
 
 INTERPRETER = PROJECT / "tests/support/interpreter"
+# Nothing of module_utils runs here.
+pytestmark = pytest.mark.no_cover
 
 
 class Cache:
