@@ -41,7 +41,7 @@ def server(images: None) -> Iterator[Server]:
     client, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
     network, volume = client.networks.create(name), client.volumes.create(name)
     try:
-        with running_server(volume=name) as made:
+        with running_server(volume=name, max_wal_senders="2") as made:
             network.connect(made.container)
             made.container.reload()
             yield made

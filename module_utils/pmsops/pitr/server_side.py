@@ -108,9 +108,9 @@ class ServerSide:
             )
             used = fetch_all(
                 cursor,
-                """SELECT (SELECT count(*) FROM pg_stat_replication),
+                """SELECT (SELECT count(*) FROM pg_stat_replication WHERE usename <> %s),
                           (SELECT count(*) FROM pg_replication_slots WHERE slot_name <> %s)""",
-                (role,),
+                (role, role),
             )[0]
             slot = fetch_all(
                 cursor,
@@ -143,7 +143,16 @@ class ServerSide:
         )
 
     def plan(self, state: ServerState) -> list[str]:
-        """Return what would be added, as statements and lines; empty if nothing is missing."""
+        """Return what would be added, as statements and lines; empty if nothing is missing.
+
+        :raises OpsError: pitr.server-lacks
+        """
+        if state.lacks:
+            raise OpsError(
+                f"The server cannot stream its WAL: {'; '.join(state.lacks)}. Nothing was changed.",
+                "Set this, and restart the server at a quiet hour. Then run again.",
+                code="pitr.server-lacks",
+            )
         role = quote_ident(self._wanted.role)
         steps = []
         if not state.role:
@@ -168,14 +177,8 @@ class ServerSide:
     def add(self, state: ServerState) -> str | None:
         """Add what is missing; return the role's new password, None if the role is kept as it is.
 
-        :raises OpsError: pitr.server-lacks, pitr.hba, database.*
+        :raises OpsError: pitr.hba, database.*
         """
-        if state.lacks:
-            raise OpsError(
-                f"The server cannot stream its WAL: {'; '.join(state.lacks)}. Nothing was changed.",
-                "Set this, and restart the server at a quiet hour. Then run again.",
-                code="pitr.server-lacks",
-            )
         password = None
         with self._session() as cursor:
             if not state.role:

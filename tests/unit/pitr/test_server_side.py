@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import role_mark, server_limits
+from ansible.module_utils.pmsops.pitr import role_mark, server_limits, server_side
 from ansible.module_utils.pmsops.pitr.server_files import without_line
 from ansible.module_utils.pmsops.pitr.server_limits import lacking
 from ansible.module_utils.pmsops.pitr.server_side import Wanted
@@ -61,3 +63,18 @@ def test_the_mark_of_the_role_is_read_as_it_is_written():
     assert role_mark.read(role_mark.text(keep_is_ours=True)) == {"is": "pitr", "keep": "set"}
     assert role_mark.read(role_mark.text(keep_is_ours=False)) == {"is": "pitr"}
     assert role_mark.read('pms-ops: {"is": "staging"}') == {}
+
+
+def test_the_plan_names_what_the_server_lacks_before_anything_is_made():
+    """With --check it showed the steps, and said nothing of it."""
+    state = server_side.ServerState(
+        role=False, slot=None, hba=False, hba_file="/pg_hba.conf", keep="-1", keep_set=False,
+        keep_bytes=1 << 30, version=170000, lacks=["wal_level = minimal, and it needs replica"],
+        free_bytes=1 << 33, canary=False,
+    )  # fmt: skip
+    side = object.__new__(server_side.ServerSide)
+    side._wanted = Wanted("pms_pitr", "172.18.0.0/16")
+    with pytest.raises(OpsError) as caught:
+        side.plan(state)
+    assert caught.value.code == "pitr.server-lacks"
+    assert side.plan(replace(state, lacks=[]))
