@@ -220,6 +220,7 @@ def test_restoring_mode_is_ended(server, filled):
 @contextmanager
 def sessions(server, database, count, *, busy=0):
     """Hold that many connections, *busy* of them in a transaction that was just used."""
+    server.hang_up()
     held = []
     try:
         for number in range(count):

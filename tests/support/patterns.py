@@ -30,7 +30,9 @@ class Pattern:
     def database(self) -> Iterator[Database]:
         """Give a copy of the database; it goes afterwards, with all that a restore left beside."""
         name = self.live.name
-        self.server.psql(f"CREATE DATABASE {name} OWNER macro_user TEMPLATE {name}_pattern")
+        self.server.psql(
+            f"CREATE DATABASE {name} OWNER macro_user TEMPLATE {name}_pattern STRATEGY FILE_COPY"
+        )
         try:
             yield self.live
         finally:
