@@ -1,0 +1,23 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pytest
+
+from pmsops_cli import compose
+
+find_tool = compose._tool
+
+
+@cache
+def tool_of(path: str) -> list[str]:
+    """Return the Compose that is found with a PATH."""
+    return find_tool()
+
+
+@pytest.fixture(autouse=True)
+def one_search_for_compose(monkeypatch):
+    """Search for Compose once with each PATH, and not for each project that is read."""
+    monkeypatch.setattr(compose, "_tool", lambda: tool_of(os.environ["PATH"]))
