@@ -6,10 +6,14 @@ starts a new process that loads the code, and every five seconds it looks for se
 code does not change while it runs, and has no sensors.
 """
 
-from dagster._daemon import controller, sensor
-from dagster._daemon.cli import main
+import code_server
 
-controller.RELOAD_WORKSPACE_INTERVAL = 900
-sensor.MIN_INTERVAL_LOOP_TIME = 30
+# A run imports this file again.
+if __name__ == "__main__":
+    code_server.start("daemon")
+    from dagster._daemon import controller, sensor
+    from dagster._daemon.cli import main
 
-main()
+    controller.RELOAD_WORKSPACE_INTERVAL = 900
+    sensor.MIN_INTERVAL_LOOP_TIME = 30
+    main()
