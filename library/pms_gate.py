@@ -108,6 +108,18 @@ options:
         for as long again, and for twice as long on a busy host. What is unfinished then is unknown.
     type: float
     default: 120.0
+  wait_seconds:
+    description:
+      - Seconds to wait for the checks to pass. All are asked again, with a second between, until
+        each has passed or the time is over; RV(results) are the last ones.
+      - On a busy host it is as many times longer as the host is slower. 0 asks once.
+    type: float
+    default: 0.0
+  not_demanded:
+    description: Ids of checks that O(wait_seconds) does not wait for. They are run all the same.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -200,7 +212,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.checks import gate
+from ansible.module_utils.pmsops.checks import gate, waiting
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.validation import PARTS
 from ansible.module_utils.pmsops.common import argument_specs, playbook_lock
@@ -234,6 +246,8 @@ SPEC = {
     "lock": {"type": "path"},
     "workers": {"type": "int", "default": 8},
     "deadline_seconds": {"type": "float", "default": 120.0},
+    "wait_seconds": {"type": "float", "default": 0.0},
+    "not_demanded": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -242,11 +256,8 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     places = ("dagster_url", "compose_project", "app_dir", "backup_root", "evidence_root")
     services = ("database", "redis", "api", "grafana", "services", "facts")
-    settings = Settings(
-        now=datetime.now(UTC),
-        **{name: params[name] or {} for name in services},
-        **{name: params[name] or "" for name in places},
-    )
+    parts = {name: params[name] or {} for name in services}
+    parts |= {name: params[name] or "" for name in places}
     options = gate.Options(
         sections=params["sections"],
         checks=params["checks"],
@@ -261,7 +272,12 @@ def run(module: AnsibleModule) -> dict:
     shown = params["evidence_root"] and not module.check_mode
     path = Path(params["evidence_root"]) / PROGRESS if shown else None
     _require_free(params)
-    found = gate.run(params["checklist"], settings, options, progress=path)
+
+    def ask() -> dict:
+        settings = Settings(now=datetime.now(UTC), **parts)
+        return gate.run(params["checklist"], settings, options, progress=path)
+
+    found = waiting.until_passed(ask, params["wait_seconds"], params["not_demanded"])
     _require_free(params)
     return {
         "changed": False,
