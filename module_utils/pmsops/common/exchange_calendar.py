@@ -7,19 +7,43 @@ Source: holidays' financial market BVMF.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 
 # Longer than any run of days without trading: a weekend next to Carnival or Christmas.
 LOOK_BACK_DAYS = 15
+# Where the package has the exchange's calendar.
+SOURCE = "financial/brasil_bolsa_balcao.py"
 
 
 def is_business_day(day: date) -> bool:
     """Return whether the exchange trades on *day*."""
+    return day.weekday() < 5 and day not in _holidays(day.year)
+
+
+@cache
+def _holidays(year: int) -> Container[date]:
+    """Return the weekdays and other days of a year on which the exchange rests.
+
+    Only the file of this calendar is imported. Its package imports every exchange and 200 countries,
+    which takes as long as the rest of ``holidays``. Where a release lacks the file, it is asked.
+    """
     import holidays
 
-    return day.weekday() < 5 and day not in holidays.financial_holidays("BVMF", years=day.year)
+    calendar = ModuleType("holidays_of_b3")
+    path = Path(holidays.__file__).parent / SOURCE
+    try:
+        SourceFileLoader(calendar.__name__, str(path)).exec_module(calendar)
+        found: Container[date] = calendar.BrasilBolsaBalcao(years=year)
+    except (OSError, ImportError, AttributeError):
+        found = holidays.financial_holidays("BVMF", years=year)
+    return found
 
 
 def previous_business_day(day: date) -> date:
