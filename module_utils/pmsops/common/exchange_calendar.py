@@ -31,8 +31,8 @@ def is_business_day(day: date) -> bool:
 def _holidays(year: int) -> Container[date]:
     """Return the weekdays and other days of a year on which the exchange rests.
 
-    Only the file of this calendar is imported. Its package imports every exchange and 200 countries,
-    which takes as long as the rest of ``holidays``. Where a release lacks the file, it is asked.
+    Only the file of this calendar is imported. Its package imports every exchange and every
+    country, which takes as long as the rest of ``holidays``. A release without the file is asked.
     """
     import holidays
 
