@@ -75,7 +75,8 @@ class Writers:
 
     def _write(self, number):
         connection = None
-        while not self._stop.wait(0.01):
+        # While nobody is let in, each try costs the server a session.
+        while not self._stop.wait(0.01 if connection else 0.05):
             number += WRITERS
             try:
                 connection = connection or self.database.connect()
