@@ -32,6 +32,7 @@ from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
+from tests.support.client_tools import reached_from_here
 from tests.support.server import (
     HAS_TIMESCALEDB,
     HYPERTABLE,
@@ -68,7 +69,7 @@ def plain(server, host_tools):
     name = f"test_{uuid.uuid4().hex[:8]}"
     made = server.create(name, timescaledb=False)
     execute(made, SCHEMA.format(hypertable=""))
-    yield replace(made, access="host", container=None, bin_dir=str(host_tools))
+    yield reached_from_here(made, host_tools)
     server.drop(name)
 
 
@@ -147,9 +148,10 @@ LOSS = {
 
 
 def test_what_the_dump_does_not_carry_is_recorded_warned_of_and_returned(
-    filled, settings, monkeypatch
+    filled, settings, monkeypatch, host_tools
 ):
     """Real losses need the full edition: test_full_edition.py."""
+    filled = reached_from_here(filled, host_tools)
     monkeypatch.setattr(lost_values, "losses", lambda cursor: [LOSS])
     execute(
         filled,
@@ -175,13 +177,14 @@ def test_what_the_dump_does_not_carry_is_recorded_warned_of_and_returned(
     assert "its query calls now()" in told[1]
 
 
-def test_the_csv_of_a_hypertable_holds_its_rows(filled, settings):
-    folder = Path(made(filled, settings)["set"])
+def test_the_csv_of_a_hypertable_holds_its_rows(filled, settings, host_tools):
+    folder = Path(made(reached_from_here(filled, host_tools), settings)["set"])
     (path,) = folder.glob("md_*.csv")
     assert len(path.read_text().splitlines()) == 1 + 4321
 
 
-def test_a_second_set_of_unchanged_data_adds_next_to_nothing(filled, settings):
+def test_a_second_set_of_unchanged_data_adds_next_to_nothing(filled, settings, host_tools):
+    filled = reached_from_here(filled, host_tools)
     first = made(filled, settings)
     second = made(filled, settings)
     assert second["saved_bytes"] > 0.5 * first["size_bytes"]
@@ -199,7 +202,7 @@ def test_a_single_file_can_be_asked_for(plain, settings):
 
 
 def test_tools_of_the_host_serve_as_well(filled, settings, host_tools):
-    on_host = replace(filled, access="host", bin_dir=str(host_tools), container=None)
+    on_host = reached_from_here(filled, host_tools)
     folder = Path(made(on_host, settings)["set"])
     sets.check(sets.resolve(folder), settings.keys)
     compression = "zstd:1" if POSTGRESQL >= 16 else "1"
@@ -292,7 +295,7 @@ def test_the_manifest_is_of_the_dumps_moment_whatever_is_written_meanwhile(
     filled, settings, host_tools, often
 ):
     """The dump's own rows have the manifest's counts and fingerprints, each time."""
-    filled = replace(filled, access="host", container=None, bin_dir=str(host_tools))
+    filled = reached_from_here(filled, host_tools)
     tools, stop = client_tools.for_database(filled), threading.Event()
 
     def write():

@@ -38,6 +38,7 @@ from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import against_set
 
 from tests.conftest import PROJECT
+from tests.support.client_tools import reached_from_here
 from tests.support.rich_database import known_parts, rich_database
 from tests.support.server import HYPERTABLE, POSTGRESQL, execute
 
@@ -73,10 +74,6 @@ def plain(server, host_tools):
     execute(database, PLAIN_SCHEMA)
     yield database
     server.drop(name)
-
-
-def reached_from_here(database, host_tools):
-    return replace(database, access="host", container=None, bin_dir=str(host_tools))
 
 
 @pytest.fixture
@@ -595,7 +592,10 @@ def test_what_a_killed_trial_leaves_the_next_backup_removes(where, server, fille
     assert scratch.leftovers(settings.root, "trial") == []
 
 
-def test_a_trial_beside_a_restore_of_the_same_database_goes_through(server, filled, settings):
+def test_a_trial_beside_a_restore_of_the_same_database_goes_through(
+    server, filled, settings, host_tools
+):
+    filled = reached_from_here(filled, host_tools)
     first = made(filled, settings)
     with ThreadPoolExecutor(max_workers=2) as pool:
         drill = pool.submit(restored, filled, settings, first)

@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.verify import against_set
 
+from tests.support.client_tools import reached_from_here
 from tests.support.server import Server
 
 SCHEMA = """
@@ -56,11 +57,11 @@ KINDS = {"subscriptions: others", "user_mappings: macro_user on far", "indexes: 
 
 
 @pytest.fixture
-def filled(server: Server, database: Database) -> Iterator[Database]:
+def filled(server: Server, database: Database, host_tools: Path) -> Iterator[Database]:
     server.psql(SCHEMA, database.name)
     with pytest.raises(AssertionError, match="could not create unique index"):
         server.psql(INVALID, database.name)
-    yield database
+    yield reached_from_here(database, host_tools)
     server.drop_subscriptions(database.name)
 
 

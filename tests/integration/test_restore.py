@@ -32,6 +32,7 @@ from ansible.module_utils.pmsops.verify import against_set, causes
 from ansible.module_utils.pmsops.verify import database as proof
 
 from tests.support import patterns
+from tests.support.client_tools import reached_from_here
 from tests.support.server import (
     HAS_TIMESCALEDB,
     HYPERTABLE,
@@ -96,6 +97,12 @@ def pattern(request):
 def filled(pattern):
     with pattern.database() as database:
         yield database
+
+
+@pytest.fixture
+def from_here(filled, host_tools):
+    """The filled database with the client tools of this host, where they do not matter."""
+    return reached_from_here(filled, host_tools)
 
 
 @pytest.fixture
@@ -169,15 +176,15 @@ def test_a_drill_proves_the_set_and_leaves_nothing(filled, request_, taken):
 
 
 @pytest.mark.hypertables
-def test_swaps_and_rollbacks_with_a_scheduler_each_time(filled, request_, taken, often):
-    side = restored(filled, request_)["side"]
-    one = operation(filled, request_)
+def test_swaps_and_rollbacks_with_a_scheduler_each_time(from_here, request_, taken, often):
+    side = restored(from_here, request_)["side"]
+    one = operation(from_here, request_)
     one.run("swapped", side)
     for _ in range(often // 2):
         undone = one.run("rolled_back", None)["former"]
-        assert workers_run(filled)
+        assert workers_run(from_here)
         one.run("swapped", undone)
-        assert workers_run(filled)
+        assert workers_run(from_here)
 
 
 def test_a_plain_database_takes_the_parallel_path(server, request_):
@@ -443,7 +450,7 @@ def refused(database, request):
 
 
 @pytest.mark.hypertables
-def test_one_flipped_byte_in_any_file_is_refused(filled, request_, taken):
+def test_one_flipped_byte_in_any_file_is_refused(from_here, request_, taken):
     for name in [*sets.walk(taken)]:
         path = taken / name
         content = path.read_bytes()
@@ -452,11 +459,11 @@ def test_one_flipped_byte_in_any_file_is_refused(filled, request_, taken):
         path.chmod(0o600)
         place = random.randrange(len(content))
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        code = refused(filled, request_).code
+        code = refused(from_here, request_).code
         assert code in DAMAGED, name
         path.write_bytes(content)
         path.chmod(0o400)
-    assert restored(filled, replace(request_, keep=False))["differences"] == 0
+    assert restored(from_here, replace(request_, keep=False))["differences"] == 0
 
 
 @pytest.mark.hypertables
@@ -653,44 +660,44 @@ def rows_of(database):
 
 @pytest.mark.hypertables
 def test_a_refused_swap_loses_no_acknowledged_write_and_the_next_try_begins_with_the_swap(
-    filled, request_, taken, monkeypatch
+    from_here, request_, taken, monkeypatch
 ):
     """Of 726 writes of eight clients, 296 were gone, and the run said that nothing was lost."""
     monkeypatch.setattr(swap, "PROBE_SECONDS", 1)
-    side = restored(filled, request_)["side"]
-    with Writers(filled) as writers:
+    side = restored(from_here, request_)["side"]
+    with Writers(from_here) as writers:
         with pytest.raises(OpsError, match="former database is live again") as caught:
-            operation(filled, request_, url="http://127.0.0.1:9").run("swapped", side)
+            operation(from_here, request_, url="http://127.0.0.1:9").run("swapped", side)
         time.sleep(0.2)
     assert caught.value.code == "restore.probe"
     assert "Nothing was written to the new one" in str(caught.value)
     assert "journal (pms-ops)" in str(caught.value)
     assert len(writers.acknowledged) > 50
-    assert writers.acknowledged - rows_of(filled) == set()
-    assert beside(filled) == [side]
-    assert rows_of(filled.named(side)) == {1}
-    assert workers_run(filled)
+    assert writers.acknowledged - rows_of(from_here) == set()
+    assert beside(from_here) == [side]
+    assert rows_of(from_here.named(side)) == {1}
+    assert workers_run(from_here)
     # The next try proves the kept database again and swaps; what waited is written after all.
-    assert operation(filled, request_).run("recovered", None, resume=taken)["waiting"] == side
-    assert restored(filled, request_)["side"] == side
-    with Writers(filled) as writers:
-        former = operation(filled, request_).run("swapped", side)["former"]
+    assert operation(from_here, request_).run("recovered", None, resume=taken)["waiting"] == side
+    assert restored(from_here, request_)["side"] == side
+    with Writers(from_here) as writers:
+        former = operation(from_here, request_).run("swapped", side)["former"]
         time.sleep(0.2)
-    assert writers.acknowledged - rows_of(filled) - rows_of(filled.named(former)) == set()
-    assert writers.acknowledged & rows_of(filled)
-    assert workers_run(filled)
+    assert writers.acknowledged - rows_of(from_here) - rows_of(from_here.named(former)) == set()
+    assert writers.acknowledged & rows_of(from_here)
+    assert workers_run(from_here)
 
 
 @pytest.mark.hypertables
 def test_what_the_pms_wrote_before_a_swap_back_is_kept_counted_and_can_be_brought_over(
-    server, filled, request_, taken
+    server, from_here, request_, taken
 ):
-    side = restored(filled, request_)["side"]
-    run = replace(operation(filled, request_, url="http://127.0.0.1:9"), probe_writes=True)
+    side = restored(from_here, request_)["side"]
+    run = replace(operation(from_here, request_, url="http://127.0.0.1:9"), probe_writes=True)
 
     def write(_self, _names):
         execute(
-            filled,
+            from_here,
             "INSERT INTO journal VALUES (77, 1); UPDATE portfolio_positions SET name = 'x'"
             " WHERE id = 5; INSERT INTO md (at, value) VALUES ('2026-02-02 00:30Z', 1);"
             "DELETE FROM portfolio_positions WHERE id = 7;"
@@ -701,7 +708,7 @@ def test_what_the_pms_wrote_before_a_swap_back_is_kept_counted_and_can_be_brough
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OpsError) as caught:
         patch.setattr(SwapRun, "_problems", write)
         replace(run, probe_seconds=0).run("swapped", side)
-    (kept,) = beside(filled)
+    (kept,) = beside(from_here)
     assert "__undone_" in kept
     for text in (
         "public.journal: 1 rows inserted or changed",
@@ -711,25 +718,25 @@ def test_what_the_pms_wrote_before_a_swap_back_is_kept_counted_and_can_be_brough
         "large objects: 1 rows inserted or changed",
     ):
         assert text in str(caught.value)
-    written = registry.read_from(filled)[kept].mark["written"]
+    written = registry.read_from(from_here)[kept].mark["written"]
     assert {each["table"]: each["rows"] for each in written}["public.journal"] == 1
-    assert registry.read_from(filled)[kept].mark["is"] == registry.UNDONE
+    assert registry.read_from(from_here)[kept].mark["is"] == registry.UNDONE
     command = next(each for each in re.findall(r"psql -d .*?FROM STDIN'", caught.value.remedy)
                    if "public.journal" in each)  # fmt: skip
     inside = ["docker", "exec", "-u", "postgres", server.container.name, "bash", "-c"]
     subprocess.run([*inside, f"set -o pipefail; {command}"], check=True, timeout=60)
-    assert rows_of(filled) == {1, 77}
+    assert rows_of(from_here) == {1, 77}
     # Neither a recovery nor retention drops it.
-    operation(filled, request_).run("recovered", None)
-    assert beside(filled) == [kept]
+    operation(from_here, request_).run("recovered", None)
+    assert beside(from_here) == [kept]
 
 
 @pytest.mark.hypertables
 def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixture(
-    filled, request_, taken
+    from_here, request_, taken
 ):
-    execute(filled, "UPDATE portfolio_positions SET name = 'live'")
-    side = restored(filled, request_)["side"]
+    execute(from_here, "UPDATE portfolio_positions SET name = 'live'")
+    side = restored(from_here, request_)["side"]
     stop, seen, errors = threading.Event(), set(), []
 
     def hammer():
@@ -737,7 +744,7 @@ def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixtur
         while not stop.is_set():
             try:
                 if connection is None:
-                    connection = filled.connect(autocommit=True)
+                    connection = from_here.connect(autocommit=True)
                 with connection.cursor() as cursor:
                     cursor.execute("SELECT count(DISTINCT name) FROM portfolio_positions")
                     seen.add(cursor.fetchone()[0])
@@ -750,7 +757,7 @@ def test_clients_that_reconnect_without_pause_do_not_win_and_never_read_a_mixtur
         thread.start()
     try:
         time.sleep(0.3)
-        operation(filled, request_).run("swapped", side)
+        operation(from_here, request_).run("swapped", side)
         time.sleep(0.3)
     finally:
         stop.set()
