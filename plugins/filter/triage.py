@@ -25,6 +25,11 @@ options:
     type: list
     elements: str
     default: []
+  moments:
+    description: Lines about the moment before the damage, where the WAL tells it.
+    type: list
+    elements: str
+    default: []
   inventory:
     description: The inventory options of a command, with a leading space.
     type: str
@@ -52,6 +57,7 @@ def triage(
     scenarios: dict[str, Any],
     inventory: str = "",
     order: Sequence[str] = (),
+    moments: Sequence[str] = (),
 ) -> list[str]:
     """Return each scenario with symptoms, its evidence, and the command to type, in order."""
     seen: dict[str, list[dict[str, Any]]] = {}
@@ -90,7 +96,7 @@ def triage(
             lines.append(
                 f"Not checked, needs the {' and '.join(first)}: {scenarios[name]['title']}"
             )
-    return [*lines, *absent, MORE.format(inventory)]
+    return [*lines, *moments, *absent, MORE.format(inventory)]
 
 
 def _required(scenario: dict[str, Any]) -> set[str]:

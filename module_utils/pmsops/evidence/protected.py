@@ -67,7 +67,8 @@ def describe(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> N
         say("no witness", f"{began} to {ended}")
     lag = "of unknown lag" if seen["lag_seconds"] is None else f"{age(seen['lag_seconds'])} behind"
     size = "" if seen["lag_bytes"] is None else f", {progress.size(seen['lag_bytes'])}"
-    say("stream", f"{'active' if seen['active'] else 'down'}, {lag}{size}, slot {seen['slot']}")
+    slot = seen["slot"] or "unknown"
+    say("stream", f"{'active' if seen['active'] else 'down'}, {lag}{size}, slot {slot}")
     if proof is None:
         say("last proof", "none")
     else:

@@ -123,6 +123,12 @@ def read(root: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def forget(root: Path) -> None:
+    """Remove the note."""
+    with suppress(OSError):
+        (root / sets.STATE / NOTE).unlink()
+
+
 def search(protection: Protection, root: Path) -> list[Drop]:
     """Return the drops of tables that are gone, or of the database if that is gone; oldest first.
 

@@ -18,7 +18,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger, proofs
-from ansible.module_utils.pmsops.pitr import window
+from ansible.module_utils.pmsops.pitr import damage, window
 from ansible.module_utils.pmsops.repository import protection
 
 EMPTY: dict[str, Any] = {
@@ -69,9 +69,10 @@ class Place:
                 protection.publish(self.metrics, self.database, seen, proof)
 
     def forget(self) -> None:
-        """Remove note and gauges."""
+        """Remove notes and gauges."""
         if self.root:
             protection.forget(self.root, self.metrics)
+            damage.forget(self.root)
 
 
 def take(

@@ -423,3 +423,5 @@ def test_times_without_a_witness_and_a_missing_segment_are_named(roots, tmp_path
     assert "WAL segment 0000000100000002000000A1 is missing" in text
     assert f"no witness: {gap[0]} to {gap[1]}" in text
     assert "stream: down, 2 h behind" in text
+    protection.write(roots[0], seen | {"slot": None})
+    assert "slot unknown" in shown(collect(roots, protects=True))

@@ -24,12 +24,12 @@ SCHEMA = json.loads((PROJECT / "docs/schemas/checklist.schema.json").read_text()
 NEEDED = ("number", "title", "playbook", "target_seconds", "symptoms", "causes", "loses", "manual")
 
 
-def triage(results, inventory="", order=()):
+def triage(results, inventory="", order=(), moments=()):
     path = PROJECT / "plugins/filter/triage.py"
     spec = importlib.util.spec_from_file_location("triage", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.triage({"results": results}, SCENARIOS, inventory, order)
+    return module.triage({"results": results}, SCENARIOS, inventory, order, moments)
 
 
 def sign(name, status="pass", needs=()):
@@ -92,6 +92,13 @@ def test_triage_names_scenario_evidence_and_command():
     lines = triage([sign("redis.answers", "fail")], " -i inventory/prod")
     assert any("ansible-playbook -i inventory/prod playbooks/dr_redis.yml" in s for s in lines)
     assert "ansible-playbook -i inventory/prod golive.yml" in lines[-1]
+
+
+def test_triage_names_the_moment_before_a_drop_where_the_wal_tells_it():
+    lines = triage(
+        [sign("database.tables", "fail")], moments=["table t was dropped", "  restore --at 0/1"]
+    )
+    assert lines[-3:-1] == ["table t was dropped", "  restore --at 0/1"]
 
 
 def test_triage_of_two_disasters_at_once_names_their_order():

@@ -9,7 +9,7 @@ import pytest
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.pitr import canary, overview
+from ansible.module_utils.pmsops.pitr import canary, damage, overview
 from ansible.module_utils.pmsops.repository import protection
 
 NOW = datetime(2026, 11, 29, 14, 0, tzinfo=UTC)
@@ -109,7 +109,9 @@ def test_the_note_and_the_gauges_are_written_and_go_with_the_protection(tmp_path
     place.keep(seen)
     assert place.before() == seen
     assert 'last_proof_success{database="m"} 0' in (metrics / protection.METRICS).read_text()
+    (root / ".pms-ops" / damage.NOTE).write_text("{}")
     place.forget()
+    assert not (root / ".pms-ops" / damage.NOTE).exists()
     assert place.before() is None and not (metrics / protection.METRICS).exists()
     place.forget()
 

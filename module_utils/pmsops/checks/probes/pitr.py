@@ -28,5 +28,6 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         found = proofs.last(ledger.inspect(context.folder("evidence_root")).entries)
         if found is None:
             raise Failed("the ledger has no proof of base backup and WAL")
-        return found
+        reason = f"{found['code']}: {found['why']}" if found["code"] else "no verdict"
+        return found | {"verdict": "proved" if found["proved"] else reason}
     raise Unanswerable(f"about is {params['about']!r}, not one of {', '.join(ABOUT)}")

@@ -43,8 +43,12 @@ def test_the_newest_proof_is_the_answer_and_none_is_a_failure(tmp_path):
         ask("proof", evidence=tmp_path)
     for proved, hours in ((True, 2), (False, 1)):
         record = {"set": "x", "proved": proved}
+        record |= {} if proved else {"code": "pitr.differs", "why": "a row of t differs"}
         ledger.append(tmp_path, "proof", record, now=NOW - timedelta(hours=hours))
-    assert ask("proof", evidence=tmp_path)["proved"] is False
+    found = ask("proof", evidence=tmp_path)
+    assert (found["proved"], found["verdict"]) == (False, "pitr.differs: a row of t differs")
+    ledger.append(tmp_path, "proof", {"set": "x", "proved": True}, now=NOW)
+    assert ask("proof", evidence=tmp_path)["verdict"] == "proved"
 
 
 def test_a_misspelt_question_is_unknown():
