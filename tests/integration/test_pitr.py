@@ -172,7 +172,7 @@ def test_a_moment_has_canary_rows_on_both_sides(server, protection, tmp_path):
     # The set is of the PMS's database, which knows nothing of the rows.
     assert canary.SCHEMA not in Path(made["set"], "manifest.json").read_text()
     # A copy whose rows differ from the live server's is not that of the moment.
-    lie = f"INSERT INTO {canary.TABLE} VALUES (0, '{asked - timedelta(minutes=1)}')"
+    lie = f"INSERT INTO {canary.TABLE} VALUES (0, '{asked - timedelta(minutes=2)}')"
     server.psql(lie, "postgres")
     try:
         with pytest.raises(OpsError) as caught:

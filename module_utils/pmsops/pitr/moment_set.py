@@ -171,6 +171,7 @@ class MomentSet:
             canary.rows_if_up(self.database),
             wanted.until,
             self.protection.settings.canary_seconds,
+            exact=wanted.moment.at is not None,
         )
 
     def _libraries(self) -> str:

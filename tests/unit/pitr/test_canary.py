@@ -51,6 +51,15 @@ def test_a_row_that_was_being_committed_at_the_moment_may_be_missing():
     assert judge(live[:2], live, MOMENT, EVERY).before == live[1]
 
 
+def test_a_disk_that_stalls_for_half_a_minute_is_no_damage():
+    live = written(-5, -0.5, 5)  # the second one is committed after the moment
+    assert judge(live[:1], live, MOMENT, EVERY).before == live[0]
+    # The last commit of an LSN was stamped before it stalled, and a row was committed meanwhile.
+    assert judge(live[:3], live, live[2].at - timedelta(seconds=30), EVERY, exact=False)
+    with pytest.raises(OpsError, match="written after"):
+        judge(live[:3], live, live[2].at - timedelta(seconds=30), EVERY)
+
+
 def test_rows_that_the_live_server_no_longer_has_are_no_loss():
     assert judge(LIVE[:3], LIVE[2:], MOMENT, EVERY).warnings == []
 
