@@ -15,6 +15,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr.container import RESTORES
 from ansible.module_utils.pmsops.pitr.throw_away import ThrowAway
+from ansible.module_utils.pmsops.services import docker_engine
 
 LABEL = "pms-ops.pitr-kept-of"
 LIVE, KEPT = "/live", "/kept"
@@ -142,6 +143,18 @@ class ServerVolume:
             _BACK, [], {volume: _at(KEPT, "ro"), self.source: _at(LIVE, "rw")}
         )
         _require(done.status, done.text, "bring back what was there")
+
+
+def remove_halves(throw_away: ThrowAway, container: str) -> list[str]:
+    """Remove the volumes of *container* that a killed run had not filled; return their names."""
+    gone = []
+    filters = {"label": f"{LABEL}={container}"}
+    for each in docker_engine.engine().volumes.list(filters=filters):
+        whole = throw_away.carried_out(f"[ -e {KEPT}/{WHOLE} ]", [], {each.name: _at(KEPT, "ro")})
+        if whole.status:
+            each.remove(force=True)
+            gone.append(each.name)
+    return gone
 
 
 def _at(place: str, mode: str) -> dict[str, str]:

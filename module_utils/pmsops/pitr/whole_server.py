@@ -23,7 +23,7 @@ from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger, restores
-from ansible.module_utils.pmsops.pitr import engine, moment
+from ansible.module_utils.pmsops.pitr import engine, moment, server_volume
 from ansible.module_utils.pmsops.pitr.moment_drill import looked_at, require_enabled
 from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet
 from ansible.module_utils.pmsops.pitr.plan import Plan
@@ -116,6 +116,7 @@ class WholeServer:
         throw_away = self._at_work.throw_away()
         throw_away.clean()
         throw_away.remove_restores()
+        server_volume.remove_halves(throw_away, str(self.protection.database.container))
         since = time.monotonic()
         wanted, place, held = self._planned(throw_away)
         seconds = {"plan": time.monotonic() - since}
@@ -135,14 +136,14 @@ class WholeServer:
             server.shut_down()
             seconds["proof"] = time.monotonic() - since
             down = time.monotonic()
-            kept = self._put(throw_away, place, held, server.folder)
-        seconds["in place"] = time.monotonic() - down
-        self.facts |= {"kept_volume": kept, "set": None}
-        try:
-            self._start()
-        except OpsError as exc:
-            self._undo(throw_away, place, kept, exc)
-            raise
+            self.facts |= {"kept_volume": self._keep(throw_away, place, held), "set": None}
+            try:
+                place.put(throw_away, server.folder)
+                seconds["in place"] = time.monotonic() - down
+                self._start()
+            except OpsError as exc:
+                self._undo(throw_away, place, self.facts["kept_volume"], exc)
+                raise
         self._stream_again()  # first: where commits wait for the receiver, nobody could write
         redis_cache.forget(self.redis)
         self.services.start(list(self.services.names))
@@ -208,11 +209,10 @@ class WholeServer:
             "make a full base backup at once, since the timeline is new",
         ]
 
-    def _put(
-        self, throw_away: ThrowAway, place: ServerVolume, held: str, folder: str
-    ) -> str | None:
-        """Stop everything, keep what is there, and put the directory in place."""
-        self.services.stop(self.services.running())
+    def _keep(self, throw_away: ThrowAway, place: ServerVolume, held: str) -> str | None:
+        """Stop everything, and keep what is there; return the volume that has it."""
+        running = self.services.running()
+        self.services.stop(running)
         container = self._container()
         container.stop(timeout=60)
         kept = None
@@ -223,8 +223,9 @@ class WholeServer:
                 place.keep(throw_away, kept)
             except BaseException:
                 volume.remove(force=True)
+                container.start()  # nothing was changed
+                self.services.start(running)
                 raise
-        place.put(throw_away, folder)
         return kept
 
     def _start(self) -> None:
@@ -256,7 +257,7 @@ class WholeServer:
     ) -> None:
         """Bring back what was there before, if anything was; *error* says what was done."""
         if kept is None:
-            error.args = (f"{error} There was nothing to bring back.",)
+            error.args = (f"{error} Nothing was there before that could be brought back.",)
             return
         container = self._container()
         container.stop(timeout=60)

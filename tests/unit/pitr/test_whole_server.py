@@ -77,6 +77,27 @@ def test_what_was_there_is_only_read_while_it_is_kept():
     assert helper.scripts[0][1]["book"]["mode"] == "ro"
 
 
+def test_what_a_killed_run_kept_half_of_is_removed_and_nothing_else(monkeypatch):
+    removed: list[str] = []
+    volumes = [
+        SimpleNamespace(name=name, remove=lambda force, name=name: removed.append(name))
+        for name in ("half", "whole")
+    ]
+    asked: list[dict] = []
+    engine = SimpleNamespace(
+        volumes=SimpleNamespace(list=lambda filters: asked.append(filters) or volumes)
+    )
+    monkeypatch.setattr(server_volume.docker_engine, "engine", lambda: engine)
+    helper = FakeThrowAway()
+    monkeypatch.setattr(
+        helper,
+        "carried_out",
+        lambda _script, _arguments, has: SimpleNamespace(status=int("half" in has), text=""),
+    )
+    assert server_volume.remove_halves(helper, "db") == removed == ["half"]
+    assert asked == [{"label": f"{server_volume.LABEL}=db"}]
+
+
 @pytest.fixture
 def server(monkeypatch, tmp_path) -> WholeServer:
     monkeypatch.setattr(whole_server.docker_engine, "engine", lambda: None)
@@ -96,7 +117,7 @@ def test_what_was_there_is_back_if_the_server_does_not_start(server, monkeypatch
     assert helper.scripts == [(server_volume._BACK, helper.scripts[0][1])]
     assert "What was there before is back" in str(error)
     server._undo(helper, ServerVolume("book", ""), None, error)
-    assert len(helper.scripts) == 1 and "nothing to bring back" in str(error)
+    assert len(helper.scripts) == 1 and "Nothing was there before" in str(error)
 
 
 def test_a_run_that_fails_is_in_the_ledger_with_its_reason(server, monkeypatch, tmp_path):
