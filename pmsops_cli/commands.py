@@ -51,7 +51,7 @@ class Session:
 
         An inventory without hosts of its own goes with each of them.
         """
-        if len(self.inventories) == 1 and not Path(self.inventories[0]).is_dir():
+        if len(self.inventories) == 1 and hosts.describes_one(self.inventories[0]):
             return [self]
         found = hosts.described(self.inventories)
         if len(found) < 2:

@@ -46,6 +46,17 @@ class Sources:
     vault_password: str | None = None
 
 
+def describes_one(source: str) -> bool:
+    """Tell whether an inventory has no folders in which further systems may be.
+
+    All hosts of one folder are of one system, so nobody has to read them.
+    """
+    project.enter()
+    from ansible.module_utils.pmsops.control import inventories as sources
+
+    return len(sources.parts(source)) == 1
+
+
 def described(inventories: list[str]) -> dict[str, list[str]]:
     """Return the folders of the systems that *inventories* describe, with their inventories."""
     project.enter()

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
-
 GROUP = "pms"
 VARIABLES = ("group_vars", "host_vars")
 
@@ -21,8 +18,12 @@ def systems(sources: list[str]) -> dict[str, list[str]]:
 
     An inventory without such a host only adds variables and is no system.
     """
+    # Half a second of a processor, which a caller with one plain folder does not need.
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+
     found: dict[str, list[str]] = {}
-    for source, part in ((s, p) for s in dict.fromkeys(sources) for p in _parts(s)):
+    for source, part in ((s, p) for s in dict.fromkeys(sources) for p in parts(s)):
         group = InventoryManager(loader=DataLoader(), sources=[part]).groups.get(GROUP)
         for host in group.get_hosts() if group else []:
             folder = host.vars.get("inventory_dir")
@@ -32,7 +33,7 @@ def systems(sources: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def _parts(source: str) -> list[str]:
+def parts(source: str) -> list[str]:
     """Return a source, and the folders in it: hosts of one name in two of them become one host."""
     folder = Path(source)
     if not folder.is_dir():

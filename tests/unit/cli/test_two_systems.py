@@ -95,3 +95,25 @@ def test_a_playbook_refuses_two_systems_too(funds):
     assert done.returncode != 0
     assert "describe 2 systems" in " ".join(done.stdout.split())
     assert "pms_backup" not in done.stdout
+
+
+def test_hosts_of_one_plain_folder_are_of_one_system_and_nobody_reads_them_beforehand(tmp_path):
+    """Each command imported Ansible's inventory for that, half a second: issue 16, 6."""
+    fund(tmp_path, "alpha", "a")
+    script = f"""
+import sys
+sys.path.insert(0, {str(PROJECT)!r})
+from pathlib import Path
+from pmsops_cli import arguments, project
+project.enter()
+from pmsops_cli import commands
+for given in ("funds/alpha", "funds/alpha/hosts.yml", "a.example,"):
+    session = commands.Session(arguments.parse(["-i", given, "backup"]), Path({str(tmp_path)!r}))
+    assert session.split() == [session]
+    assert "ansible.inventory.manager" not in sys.modules, given
+session = commands.Session(arguments.parse(["-i", "funds", "backup"]), Path({str(tmp_path)!r}))
+session.split()
+assert "ansible.inventory.manager" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
