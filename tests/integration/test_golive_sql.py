@@ -48,7 +48,7 @@ def copy(server: Server, name: str, target: str) -> None:
         server.psql(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         )
-        server.psql(f"CREATE DATABASE {target} TEMPLATE {name} OWNER macro_user")
+        server.psql(f"CREATE DATABASE {target} TEMPLATE {name} OWNER macro_user STRATEGY FILE_COPY")
     finally:
         server.psql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 

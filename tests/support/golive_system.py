@@ -142,7 +142,10 @@ class System:
     def copy(self) -> Iterator[Database]:
         """Give a copy of the database, with TimescaleDB's scheduler at work."""
         name = f"checks_{uuid.uuid4().hex[:8]}"
-        self.server.psql(f"CREATE DATABASE {name} TEMPLATE {self.data.name}_lies OWNER macro_user")
+        self.server.psql(
+            f"CREATE DATABASE {name} TEMPLATE {self.data.name}_lies OWNER macro_user"
+            " STRATEGY FILE_COPY"
+        )
         try:
             self.server.psql(f"ALTER ROLE pms_ops IN DATABASE {name} SET search_path = {PATH}")
             self.server.psql("SELECT _timescaledb_functions.start_background_workers()", name)
@@ -489,7 +492,10 @@ def _keep_for_copies(server: Server, name: str) -> None:
         server.psql(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         )
-        server.psql(f"CREATE DATABASE {name}_lies TEMPLATE {name} ALLOW_CONNECTIONS false")
+        server.psql(
+            f"CREATE DATABASE {name}_lies TEMPLATE {name} STRATEGY FILE_COPY"
+            " ALLOW_CONNECTIONS false"
+        )
     finally:
         server.psql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     server.psql("SELECT _timescaledb_functions.start_background_workers()", name)

@@ -89,7 +89,7 @@ class CopyShop:
         """Give a copy, which is dropped afterwards."""
         server, source = self.original.server, self.original.database.name
         name = f"test_{uuid.uuid4().hex[:8]}"
-        server.psql(f"CREATE DATABASE {name} OWNER macro_user TEMPLATE {source}")
+        server.psql(f"CREATE DATABASE {name} OWNER macro_user TEMPLATE {source} STRATEGY FILE_COPY")
         try:
             yield server.database(name)
         finally:
