@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +22,18 @@ import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import container, engine, run, synchronous, window
+from ansible.module_utils.pmsops.pitr import (
+    container,
+    engine,
+    run,
+    synchronous,
+    throw_away,
+    window,
+)
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
-from ansible.module_utils.pmsops.repository import manifest
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import manifest, sets
 
 from tests.conftest import PROJECT
 from tests.support.server import POSTGRESQL, Server, running_server
@@ -179,6 +192,75 @@ def test_a_new_timeline_begins_a_new_window(server, protection, tmp_path):
     assert deals(protection, "latest", tmp_path) == count(server)
     # Moments of the old timeline can be had as before.
     assert deals(protection, old, tmp_path) == held
+
+
+KILLS = 30
+
+
+def make_a_set(address: str, root: str) -> None:
+    """Make the set of the newest moment: the body of a process that is killed."""
+    known = json.loads(address)
+    name = known.pop("engine")
+    protection = Protection(Database(**known), Settings(name, "pms-lab/pitr:17"))
+    settings = BackupSettings(root=Path(root), keys=Path(root) / "keys")
+    MomentSet(protection, "latest").make(settings)
+
+
+def started(server: Server, protection: Protection, root: Path) -> subprocess.Popen[bytes]:
+    """Begin a set in a process of its own."""
+    address = json.dumps(
+        {
+            **{"host": "127.0.0.1", "port": server.port, "name": "book", "user": "pms_ops"},
+            **{"password": server.password, "container": server.container.name},
+            "engine": protection.settings.container,
+        }
+    )
+    module = "tests.integration.test_pitr_stream"
+    code = f"import sys, tests.conftest; from {module} import make_a_set; make_a_set(*sys.argv[1:])"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, address, str(root)],
+        cwd=PROJECT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=(root / "errors.txt").open("ab"),
+    )
+
+
+def test_thirty_kills_leave_the_server_whole_and_the_next_run_cleans_up(
+    server, protection, tmp_path
+):
+    add(server, "before the kills")
+    held = count(server)
+    began = time.monotonic()
+    assert started(server, protection, tmp_path).wait(300) == 0, (
+        tmp_path / "errors.txt"
+    ).read_text()
+    whole_run = time.monotonic() - began
+    for number in range(KILLS):
+        process = started(server, protection, tmp_path)
+        time.sleep(whole_run * number / KILLS)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(30)
+        assert count(server) == held
+    assert whole(protection)
+    assert started(server, protection, tmp_path).wait(300) == 0
+    client = docker.from_env()
+    image = server.container.image.id
+    left = client.containers.list(all=True, filters={"label": throw_away.LABEL})
+    assert [
+        each.name
+        for each in left
+        if each.image.id == image
+        and each.attrs["Mounts"]
+        and protection.container.restores_volume in str(each.attrs["Mounts"])
+    ] == []
+    listed = protection.container.run(["ls", "-A", container.RESTORES])
+    assert (listed.status, listed.output) == (0, "")
+    # Every set that is there is a whole one.
+    for folder in sets.listed(tmp_path):
+        assert manifest.read(folder)["contents"]["public.deal"]["rows"] == held
+    assert not [each.name for each in tmp_path.iterdir() if "partial" in each.name]
 
 
 def writing(server: Server, told: list[int], ends: Event) -> None:

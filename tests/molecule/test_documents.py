@@ -150,9 +150,10 @@ def test_no_scenario_is_left_out():
     assert {
         lab_name("molecule"): ["default"],
         lab_name("moleculekilled"): ["dr_killed"],
+        lab_name("moleculepitr"): ["dr_pitr"],
     }.items() <= LABS.items()
     assert set(LABS) == {
-        *(lab_name(each) for each in ("molecule", "moleculedr", "moleculekilled")),
+        *(lab_name(each) for each in ("molecule", "moleculedr", "moleculekilled", "moleculepitr")),
         LAB,
     }
     assert "dr_triage" in LABS[LAB]
