@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -68,7 +69,8 @@ def test_a_tcp_connection_that_hangs_costs_its_own_time_out_only(silent_port):
     started = time.monotonic()
     found = run(runs, report=lambda name, _: seen.update({name: time.monotonic() - started}))
     assert (found["hung"].status, found["hung"].overdue) == ("unknown", True)
-    assert "does not answer in time" in found["hung"].finding
+    # The probe's own time-out, or on a busy host the runner's, which is as long.
+    assert re.search("does not answer in time|no answer within 4 s", found["hung"].finding)
     hung = seen.pop("hung")
     assert 3.9 < hung < 20
     assert all(found[name].status == "pass" for name in seen)
