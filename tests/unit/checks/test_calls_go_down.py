@@ -14,6 +14,7 @@ PREFIX = "ansible.module_utils.pmsops.checks"
 # From the gate down to the values of an answer; "probes" is the folder with everything in it.
 ORDER = (
     *(
+        "waiting",
         "gate",
         "attestations",
         "lacked_parts",
