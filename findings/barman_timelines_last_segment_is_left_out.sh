@@ -5,10 +5,9 @@
 #          of the base backup does not list it, `barman get-wal NAME` does not find it, and only
 #          `barman get-wal --partial NAME` returns it. `barman check` is content.
 # Guess:   --partial is for the segment that is being received now; what is filed is restored.
-# Matters: whoever restores to a moment on the old timeline, say because the promotion was a mistake,
-#          gets up to a segment (16 MB) less than was received, and those are the last minutes before
-#          the switch. A standby that waits for the target waits for ever. Add --partial to the
-#          restore_command, or copy the file under its plain name.
+# Matters: whoever restores to a moment on the old timeline, say because the promotion was a mistake, is
+#          not given what was received last, up to a segment (16 MB): the minutes before the switch.
+#          Add --partial to the restore_command, or copy the file under its plain name.
 # Output:  filed                  NAME.partial
 #          listed for a restore   no
 #          get-wal                not found

@@ -11,7 +11,7 @@ description:
     the copy is thrown away.
   - M(pms_pitr), in its state V(proved), compares row by row, at the moments of sets.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database]
+extends_documentation_fragment: [pmsops.database, pmsops.queries]
 attributes:
   check_mode:
     description: Returns at once; nothing is recovered.
@@ -43,24 +43,6 @@ options:
     description: Folder of the sets, for the lock.
     type: path
     required: true
-  queries:
-    description:
-      - Queries of the PMS that the copy must answer, read-only, each within a minute.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      title:
-        description: What the query is for.
-        type: str
-        required: true
-      sql:
-        description: One statement.
-        type: str
-        required: true
-      needs:
-        description: A table that the query needs. It is skipped if the table is missing.
-        type: str
 """
 
 EXAMPLES = r"""
@@ -109,7 +91,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_drill
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.verify.queries import Query
+from ansible.module_utils.pmsops.verify import queries
 
 SPEC = {
     "database": argument_specs.database(),
@@ -117,16 +99,7 @@ SPEC = {
     "container": {"type": "str", "required": True},
     "canary_seconds": {"type": "int", "default": 300},
     "root": {"type": "path", "required": True},
-    "queries": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "title": {"type": "str", "required": True},
-            "sql": {"type": "str", "required": True},
-            "needs": {"type": "str"},
-        },
-    },
+    "queries": queries.argument_spec(),
 }
 
 
@@ -139,7 +112,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     )
     if module.check_mode:
         return {"changed": False, "drill": None}
-    wanted = [Query(**each) for each in params["queries"]]
+    wanted = [queries.Query(**each) for each in params["queries"]]
     with signals.raised():
         moment_drill.drill(protection, Path(params["root"]), params["at"], wanted, facts)
     return {"changed": False, "drill": facts}

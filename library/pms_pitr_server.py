@@ -13,7 +13,7 @@ description:
     on it, what was there is brought back.
   - The timeline is new then, so a full base backup is made at once.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.services, pmsops.redis]
+extends_documentation_fragment: [pmsops.database, pmsops.services, pmsops.redis, pmsops.queries]
 attributes:
   check_mode:
     description: Returns the plan. A container reads the WAL; nothing is restored.
@@ -67,24 +67,6 @@ options:
     description: Folder of the ledger, which gets a line of kind C(restore).
     type: path
     required: true
-  queries:
-    description:
-      - Queries of the PMS that the copy must answer, read-only, each within a minute.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      title:
-        description: What the query is for.
-        type: str
-        required: true
-      sql:
-        description: One statement.
-        type: str
-        required: true
-      needs:
-        description: A table that the query needs. It is skipped if the table is missing.
-        type: str
 """
 
 EXAMPLES = r"""
@@ -135,7 +117,7 @@ from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services.manager import Services
-from ansible.module_utils.pmsops.verify.queries import Query
+from ansible.module_utils.pmsops.verify import queries
 
 SPEC = {
     "database": argument_specs.database(),
@@ -151,16 +133,7 @@ SPEC = {
     "replace_live": {"type": "bool", "default": False},
     "root": {"type": "path", "required": True},
     "evidence_root": {"type": "path", "required": True},
-    "queries": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "title": {"type": "str", "required": True},
-            "sql": {"type": "str", "required": True},
-            "needs": {"type": "str"},
-        },
-    },
+    "queries": queries.argument_spec(),
 }
 
 
@@ -183,7 +156,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         Services.from_options(params["services"]),
         redis=params["redis"],
         replace_live=params["replace_live"],
-        queries=[Query(**each) for each in params["queries"]],
+        queries=[queries.Query(**each) for each in params["queries"]],
         facts=facts,
     )
     if module.check_mode:

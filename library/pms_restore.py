@@ -11,7 +11,7 @@ description:
   - If the staging database differs, it is dropped, and the task fails and names each difference.
   - After a successful proof the set is marked as verified (C(verified.json)).
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database]
+extends_documentation_fragment: [pmsops.database, pmsops.queries]
 attributes:
   check_mode:
     description: Runs the whole preflight, and returns what would be created and how long it takes.
@@ -79,24 +79,6 @@ options:
         that is there keeps its own.
     type: dict
     default: {}
-  queries:
-    description:
-      - Queries of the PMS that the staging database must answer, read-only, each within a minute.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      title:
-        description: What the query is for.
-        type: str
-        required: true
-      sql:
-        description: One statement.
-        type: str
-        required: true
-      needs:
-        description: The query is skipped if this table is missing.
-        type: str
   unless_same:
     description:
       - If the live database already matches the set, object by object and row by row, do nothing.
@@ -330,16 +312,7 @@ def argument_spec() -> dict:
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
         "counted": {"type": "list", "elements": "str", "default": []},
-        "queries": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "title": {"type": "str", "required": True},
-                "sql": {"type": "str", "required": True},
-                "needs": {"type": "str"},
-            },
-        },
+        "queries": queries.argument_spec(),
     }
 
 

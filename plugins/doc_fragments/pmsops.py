@@ -1,11 +1,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Document the options that several modules share; common/argument_specs.py has the specs."""
+"""Document the options that several modules share.
+
+common/argument_specs.py has their specs, and verify/queries.py that of ``queries``.
+"""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options ``database``, ``redis``, ``api``, ``services``, and those of notifications."""
+    """The options ``database``, ``redis``, ``api``, ``services``, ``queries``; notifications."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -135,6 +138,28 @@ options:
         description: The service of each part (C(api), C(dagster), C(daemon), C(redis) and so on).
         type: dict
         default: {}
+"""
+
+    QUERIES = r"""
+options:
+  queries:
+    description:
+      - Queries of the PMS that the restored copy must answer, read-only, each within a minute.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      title:
+        description: What the query is for.
+        type: str
+        required: true
+      sql:
+        description: One statement.
+        type: str
+        required: true
+      needs:
+        description: The query is skipped if this table is missing.
+        type: str
 """
 
     NOTIFY = r"""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ from ansible.module_utils.pmsops.repository import manifest
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 
-from tests.conftest import PROJECT
+from tests.support.pitr_server import IMAGE, provide_image
 from tests.support.server import HYPERTABLE, POSTGRESQL, Server, running_server
 
 pytestmark = [
@@ -48,9 +47,7 @@ WRITERS = 3
 @pytest.fixture(scope="module")
 def server(images: None) -> Iterator[Server]:
     """A server of its own, on a network of its own."""
-    build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
-    done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
+    provide_image()
     network = docker.from_env().networks.create(f"pitr-{uuid.uuid4().hex[:8]}")
     try:
         with running_server() as made:
@@ -71,7 +68,7 @@ def database(server: Server) -> Database:
 
 @pytest.fixture(scope="module")
 def protection(database: Database) -> Iterator[Protection]:
-    settings = Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17", canary_seconds=1)
+    settings = Settings(f"pitr_{uuid.uuid4().hex[:8]}", IMAGE, canary_seconds=1)
     made = Protection(database, settings)
     assert any("pg_hba" in each for each in made.enable(check=True))
     made.enable(check=False)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,8 +23,8 @@ from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify.queries import Query
 
-from tests.conftest import PROJECT
-from tests.support.server import HYPERTABLE, POSTGRESQL, Server, running_server
+from tests.support.pitr_server import IMAGE, server_with_volume
+from tests.support.server import HYPERTABLE, POSTGRESQL, Server
 
 pytestmark = [
     pytest.mark.nightly,
@@ -46,33 +45,19 @@ WRITERS = 4
 @pytest.fixture(scope="module")
 def server(images: None) -> Iterator[Server]:
     """A server whose data are in a volume, on a network of its own."""
-    build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
-    done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    client, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
-    network, volume = client.networks.create(name), client.volumes.create(name)
-    try:
-        with running_server(volume=name) as made:
-            network.connect(made.container)
-            made.container.reload()
-            made.network = name
-            yield made
-    finally:
-        network.reload()
-        for each in network.containers:
-            network.disconnect(each, force=True)
-        network.remove()
-        volume.remove(force=True)
-        for each in client.volumes.list(filters={"label": server_volume.LABEL}):
-            if each.attrs["Labels"][server_volume.LABEL] == made.container.name:
-                each.remove(force=True)
+    with server_with_volume() as (made, network):
+        made.network = network
+        yield made
+    for each in docker.from_env().volumes.list(filters={"label": server_volume.LABEL}):
+        if each.attrs["Labels"][server_volume.LABEL] == made.container.name:
+            each.remove(force=True)
 
 
 @pytest.fixture(scope="module")
 def protection(server: Server) -> Iterator[Protection]:
     found = server.create("book")
     server.psql(SCHEMA, "book")
-    made = Protection(found, Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17"))
+    made = Protection(found, Settings(f"pitr_{uuid.uuid4().hex[:8]}", IMAGE))
     made.enable(check=False)
     try:
         yield made

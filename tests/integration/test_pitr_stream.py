@@ -36,7 +36,8 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 from tests.conftest import PROJECT
-from tests.support.server import POSTGRESQL, Server, running_server
+from tests.support.pitr_server import IMAGE, server_with_volume
+from tests.support.server import POSTGRESQL, Server
 
 pytestmark = [
     pytest.mark.nightly,
@@ -48,29 +49,16 @@ ARCHIVE_MB = 400
 @pytest.fixture(scope="module")
 def server(images: None) -> Iterator[Server]:
     """A server whose data outlive its container, on a network of its own."""
-    build = PROJECT / "roles" / "lab" / "files" / "images" / "pitr" / "build.sh"
-    done = subprocess.run([build, "17"], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stderr
-    client, name = docker.from_env(), f"pitr-{uuid.uuid4().hex[:8]}"
-    network, volume = client.networks.create(name), client.volumes.create(name)
-    try:
-        with running_server(volume=name, max_wal_senders="2") as made:
-            network.connect(made.container)
-            made.container.reload()
-            yield made
-    finally:
-        network.reload()
-        for each in network.containers:
-            network.disconnect(each, force=True)
-        network.remove()
-        volume.remove(force=True)
+    with server_with_volume(max_wal_senders="2") as (made, network):
+        made.network = network
+        yield made
 
 
 @pytest.fixture(scope="module")
 def protection(server: Server) -> Iterator[Protection]:
     found = server.create("book")
     server.psql("CREATE TABLE deal (id bigserial PRIMARY KEY, said text)", "book")
-    made = Protection(found, Settings(f"pitr_{uuid.uuid4().hex[:8]}", "pms-lab/pitr:17"))
+    made = Protection(found, Settings(f"pitr_{uuid.uuid4().hex[:8]}", IMAGE))
     # The disk of the archive is a small one, so that it can be filled.
     docker.from_env().volumes.create(
         made.container.archive_volume,
@@ -116,10 +104,9 @@ def count(server: Server) -> int:
     return int(server.psql("SELECT count(*) FROM deal", "book"))
 
 
-def attach(server: Server, names: set[str]) -> None:
-    """Connect a container that was made anew to the networks that it had."""
-    for name in names - {"bridge"}:
-        docker.from_env().networks.get(name).connect(server.container)
+def attach(server: Server) -> None:
+    """Connect a container that was made anew to the network that it had."""
+    docker.from_env().networks.get(server.network).connect(server.container)
 
 
 def test_the_receiver_goes_on_after_a_restart_of_the_server(server, protection, tmp_path):
@@ -133,10 +120,9 @@ def test_the_receiver_goes_on_after_a_restart_of_the_server(server, protection, 
 
 def test_the_receiver_follows_a_database_container_made_anew(server, protection, tmp_path):
     add(server, "before")
-    attached = set(server.container.attrs["NetworkSettings"]["Networks"])
     server.container.stop(timeout=30)
     server.make_anew()
-    attach(server, attached)
+    attach(server)
     server.wait()
     add(server, "after")
     until(lambda: whole(protection))
@@ -201,7 +187,7 @@ def make_a_set(address: str, root: str) -> None:
     """Make the set of the newest moment: the body of a process that is killed."""
     known = json.loads(address)
     name = known.pop("engine")
-    protection = Protection(Database(**known), Settings(name, "pms-lab/pitr:17"))
+    protection = Protection(Database(**known), Settings(name, IMAGE))
     settings = BackupSettings(root=Path(root), keys=Path(root) / "keys")
     MomentSet(protection, "latest").make(settings)
 
@@ -314,13 +300,12 @@ def test_where_commits_wait_for_the_receiver_none_is_lost_with_the_server(
     for each in writers:
         each.start()
     time.sleep(5)
-    attached = set(server.container.attrs["NetworkSettings"]["Networks"])
     server.container.kill()
     ends.set()
     for each in writers:
         each.join()
     server.make_anew(with_volume=False)  # an empty server, of which only the image is needed
-    attach(server, attached)
+    attach(server)
     made = MomentSet(protection, "latest").make(
         BackupSettings(root=tmp_path, keys=tmp_path / "keys")
     )

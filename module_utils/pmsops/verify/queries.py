@@ -25,6 +25,20 @@ class Query:
     needs: str | None = None
 
 
+def argument_spec() -> dict[str, Any]:
+    """Return the argument spec of the option ``queries``."""
+    return {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "title": {"type": "str", "required": True},
+            "sql": {"type": "str", "required": True},
+            "needs": {"type": "str"},
+        },
+    }
+
+
 def ask(database: Database, wanted: Iterable[Query]) -> list[dict[str, Any]]:
     """Return title, number of rows and seconds of each query; rows is None if it was skipped.
 
