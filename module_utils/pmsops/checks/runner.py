@@ -97,7 +97,7 @@ class Runner:
                     break
                 self._start(ready)
                 if any(worker.run for worker in self._pool) or later:
-                    later += self._collect(later, ready)
+                    later += self._collect(now, later, ready)
         finally:
             self._end()
             adopt_orphans(on=False)
@@ -199,16 +199,19 @@ class Runner:
         return worker
 
     def _collect(
-        self, later: list[tuple[float, ProbeRun]], ready: deque[ProbeRun]
+        self, since: float, later: list[tuple[float, ProbeRun]], ready: deque[ProbeRun]
     ) -> list[tuple[float, ProbeRun]]:
-        """Wait for the next event; settle answered and overdue runs; return those to retry."""
+        """Wait for the next event; settle answered and overdue runs; return those to retry.
+
+        *since* is when this round began: what came due meanwhile is not waited for.
+        """
         busy = [(worker, worker.run) for worker in self._pool if worker.run]
         moments = [self.deadline, *(at for at, _ in later)]
         moments += [worker.started + run.timeout + GRACE_SECONDS for worker, run in busy]
         if ready:  # a worker that turns out to be stuck makes room for another
-            moments += [worker.started + self.stuck_seconds for worker, _ in busy]
-        now = time.monotonic()
-        patience = max(min((at for at in moments if at > now), default=now) - now, 0.001)
+            stuck = [worker.started + self.stuck_seconds for worker, _ in busy]
+            moments += [at for at in stuck if at > since]
+        patience = max(min(moments) - time.monotonic(), 0.001)
         answered = wait([worker.pipe for worker, _ in busy], timeout=patience)
         again = []
         for worker, run in busy:

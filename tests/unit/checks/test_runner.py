@@ -9,9 +9,10 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible.module_utils.pmsops.checks import probes, worker
+from ansible.module_utils.pmsops.checks import probes, runner, worker
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.runner import Runner
 from ansible.module_utils.pmsops.checks.variables import Variables
@@ -115,6 +116,25 @@ def test_a_library_that_never_comes_back_is_ended_from_outside(monkeypatch):
     assert time.monotonic() - started < 20
 
 
+def test_a_probe_whose_time_ends_between_two_looks_does_not_hang_until_the_gate_ends(monkeypatch):
+    """Seen on a busy host: it hung for 60 s, since the runner waited for the next event only."""
+    monkeypatch.setattr(probes, "function", lambda kind: stuck)
+    wait, release = runner.wait, Runner._release
+
+    def wake_too_early(pipes: list[Any], timeout: float) -> list[Any]:
+        return wait(pipes, max(timeout - 0.05, 0))
+
+    def come_back_too_late(self: Runner, *queues: Any) -> None:
+        time.sleep(0.1)
+        release(self, *queues)
+
+    monkeypatch.setattr(runner, "wait", wake_too_early)
+    monkeypatch.setattr(Runner, "_release", come_back_too_late)
+    found = run([ProbeRun("stuck", "disk", {"path": "/"}, timeout=0.3)], deadline_seconds=30)
+    assert found["stuck"].finding == "no answer within 0.3 s"
+    assert found["stuck"].seconds < 10
+
+
 def test_more_hung_probes_than_workers_do_not_hold_up_the_others(silent_port):
     url = f"http://127.0.0.1:{silent_port}/"
     runs = [ProbeRun(f"hung{number}", "http", {"url": url}, timeout=2.5) for number in range(12)]
@@ -178,9 +198,9 @@ def test_a_need_that_was_never_to_be_run_is_missing_and_not_waited_for():
 
 
 def test_what_is_attested_is_good_enough_to_be_needed():
-    runner = Runner(Settings(now=NOW), Variables({}, Clock(NOW)))
+    checks = Runner(Settings(now=NOW), Variables({}, Clock(NOW)))
     known = {"yes": ProbeResult("attested", ""), "no": ProbeResult("unknown", "")}
-    found = runner.run(
+    found = checks.run(
         [shell("a", "true", needs=("yes",)), shell("b", "true", needs=("no",))], known
     )
     assert (found["a"].status, found["b"].status) == ("pass", "unknown")
