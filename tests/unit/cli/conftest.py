@@ -18,6 +18,15 @@ def tool_of(path: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
+def environment_as_before():
+    """Take back what the front door sets: it is a process of its own, and its PATH grew."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
 def one_search_for_compose(monkeypatch):
     """Search for Compose once with each PATH, and not for each project that is read."""
     monkeypatch.setattr(compose, "_tool", lambda: tool_of(os.environ["PATH"]))
