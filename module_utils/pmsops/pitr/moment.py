@@ -12,6 +12,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 
 LATEST = "latest"
 _LSN = re.compile(r"^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$")
+_DAY = re.compile(r"^\d{4}-?(\d{2}-?\d{2}|W\d{2}(-?\d)?)$")
 _OFFSET_HOURS = re.compile(r"\s*([+-]\d{2})$")
 
 
@@ -48,6 +49,13 @@ def parse(text: str) -> Moment:
         return Moment(text)
     if _LSN.match(text):
         return Moment(text, lsn=text.upper())
+    if _DAY.match(text):  # would be midnight, which nobody means who forgot the time
+        raise OpsError(
+            f"{text!r} is a day without a time. Nothing was changed.",
+            f'Add the time: --at "{text} 14:59:30". As an Ansible variable it needs two pairs of'
+            f""" quotation marks, -e 'at="{text} 14:59:30"', or Ansible ends it at the space.""",
+            code="pitr.moment",
+        )
     try:
         # Names of zones are refused: UTC-3 means +03 to some programs, and EST two zones.
         at = datetime.fromisoformat(_OFFSET_HOURS.sub(r"\1:00", text) if ":" in text else text)

@@ -74,6 +74,14 @@ def test_an_offset_is_taken_as_it_is_written(text):
     assert moment.parse(text).at == datetime(2026, 11, 27, 17, 59, 30, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["2026-11-27", "20261127", "2026-W48-5"])
+def test_a_day_without_a_time_is_no_midnight(text):
+    with pytest.raises(OpsError) as caught:
+        moment.parse(text)
+    assert caught.value.code == "pitr.moment"
+    assert "day without a time" in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2026-11-27 14:59:30 UTC-3", "2026-11-27 14:59 BRT"])
 def test_what_programs_read_differently_is_refused(text):
     with pytest.raises(OpsError) as caught:
