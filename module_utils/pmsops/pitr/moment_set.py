@@ -35,6 +35,7 @@ from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.services import docker_engine
 
 LOCK = "pitr.lock"
+JOBS = 2  # connections that check the pages of a copy
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class MomentSet:
             wanted = self.plan()
             seconds = {"plan": time.monotonic() - began}
             with self.recovered(throw_away, wanted, seconds) as (server, reached):
-                warnings = [*reached.witness.warnings, *look(server)]
+                warnings = [*reached.witness.warnings, *look(server, indexes=False)]
                 last = wanted.scan.last_at
                 facts = {
                     "asked": self.asked,
@@ -188,13 +189,13 @@ class MomentSet:
         return libraries_of(found)
 
 
-def look(server: RecoveredServer) -> list[str]:
-    """Check the pages of the copy; return warnings.
+def look(server: RecoveredServer, *, indexes: bool = True) -> list[str]:
+    """Check the pages of the copy; return warnings. Without *indexes*, only what a dump reads.
 
     :raises OpsError: pitr.damaged
     """
     try:
-        damaged = pg_amcheck.damaged(server.database)
+        damaged = pg_amcheck.damaged(server.database, jobs=JOBS, indexes=indexes)
     except OpsError as exc:
         if exc.code not in ("verify.amcheck", "verify.amcheck-rights"):
             raise
