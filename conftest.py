@@ -17,8 +17,13 @@ BEGAN = time.monotonic()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--all``: what ``make test-all`` runs and ``make test`` does not."""
+    """Add ``--all``, for `make test-all`, and ``--own-coverage``, for `make check`."""
     parser.addoption("--all", action="store_true", help="every test, as `make test-all`")
+    parser.addoption(
+        "--own-coverage",
+        action="store_true",
+        help="measure what tests/unit reaches, as `make check`",
+    )
 
 
 def part_of(nodeid: str) -> str:

@@ -37,9 +37,15 @@ settings.register_profile("nightly", max_examples=1500, deadline=None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take the profile of the run, unless ``--hypothesis-profile`` names one."""
+    """Take the profile of the run, unless ``--hypothesis-profile`` names one; measure coverage."""
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("nightly" if config.getoption("--all") else "ci")
+    runs_tests = hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None)
+    if config.getoption("--own-coverage") and runs_tests:
+        from tests.support.own_coverage import OwnCoverage
+
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        config.pluginmanager.register(OwnCoverage(worker), "own_coverage")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -25,8 +25,6 @@ FLOORS = (
     ("pitr",),  # it makes a set of a moment
     ("recovery", "corrections", "briefs", "control"),
 )
-# They read sources and run nothing of module_utils.
-pytestmark = pytest.mark.no_cover
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 # The control node's package shows the progress of a module; modules never import it.
 MAY_IMPORT_ANSIBLE = "control"

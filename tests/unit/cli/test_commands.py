@@ -131,7 +131,6 @@ def test_wrong_use_exits_2(argv, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.no_cover  # module_utils has no part in it
 @pytest.mark.parametrize("command", sorted(arguments.commands(arguments.parser())))
 def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsys):
     assert main([command, "--help"], Path.cwd()) == DONE

@@ -4,12 +4,8 @@ from __future__ import annotations
 import functools
 import re
 
-import pytest
-
 from tests.conftest import PROJECT
 
-# They read sources and run nothing of module_utils.
-pytestmark = pytest.mark.no_cover
 CODES = PROJECT / "module_utils" / "pmsops"
 # Codes are permanent; these are older than the rule that words are joined by dashes.
 WITH_UNDERSCORES = {

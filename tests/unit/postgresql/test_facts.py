@@ -38,7 +38,6 @@ def test_each_list_among_the_facts_has_an_order(kind):
     ] == []
 
 
-@pytest.mark.no_cover  # it only reads sources
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_no_aggregate_orders_by_a_number(path):
     """ORDER BY 1 in an aggregate orders by the number one, which is no order."""

@@ -35,7 +35,6 @@ def test_the_lists_are_found():
     assert sum(1 for path in FACTS for _ in aggregates(path.read_text())) > 20
 
 
-@pytest.mark.no_cover  # it only reads sources
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_no_list_is_ordered_by_a_constant(path):
     assert [each for each in aggregates(path.read_text()) if CONSTANT.search(each)] == []

@@ -1,9 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Swaps and rollbacks that die at every single point, and what the next run makes of each.
-
-To measure the coverage of thousands of runs takes as long as the runs. A test is marked no_cover
-where others reach the same lines and branches.
-"""
+"""Swaps and rollbacks that die at every single point, and what the next run makes of each."""
 
 from __future__ import annotations
 
@@ -53,7 +49,6 @@ def nothing_is_left(scene):
     assert left <= {"restore.json", "restore.room", "restore.lock"}
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_swap_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     scene = scene_of(staged=True)
@@ -102,7 +97,6 @@ def test_a_swap_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     assert taken_back > 20
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_rollback_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     scene = scene_of(former=True)
@@ -124,7 +118,6 @@ def test_a_rollback_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
         assert scene.server.oid(undone) == LIVE_OID
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 @pytest.mark.parametrize("mended", [False, True], ids=["still broken", "mended meanwhile"])
 def test_a_swap_killed_while_it_goes_back_never_leaves_a_broken_pms(scene_of, lost, mended):
@@ -171,7 +164,6 @@ def test_a_swap_without_a_live_database_killed_anywhere_ends_with_one(scene_of):
 DEATHS = ("before COMMIT", "after COMMIT", "before start api", "after write restore.json")
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("problems", [[], ["the PMS does not answer"]], ids=["well", "broken"])
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_recovery_that_is_killed_anywhere_is_done_by_the_next_one(scene_of, death, problems):

@@ -4,10 +4,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+from types import SimpleNamespace
 
 import pytest
 
 from tests.conftest import PROJECT
+from tests.support.own_coverage import OwnCoverage
 
 SCRIPT = PROJECT / "scripts" / "branch_coverage.py"
 REQUIRED = ("checks", "corrections", "evidence", "notify", "repository", "schedule")
@@ -53,3 +56,22 @@ def test_a_required_package_that_is_not_there_fails(tmp_path):
     files = well()
     del files["module_utils/pmsops/checks/one.py"]
     assert run(tmp_path, files).returncode == 1
+
+
+def test_what_is_measured_is_what_is_required():
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["coverage"]["run"]
+    assert settings["branch"]
+    assert settings["source"] == [f"module_utils/pmsops/{name}" for name in REQUIRED]
+
+
+def test_the_tracer_runs_with_the_packages_own_tests_alone():
+    measured = OwnCoverage("none")
+    seen = {}
+    for name in ("checks", "checks/probes", "restore", "schedule", "scripts"):
+        item = SimpleNamespace(path=PROJECT / "tests/unit" / name / "test_one.py")
+        next(measured.pytest_runtest_protocol(item))
+        seen[name] = measured.running
+        assert (sys.gettrace() is not None) == measured.running
+    assert [name for name, running in seen.items() if running] == [
+        *("checks", "checks/probes", "schedule")
+    ]
