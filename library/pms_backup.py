@@ -266,6 +266,7 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
 from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.services import docker_engine
 
 
 def argument_spec() -> dict:
@@ -307,7 +308,7 @@ def run(module: AnsibleModule, settings: Settings) -> dict:
             "removed": planned["removed"],
         }
     else:
-        with signals.raised():
+        with signals.raised(), docker_engine.refusals():
             result = backup.run(database, settings, progress=Progress(settings.progress_file))
         for warning in result.pop("warnings"):
             module.warn(warning)

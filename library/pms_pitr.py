@@ -197,6 +197,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import damage, overview, proof
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = {
     "database": argument_specs.database(),
@@ -272,7 +273,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
         file = Path(params["file"]) if params["file"] else None
         folders = Path(params["root"]), Path(params["keys"])
-        with signals.raised():
+        with signals.raised(), docker_engine.refusals():
             found = proof.prove(protection, *folders, file, facts.setdefault("proof", {}))
         return {"changed": False, "actions": [], "proof": found}
     if state == "backup":

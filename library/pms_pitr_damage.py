@@ -74,6 +74,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import damage
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = {
     "database": argument_specs.database(),
@@ -88,7 +89,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     database = Database.from_options(params["database"])
     protection = Protection(database, Settings(params["container"], ""))
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         found = damage.search(protection, Path(params["root"]))
     return {
         "changed": False,

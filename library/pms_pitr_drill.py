@@ -91,6 +91,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_drill
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import queries
 
 SPEC = {
@@ -113,7 +114,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     if module.check_mode:
         return {"changed": False, "drill": None}
     wanted = [queries.Query(**each) for each in params["queries"]]
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         moment_drill.drill(protection, Path(params["root"]), params["at"], wanted, facts)
     return {"changed": False, "drill": facts}
 

@@ -116,6 +116,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify import queries
 
@@ -161,7 +162,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     )
     if module.check_mode:
         return {"changed": True, "server": {"plan": wanted.plan()}}
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         wanted.recorded(Path(params["evidence_root"]))
     return {"changed": True, "server": facts}
 

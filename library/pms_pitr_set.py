@@ -133,6 +133,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_set
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = {
     "database": argument_specs.database(),
@@ -167,7 +168,7 @@ def run(module: AnsibleModule) -> dict:
         jobs=params["jobs"],
         recipients=tuple(params["recipients"]),
     )
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         result = wanted.make(settings)
     for warning in result.pop("warnings"):
         module.warn(warning)

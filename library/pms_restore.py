@@ -289,6 +289,7 @@ from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import queries
 
 
@@ -341,7 +342,7 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": False} | matching
     if module.check_mode:
         return {"changed": True} | plan_restore(database, request, params["counted"])
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         result = restore_set(database, request, progress=Progress(request.progress_file))
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -196,6 +196,7 @@ from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import former_tables, single_tables, swap_record
 from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.services import docker_engine
 
 
 def argument_spec() -> dict:
@@ -242,7 +243,7 @@ def run(module: AnsibleModule) -> dict:
     wanted = single_tables.TableRequest.parse(params["tables"], params["into"] or None)
     if module.check_mode:
         return {"changed": True} | single_tables.plan(database, request, wanted)
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         progress = Progress(request.progress_file)
         result = single_tables.run(database, request, wanted, progress=progress)
     for warning in result.pop("warnings"):

@@ -219,6 +219,7 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
+from ansible.module_utils.pmsops.services import docker_engine
 
 
 def argument_spec() -> dict:
@@ -256,7 +257,7 @@ def run(module: AnsibleModule) -> dict:
         plan.pop("warnings")
         return plan
     resume = Path(params["resume"]) if params["resume"] else None
-    with signals.raised():
+    with signals.raised(), docker_engine.refusals():
         result = swap_run.run(params["state"], params["incoming"], resume=resume)
     failed = [each["text"] for each in result["slots"] if each["outcome"] == slot_handover.FAILED]
     for warning in [*failed, *result["not_dropped"], *result.pop("warnings")]:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +29,36 @@ def engine() -> Any:
             " and pms_services_manager is systemd or none: correct the one that differs.",
             code="clients.engine",
         ) from exc
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Name what the Docker Engine refused while the ``with`` block runs, or that it was lost.
+
+    :raises OpsError: clients.engine
+    """
+    try:
+        yield
+    except Exception as exc:
+        if (docker_errors := sys.modules.get("docker.errors")) is None:
+            raise  # nothing has asked an engine
+        import requests.exceptions
+
+        if isinstance(exc, docker_errors.DockerException):
+            raise OpsError(
+                f"The Docker Engine refused a request: {getattr(exc, 'explanation', '') or exc}",
+                "Its message names the cause. If that is the disk, free room where the engine keeps"
+                " its data (docker info names the folder, docker system df what is in it). Then run"
+                " again.",
+                code="clients.engine",
+            ) from exc
+        if isinstance(exc, requests.exceptions.RequestException):
+            raise OpsError(
+                f"The Docker Engine stopped answering: {exc}",
+                "Bring the engine back (systemctl status docker), then run again.",
+                code="clients.engine",
+            ) from exc
+        raise
 
 
 def database_container(docker_engine: Any, name: str | None) -> Any:

@@ -72,6 +72,8 @@ SINCE = {
     "any moment": {"pms_gate": 3_500},
     # A gate that waits for its checks (1 500), in place of a module each second.
     "waiting": {"pms_gate": 1_600},
+    # What the Docker Engine refuses, named for every module that asks it (1 500).
+    "refused by the engine": {"pms_gate": 1_600, "pms_restore": 1_600},
     # pg_amcheck of what a dump reads (600).
     "pages of a dump": {"pms_gate": 600},
 }
