@@ -30,7 +30,18 @@ options:
     description: The kind of event. Without it nothing is added.
     type: str
     choices:
-      [gate, backup, restore, swap, rollback, drill, incident, waiver, signoff, attestation, proof]
+      - gate
+      - backup
+      - restore
+      - swap
+      - rollback
+      - drill
+      - incident
+      - waiver
+      - signoff
+      - attestation
+      - proof
+      - offsite
   record:
     description: The facts to record. Never a secret.
     type: dict

@@ -63,6 +63,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "notify": acts.notify,
         "schedule": acts.schedule,
         "pitr": acts.pitr,
+        "offsite": acts.offsite,
         "sets": sets.command,
         "uninstall": uninstall.command,
         "status": inspect.status,

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify, schedule and pitr: each runs the playbook of its act."""
+"""The commands hold, signoff, notify, schedule, pitr and offsite: each runs its playbook."""
 
 from __future__ import annotations
 
@@ -65,6 +65,32 @@ def pitr(session: Session) -> int:
     if given.incremental:
         variables["pitr_kind"] = "incremental"
     return session.run("pitr", playbooks.FOLDER / "pitr.yml", variables)
+
+
+def offsite(session: Session) -> int:
+    """Show the copies on other sites, or act on them."""
+    given = session.arguments
+    if bool(given.into) != (given.action == "fetch"):
+        raise Stop(
+            "fetch brings a copy into an empty folder; no other act takes one.",
+            "pms-ops offsite fetch proved --into /srv/fetched",
+        )
+    if bool(given.reason) != (given.action == "accept"):
+        raise Stop(
+            "Signs of ransomware are accepted for a reason; no other act has one.",
+            'pms-ops offsite accept --reason "the archive was split"',
+        )
+    if given.set and given.action not in ("fetch", "upload"):
+        raise Stop("A set goes with fetch or upload.", "pms-ops offsite fetch SET --into FOLDER")
+    variables = {
+        "offsite_action": given.action,
+        "offsite_site": given.site,
+        "file": given.set,
+        "into": str(Path(given.into).absolute()) if given.into else None,
+        "reason": given.reason,
+    }
+    wanted = {name: value for name, value in variables.items() if value}
+    return session.run("offsite", playbooks.FOLDER / "offsite.yml", wanted)
 
 
 def _schedule_status(session: Session) -> int:

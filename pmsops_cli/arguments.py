@@ -328,6 +328,27 @@ def _acts(add: AddCommand) -> None:
     pitr.add_argument(
         "--incremental", action="store_true", help="with backup: only what has changed since"
     )
+    offsite = add(
+        "offsite",
+        "copies of sets and evidence on other sites: list, check and fetch them",
+        "  pms-ops -i prod offsite list              the copies of each site\n"
+        "  pms-ops -i prod offsite init              make the repositories\n"
+        "  pms-ops -i prod offsite check             read a part of their data\n"
+        "  pms-ops -i prod offsite fetch proved --into /srv/fetched\n"
+        "  pms-ops -i prod offsite prove             fetch from each site, and drill what came",
+    )
+    offsite.add_argument(
+        "action",
+        nargs="?",
+        default="list",
+        choices=["list", "init", "upload", "check", "fetch", "prove", "try", "prune", "accept"],
+    )
+    offsite.add_argument(
+        "set", nargs="?", metavar="SET", help="with fetch: a set's id, newest or proved"
+    )
+    offsite.add_argument("--site", metavar="NAME", help="only this site")
+    offsite.add_argument("--into", metavar="FOLDER", help="with fetch: an empty folder")
+    offsite.add_argument("--reason", metavar="TEXT", help="with accept: why all is well")
 
 
 def _disasters(add: AddCommand) -> None:

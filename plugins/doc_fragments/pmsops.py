@@ -1,14 +1,15 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Document the options that several modules share.
 
-common/argument_specs.py has their specs, and verify/queries.py that of ``queries``.
+common/argument_specs.py has their specs, verify/queries.py that of ``queries``, and
+offsite/options.py those of ``offsite``.
 """
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options ``database``, ``redis``, ``api``, ``services``, ``queries``; notifications."""
+    """The options of databases, Redis, the PMS, services, queries, notifications and sites."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -245,4 +246,72 @@ options:
   metrics_dir:
     description: Folder of node_exporter's textfile collector. Empty writes no metrics.
     type: path
+"""
+
+    OFFSITE = r"""
+options:
+  system:
+    description: Name of the system, which each copy carries.
+    type: str
+    required: true
+  root:
+    description: Folder of the sets.
+    type: path
+    required: true
+  evidence_root:
+    description: Folder of the evidence and its ledger.
+    type: path
+    required: true
+  keys:
+    description: Folder of the signing keys; only their public halves are copied.
+    type: path
+    required: true
+  repositories:
+    description: The repositories of restic, one for each site.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the site.
+        type: str
+        required: true
+      url:
+        description:
+          - The repository, as restic takes it, such as C(sftp:user@host:/path),
+            C(rest:https://host:8000/fund) or C(s3:https://host/bucket). It holds no password.
+        type: str
+        required: true
+      password_file:
+        description: File with the repository's password, mode 0600.
+        type: path
+        required: true
+      environment_file:
+        description:
+          - File with other secrets as C(NAME=value), mode 0600, such as C(AWS_SECRET_ACCESS_KEY).
+        type: path
+      options:
+        description: Extended options of restic, such as C(sftp.args=-p 2222). No secrets.
+        type: list
+        elements: str
+        default: []
+      ca_file:
+        description: Certificates that sign the site's own.
+        type: path
+      deletes:
+        description: Whether this machine removes old copies there. Better that it cannot.
+        type: bool
+        default: false
+  other_database:
+    description: Another database of the server, whose sets O(root) holds; empty is the PMS's.
+    type: str
+    default: ""
+  restic:
+    description: The program restic, 0.18 or newer.
+    type: str
+    default: restic
+  timeout_hours:
+    description: Hours after which a call that moves data is ended.
+    type: float
+    default: 12
 """

@@ -22,7 +22,7 @@ FLOORS = (
     ("verify", "evidence", "schedule"),
     ("restore", "checks"),
     ("backup",),  # after each dump a trial: would this restore?
-    ("pitr",),  # it makes a set of a moment
+    ("pitr", "offsite"),  # one makes a set of a moment, the other copies sets to other sites
     ("recovery", "corrections", "briefs", "control"),
 )
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}

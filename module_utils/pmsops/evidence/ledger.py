@@ -30,7 +30,7 @@ NAME = "ledger.jsonl"
 HEAD = "ledger.head"
 KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
-    *("drill", "incident", "waiver", "signoff", "attestation", "proof"),
+    *("drill", "incident", "waiver", "signoff", "attestation", "proof", "offsite"),
 )
 # In the record of an entry about another database of the server than the PMS's: its name.
 OTHER = "other_database"

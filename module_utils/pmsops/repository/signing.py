@@ -126,8 +126,16 @@ def not_pinned(document: dict[str, Any], keys: Path) -> str | None:
 
     It is that of a checked document; whether it may be accepted is for ``check`` to say.
     """
-    signer = key_id(base64.b64decode(document["signature"]["public_key"]))
+    signer = signer_of(document)
     return None if (keys / TRUSTED / f"{signer}.pub").exists() else signer
+
+
+def signer_of(document: dict[str, Any]) -> str | None:
+    """Return the id of the key that *document* names; nothing is checked."""
+    try:
+        return key_id(base64.b64decode(document["signature"]["public_key"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _load(path: Path) -> Ed25519PrivateKey:

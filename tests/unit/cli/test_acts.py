@@ -85,6 +85,22 @@ def backups(tmp_path):
             "pitr.yml",
             {"pitr_action": "backup", "pitr_kind": "incremental"},
         ),
+        (["offsite"], "offsite.yml", {"offsite_action": "list"}),
+        (
+            ["offsite", "fetch", "proved", "--site", "vault", "--into", "/srv/x"],
+            "offsite.yml",
+            {
+                "offsite_action": "fetch",
+                "offsite_site": "vault",
+                "file": "proved",
+                "into": "/srv/x",
+            },
+        ),
+        (
+            ["offsite", "accept", "--reason", "all is well"],
+            "offsite.yml",
+            {"offsite_action": "accept", "reason": "all is well"},
+        ),
         (["restore", "--at", "latest", "--check"], "dr_restore.yml", {"at": "latest"}),
         (
             ["restore", "--at", "2026-11-27 14:59", "--tables", "book,pnl", "--into", "friday"],
@@ -123,6 +139,15 @@ def test_a_restore_is_of_a_set_or_of_a_moment_and_an_incremental_one_is_a_backup
     assert main(["restore", "--at", "latest", "--replace-live"], tmp_path) == USAGE
     assert main(["drill", "2026-11-21_0600", "--at", "random"], tmp_path) == USAGE
     assert main(["drill", "--database", "dagster_storage", "--at", "random"], tmp_path) == USAGE
+    assert ran == []
+
+
+def test_an_act_on_the_sites_takes_what_belongs_to_it_and_nothing_else(ran, tmp_path):
+    assert main(["offsite", "fetch"], tmp_path) == USAGE
+    assert main(["offsite", "check", "--into", "/srv/x"], tmp_path) == USAGE
+    assert main(["offsite", "accept"], tmp_path) == USAGE
+    assert main(["offsite", "prune", "--reason", "x"], tmp_path) == USAGE
+    assert main(["offsite", "check", "2026-11-21_0600"], tmp_path) == USAGE
     assert ran == []
 
 

@@ -76,6 +76,8 @@ SINCE = {
     "refused by the engine": {"pms_gate": 1_600, "pms_restore": 1_600},
     # pg_amcheck of what a dump reads (600).
     "pages of a dump": {"pms_gate": 600},
+    # The signer of a manifest (200), and a kind of the ledger's lines.
+    "off-site": {"pms_restore": 300},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

@@ -1,0 +1,269 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is done with one site: make its repository, upload, check, fetch, try a deletion, let go."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.offsite import contents, copies, retention, signs
+from ansible.module_utils.pmsops.offsite.contents import Places
+from ansible.module_utils.pmsops.offsite.copies import Copy
+from ansible.module_utils.pmsops.offsite.restic import READERS, Restic
+from ansible.module_utils.pmsops.repository import manifest, reading, sets
+from ansible.module_utils.pmsops.repository.retention import Policy
+
+# Where each part lies below the folder that it is fetched into; the set has its own name.
+FETCHED = {"evidence": "evidence", "keys": "keys/trusted", "inventory": contents.INVENTORY}
+TRIES = 2  # of a copy during which a file of the evidence was replaced
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work on one site, for one database of one system."""
+
+    restic: Restic
+    system: str
+    places: Places
+    database: str = ""
+
+    @property
+    def site(self) -> str:
+        """Return the site's name."""
+        return self.restic.site.name
+
+    def init(self, *, check: bool) -> bool:
+        """Make the repository if there is none; return whether it was, or would be, made.
+
+        :raises OpsError: offsite.*
+        """
+        try:
+            self.copies()
+        except OpsError as exc:
+            if exc.code != "offsite.no-repository":
+                raise
+        else:
+            return False
+        if not check:
+            self.restic.call("init")
+        return True
+
+    def copies(self, *, cached: bool = True) -> list[Copy]:
+        """Return the copies there, oldest first.
+
+        :raises OpsError: offsite.other-system and others
+        """
+        found = copies.listed(self.restic, cached=cached)
+        copies.require_own(self.site, found, self.system)
+        return found
+
+    def upload(
+        self, folder: Path, accepted: Collection[str], *, check: bool
+    ) -> tuple[dict[str, Any], list[Copy]]:
+        """Copy a set and what belongs to it, read its manifest back and compare it.
+
+        Returns the facts of the copy, and the copies that were there before. A copy that is there
+        already is not made again.
+
+        :raises OpsError: offsite.differs if the manifest comes back different; offsite.*, set.*
+        """
+        began = time.monotonic()
+        there = self.copies()
+        with reading.held(folder):
+            wanted = contents.of_set(self.system, folder, self.places, self.database)
+            same = [each for each in there if _same(each, wanted)]
+            made = same[-1] if same else wanted
+            if not same and not check:
+                made = self._backup(wanted, there)
+            if not check:
+                self._read_back(made)
+        archive = None
+        if self.places.pitr and not self.database and not check:
+            archive = self._backup(contents.of_archive(self.system, self.places), there)
+        known = [*there, *([] if same or check else [made]), *([archive] if archive else [])]
+        facts = made.document() | {
+            "changed": not same,
+            "manifest_sha256": wanted.manifest_sha256,
+            "head": wanted.head,
+            "read_bytes": made.read_bytes,
+            "seconds": round(time.monotonic() - began, 1),
+            "signs": signs.standing(known, accepted, self.database),
+            "archive_bytes": archive.new_bytes if archive else None,
+        }
+        return facts, there
+
+    def check(self, part: int, parts: int) -> dict[str, Any]:
+        """Check the repository's structure, and read part *part* of *parts* of its data.
+
+        :raises OpsError: offsite.damaged and others
+        """
+        began = time.monotonic()
+        self.restic.call("check", f"--read-data-subset={part}/{parts}", changes=True)
+        return {"part": part, "parts": parts, "seconds": round(time.monotonic() - began, 1)}
+
+    def fetch(self, wanted: str, into: Path) -> dict[str, Any]:
+        """Bring a copy into an empty folder, from the site alone; check its set's files.
+
+        *wanted* is the id of a set, ``newest`` or ``proved``.
+
+        :raises OpsError: offsite.not-empty, offsite.no-copy; set.damaged, signing.*
+        """
+        began = time.monotonic()
+        require_empty(into)
+        copy = copies.choose(self.site, self.copies(cached=False), wanted, self.database)
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
+        whole = into / ".fetched"
+        self.restic.call(
+            *("restore", copy.snapshot, "--target", str(whole)), changes=True, cached=False
+        )
+        for name, path in copy.parts.items():
+            target = into / FETCHED.get(name, copy.set)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            (whole / path.lstrip("/")).rename(target)
+        files.make_removable(whole)
+        shutil.rmtree(whole)
+        folder = into / copy.set
+        checked = sets.check(sets.resolve(folder), self.places.keys)
+        return copy.document() | {
+            "folder": str(folder),
+            "files": checked["files"],
+            "bytes": checked["bytes"],
+            "key_id": checked["key_id"],
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    def try_to_delete(self, now: datetime) -> dict[str, Any]:
+        """Make a small copy and try to delete it; return whether the site refused.
+
+        restic itself ends with status 0 where a server refuses, so the copies tell.
+
+        :raises OpsError: offsite.*
+        """
+        there = self.copies()  # names a repository that is not ours before anything is written
+        made = Copy("", self.system, now, copies.TRIAL, head=os.urandom(8).hex())
+        with tempfile.NamedTemporaryFile(prefix="pms-ops-trial-") as stream:
+            stream.write(b"Made by pms-ops in order to be deleted.\n")
+            stream.flush()
+            made = self._backup(replace(made, parts={"trial": stream.name}), there)
+        said = ""
+        try:
+            self.restic.call("forget", made.snapshot)
+        except OpsError as exc:
+            said = str(exc)
+        left = {each.snapshot for each in copies.listed(self.restic)}
+        return {"refused": made.snapshot in left, "snapshot": made.snapshot, "said": said}
+
+    def prune(
+        self, policy: Policy, accepted: Collection[str], now: datetime, *, check: bool
+    ) -> dict[str, Any]:
+        """Let the copies go that the policy does not keep, and free their room.
+
+        :raises OpsError: offsite.signs, offsite.clock, offsite.append-only
+        """
+        there = self.copies()
+        found = signs.standing(there, accepted, self.database)
+        if found:
+            raise OpsError(
+                f"No copy of site {self.site} is removed: {'; '.join(found)}.",
+                "Find out what happened, and whether the earlier sets are the better ones. If all"
+                ' is well: pms-ops offsite accept --reason "..."',
+                code="offsite.signs",
+            )
+        copies.require_past(self.site, there, now)
+        doomed = retention.expired(there, policy, self.database)
+        if doomed and not check:
+            self.restic.call("forget", *[each.snapshot for each in doomed], changes=True)
+            left = {each.snapshot for each in copies.listed(self.restic)}
+            if any(each.snapshot in left for each in doomed):
+                raise OpsError(
+                    f"Site {self.site} did not remove {len(doomed)} copies: it lets this machine"
+                    " add and not delete.",
+                    "That is as it should be: set deletes to false for this site, and let its"
+                    " operator, or a machine with another credential, remove old copies.",
+                    code="offsite.append-only",
+                )
+            self.restic.call("prune", changes=True)
+        gone = dict.fromkeys(each.set for each in doomed if each.set)
+        return {"removed": list(gone), "snapshots": len(doomed)}
+
+    def _backup(self, wanted: Copy, there: Sequence[Copy]) -> Copy:
+        """Make the snapshot; return it as it was made."""
+        command = ["backup", "--host", self.system, "--read-concurrency", str(READERS)]
+        # Files that are as they were in the last copy of the kind are not read again.
+        before = [
+            each for each in there if (each.kind, each.database) == (wanted.kind, wanted.database)
+        ]
+        command += ["--parent", before[-1].snapshot] if before else []
+        for tag in wanted.tags():
+            command += ["--tag", tag]
+        for path in contents.left_out(self.places):
+            command += ["--exclude", path]
+        for attempt in range(TRIES):
+            try:
+                answer = self.restic.call(*command, "--", *wanted.parts.values(), changes=True)
+            except OpsError as exc:
+                if exc.code != "offsite.unread" or attempt + 1 == TRIES:
+                    raise
+                continue
+            break
+        summary = answer.of_type("summary")[-1]
+        return replace(
+            wanted,
+            snapshot=summary["snapshot_id"],
+            read_bytes=summary.get("total_bytes_processed"),
+            new_bytes=summary.get("data_added_packed"),
+        )
+
+    def _read_back(self, made: Copy) -> None:
+        """Read the manifest of a copy from the site and compare it by hash.
+
+        :raises OpsError: offsite.differs
+        """
+        path = f"{made.parts['set']}/{manifest.NAME}"
+        answer = self.restic.call("dump", made.snapshot, path, changes=True, binary=True)
+        found = hashlib.sha256(answer.output).hexdigest()
+        if found != made.manifest_sha256:
+            raise OpsError(
+                f"The manifest of set {made.set} comes back from site {self.site} with SHA-256"
+                f" {found[:16]}..., not {made.manifest_sha256[:16]}...: the copy is not the set.",
+                "Run pms-ops offsite check; keep the sets here, and look at the site's disk.",
+                code="offsite.differs",
+            )
+
+
+def require_empty(folder: Path) -> None:
+    """Check that a folder is empty or missing.
+
+    :raises OpsError: offsite.not-empty
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OpsError(
+            f"{folder} is not empty: a copy is fetched into an empty folder.",
+            "Name another folder, or remove what is in it.",
+            code="offsite.not-empty",
+        )
+
+
+def next_part(last: dict[str, Any] | None, parts: int) -> int:
+    """Return the part of the data to read next: from 1 to *parts*, in turn."""
+    number = last.get("part") if last and last.get("parts") == parts else None
+    return number % parts + 1 if isinstance(number, int) else 1
+
+
+def _same(there: Copy, wanted: Copy) -> bool:
+    """Tell whether the repository has this copy: the set, its proof, and the ledger's newest line.
+
+    Only what this machine could have written is compared; what comes back is compared by hash.
+    """
+    names = ("kind", "set", "database", "manifest_sha256", "proved", "head", "parts")
+    return all(getattr(there, name) == getattr(wanted, name) for name in names)
