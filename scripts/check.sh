@@ -13,7 +13,7 @@ started=$SECONDS
 scripts/lint.sh --quick >.cache/lint.txt 2>&1 &
 lint=$!
 trap 'kill "$lint" 2>/dev/null' EXIT
-rm -f .cache/coverage*
+rm -f .cache/coverage .cache/coverage.*
 if [[ ! -d tests/unit/__pycache__ ]]; then # a fresh clone: each worker would compile all tests
     pytest --collect-only --quiet --numprocesses=0 tests/unit >/dev/null 2>&1
 fi
@@ -24,8 +24,8 @@ wait "$lint" || failed=1
 cat .cache/lint.txt
 if (($# == 0)); then # a choice of tests reaches less
     coverage combine --quiet &&
-        coverage json --quiet -o .cache/coverage.json &&
-        scripts/branch_coverage.py .cache/coverage.json || failed=1
+        coverage json --quiet -o .cache/own-coverage.json &&
+        scripts/branch_coverage.py .cache/own-coverage.json || failed=1
 fi
 printf 'check: %d s in all\n' $((SECONDS - started))
 exit "$failed"
