@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size
-from ansible.module_utils.pmsops.pitr import engine, window
+from ansible.module_utils.pmsops.pitr import engine, wal, window
 
 # A scheduled run begins some minutes earlier or later than the one before.
 FULL_AFTER = timedelta(days=7) - timedelta(hours=1)
@@ -31,6 +31,17 @@ def require_room(info: engine.Info, kind: str, cluster_bytes: int) -> None:
             " pitr_window_days, then pms-ops pitr expire.",
             code="pitr.archive-full",
         )
+
+
+def leads_on(info: engine.Info, newest: engine.Detail, timeline: int | None) -> bool:
+    """Tell whether the newest base backup leads to the moments of now.
+
+    It does not if the server writes another *timeline*, or a segment of WAL after it is missing.
+    """
+    if timeline not in (None, newest.timeline):
+        return False
+    segments = [*info.segments, *([info.partial] if info.partial else [])]
+    return wal.first_gap(segments, newest.begin_wal, info.segment_bytes) is None
 
 
 def due(info: engine.Info, now: datetime, *, incremental: bool) -> str | None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from ansible.module_utils.pmsops.pitr import (
     canary,
     container,
     engine,
+    receiver,
     server_files,
     server_side,
     synchronous,
@@ -24,7 +24,6 @@ from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_va
 from ansible.module_utils.pmsops.services import docker_engine
 
 ROLE = "pms_pitr"  # also the slot's name
-START_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -107,12 +106,14 @@ class Protection:
             self.container.remove()  # one that does not run, or is of another release
             self.container.create(self.settings.image, str(self.database.container), network)
         self._configure(side, state, password)
-        self._await_receiver()
+        anew = receiver.follow(self.database, self.container, ROLE, self.engine.break_off)
         if waiting == synchronous.ON:
             synchronous.begin(self.database, ROLE)
         if steps and self.settings.canary_seconds:
             self._write_canary()
-        if state.lost or not self.engine.info().usable:
+        if anew and not state.lost:
+            steps.append("began the stream anew: the server had removed the WAL that comes next")
+        if anew or state.lost or not self.engine.info().usable:
             base_backups.require_room(self.engine.info(), engine.FULL, self._cluster_bytes())
             self.engine.backup()
         return steps
@@ -206,9 +207,9 @@ class Protection:
         """Return the kind of base backup that is due, None if none is."""
         info = self.engine.info()
         if info.usable:
-            newest = self.engine.describe(info.usable[-1].id).timeline
-            if window.stream(self.database, ROLE).timeline not in (None, newest):
-                return engine.FULL  # none leads to a moment of the server's new timeline
+            newest = self.engine.describe(info.usable[-1].id)
+            if not base_backups.leads_on(info, newest, window.stream(self.database, ROLE).timeline):
+                return engine.FULL
         return base_backups.due(info, datetime.now(UTC), incremental=self.server().summarizes())
 
     def _backup_due(self, kind: str) -> None:
@@ -272,18 +273,3 @@ class Protection:
     def _inside_port(self) -> int:
         with self.database.session(name=self.database.maintenance_name) as cursor:
             return int(fetch_value(cursor, "SELECT current_setting('port')"))
-
-    def _await_receiver(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if window.stream(self.database, ROLE).active:
-                return
-            time.sleep(0.5)
-        log = self.container.run(["tail", "-n", "5", f"{container.HOME}/barman.log"]).output
-        raise OpsError(
-            f"The receiver has not begun to stream within {START_SECONDS} s:"
-            f" {' '.join(log.split())[-600:]}",
-            "Barman's log names the cause. Run again, or take all of it away: pms-ops pitr"
-            " disable.",
-            code="pitr.not-streaming",
-        )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import engine
-from ansible.module_utils.pmsops.pitr.base_backups import due, require_room
+from ansible.module_utils.pmsops.pitr.base_backups import due, leads_on, require_room
 
 NOW = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
 
@@ -49,3 +49,13 @@ def test_a_base_backup_that_would_fill_the_archive_is_refused():
         require_room(small, engine.FULL, 90 << 20)
     assert caught.value.code == "pitr.archive-full"
     require_room(info(full=8), engine.FULL, 1 << 40)  # an engine that does not say
+
+
+def test_a_base_backup_behind_a_missing_segment_leads_to_no_moment_of_now():
+    """Before, such a gap was named at each look, and stayed for up to a week."""
+    newest = engine.Detail("1", "000000010000000000000005", "0/5000028", "0/5000120", 1, "7", 17)
+    held = tuple(f"0000000100000000000000{number:02X}" for number in (5, 6, 8))
+    whole = replace(info(full=1), segments=held[:2], partial="000000010000000000000007")
+    assert leads_on(whole, newest, 1) and leads_on(whole, newest, None)
+    assert not leads_on(whole, newest, 2)
+    assert not leads_on(replace(whole, segments=held, partial=None), newest, 1)
