@@ -39,6 +39,10 @@ options:
     type: list
     elements: dict
     default: []
+  watched:
+    description: Whether there is a watch over continuous protection. Without it, its record goes.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -70,7 +74,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
-from ansible.module_utils.pmsops.schedule import state
+from ansible.module_utils.pmsops.schedule import state, watch
 from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
 from ansible.module_utils.pmsops.schedule.state import Schedule
 
@@ -79,6 +83,7 @@ SPEC = {
     "state_dir": {"type": "path", "required": True},
     "metrics_dir": {"type": "path", "required": True},
     "jobs": {"type": "list", "elements": "dict", "default": []},
+    "watched": {"type": "bool", "default": False},
 }
 
 
@@ -89,10 +94,13 @@ def present(module: AnsibleModule, schedule: Schedule) -> dict:
     after = schedule.planned(now)["jobs"]
     shown = [_shown(before.values()), _shown(after)]
     missing = not (schedule.metrics_folder / state.METRICS).exists()
-    changed = shown[0] != shown[1] or missing
+    unwatched = [] if module.params["watched"] else _watch_files(schedule)
+    changed = shown[0] != shown[1] or missing or bool(unwatched)
     if changed and not module.check_mode:
         with schedule.locked():
             schedule.write(schedule.planned(now))
+        for path in unwatched:
+            path.unlink()
     jobs = {record["name"]: record["fresh_until"] for record in after}
     return {"changed": changed, "jobs": jobs, "diff": {"before": shown[0], "after": shown[1]}}
 
@@ -103,6 +111,7 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
         *(schedule.state / name for name in (state.STATUS, state.LOCK)),
         *(schedule.state / name for name in (notify_state.STATE, notify_state.LOCK)),
         *(schedule.metrics_folder / name for name in (state.METRICS, notify_state.METRICS)),
+        *_watch_files(schedule),
     ]
     found = [path for path in ours if path.exists()]
     if schedule.metrics_folder.parent == schedule.state:
@@ -113,6 +122,12 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
             path.rmdir() if path.is_dir() else path.unlink()
     before = "".join(f"{path}\n" for path in found)
     return {"changed": bool(found), "jobs": {}, "diff": {"before": before, "after": ""}}
+
+
+def _watch_files(schedule: Schedule) -> list[Path]:
+    """Return the files of the watch that are there."""
+    files = schedule.state / watch.NAME, schedule.metrics_folder / watch.METRICS
+    return [path for path in files if path.exists()]
 
 
 def _emptied(folder: Path, removed: list[Path]) -> list[Path]:

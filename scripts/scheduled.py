@@ -5,6 +5,7 @@
     scheduled.py run JOB       the job, if it is due by B3's calendar; else say so and exit 0
     scheduled.py end JOB       record how its service ended (ExecStopPost=)
     scheduled.py notify JOB    tell people what they should know of it (OnFailure=, OnSuccess=)
+    scheduled.py watch         look at the stream of WAL; exit 1 if the job pitr has to repair it
     scheduled.py digest        tell people how all jobs are
     scheduled.py status        the jobs as a table; exit 1 where one is late or failed
 
@@ -34,7 +35,7 @@ except ModuleNotFoundError:
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
 from ansible.module_utils.pmsops.common.errors import OpsError  # noqa: E402
-from ansible.module_utils.pmsops.schedule import messages  # noqa: E402
+from ansible.module_utils.pmsops.schedule import watch as watching  # noqa: E402
 from ansible.module_utils.pmsops.schedule.state import Schedule, exit_number  # noqa: E402
 
 
@@ -43,7 +44,7 @@ def run(schedule: Schedule, name: str) -> int:
     now = datetime.now(UTC)
     job = schedule.job(name)
     try:
-        if not schedule.is_due(name, now):
+        if not (schedule.is_due(name, now) or watching.asks(schedule, name)):
             schedule.skip(name, now)
             print(f"{name}: not due ({job.days}); nothing was run.")
             return 0
@@ -71,6 +72,35 @@ def end(schedule: Schedule, name: str) -> int:
     return 0
 
 
+def watch(schedule: Schedule, path: Path) -> int:
+    """Look once at the stream of WAL; tell people if that is a problem, or no longer one.
+
+    It runs twice a minute. What only a problem needs is imported then.
+    """
+    if schedule.watch is None:
+        print("There is no continuous protection to watch.")
+        return 0
+    from ansible.module_utils.pmsops.pitr import watch as looking
+
+    before = watching.read(schedule)
+    seen = looking.look(looking.Target.from_options(schedule.watch))
+    now = datetime.now(UTC)
+    record = watching.judged(schedule, before, seen, now)
+    try:
+        watching.write(schedule, record)
+    except OSError as exc:
+        # Told all the same: a disk that is full is no reason to be silent about the stream.
+        print(f"<3>The record of the watch cannot be written: {exc}", flush=True)
+    if record["problem"]:
+        # Into the journal as an error: the unit keeps nothing else there.
+        print(f"<3>{record['problem']['text']} [{record['problem']['code']}]", flush=True)
+    if record["problem"] or before["problem"]:
+        from ansible.module_utils.pmsops.schedule import messages
+
+        messages.JobNotifier.from_config(path, schedule).after_look(record)
+    return int(record["asked"] > before["asked"])
+
+
 def main() -> int:
     """Do what the arguments say."""
     summary, _, details = (__doc__ or "").partition("\n\n")
@@ -79,7 +109,7 @@ def main() -> int:
         epilog=details,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("action", choices=["run", "end", "notify", "digest", "status"])
+    parser.add_argument("action", choices=["run", "end", "notify", "watch", "digest", "status"])
     parser.add_argument("job", nargs="?", help="with run, end and notify")
     arguments = parser.parse_args()
     of_one_job = arguments.action in ("run", "end", "notify")
@@ -94,6 +124,10 @@ def main() -> int:
             return run(schedule, arguments.job)
         if arguments.action == "end":
             return end(schedule, arguments.job)
+        if arguments.action == "watch":
+            return watch(schedule, path)
+        from ansible.module_utils.pmsops.schedule import messages
+
         if arguments.action == "status":
             return messages.show(schedule, datetime.now(UTC), print)
         notifier = messages.JobNotifier.from_config(path, schedule)

@@ -19,7 +19,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import canary, container, damage, proof
+from ansible.module_utils.pmsops.pitr import canary, container, damage, proof, receiver, run, watch
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -301,7 +301,10 @@ def test_a_stream_that_the_server_ends_begins_again(server, protection):
 
 def test_a_lost_slot_is_mended_by_a_new_base_backup(server, protection):
     before = len(protection.status()["backups"])
+    target = watch.Target(protection.settings.container, run.ROLE)
+    assert watch.look(target).problem is None
     docker.from_env().containers.get(protection.settings.container).stop(timeout=2)
+    assert seen(target) == "pitr.not-running"
     server.psql("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
     server.psql("SELECT pg_reload_conf()")
     for _ in range(9):
@@ -312,6 +315,7 @@ def test_a_lost_slot_is_mended_by_a_new_base_backup(server, protection):
     server.psql("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'")
     server.psql("SELECT pg_reload_conf()")
     docker.from_env().containers.get(protection.settings.container).start()
+    assert seen(target) == "pitr.slot-lost"
     assert any("lost" in each for each in protection.status()["window"]["problems"])
     assert any("lost" in each for each in protection.maintain(check=True))
     protection.maintain(check=False)
@@ -320,6 +324,38 @@ def test_a_lost_slot_is_mended_by_a_new_base_backup(server, protection):
     assert after["window"]["gap"]
     assert len(after["backups"]) == before + 1
     assert protection.maintain(check=False) == []
+    assert watch.look(target).problem is None
+
+
+def test_a_slot_that_somebody_dropped_is_made_again_and_a_dead_stream_begins_anew(
+    server, protection, monkeypatch
+):
+    """Before, the receiver asked for ever for a segment that the server had removed."""
+    monkeypatch.setattr(receiver, "START_SECONDS", 15)
+    before = len(protection.status()["backups"])
+    target = watch.Target(protection.settings.container, run.ROLE)
+    engine = docker.from_env().containers.get(protection.settings.container)
+    engine.stop(timeout=2)
+    server.psql(f"SELECT pg_drop_replication_slot('{run.ROLE}')")
+    for _ in range(9):
+        server.psql("INSERT INTO seen (k) VALUES (1)", "book")
+        server.psql("SELECT pg_switch_wal()")
+        server.psql("CHECKPOINT")
+    engine.start()
+    assert seen(target) == "pitr.slot-missing"
+    steps = protection.maintain(check=False)
+    assert any("began the stream anew" in each for each in steps), steps
+    after = protection.status()
+    assert (after["window"]["problems"], len(after["backups"])) == ([], before + 1)
+    assert protection.maintain(check=False) == []
+    assert watch.look(target).problem is None
+
+
+def seen(target: watch.Target) -> str:
+    """Return the code of what a look of the watch sees to be wrong."""
+    problem = watch.look(target).problem
+    assert problem is not None
+    return problem.code
 
 
 def test_disable_leaves_the_server_as_it_was(server, database, protection):

@@ -20,7 +20,8 @@ from tests.conftest import PROJECT
 from tests.integration.test_alerts import promtool, run  # noqa: F401 -- a fixture
 
 STANDARD = yaml.safe_load((PROJECT / "roles/schedule/vars/main.yml").read_text("utf-8"))
-JOBS = STANDARD["schedule_standard_jobs"]
+# A system that is protected continuously has jobs of its own besides, and a watch.
+JOBS = STANDARD["schedule_standard_jobs"] + STANDARD["schedule_pitr_jobs"]
 SECRET = "T0PSECRETADDRESS"
 CACHE = PROJECT / ".cache" / "systemd"
 FEW = [
@@ -121,7 +122,7 @@ def installed(tmp_path_factory):
     """The standard schedule, installed; tests only look at it."""
     # A folder's name may hold what a unit reads as something else.
     machine = Machine(tmp_path_factory.mktemp("standard") / "100 % of the fund's $5")
-    output = machine.play("--diff")
+    output = machine.play("--diff", pitr_enabled=True)
     assert machine.code == 0, output
     assert SECRET not in output
     return machine
@@ -133,7 +134,7 @@ def changed(output: str) -> int:
 
 def test_the_units_of_the_standard_schedule_are_valid(analyze, installed):
     units = sorted(path for path in installed.units.iterdir())
-    assert len(units) == 2 * len(JOBS) + 1
+    assert len(units) == 2 * len(JOBS) + 2 + 1
     done = subprocess.run(
         [*analyze, "verify", "--man=no", "--recursive-errors=no", *units],
         env={**os.environ, "SYSTEMD_UNIT_PATH": unit_path(installed.units)},
@@ -195,7 +196,7 @@ def test_a_timer_fires_at_every_moment_that_a_job_is_due(analyze, days):
 
 def test_the_alert_rules_fire_when_they_should_and_only_then(promtool, installed, tmp_path):  # noqa: F811
     done = run(promtool, "check", "rules", installed.etc / "alerts.yml", cwd=tmp_path)
-    assert done.returncode == 0 and f"{len(JOBS) + 3} rules found" in done.stdout, done.stderr
+    assert done.returncode == 0 and f"{len(JOBS) + 5} rules found" in done.stdout, done.stderr
     shutil.copy(installed.etc / "alerts.yml", tmp_path)
     names = [job["name"] for job in JOBS]
     (tmp_path / "test.yml").write_text(yaml.safe_dump(alert_tests(names, installed)))
@@ -232,6 +233,11 @@ def alert_tests(names, installed):
     late = [series(deadline, f"{2 * 3600}x200", timer=names[0]), *good[1:]]
     late += [series("pms_schedule_last_run_success", "0x200", timer=names[1])]
     late += [series("pms_notify_undelivered", "2x200", channel="mail")]
+    looked = "pms_pitr_watch_timestamp_seconds"
+    good += [series(looked, "0+60x200", timer="pitr_watch")]
+    good += [series("pms_pitr_watch_up", "1x200", timer="pitr_watch")]
+    late += [series(looked, f"{2 * 3600}x200", timer="pitr_watch")]
+    late += [series("pms_pitr_watch_up", "0x200", timer="pitr_watch")]
     return {
         "rule_files": ["alerts.yml"],
         "evaluation_interval": "10m",
@@ -242,7 +248,10 @@ def alert_tests(names, installed):
                 "input_series": good,
                 "alert_rule_test": [
                     silent(f"Pms{what}")
-                    for what in ("ScheduleLate", "ScheduleFailed", "ScheduleMissing")
+                    for what in (
+                        *("ScheduleLate", "ScheduleFailed", "ScheduleMissing"),
+                        *("PitrStreamBroken", "PitrWatchSilent"),
+                    )
                 ],
             },
             {
@@ -254,6 +263,10 @@ def alert_tests(names, installed):
                     raised("PmsScheduleFailed", timer=names[1]),
                     raised("PmsNotifyUndelivered", severity="warning", channel="mail"),
                     silent("PmsScheduleMissing"),
+                    *(
+                        raised(alert, timer="pitr_watch")
+                        for alert in ("PmsPitrStreamBroken", "PmsPitrWatchSilent")
+                    ),
                 ],
             },
             {
@@ -274,9 +287,15 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
     assert machine.code == 0 and "+OnCalendar=*-*-* 22:15:00" in output, output
     assert sorted(machine.files()) == ["units/docker.service", "units/pms-ops-theirs.timer"]
 
-    assert changed(machine.play(schedule_jobs=FEW)) > 0
-    units = sorted(machine.units.glob("pms-ops-[bno]*"))
-    assert len(units) == 5
+    assert changed(machine.play(schedule_jobs=FEW, pitr_enabled=True)) > 0
+    units = sorted(machine.units.glob("pms-ops-[bnop]*"))
+    assert len(units) == 2 * (len(FEW) + len(STANDARD["schedule_pitr_jobs"]) + 1) + 1
+    reach = {"connection": [], "become": []}
+    assert json.loads((machine.etc / "schedule.json").read_text())["watch"] == reach | {
+        "container": "pms_pitr",
+        "slot": "pms_pitr",
+    }
+    (machine.state / "pitr_watch.json").write_text("{}")
     done = subprocess.run(
         [*analyze, "verify", "--man=no", "--recursive-errors=no", *units],
         env={**os.environ, "SYSTEMD_UNIT_PATH": unit_path(machine.units)},
@@ -285,10 +304,13 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
         timeout=60,
     )
     assert "pms-ops" not in done.stderr and done.returncode == 0, done.stderr
-    assert changed(machine.play(schedule_jobs=FEW)) == 0
+    assert changed(machine.play(schedule_jobs=FEW, pitr_enabled=True)) == 0
 
+    # Without continuous protection there is no watch, and no alarm of an old one.
     machine.play(schedule_jobs=FEW[:1])
     assert not list(machine.units.glob("pms-ops-odd*"))
+    assert not list(machine.units.glob("pms-ops-pitr*"))
+    assert not (machine.state / "pitr_watch.json").exists()
     assert "odd" not in (machine.state / "status.json").read_text()
 
     (machine.etc / "theirs").touch()

@@ -28,7 +28,7 @@ CLOCK_SKEW = timedelta(seconds=60)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 # Names of other units of the schedule
-_RESERVED = ("notify",)
+_RESERVED = ("notify", "pitr_watch")
 
 
 @dataclass(frozen=True)

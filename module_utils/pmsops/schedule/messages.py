@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import moment
 from ansible.module_utils.pmsops.notify.message import Event
 from ansible.module_utils.pmsops.notify.notifier import Delivery, Notifier
-from ansible.module_utils.pmsops.schedule import timers
+from ansible.module_utils.pmsops.schedule import timers, watch
 from ansible.module_utils.pmsops.schedule.state import Schedule
 
 CONFIG = "notify.json"
@@ -79,6 +79,18 @@ class JobNotifier:
             )
             facts = {"last success": _local(late["succeeded_at"])}
             self._send_error(f"{late['name']} (late)", error, facts)
+        self._watch_late()
+
+    def after_look(self, record: dict[str, Any]) -> None:
+        """Report what the watch saw, or that the stream is whole again."""
+        problem = record["problem"]
+        if problem is None:
+            self._send("recovery", watch.SOURCE, "The stream of WAL runs, and is whole.")
+            return
+        if problem["code"] == watch.UNREPAIRED:
+            return  # the job reports its own failure
+        error = OpsError(problem["text"], problem["remedy"], code=problem["code"])
+        self._send_error(watch.SOURCE, error, {"since": _local(record["since"])})
 
     def digest(self) -> None:
         """Report the state of all jobs, and the messages that did not arrive."""
@@ -89,6 +101,10 @@ class JobNotifier:
             state, is_well = _state(record, now, timers.problem(self.schedule, record["name"]))
             failed += not is_well
             facts[record["name"]] = state
+        watched = watch.state(self.schedule, now)
+        if watched is not None:
+            facts[watch.SOURCE] = watched[0]
+            failed += not watched[1]
         for name, channel in self.notifier.state.read()["channels"].items():
             if channel["undelivered"]:
                 facts[f"channel {name}"] = (
@@ -98,6 +114,22 @@ class JobNotifier:
                 failed += 1
         summary = f"{failed} need attention" if failed else "all scheduled jobs succeeded"
         self._send("digest", "digest", summary, facts=facts)
+
+    def _watch_late(self) -> None:
+        """Report a watch that no longer looks, and its return."""
+        source, now = f"{watch.SOURCE} (late)", self.now()
+        if self.schedule.watch is None:
+            return
+        if not watch.is_late(self.schedule, now):
+            self._send("recovery", source, "The watch over continuous protection looks again.")
+            return
+        error = OpsError(
+            "The watch over continuous protection has not looked for five minutes.",
+            f"Look at systemctl list-timers and journalctl -u"
+            f" {self.schedule.unit_prefix}{watch.SOURCE}.service.",
+            code="schedule.late",
+        )
+        self._send_error(source, error, {"last look": _local(watch.read(self.schedule)["at"])})
 
     def _failed(self, name: str, record: dict[str, Any]) -> None:
         known = record["failure"] or {}
@@ -156,6 +188,8 @@ def show(schedule: Schedule, now: datetime, say: Callable[[str], None]) -> int:
         )
         for record in schedule.planned(now)["jobs"]
     }
+    if (watched := watch.state(schedule, now)) is not None:
+        states[watch.SOURCE] = ("twice a minute", *watched)
     for name, (when, state, is_well) in states.items():
         say(f"{'ok    ' if is_well else 'FAILED'} {name:<16} {when:<28} {state}")
     return int(not all(is_well for _, _, is_well in states.values()))

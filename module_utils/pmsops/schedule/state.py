@@ -48,6 +48,8 @@ class Schedule:
     # older schedule does not say)
     unit_prefix = "pms-ops-"
     timers: bool | None = None
+    # Where the watch over continuous protection looks; None: there is none
+    watch: dict[str, Any] | None = None
 
     def __init__(self, jobs: Iterable[ScheduledJob], state: Path, metrics_folder: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
@@ -73,6 +75,7 @@ class Schedule:
         schedule = cls([ScheduledJob.from_options(options) for options in jobs], *folders)
         schedule.unit_prefix = str(document.get("unit_prefix", cls.unit_prefix))
         schedule.timers = document.get("timers")
+        schedule.watch = document.get("watch") or None
         return schedule
 
     def job(self, name: str) -> ScheduledJob:
