@@ -47,6 +47,11 @@ options:
     description: Whether the system is protected continuously. What was last seen of it is returned.
     type: bool
     default: false
+  sites:
+    description: Names of the other sites that are to have copies of the sets.
+    type: list
+    elements: str
+    default: []
   sets:
     description: Also return each set, as RV(sets).
     type: bool
@@ -89,6 +94,7 @@ SPEC = {
     "gate_hours": {"type": "float", "default": 192},
     "head": {"type": "str"},
     "protected": {"type": "bool", "default": False},
+    "sites": {"type": "list", "elements": "str", "default": []},
     "sets": {"type": "bool", "default": False},
 }
 
@@ -106,6 +112,7 @@ def main() -> None:
         limits=status.Limits(**{name: params[name] for name in names}),
         head=params["head"],
         protects=params["protected"],
+        sites=params["sites"],
     )
     listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
     module.exit_json(changed=False, status=found, **listed)

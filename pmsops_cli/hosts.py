@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class System:
     maintenance: str = "postgres"
     keys: str = ""
     protected: bool = False  # continuously, by base backups and WAL
+    sites: tuple[str, ...] = ()  # which have copies of the sets
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,10 @@ def _read(sources: Sources) -> list[System]:
         known.setdefault("ansible_playbook_python", str(project.VENV_BIN / "python"))
         templar = Templar(loader=loader, variables=known)
         values = {name: str(templar.template(known[name])) for name in NAMES}
+        sites = templar.template(known.get("offsite_repositories", []))
         connection = str(templar.template(known.get("ansible_connection", "ssh")))
-        systems.append(_system(host.name, connection, values))
+        found_system = _system(host.name, connection, values)
+        systems.append(replace(found_system, sites=tuple(str(each["name"]) for each in sites)))
     return systems
 
 

@@ -113,7 +113,12 @@ def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]
     now = datetime.now(UTC)
     return {
         each.host: system_status.collect(
-            each.backup_root, each.evidence_root, now=now, head=head, protects=each.protected
+            each.backup_root,
+            each.evidence_root,
+            now=now,
+            head=head,
+            protects=each.protected,
+            sites=each.sites,
         )
         for each in systems
     }

@@ -113,6 +113,14 @@ PITR = {
     "proof": "the evidence ledger for the newest proof of base backup and WAL",
 }
 
+# What the probe of other sites asks.
+OFFSITE = {
+    "current": "the note of each site for its newest upload and check (`pms-ops offsite list`)",
+    "proved": "the evidence ledger for the newest proof of a set that came from each site",
+    "immutable": "the note of each site for the newest try to delete a copy there",
+    "sites": "the note of each site, and counts those that have the newest set",
+}
+
 
 def _shown(text: str) -> str:
     """Return a value with its variables as code: Markdown would read them."""
@@ -141,6 +149,7 @@ def _asked(probe: str, params: dict[str, Any]) -> str:
         "file": lambda: f"the file {_code(params['path'])}",
         "whole": lambda: f"the database for {WHOLE[params['about']]}",
         "pitr": lambda: PITR[params["about"]],
+        "offsite": lambda: OFFSITE[params["about"]],
         "smoke": lambda: f"for the result of step {_code(params['step'])} of this run",
     }[probe]()
 

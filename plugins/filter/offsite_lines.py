@@ -83,9 +83,10 @@ def _listed(result: Mapping[str, Any]) -> list[str]:
         for copy in sets[-SHOWN:]:
             new = "" if copy["new_bytes"] is None else f", {_size(copy['new_bytes'])} new"
             proof = "proved" if copy["proved"] else "not proved"
+            other = f" of database {copy['database']}" if copy["database"] else ""
             found.append(
-                f"{site}: set {copy['set']}, {_size(copy['set_bytes'])}{new}, {proof}, copied"
-                f" {copy['at']}, snapshot {copy['snapshot'][:8]}"
+                f"{site}: set {copy['set']}{other}, {_size(copy['set_bytes'])}{new}, {proof},"
+                f" copied {copy['at']}, snapshot {copy['snapshot'][:8]}"
             )
         signs = known.get(site, {}).get("signs") or ()
         found += [f"{site}: SIGN OF RANSOMWARE: {sign}" for sign in signs]

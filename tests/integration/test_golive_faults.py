@@ -45,7 +45,7 @@ SEES = {
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
     "container": ("container",),
-    "files": ("backup", "drill", "ledger", "disk", "command", "file", "pitr"),
+    "files": ("backup", "drill", "ledger", "disk", "command", "file", "pitr", "offsite"),
     "pitr": ("pitr",),
     "smoke": ("smoke",),
     "step": ("smoke", "backup", "drill"),
@@ -299,6 +299,7 @@ def misspelt(check: dict[str, Any]) -> dict[str, Any]:
         "file": lambda: {"path": f"{params['path']}x"},
         "drill": dict,
         "pitr": lambda: {"about": params["about"] + "x"},
+        "offsite": lambda: {"about": params["about"] + "x"},
         "ledger": lambda: {"head": "0" * 64},
         "smoke": lambda: {"step": params["step"] + "x"},
         "attest": dict,
@@ -338,7 +339,12 @@ def test_nothing_passes_where_nothing_is_given(system):
     found = system.gate(
         unneeded(list(CHECKS.values())),
         Overrides(
-            settings=EMPTY, steps=steps, attested=(), variables={"schedule_status": ""}, pitr=None
+            settings=EMPTY,
+            steps=steps,
+            attested=(),
+            variables={"schedule_status": ""},
+            pitr=None,
+            sites=(),
         ),
     )
     assert passing(found) == OF_THE_HOST

@@ -25,11 +25,12 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import exchange_calendar, files
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, sets, site_notes
 
 from tests.support.altering import Alter, body, status
 from tests.support.golive_system import (
@@ -38,6 +39,7 @@ from tests.support.golive_system import (
     System,
     record_drill,
     record_proof,
+    record_site_proof,
     schedule_status,
 )
 
@@ -811,6 +813,25 @@ def _failed_proof(system: System, folder: Path) -> Overrides:
     return Overrides(settings={"evidence_root": str(folder / "evidence")})
 
 
+def _failed_site_proof(system: System, folder: Path) -> Overrides:
+    shutil.copytree(system.settings.evidence_root, folder / "evidence")
+    failed = {"proved": False, "code": "set.damaged", "why": "a.csv has another content"}
+    record_site_proof(folder / "evidence", "second", "2026-01-02_0600", **failed)
+    return Overrides(settings={"evidence_root": str(folder / "evidence")})
+
+
+def _noted(act: str, **facts: Any) -> Any:
+    """Let the note of one site say this of an act on it."""
+
+    def change(system: System, folder: Path) -> Overrides:
+        taken = _copied_set(system, folder)
+        newest = {"set": taken.name} if act == "upload" else {}
+        site_notes.done(folder / "backups", "second", act, newest | facts, datetime.now(UTC))
+        return Overrides(settings={"backup_root": str(folder / "backups")})
+
+    return change
+
+
 OTHER_SET = {"set": "2026-01-02_0600", "manifest_sha256": "1" * 64}
 FILES = (
     Fault("backup.age", "the nightly run did not happen", "files", _old_set),
@@ -831,6 +852,26 @@ FILES = (
     Fault("backup.rpo", "a restore loses a week", "files", _drilled(rpo_seconds=604800.0)),
     Fault("backup.ledger", "somebody altered a line of the ledger", "files", _altered_ledger),
     Fault("backup.pitr_proved", "a copy of pages and WAL differs", "files", _failed_proof),
+    Fault(
+        "backup.offsite_current",
+        "somebody signed the newest set with a key of today",
+        "files",
+        _noted("upload", proved=True, signs=["it is signed by key 0123456789ab"]),
+    ),
+    Fault("backup.offsite_proved", "a set came back damaged", "files", _failed_site_proof),
+    Fault(
+        "backup.offsite_immutable",
+        "a site let this machine delete a copy",
+        "files",
+        _noted("immutable", refused=False),
+    ),
+    Fault(
+        "backup.offsite_sites",
+        "one of two sites has an older set",
+        "files",
+        _noted("upload", set="2026-01-02_0600", proved=True, signs=[]),
+        touches={"backup.offsite_current": "that site lacks the newest set"},
+    ),
     Fault("monitoring.schedule", "the nightly job is late", "files", _late_job),
     Fault("infra.database.disk", "the disk of the containers is full", "files", _full_disk),
     Fault("monitoring.disk", "the disk of the evidence is full", "files", _full_evidence),

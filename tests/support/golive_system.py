@@ -37,7 +37,7 @@ from ansible.module_utils.pmsops.pitr import overview
 from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import sets, site_notes
 
 from tests.conftest import PROJECT
 from tests.support.altering import Behind, Service, passing_on, standing_in
@@ -60,6 +60,7 @@ ATTESTED = [name for name, check in CHECKS.items() if check["probe"] == "attest"
 SERVICES = ("timescaledb", "redis", "api", "dagster-webserver", "dagster-daemon", "grafana")
 USERS = ("ADMIN", "MANAGER", "RISK", "VIEWER")
 TODAY = datetime.now(ZoneInfo("America/Sao_Paulo")).date()
+SITES = ("vault", "second")
 LOGIN = ("admin", "of-the-stand-in")
 # What the database says of itself, and lies about where a fault has said so: ahead of the
 # catalogue in the path of the role that asks.
@@ -98,6 +99,8 @@ class Overrides:
     attested: tuple[str, ...] = tuple(ATTESTED)
     # What is different about the continuous protection that was seen; None: it is off
     pitr: Mapping[str, Any] | None = field(default_factory=dict)
+    # The other sites of the inventory
+    sites: tuple[str, ...] = SITES
 
 
 @dataclass
@@ -125,6 +128,7 @@ class System:
         facts: dict[str, Any] = {"smoke": {"steps": steps}}
         if asked.pitr is not None:
             facts["pitr"] = protected(**asked.pitr)
+        facts["offsite"] = {"sites": list(asked.sites)}
         settings = replace(self.settings, facts=facts, **asked.settings)
         wanted = DOCUMENT["checks"] if checks is None else checks
         known = {check["id"] for check in wanted}
@@ -359,6 +363,16 @@ def backups_and_evidence(folder: Path, database: Database) -> None:
     sets.mark_verified(taken, {"set": made["id"]})
     document = json.loads((taken / "manifest.json").read_bytes())
     record_drill(folder / "evidence", document, made["manifest_sha256"])
+    copied_to_sites(folder / "backups", document["id"])
+
+
+def copied_to_sites(root: Path, name: str) -> None:
+    """Note that each site has the set, is checked, and refused to delete a copy."""
+    now = datetime.now(UTC)
+    for site in SITES:
+        site_notes.done(root, site, "upload", {"set": name, "proved": True, "signs": []}, now)
+        site_notes.done(root, site, "check", {"part": 1, "parts": 7}, now)
+        site_notes.done(root, site, "immutable", {"refused": True}, now)
 
 
 def record_drill(evidence: Path, document: dict[str, Any], sha256: str, **other: Any) -> None:
@@ -375,6 +389,14 @@ def record_drill(evidence: Path, document: dict[str, Any], sha256: str, **other:
     ledger.append(evidence, "backup", named, now=now - timedelta(minutes=2))
     ledger.append(evidence, "drill", drill | other, now=now - timedelta(minutes=1))
     record_proof(evidence, document["id"])
+    for site in SITES:
+        record_site_proof(evidence, site, document["id"])
+
+
+def record_site_proof(evidence: Path, site: str, name: str, **other: Any) -> None:
+    """Add a proof of this set, fetched from a site, to the ledger."""
+    proof = {"act": "proof", "site": site, "set": name, "proved": True, "fetch_seconds": 2.0}
+    ledger.append(evidence, "offsite", proof | other, now=datetime.now(UTC))
 
 
 def record_proof(evidence: Path, name: str, **other: Any) -> None:

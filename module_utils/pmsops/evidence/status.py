@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.evidence import (
     history,
     ledger,
     missing_sets,
+    offsite,
     open_incidents,
     protected,
     restores,
@@ -50,11 +51,12 @@ def collect(
     limits: Limits | None = None,
     head: str | None = None,
     protects: bool = False,
+    sites: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
 
     *head* is a pin of the ledger that was kept elsewhere. With *protects* the system is to be
-    protected continuously. A missing folder counts as empty, so its
+    protected continuously; *sites* are to have copies. A missing folder counts as empty, so its
     backup, drill and gate are due. Nothing is changed.
     """
     chain = ledger.inspect(evidence_root, head=head)
@@ -77,6 +79,7 @@ def collect(
         "refused": restores.refused(chain.entries, now),
         "former_tables": restores.former_tables(chain.entries, now),
         "protection": protected.collect(backup_root, chain.entries, now) if protects else None,
+        "offsite": offsite.collect(backup_root, chain.entries, sites, now),
         "gate": _gate(evidence_root, now),
         "incidents": open_incidents.find(evidence_root),
         "ledger": {
@@ -186,6 +189,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
         *_due_backup(found["newest_set"], limits),
         *_due_others(found["other_databases"], limits),
         *(_entry(*each) for each in protected.due(found["protection"])),
+        *(_entry(*each) for each in offsite.due(found["offsite"])),
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
@@ -273,6 +277,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
         say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
     protected.describe(found["protection"], say)
+    offsite.describe(found["offsite"], say)
     if replaced := found["replaced"]:
         say(f"last {replaced['kind']}", restores.describe(replaced, age(replaced["age_seconds"])))
     if refused := found["refused"]:

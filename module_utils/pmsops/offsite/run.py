@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
 from ansible.module_utils.pmsops.offsite.site import Site
 from ansible.module_utils.pmsops.offsite.work import Work
-from ansible.module_utils.pmsops.repository import sets, site_notes
+from ansible.module_utils.pmsops.repository import sets, site_metrics, site_notes
 from ansible.module_utils.pmsops.repository.retention import Policy
 
 CACHE = "offsite-cache"  # in the folder of the state: restic's, of metadata alone
@@ -140,7 +140,7 @@ class Sites:
     def publish(self, folder: Path, database: str) -> None:
         """Write the gauges. A folder that cannot be written hinders nobody."""
         with suppress(OSError):
-            site_notes.publish(folder, database, self.assessed())
+            site_metrics.publish(folder, database, self.assessed())
 
     def _each(
         self,

@@ -76,8 +76,9 @@ SINCE = {
     "refused by the engine": {"pms_gate": 1_600, "pms_restore": 1_600},
     # pg_amcheck of what a dump reads (600).
     "pages of a dump": {"pms_gate": 600},
-    # The signer of a manifest (200), and a kind of the ledger's lines.
-    "off-site": {"pms_restore": 300},
+    # The signer of a manifest (200), a kind of the ledger's lines; other sites as a gate sees them:
+    # its probe (3 900), the notes of the sites (3 900), the ledger's proofs (1 000).
+    "off-site": {"pms_gate": 9_500, "pms_restore": 300},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

@@ -67,9 +67,18 @@ def test_each_act_has_its_words():
 
 
 def test_the_copies_of_each_site_are_listed():
-    copy = {"kind": "set", "set": "s", "set_bytes": 5, "new_bytes": 1, "proved": True, "at": "T"}
+    copy = {
+        "kind": "set",
+        "set": "s",
+        "database": "dagster",
+        "set_bytes": 5,
+        "new_bytes": 1,
+        "proved": True,
+        "at": "T",
+    }
     copies = [{"site": "vault", "ok": True, "copies": [copy | {"snapshot": "0123456789"}]}, BAD]
     found = lines({"sites": [{"site": "vault", "behind": None, "signs": []}], "copies": copies})
     assert found[0] == "vault: 1 copies of sets; it has the newest set"
+    assert "set s of database dagster, 5 B" in found[1]
     assert "proved" in found[1] and "01234567" in found[1]
     assert found[2].startswith("b: FAILED")

@@ -149,6 +149,12 @@ def _book() -> Probe:
     return book.ask
 
 
+def _offsite() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import offsite
+
+    return offsite.ask
+
+
 def _pitr() -> Probe:
     from ansible.module_utils.pmsops.checks.probes import pitr
 
@@ -222,6 +228,7 @@ KINDS: dict[str, Kind] = {
     "book": Kind(_book, ("persists",)),
     "ledger": Kind(_ledger, ("head",)),
     "pitr": Kind(_pitr, ("about",), one_of=(("about",),)),
+    "offsite": Kind(_offsite, ("about",), one_of=(("about",),)),
     "attest": Kind(None, (), judges_itself=True),
     "smoke": Kind(_smoke, ("step",), one_of=(("step",),), judges_itself=True),
 }
