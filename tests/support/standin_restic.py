@@ -5,14 +5,15 @@ What it does wrong is in ``faults.json`` of the repository: for each command a l
 up one by one, ``{"status": 11, "said": "...", "sleep": 0, "keep": true}``. Each call leaves a line
 with its arguments and environment in ``calls.jsonl``. tests/integration/test_offsite.py runs the
 same acts by the real program.
+
+tests/unit/offsite/conftest.py makes the program of it, which says the version. Tests call it two
+hundred times, so each import counts.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import shutil
 import sys
 import time
 from datetime import UTC, datetime
@@ -27,9 +28,6 @@ def main() -> int:
     while arguments and arguments[0] in ("-o", "--cacert"):
         del arguments[:2]
     command, *rest = arguments
-    if command == "version":
-        print(os.environ.get("STANDIN_VERSION", "restic 0.18.0 compiled with go1.24"))
-        return 0
     repository = Path(os.environ["RESTIC_REPOSITORY"])
     folder = repository if repository.is_dir() else repository.parent
     with (folder / "calls.jsonl").open("a") as stream:
@@ -78,11 +76,13 @@ def _list(repository: Path, _rest: list[str]) -> int:
 
 
 def _backup(repository: Path, rest: list[str]) -> int:
+    import shutil
+
     options, paths = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
     found = {"--tag": [], "--host": [""], "--exclude": [], "--parent": []}
     for name, value in zip(options[::2], options[1::2], strict=True):
         found.setdefault(name, []).append(value)
-    name = hashlib.sha256(os.urandom(8)).hexdigest()
+    name = os.urandom(32).hex()
     size = 0
     for path in map(Path, paths):
         target = repository / name / str(path).lstrip("/")
@@ -115,6 +115,8 @@ def _dump(repository: Path, rest: list[str]) -> int:
 
 
 def _restore(repository: Path, rest: list[str]) -> int:
+    import shutil
+
     shutil.copytree(repository / rest[0], rest[2], dirs_exist_ok=True)
     return 0
 

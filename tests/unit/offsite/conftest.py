@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import py_compile
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,9 +80,22 @@ class Fund:
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    """The stand-in, started without the packages that it does not need: a third of the time."""
-    path = tmp_path_factory.mktemp("restic") / "restic"
-    path.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
+    """The stand-in, compiled, without the packages that it does not need: a third of the time.
+
+    Every act asks for the version first, and a shell can say that.
+    """
+    folder = tmp_path_factory.mktemp("restic")
+    compiled = py_compile.compile(str(STANDIN), str(folder / "standin.pyc"), doraise=True)
+    path = folder / "restic"
+    path.write_text(
+        f'''#!/bin/sh
+if [ "$1" = version ]; then
+    echo "${{STANDIN_VERSION:-restic 0.18.0 compiled with go1.24}}"
+else
+    exec "{sys.executable}" -IS "{compiled}" "$@"
+fi
+'''
+    )
     path.chmod(0o755)
     return str(path)
 
