@@ -39,6 +39,24 @@ options:
     type: str
     choices: [present, absent, status, backup, maintained, proved, expired]
     default: present
+  engine:
+    description:
+      - V(barman) is the engine of pms-ops. With V(external) the server is protected by another one,
+        pgBackRest, Barman or WAL-G; then only V(status) can be had.
+    type: str
+    choices: [barman, external]
+    default: barman
+  command:
+    description:
+      - Arguments of the command that prints the JSON of the external engine, such as
+        C(pgbackrest info --output=json). It runs on the database's host, without a shell.
+    type: list
+    elements: str
+    default: []
+  command_seconds:
+    description: Seconds that this command may take.
+    type: int
+    default: 60
   container:
     description: Name of the container that receives the WAL.
     type: str
@@ -143,6 +161,16 @@ canary:
   returned: with V(status)
   type: dict
   sample: {newest: "2026-11-29T13:58:02Z", gaps: []}
+engine:
+  description: Which engine protects the server, with O(engine=external).
+  returned: with V(status)
+  type: str
+  sample: pgbackrest
+unknown:
+  description: Why nobody can say something of C(window) or C(stream), with O(engine=external).
+  returned: with V(status)
+  type: dict
+  sample: {}
 stream:
   description: The stream as the server sees it; null if the server does not answer.
   returned: with V(status)
@@ -194,7 +222,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import damage, overview, proof
+from ansible.module_utils.pmsops.pitr import damage, external, overview, own_engine, proof
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
@@ -206,6 +234,9 @@ SPEC = {
         "choices": ["present", "absent", "status", "backup", "maintained", "proved", "expired"],
         "default": "present",
     },
+    "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
+    "command": {"type": "list", "elements": "str", "default": []},
+    "command_seconds": {"type": "int", "default": 60},
     "container": {"type": "str", "required": True},
     "image": {"type": "str"},
     "window_days": {"type": "int", "default": 14},
@@ -226,6 +257,15 @@ REQUIRED = [
     ("state", "maintained", ["image"]),
     ("state", "proved", ["root", "keys"]),
 ]
+# What only the engine of pms-ops can do.
+ACTS = {
+    "present": "switch it on",
+    "absent": "switch it off",
+    "backup": "make a base backup",
+    "maintained": "maintain it",
+    "proved": "prove it",
+    "expired": "delete base backups",
+}
 
 
 def run(module: AnsibleModule, facts: dict) -> dict:
@@ -244,19 +284,27 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         synchronous=params["synchronous"],
     )
     database = Database.from_options(params["database"])
+    others = params["engine"] == own_engine.EXTERNAL
+    if params["state"] in ACTS:
+        own_engine.require_own(params["engine"], ACTS[params["state"]])
     check, state = module.check_mode, params["state"]
     place = overview.Place(
         database.name,
         *(Path(params[name]) if params[name] else None for name in PLACES),
     )
 
+    def ask() -> dict:
+        if others:
+            return external.External(
+                database, params["command"], params["command_seconds"]
+            ).status()
+        return Protection(database, settings).status()
+
     def look() -> dict | OpsError:
-        facts["seen"], answer = overview.take(
-            lambda: Protection(database, settings).status(), place.before(), datetime.now(UTC)
-        )
+        facts["seen"], answer = overview.take(ask, place.before(), datetime.now(UTC))
         if not check:
             place.keep(facts["seen"])
-            if place.root and not isinstance(answer, OpsError):
+            if place.root and not others and not isinstance(answer, OpsError):
                 with suppress(OpsError, OSError):  # it only helps to name a moment later
                     keep = timedelta(days=params["window_days"])
                     damage.remember(database, place.root, keep, datetime.now(UTC))

@@ -22,6 +22,11 @@ attributes:
     description: It changes nothing.
     support: full
 options:
+  engine:
+    description: Which engine protects the server. V(external) is refused, as it is not operated.
+    type: str
+    choices: [barman, external]
+    default: barman
   container:
     description: Name of the container that receives the WAL.
     type: str
@@ -71,13 +76,14 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import damage
+from ansible.module_utils.pmsops.pitr import damage, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = {
     "database": argument_specs.database(),
+    "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
     "container": {"type": "str", "required": True},
     "root": {"type": "path", "required": True},
     "inventory": {"type": "str", "default": ""},
@@ -87,6 +93,7 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Return the drops, and the lines for an operator."""
     params = module.params
+    own_engine.require_own(params["engine"], "find the moment of a drop")
     database = Database.from_options(params["database"])
     protection = Protection(database, Settings(params["container"], ""))
     with signals.raised(), docker_engine.refusals():

@@ -29,6 +29,11 @@ options:
         second of the last day that the window has.
     type: str
     default: random
+  engine:
+    description: Which engine protects the server. V(external) is refused, as it is not operated.
+    type: str
+    choices: [barman, external]
+    default: barman
   container:
     description: Name of the container that receives the WAL.
     type: str
@@ -88,7 +93,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import moment_drill
+from ansible.module_utils.pmsops.pitr import moment_drill, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
@@ -97,6 +102,7 @@ from ansible.module_utils.pmsops.verify import queries
 SPEC = {
     "database": argument_specs.database(),
     "at": {"type": "str", "default": "random"},
+    "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
     "container": {"type": "str", "required": True},
     "canary_seconds": {"type": "int", "default": 300},
     "root": {"type": "path", "required": True},
@@ -107,6 +113,7 @@ SPEC = {
 def run(module: AnsibleModule, facts: dict) -> dict:
     """Drill the moment. *facts* receives what it has found out when it fails."""
     params = module.params
+    own_engine.require_own(params["engine"], "drill a moment")
     protection = Protection(
         Database.from_options(params["database"]),
         Settings(params["container"], "", canary_seconds=params["canary_seconds"]),

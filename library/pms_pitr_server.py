@@ -30,6 +30,11 @@ options:
       - A time, in the fund's zone unless it has an offset; an LSN; or V(latest).
     type: str
     required: true
+  engine:
+    description: Which engine protects the server. V(external) is refused, as it is not operated.
+    type: str
+    choices: [barman, external]
+    default: barman
   container:
     description: Name of the container that receives the WAL.
     type: str
@@ -113,6 +118,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -125,6 +131,7 @@ SPEC = {
     "services": argument_specs.services(),
     "redis": argument_specs.redis(),
     "at": {"type": "str", "required": True},
+    "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
     "container": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
     "window_days": {"type": "int", "default": 14},
@@ -141,6 +148,7 @@ SPEC = {
 def run(module: AnsibleModule, facts: dict) -> dict:
     """Bring the server back. *facts* receives what is known of a run that fails."""
     params = module.params
+    own_engine.require_own(params["engine"], "bring back the whole server")
     keep = params["slot_keep_mb"]
     settings = Settings(
         params["container"],

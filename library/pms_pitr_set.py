@@ -30,6 +30,11 @@ options:
       - A time, in the fund's zone unless it has an offset; an LSN; or V(latest).
     type: str
     required: true
+  engine:
+    description: Which engine protects the server. V(external) is refused, as it is not operated.
+    type: str
+    choices: [barman, external]
+    default: barman
   container:
     description: Name of the container that receives the WAL.
     type: str
@@ -130,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import moment_set
+from ansible.module_utils.pmsops.pitr import moment_set, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
@@ -138,6 +143,7 @@ from ansible.module_utils.pmsops.services import docker_engine
 SPEC = {
     "database": argument_specs.database(),
     "at": {"type": "str", "required": True},
+    "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
     "container": {"type": "str", "required": True},
     "canary_seconds": {"type": "int", "default": 300},
     "root": {"type": "path", "required": True},
@@ -151,6 +157,7 @@ RETURNED = ("plan", "set", "id", "moment", "rows", "size_bytes", "phases", "dura
 def run(module: AnsibleModule) -> dict:
     """Make the set, or say what would be done."""
     params = module.params
+    own_engine.require_own(params["engine"], "restore a moment")
     root = Path(params["root"])
     protection = Protection(
         Database.from_options(params["database"]),

@@ -110,6 +110,8 @@ WHOLE = {
 # What the probe of continuous protection asks.
 PITR = {
     "seen": "the engine and the server for window and stream (`pms-ops pitr status`)",
+    "window": "the engine and the server for the window (`pms-ops pitr status`)",
+    "stream": "the engine and the server for the stream (`pms-ops pitr status`)",
     "proof": "the evidence ledger for the newest proof of base backup and WAL",
 }
 

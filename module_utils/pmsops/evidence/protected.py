@@ -38,9 +38,13 @@ def due(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     seen, proof = found["seen"], found["proof"]
     if seen is None:
         return [("continuous protection is to be on, and was never seen", "pms-ops pitr enable")]
-    wrong = [(text, "pms-ops pitr maintain") for text in seen["problems"]]
+    external = seen.get("engine")
+    remedy = f"the commands of {external}" if external else "pms-ops pitr maintain"
+    wrong = [(text, remedy) for text in seen["problems"]]
     if (found["age_seconds"] or 0) > OLD_SECONDS:
         wrong.append(("nobody looked at continuous protection for hours", "pms-ops pitr status"))
+    if external:
+        return wrong  # what it holds is not ours to prove
     if proof is None:
         wrong.append(("base backup and WAL were never proved", "pms-ops pitr prove"))
     elif not proof["proved"]:
@@ -67,8 +71,13 @@ def describe(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> N
         say("no witness", f"{began} to {ended}")
     lag = "of unknown lag" if seen["lag_seconds"] is None else f"{age(seen['lag_seconds'])} behind"
     size = "" if seen["lag_bytes"] is None else f", {progress.size(seen['lag_bytes'])}"
-    slot = seen["slot"] or "unknown"
-    say("stream", f"{'active' if seen['active'] else 'down'}, {lag}{size}, slot {slot}")
+    slot = f", slot {seen['slot'] or 'unknown'}" if not seen.get("engine") else ""
+    say("stream", f"{'active' if seen['active'] else 'down'}, {lag}{size}{slot}")
+    for name, why in (seen.get("unknown") or {}).items():
+        say("not known", f"{name}: {why}")
+    if seen.get("engine"):
+        say("engine", f"{seen['engine']}, which is not operated by pms-ops")
+        return
     if proof is None:
         say("last proof", "none")
     else:

@@ -36,12 +36,14 @@ EMPTY: dict[str, Any] = {
     "kept_bytes": None,
     "canary": None,
     "unwitnessed": [],  # times without a canary row
+    "engine": None,  # another engine that protects the server; None: ours
+    "unknown": {},  # of window and stream: why nobody can say
     "problems": [],
 }
 # What was so when it was last seen, and still is.
 LASTING = (
     *("earliest", "latest", "gap", "missing", "backups", "newest_backup"),
-    *("canary", "unwitnessed"),
+    *("canary", "unwitnessed", "engine"),
 )
 
 
@@ -95,11 +97,16 @@ def of(
 ) -> dict[str, Any]:
     """Return the overview of an answer of ``Protection.status``."""
     found, stream, canary = answer["window"], answer["stream"] or {}, answer["canary"]
+    unknown = answer.get("unknown") or {}
     live = found["latest"] is not None
-    latest = found["latest"] or found["received"] or (before or {}).get("latest")
+    latest = found["latest"] or found["received"]
+    if "window" not in unknown:
+        latest = latest or (before or {}).get("latest")
     caught_up = live and stream.get("behind_bytes") == 0
     arrived = latest if not live else (found["received"] or latest)
     lag = 0.0 if caught_up else protection.seconds_since(arrived, now)
+    if answer.get("engine"):
+        lag = stream.get("seconds")  # it was judged where both sides are known
     return EMPTY | {
         "at": utc_stamp(now),
         "earliest": found["earliest"],
@@ -116,5 +123,7 @@ def of(
         "kept_bytes": stream.get("kept_bytes"),
         "canary": canary["newest"],
         "unwitnessed": canary["gaps"],
+        "engine": answer.get("engine"),
+        "unknown": unknown,
         "problems": [*found["problems"], *([] if stream else ["The server does not answer."])],
     }

@@ -92,6 +92,8 @@ def gauges(database: str, seen: Mapping[str, Any], proof: Mapping[str, Any] | No
               of(seen["kept_bytes"])),
         Gauge("pms_pitr_last_canary_timestamp_seconds", "When the last canary row was written.",
               at(seen["canary"])),
+        Gauge("pms_pitr_external", "1 where another engine protects the server.",
+              of(1.0 if seen.get("engine") else None)),
         Gauge("pms_pitr_backups", "Base backups that a restore can begin at.", of(seen["backups"])),
         Gauge("pms_pitr_last_backup_timestamp_seconds", "When the newest base backup ended.",
               at(seen["newest_backup"])),

@@ -70,6 +70,8 @@ SINCE = {
     "refused logins": {"pms_gate": 1_200, "pms_restore": 1_200},
     # Continuous protection as a gate sees it: its probe (1 700), the ledger's proofs (1 000).
     "any moment": {"pms_gate": 3_500},
+    # What an engine of others does not say is unknown (700).
+    "external engine": {"pms_gate": 700},
     # A gate that waits for its checks (1 500), in place of a module each second.
     "waiting": {"pms_gate": 1_600},
     # What the Docker Engine refuses, named for every module that asks it (1 500).

@@ -9,22 +9,29 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, NotGiven
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.evidence import ledger, proofs
 
-ABOUT = ("seen", "proof")
+ABOUT = ("seen", "window", "stream", "proof")
 SHOWN = 3
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return what *about* names: the window and its stream as seen, or the newest proof.
 
-    :raises NotGiven: where the system is not to be protected continuously.
+    :raises NotGiven: where the system is not to be protected continuously; of a proof, where
+        another engine protects it
+    :raises Unanswerable: what that engine does not say, unless something is known to be wrong
     """
     given = context.settings.facts.get("pitr")
     if not given:
         raise NotGiven("pitr_enabled is not true")
-    if params["about"] == "seen":
+    if params["about"] in ABOUT[:3]:
+        why = (given.get("unknown") or {}).get(params["about"])
+        if why and not given["problems"]:
+            raise Unanswerable(why)
         wrong = "; ".join(given["problems"][:SHOWN]) or "nothing"
         return dict(given) | {"wrong": wrong, "missing": given["missing"] or "none"}
     if params["about"] == "proof":
+        if given.get("engine"):
+            raise NotGiven(f"pitr_engine is external: {given['engine']} proves its own backups")
         found = proofs.last(ledger.inspect(context.folder("evidence_root")).entries)
         if found is None:
             raise Failed("the ledger has no proof of base backup and WAL")

@@ -52,8 +52,23 @@ def test_the_newest_proof_is_the_answer_and_none_is_a_failure(tmp_path):
 
 
 def test_a_misspelt_question_is_unknown():
-    with pytest.raises(Unanswerable, match="not one of seen, proof"):
+    with pytest.raises(Unanswerable, match="not one of seen, window, stream, proof"):
         ask("sene")
+
+
+EXTERNAL = SEEN | {"engine": "wal-g", "unknown": {"stream": "nobody says since when"}}
+
+
+def test_what_an_external_engine_does_not_say_is_unknown_and_what_is_wrong_is_not():
+    assert ask("window", EXTERNAL)["wrong"] == "nothing"
+    with pytest.raises(Unanswerable, match="since when"):
+        ask("stream", EXTERNAL)
+    assert ask("stream", EXTERNAL | {"problems": ["it fails."]})["wrong"] == "it fails."
+
+
+def test_an_external_engine_s_backups_are_not_ours_to_prove():
+    with pytest.raises(NotGiven, match="wal-g proves its own backups"):
+        ask("proof", EXTERNAL)
 
 
 def test_protection_that_the_inventory_does_not_name_stops_no_gate():

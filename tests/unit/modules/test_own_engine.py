@@ -1,0 +1,42 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Every module that only our own engine can serve refuses an external one, before it looks."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+from tests.conftest import PROJECT
+
+DATABASE = {"host": "127.0.0.1", "port": 1, "name": "book", "user": "x", "access": "container"}
+STATES = ("present", "absent", "backup", "maintained", "proved", "expired")
+
+
+def call(name: str, **params: Any) -> str:
+    """Run a module without Ansible; return the code of its refusal."""
+    spec = importlib.util.spec_from_file_location(name, PROJECT / "library" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    known = defaultdict(lambda: None, {"engine": "external", "database": DATABASE} | params)
+    asked = SimpleNamespace(params=known, check_mode=False)
+    facts = [{}] if module.run.__code__.co_argcount == 2 else []
+    with pytest.raises(OpsError) as caught:
+        module.run(asked, *facts)
+    assert "Nothing was changed" in str(caught.value)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_switching_making_and_proving_are_refused(state):
+    assert call("pms_pitr", state=state, container="x") == "pitr.external"
+
+
+@pytest.mark.parametrize("name", ["set", "drill", "server", "damage"])
+def test_what_needs_a_moment_is_refused(name):
+    assert call(f"pms_pitr_{name}", container="x", at="latest", root="/x") == "pitr.external"

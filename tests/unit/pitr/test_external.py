@@ -1,0 +1,316 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An engine that the server has already: its answers, what they mean, and what they do not say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr import archiver, engine, overview, own_engine
+from ansible.module_utils.pmsops.pitr.archiver import Archiver
+from ansible.module_utils.pmsops.pitr.external import External, choose, judge
+from ansible.module_utils.pmsops.pitr.external_answers import read
+from ansible.module_utils.pmsops.pitr.external_formats import Catalogue
+
+from tests.conftest import PROJECT
+
+FIXTURES = PROJECT / "tests" / "fixtures" / "external"
+NOW = datetime(2026, 11, 29, 14, 0, tzinfo=UTC)
+SYSTEM = "7577000000000000001"
+SERVER = Archiver(
+    system=SYSTEM,
+    now=NOW,
+    lsn="0/C000028",  # segment C has just begun
+    segment_bytes=16 << 20,
+    archives=True,
+    command="wal-g wal-push %p",
+    archived_wal="00000001000000000000000B",
+    archived_at=NOW - timedelta(seconds=40),
+    failed_wal=None,
+    failed_at=None,
+    streamed_bytes=None,
+    lost_slots=None,
+)
+LATER = replace(SERVER, lsn="0/C001000")
+
+
+def fixture(name: str) -> str:
+    return (FIXTURES / name).read_text()
+
+
+def walg(*more: str) -> Catalogue:
+    (found,) = read("".join(map(fixture, ("wal-g-detail.json", *more))))
+    return found
+
+
+def test_the_list_of_wal_g_is_read():
+    found = walg()
+    assert (found.program, found.system) == ("wal-g", SYSTEM)
+    full, delta = found.backups
+    assert (full.kind, delta.kind) == (engine.FULL, engine.INCREMENTAL)
+    assert full.ended_at == datetime(2026, 11, 22, 2, 0, 40, 118274, UTC)
+    assert (found.newest_wal, found.begin_wal) == (None, "00000001000000000000000A")
+
+
+def test_without_detail_wal_g_says_when_a_backup_was_stored():
+    (found,) = read(fixture("wal-g.json"))
+    assert found.backups[0].ended_at == datetime(2026, 11, 22, 2, 0, 41, tzinfo=UTC)
+    assert found.system is None
+
+
+def test_several_documents_are_one_answer():
+    found = walg("wal-g-wal-show.json")
+    assert len(found.backups) == 2
+    assert found.newest_wal == "00000001000000000000000C"
+    assert found.missing == ("00000001000000000000000B",)
+
+
+PGBACKREST_SYSTEM = "7713694104759745202"
+BARMAN_SYSTEM = "7713693691207278611"
+
+
+def test_the_answer_of_pgbackrest_is_read():
+    (found,) = read(fixture("pgbackrest.json"))
+    assert (found.program, found.name, found.system) == ("pgbackrest", "main", PGBACKREST_SYSTEM)
+    full, increment = found.backups
+    assert (full.id, full.kind, full.size_bytes) == ("20261129-203619F", engine.FULL, 23382430)
+    assert (increment.kind, increment.usable) == (engine.INCREMENTAL, True)
+    assert full.ended_at == datetime(2026, 11, 29, 20, 36, 39, tzinfo=UTC)
+    assert (found.newest_wal, found.begin_wal) == (
+        "000000010000000000000006",
+        "000000010000000000000004",
+    )
+    assert found.problems == ()
+
+
+def test_the_databases_of_before_an_upgrade_are_not_this_one():
+    (stanza,) = json.loads(fixture("pgbackrest.json"))
+    stanza["db"].append({"id": 2, "repo-key": 1, "system-id": 42, "version": "18"})
+    (found,) = read(json.dumps([stanza]))
+    assert (found.system, found.backups, found.newest_wal) == ("42", (), None)
+
+
+def test_a_stanza_that_is_not_well_and_a_backup_that_failed_are_seen():
+    (stanza,) = json.loads(fixture("pgbackrest.json"))
+    stanza["status"] = {"code": 4, "message": "different across repos"}
+    stanza["backup"][1]["error"] = True
+    (found,) = read(json.dumps([stanza]))
+    assert found.problems == ("pgBackRest says: different across repos.",)
+    assert [each.usable for each in found.backups] == [True, False]
+
+
+def test_the_answers_of_barman_are_read_alone_and_together():
+    (listed,) = read(fixture("barman-list-backups.json"))
+    assert (listed.program, listed.name, listed.system) == ("barman", "pms", None)
+    assert [each.id for each in listed.backups] == ["20261129T203218", "20261129T203320"]
+    assert listed.backups[1].ended_at == datetime(2026, 11, 29, 20, 33, 21, tzinfo=UTC)
+    names = ("list-backups", "show-backup", "status", "check")
+    (found,) = read("\n".join(fixture(f"barman-{each}.json") for each in names))
+    assert (found.system, len(found.backups), found.problems) == (BARMAN_SYSTEM, 2, ())
+    assert (found.newest_wal, found.begin_wal) == (
+        "000000010000000000000009",
+        "000000010000000000000008",
+    )
+
+
+def test_a_check_of_barman_that_fails_is_a_problem():
+    checked = json.loads(fixture("barman-check.json"))
+    checked["pms"]["receive_wal_running"] = {"hint": "See the log file", "status": "FAILED"}
+    (found,) = read(json.dumps(checked))
+    assert found.problems == ("Barman's check receive wal running fails: See the log file.",)
+
+
+def test_a_server_that_barman_does_not_serve_is_a_problem():
+    said = json.loads(fixture("barman-status.json"))
+    said["pms"]["active"]["message"] = "False"
+    said["pms"]["last_archived_wal"] = {"message": "000000010000000000000009, at Sun Nov 29"}
+    (found,) = read(json.dumps(said))
+    assert found.problems == ("Barman says: the server is not active.",)
+    assert found.newest_wal == "000000010000000000000009"
+
+
+# --- What both sides say together ----------------------------------------------------------------
+
+
+def test_an_archive_that_has_every_whole_segment_of_a_quiet_server_loses_nothing():
+    seen = judge(walg(), SERVER, NOW)
+    assert (seen.active, seen.latest, seen.lag_seconds, seen.lag_bytes) == (True, NOW, 0.0, 0)
+    assert not seen.problems and not seen.unknown
+
+
+def test_what_was_written_since_the_newest_segment_is_the_lag():
+    seen = judge(walg(), LATER, NOW)
+    assert (seen.latest, seen.lag_seconds) == (SERVER.archived_at, 40.0)
+    assert seen.lag_bytes == 0x1000
+
+
+def test_an_engine_that_does_not_say_how_far_it_has_come_is_unknown_with_a_reason():
+    seen = judge(walg(), replace(SERVER, command="cp %p /mnt/%f"), NOW)
+    assert seen.latest is None and seen.lag_seconds is None
+    assert "WAL-G does not say here" in seen.unknown["window"] == seen.unknown["stream"]
+
+
+def test_an_archiver_that_fails_and_one_that_is_off_are_problems():
+    failing = replace(LATER, failed_wal="00000001000000000000000C", failed_at=NOW)
+    seen = judge(walg(), failing, NOW)
+    assert not seen.active and "fails with WAL segment" in seen.problems[0]
+    recovered = replace(failing, failed_at=NOW - timedelta(hours=1))
+    assert judge(walg(), recovered, NOW).problems == []
+    off = replace(LATER, archives=False, archived_wal=None, archived_at=None)
+    assert "archives no WAL" in judge(walg(), off, NOW).problems[0]
+    never = replace(LATER, archived_wal=None, archived_at=None)
+    assert "has not archived" in judge(walg(), never, NOW).problems[0]
+
+
+def test_an_archive_that_is_behind_the_server_is_elsewhere():
+    old = replace(walg(), newest_wal="000000010000000000000007")
+    assert "its archive is not where" in judge(old, SERVER, NOW).problems[0]
+
+
+def test_a_segment_that_arrived_between_the_two_questions_has_no_time():
+    ahead = replace(walg(), newest_wal="00000001000000000000000C")
+    later = replace(LATER, lsn="0/D001000")
+    seen = judge(ahead, later, NOW)
+    assert seen.lag_bytes == 0x1000 and "arrived" in seen.unknown["stream"]
+
+
+def test_a_stream_of_barman_is_seen_in_the_server():
+    of_barman = replace(walg(), program="barman")
+    streaming = replace(LATER, archives=False, archived_wal=None, streamed_bytes=0)
+    seen = judge(of_barman, streaming, NOW)
+    assert (seen.active, seen.latest, seen.lag_seconds) == (True, NOW, 0.0)
+    behind = judge(of_barman, replace(streaming, streamed_bytes=8192), NOW)
+    assert behind.lag_bytes == 8192 and behind.lag_seconds is None and "stream" in behind.unknown
+    # A receiver of somebody else does not help an engine that archives.
+    assert judge(walg(), streaming, NOW).problems
+    lost = judge(of_barman, replace(streaming, lost_slots="barman"), NOW)
+    assert "slot barman is lost" in lost.problems[0]
+
+
+def test_while_the_server_is_down_nobody_knows_how_far_the_wal_came():
+    seen = judge(walg(), None, NOW)
+    assert seen.latest is None and set(seen.unknown) == {"window", "stream"}
+
+
+# --- Which server --------------------------------------------------------------------------------
+
+
+def test_the_stanza_of_this_server_is_chosen_by_its_identity():
+    here, there = Catalogue("pgbackrest", "a", SYSTEM), Catalogue("pgbackrest", "b", "1")
+    assert choose([there, here], SYSTEM) is here
+    assert choose([here], None) is here
+    silent = Catalogue("barman", "a")
+    assert choose([silent], SYSTEM) is silent
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ([Catalogue("pgbackrest", "b", "1")], "pitr.external-foreign"),
+        ([Catalogue("barman", "a"), Catalogue("barman", "b")], "pitr.external-several"),
+    ],
+)
+def test_the_backups_of_another_server_protect_nothing(found, code):
+    with pytest.raises(OpsError) as caught:
+        choose(found, SYSTEM)
+    assert caught.value.code == code
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """Look at the protection that a command prints, beside a server that answers."""
+    monkeypatch.setattr(archiver, "look", lambda _database: LATER)
+
+    def status(*command: str, seconds: int = 20):
+        return External(None, command, seconds).status()  # type: ignore[arg-type]
+
+    return status
+
+
+def test_the_status_has_the_shape_of_our_own_engine_s(ask):
+    answer = ask("cat", str(FIXTURES / "wal-g-detail.json"))
+    seen = overview.of(answer, None, NOW)
+    assert (seen["engine"], seen["backups"]) == ("wal-g", 2)
+    assert (seen["earliest"], seen["newest_backup"]) == (
+        "2026-11-22T02:00:40Z",
+        "2026-11-29T02:00:11Z",
+    )
+    assert (seen["latest"], seen["lag_seconds"]) == ("2026-11-29T13:59:20Z", 40.0)
+    assert seen["active"] and not seen["slot_lost"] and seen["problems"] == []
+    json.dumps(answer)
+
+
+def test_a_segment_that_is_missing_after_the_newest_backup_ends_the_window(ask):
+    files = [str(FIXTURES / each) for each in ("wal-g-detail.json", "wal-g-wal-show.json")]
+    seen = overview.of(ask("cat", *files), None, NOW)
+    assert seen["missing"] == "00000001000000000000000B" and "is missing" in seen["problems"][-1]
+
+
+def test_what_is_unknown_is_no_old_figure(ask, monkeypatch):
+    """The latest moment of an earlier look would pass for one of now."""
+    monkeypatch.setattr(archiver, "look", lambda _: replace(LATER, command="x"))
+    answer = ask("cat", str(FIXTURES / "wal-g-detail.json"))
+    seen = overview.of(answer, {"latest": "2026-11-29T13:00:00Z"}, NOW)
+    assert seen["latest"] is None and seen["lag_seconds"] is None
+    assert set(seen["unknown"]) == {"window", "stream"}
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ([], "pitr.external-unset", "is empty"),
+        (["/no/such/pgbackrest", "info"], "pitr.external-missing", "cannot be run"),
+        (["sh", "-c", "echo denied >&2; exit 3"], "pitr.external-failed", "status 3: denied"),
+        (["sleep", "5"], "pitr.external-timeout", "no answer within"),
+        (["echo", "stanza: main"], "pitr.external-no-json", "not JSON"),
+        (["echo", '[{"a": 1}]'], "pitr.external-shape", "a list of an object with a"),
+        (["echo", '{"x": 1}'], "pitr.external-shape", "an object with x"),
+        (["echo", "[]"], "pitr.external-no-backup", "No usable backup"),
+        (["cat", f"{FIXTURES}/pgbackrest-no-backup.json"], "pitr.external-foreign", "main"),
+        (
+            ["cat", f"{FIXTURES}/pgbackrest-no-stanza.json"],
+            "pitr.external-no-backup",
+            "known to pgBackRest",
+        ),
+        (["true"], "pitr.external-no-backup", "No usable backup"),
+        (["echo", "INFO: No backups found"], "pitr.external-no-backup", "known to WAL-G"),
+        (["echo", '{"main": []}'], "pitr.external-no-backup", "known to Barman"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("pitr") else None,
+)
+def test_each_way_in_which_the_command_fails_has_a_name_and_a_remedy(ask, command, code, says):
+    with pytest.raises(OpsError) as caught:
+        ask(*command, seconds=1)
+    assert (caught.value.code, bool(caught.value.remedy)) == (code, True)
+    assert says in str(caught.value)
+
+
+def test_an_argument_of_the_command_is_in_no_error(ask):
+    with pytest.raises(OpsError) as caught:
+        ask("false", "--password=SECRET")
+    assert "SECRET" not in str(caught.value) + caught.value.remedy
+
+
+def test_a_command_that_fails_is_seen_as_a_problem(ask):
+    seen, error = overview.take(lambda: ask("/no/such/program"), None, NOW)
+    assert isinstance(error, OpsError) and "cannot be run" in seen["problems"][0]
+
+
+def test_what_only_our_own_engine_can_do_is_refused_by_name():
+    own_engine.require_own("barman", "prove it")
+    with pytest.raises(OpsError, match="cannot prove it") as caught:
+        own_engine.require_own("external", "prove it")
+    assert caught.value.code == "pitr.external" and "pgbackrest restore" in caught.value.remedy
+
+
+def test_every_fixture_is_free_of_personal_details():
+    for path in FIXTURES.iterdir():
+        assert Path(path).suffix in (".json", ".md")
+        assert "/home/" not in path.read_text()
