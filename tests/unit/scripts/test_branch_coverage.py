@@ -65,13 +65,22 @@ def test_what_is_measured_is_what_is_required():
 
 
 def test_the_tracer_runs_with_the_packages_own_tests_alone():
-    measured = OwnCoverage("none")
+    coverage = OwnCoverage("none")
     seen = {}
     for name in ("checks", "checks/probes", "restore", "schedule", "scripts"):
-        item = SimpleNamespace(path=PROJECT / "tests/unit" / name / "test_one.py")
-        next(measured.pytest_runtest_protocol(item))
-        seen[name] = measured.running
-        assert (sys.gettrace() is not None) == measured.running
+        item = SimpleNamespace(nodeid=f"tests/unit/{name}/test_one.py::test_it[a/b]")
+        test = coverage.pytest_pyfunc_call(item)
+        next(test)
+        seen[name] = coverage.running
+        assert (sys.gettrace() is not None) == coverage.running
+        for base in ("", "tests", "tests/unit/restore", "tests/unit/checks"):
+            fixture = coverage.pytest_fixture_setup(SimpleNamespace(baseid=base))
+            next(fixture)
+            assert coverage.running == (base == "tests/unit/checks")
+            fixture.close()
+            assert coverage.running == seen[name]  # a fixture that the test asked for meanwhile
+        test.close()
+        assert not coverage.running
     assert [name for name, running in seen.items() if running] == [
         *("checks", "checks/probes", "schedule")
     ]
