@@ -14,6 +14,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.offsite import surroundings
 from ansible.module_utils.pmsops.offsite.copies import PITR, SET, Copy
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
 from ansible.module_utils.pmsops.services import docker_engine
@@ -102,7 +103,11 @@ def left_out(places: Places) -> list[str]:
 
 
 def _surroundings(places: Places) -> dict[str, Path]:
-    found = {"evidence": places.evidence_root, "keys": places.keys / signing.TRUSTED}
+    found = {
+        "evidence": places.evidence_root,
+        "keys": places.keys / signing.TRUSTED,
+        "system": places.root / sets.STATE / surroundings.FOLDER,
+    }
     if places.inventory:
         folder = sets.state_folder(places.root) / FOLDER
         files.make_private_folder(folder)

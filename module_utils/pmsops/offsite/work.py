@@ -24,7 +24,12 @@ from ansible.module_utils.pmsops.repository import manifest, reading, sets
 from ansible.module_utils.pmsops.repository.retention import Policy
 
 # Where each part lies below the folder that it is fetched into; the set has its own name.
-FETCHED = {"evidence": "evidence", "keys": "keys/trusted", "inventory": contents.INVENTORY}
+FETCHED = {
+    "evidence": "evidence",
+    "keys": "keys/trusted",
+    "inventory": contents.INVENTORY,
+    "system": "system",
+}
 TRIES = 2  # of a copy during which a file of the evidence was replaced
 
 
