@@ -33,6 +33,7 @@ def main() -> int:
     with (folder / "calls.jsonl").open("a") as stream:
         stream.write(json.dumps({"argv": sys.argv[1:], "env": dict(os.environ)}) + "\n")
     fault = _fault(folder, command)
+    print(fault.get("before", ""), end="", file=sys.stderr, flush=True)
     time.sleep(fault.get("sleep", 0))
     if fault.get("status") and not fault.get("keep"):
         return _fail(fault["status"], fault.get("said", ""))

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,9 +24,19 @@ from ansible.module_utils.pmsops.offsite.site import Site
 OLDEST = (0, 18)
 CONNECT_SECONDS = 90  # of a call that only asks: restic itself would try for 15 minutes
 END_SECONDS = 20
+LOOK_SECONDS = 1.0
+# What restic says when it tries again, which for a site that is not there it does for 15 minutes.
+_VAIN = re.compile(r"returned error, retrying after .*(connection refused|no such host|bucket)")
+VAIN_TRIES = 3
+MAX_MESSAGES = 1 << 20
 # Go collects garbage earlier above it: the index of a large repository and two packs fit in.
 MEMORY = "384MiB"
 READERS = 2
+# Why a site may not answer in time
+OF_THE_SITE = (
+    *("offsite.unreachable", "offsite.no-bucket"),
+    *("offsite.refused", "offsite.certificate"),
+)
 
 
 @dataclass(frozen=True)
@@ -120,15 +131,13 @@ class Restic:
                 )
             except OSError as exc:
                 raise _missing(self._program, exc) from exc
+            output = None
             try:
-                output, _ = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                output = None
+                output = _awaited(process, errors.fileno(), seconds)
             finally:
                 if process.poll() is None:
                     _end(process)
-            errors.seek(0)
-            told = errors.read().decode(errors="replace")
+            told = _told(errors.fileno())
         return (None, b"", told) if output is None else (process.returncode, output, told)
 
 
@@ -157,6 +166,23 @@ def version(program: str = "restic") -> str:
     return found[0].removeprefix("restic ")
 
 
+def _awaited(process: subprocess.Popen[bytes], errors: int, seconds: float) -> bytes | None:
+    """Return the output; None when time is up, or when restic only tries the same in vain."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            return process.communicate(timeout=min(LOOK_SECONDS, seconds))[0]
+        except subprocess.TimeoutExpired:
+            if seconds <= CONNECT_SECONDS and len(_VAIN.findall(_told(errors))) >= VAIN_TRIES:
+                return None
+    return None
+
+
+def _told(errors: int) -> str:
+    """Return what was written to the file of the messages so far."""
+    return os.pread(errors, MAX_MESSAGES, 0).decode(errors="replace")
+
+
 def _parsed(text: str) -> list[Any]:
     """Return the JSON documents of an output, a line each; other lines are notes for people."""
     found = []
@@ -180,7 +206,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _overdue(site: str, command: str, seconds: float, said: str) -> OpsError:
     known = restic_errors.to_error(site, command, 1, said)
-    if known.code in ("offsite.unreachable", "offsite.refused", "offsite.certificate"):
+    if known.code in OF_THE_SITE:
         return known
     return OpsError(
         f"Site {site}: restic {command} gave no answer within {seconds:.0f} s"

@@ -86,6 +86,12 @@ _KNOWN = (
         " they were only being replaced.",
     ),
     (
+        r"bucket does not exist|NoSuchBucket",
+        "offsite.no-bucket",
+        "If the site is new: make the bucket with object lock, then pms-ops offsite init (which"
+        " would make one without). If it is not, find out who removed it.",
+    ),
+    (
         r"no space left|quota exceeded|disk quota|QuotaExceeded|Insufficient Storage|\(507\)"
         r"|\(413\)|not enough space|StorageFull",
         "offsite.full",

@@ -55,7 +55,7 @@ class Work:
         try:
             self.copies()
         except OpsError as exc:
-            if exc.code != "offsite.no-repository":
+            if exc.code not in ("offsite.no-repository", "offsite.no-bucket"):
                 raise
         else:
             return False

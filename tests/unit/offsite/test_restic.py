@@ -22,6 +22,7 @@ OTHER = {"status": 11, "said": "unable to create lock in backend: repository is 
         (12, "wrong password or no key found", "offsite.wrong-password"),
         (130, "signal interrupt received", "offsite.interrupted"),
         (99, "", "offsite.failed"),
+        (1, "Stat: The specified bucket does not exist", "offsite.no-bucket"),
         (1, "write /srv/r/data/x: no space left on device", "offsite.full"),
         (1, "dial tcp 127.0.0.1:1: connect: connection refused", "offsite.unreachable"),
         (1, "subprocess ssh: ssh: Could not resolve hostname vault", "offsite.unreachable"),
@@ -73,6 +74,14 @@ def test_a_site_that_does_not_answer_is_given_up(stocked, monkeypatch):
     monkeypatch.setattr(restic, "END_SECONDS", 2)
     stocked.fault("snapshots", {"sleep": 60})
     assert stocked.call("uploaded")["code"] == "offsite.timeout"
+
+
+def test_a_site_that_is_not_there_is_given_up_before_the_time_is_up(stocked, monkeypatch):
+    monkeypatch.setattr(restic, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(restic, "END_SECONDS", 2)
+    line = 'Stat(<config/>) returned error, retrying after 1s: Head "x": connection refused\n'
+    stocked.fault("snapshots", {"sleep": 60, "before": line * 3})
+    assert stocked.call("uploaded")["code"] == "offsite.unreachable"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,275 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Copies on other sites by the real restic: on a disk, over SFTP, on rest-server and on S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pms_offsite
+import pytest
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.testing import patch_module_args
+
+from tests.conftest import PROJECT
+from tests.support import sites
+from tests.support.backup_sets import make_set
+
+FIRST, SECOND = "2026-11-22_0600", "2026-11-23_0600"
+CONTENTS = {"app.pgdump/toc.dat": "toc", "a.csv": "id\n1\n"}
+LAST = {"keep_last": 1, "keep_daily": 0, "keep_weekly": 0, "keep_monthly": 0}
+
+
+@dataclass
+class Fund:
+    """A system with a set, and pms_offsite called as Ansible calls it."""
+
+    folder: Path
+    restic: Path
+    site: dict[str, Any]
+    capsys: Any
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "backups"
+
+    def options(self, state: str, **more: Any) -> dict[str, Any]:
+        return {
+            "state": state,
+            "system": "fund",
+            "root": str(self.root),
+            "evidence_root": str(self.folder / "evidence"),
+            "keys": str(self.folder / "keys"),
+            "restic": str(self.restic),
+            "repositories": [self.site],
+        } | more
+
+    def call(self, state: str, **more: Any) -> dict[str, Any]:
+        self.capsys.readouterr()
+        with patch_module_args(self.options(state, **more)), pytest.raises(SystemExit):
+            pms_offsite.main()
+        return json.loads(self.capsys.readouterr().out)
+
+    def good(self, state: str, **more: Any) -> dict[str, Any]:
+        found = self.call(state, **more)
+        assert not found.get("failed"), found.get("msg")
+        return found["sites"][0]
+
+    def code(self, state: str, **more: Any) -> str:
+        return self.call(state, **more)["code"]
+
+    def make_set(self, name: str, size: int = 0) -> Path:
+        parts = {
+            f"part-{number}": random.randbytes(size // 8).hex()
+            for number in range(4 if size else 0)
+        }
+        return make_set(self.root, self.folder / "keys", name, CONTENTS | parts)
+
+    def repository(self) -> Path:
+        return Path(self.site["url"])
+
+
+@pytest.fixture(scope="module")
+def restic(tmp_path_factory):
+    return sites.restic(tmp_path_factory.mktemp("restic"))
+
+
+@pytest.fixture
+def prepared(tmp_path, restic, capsys):
+    """Return a function that gives a fund with a repository on a site of a kind."""
+    with ExitStack() as stack:
+
+        def prepare(kind: str) -> Fund:
+            place = tmp_path / kind
+            place.mkdir()
+            address = stack.enter_context(sites.KINDS[kind](place))
+            found = Fund(tmp_path, restic, address.option(kind, tmp_path), capsys)
+            ledger.append(tmp_path / "evidence", "backup", {"set": FIRST}, now=datetime.now(UTC))
+            found.make_set(FIRST)
+            assert [found.good("present")["changed"] for _ in range(2)] == [True, False]
+            return found
+
+        yield prepare
+
+
+@pytest.mark.parametrize(
+    "kind", ["local", *(pytest.param(k, marks=pytest.mark.nightly) for k in ("sftp", "rest", "s3"))]
+)
+def test_a_set_is_copied_proved_and_fetched(prepared, kind, tmp_path):
+    fund = prepared(kind)
+    made = fund.good("uploaded", inventory={"pms_db_name": "app"})
+    assert (made["changed"], made["set"], made["proved"]) == (True, FIRST, False)
+    sets.mark_verified(fund.root / FIRST, {})
+    again = fund.good("uploaded")
+    assert again["proved"] and again["new_bytes"] < 20_000
+    assert not fund.good("uploaded")["changed"]
+    assert fund.good("checked", check_parts=1)["part"] == 1
+    assert fund.good("tried")["refused"] is (kind == "rest")
+    found = fund.good("fetched", into=str(tmp_path / "back"), set="proved")
+    back = Path(found["folder"])
+    assert (back / "manifest.json").read_bytes() == (
+        fund.root / FIRST / "manifest.json"
+    ).read_bytes()
+    assert sets.verification(back)
+    assert sorted(path.name for path in back.parent.iterdir()) == [FIRST, "evidence", "keys"]
+    fund.make_set(SECOND)
+    fund.good("uploaded")
+    fund.site["deletes"] = True
+    if kind == "rest":
+        assert fund.code("pruned", **LAST) == "offsite.append-only"
+    else:
+        assert fund.good("pruned", **LAST)["removed"] == []  # the first is the last proved one
+        sets.mark_verified(fund.root / SECOND, {})
+        fund.good("uploaded")
+        assert fund.good("pruned", **LAST)["removed"] == [FIRST]
+    assert fund.good("checked", check_parts=1)
+    Path(fund.site["password_file"]).write_text("of another fund")
+    assert fund.code("fetched", into=str(tmp_path / "x")) == "offsite.wrong-password"
+
+
+@pytest.mark.nightly
+def test_half_of_the_packs_is_missing(prepared, tmp_path):
+    fund = prepared("local")
+    fund.make_set(SECOND, size=3_000_000)
+    fund.good("uploaded")
+    packs = sorted(path for path in (fund.repository() / "data").rglob("*") if path.is_file())
+    for path in packs[: max(len(packs) // 2, 1)]:
+        path.unlink()
+    assert fund.code("checked") == "offsite.damaged"
+    assert sets.resolve(fund.root / SECOND) and (fund.root / FIRST).is_dir()
+
+
+@pytest.mark.nightly
+def test_a_damaged_pack_is_found_when_its_part_is_read_and_when_it_is_fetched(prepared, tmp_path):
+    fund = prepared("local")
+    fund.make_set(SECOND, size=3_000_000)
+    fund.good("uploaded")
+    packs = [path for path in (fund.repository() / "data").rglob("*") if path.is_file()]
+    largest = max(packs, key=lambda path: path.stat().st_size)
+    largest.chmod(0o600)
+    with largest.open("r+b") as stream:
+        stream.seek(5_000)
+        stream.write(bytes(100))
+    assert fund.code("checked", check_parts=1) == "offsite.damaged"
+    assert fund.code("fetched", into=str(tmp_path / "x")) == "offsite.damaged"
+
+
+@pytest.mark.nightly
+def test_a_full_site_is_named_and_goes_on_when_there_is_room(prepared, tmp_path):
+    fund = prepared("local")
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], check=True)
+    try:
+        fund.site["url"] = str(place / "repository")
+        fund.good("present")
+        fund.make_set(SECOND, size=8_000_000)
+        assert fund.code("uploaded") == "offsite.full"
+        subprocess.run(["mount", "-o", "remount,size=60m", place], check=True)
+        assert fund.good("uploaded")["set"] == SECOND
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("url", ["sftp:root@127.0.0.1:/x", "rest:http://127.0.0.1:9/x"])
+def test_a_site_that_is_away_is_named_within_seconds(prepared, url):
+    fund = prepared("local")
+    fund.site |= {"url": url, "options": ["sftp.args=-p 9 -o BatchMode=yes"]}
+    if url.startswith("rest"):
+        fund.site["options"] = []
+    began = time.monotonic()
+    assert fund.code("uploaded") == "offsite.unreachable"
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.nightly
+def test_a_live_lock_is_named_and_the_lock_of_a_dead_run_is_removed(prepared):
+    fund = prepared("local")
+    fund.site["deletes"] = True
+    for name in (FIRST, SECOND):
+        if name == SECOND:
+            fund.make_set(SECOND)
+        fund.good("uploaded")
+    held = hold(fund)
+    try:
+        assert fund.code("pruned", **LAST) == "offsite.locked"
+        assert fund.good("uploaded")["ok"]  # it shares the lock of a backup
+    finally:
+        held.kill()
+        held.communicate()
+    assert list((fund.repository() / "locks").iterdir())
+    assert fund.good("pruned", **LAST)["removed"] == [FIRST]
+
+
+def hold(fund: Fund) -> subprocess.Popen[bytes]:
+    """Start a backup that waits for its input, and so holds a lock; return when it has it."""
+    environment = os.environ | {
+        "RESTIC_REPOSITORY": fund.site["url"],
+        "RESTIC_PASSWORD_FILE": fund.site["password_file"],
+        "RESTIC_CACHE_DIR": str(fund.folder / "cache"),
+    }
+    command = [str(fund.restic), "backup", "--stdin", "--stdin-filename", "x"]
+    held = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+    for _ in range(300):
+        if list((fund.repository() / "locks").iterdir()):
+            return held
+        time.sleep(0.05)
+    raise TimeoutError("restic took no lock")
+
+
+@pytest.mark.nightly
+def test_killed_at_any_point_of_any_act_the_next_run_goes_on(prepared, tmp_path, often):
+    fund = prepared("local")
+    fund.site["deletes"] = True
+    fund.make_set(SECOND, size=20_000_000)
+    for number in range(often // 4):
+        for state in ("uploaded", "checked", "fetched", "pruned"):
+            more = {"into": str(tmp_path / f"back-{number}")} if state == "fetched" else {}
+            more |= LAST if state == "pruned" else {}
+            ledger.append(fund.folder / "evidence", "gate", {"n": number}, now=datetime.now(UTC))
+            killed(fund.options(state, **more), 0.1 + 3 * random.random())
+            shutil.rmtree(tmp_path / f"back-{number}", ignore_errors=True)
+            fund.good(state, **more)
+        assert (fund.root / FIRST).is_dir() and (fund.root / SECOND).is_dir()
+    assert fund.good("checked", check_parts=1)
+    assert fund.good("fetched", into=str(tmp_path / "last"))["set"] == SECOND
+
+
+def killed(options: dict[str, Any], seconds: float) -> None:
+    """Run the module in a process of its own, and kill it and restic after *seconds*."""
+    environment = os.environ | {
+        "PYTHONPATH": f"{PROJECT / 'library'}",
+        "OPTIONS": json.dumps(options),
+    }
+    code = (
+        "import json, os, ansible.module_utils as m;"
+        f"m.__path__.append({str(PROJECT / 'module_utils')!r});"
+        "from ansible.module_utils.testing import patch_module_args as p;"
+        "import pms_offsite;"
+        "c = p(json.loads(os.environ['OPTIONS'])); c.__enter__(); pms_offsite.main()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
+    time.sleep(seconds)
+    children = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(run.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    run.kill()
+    for child in children:
+        try:
+            os.kill(int(child), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    run.wait()
