@@ -13,11 +13,11 @@ Seen with Barman 3.13.3 and PostgreSQL 17, and provided for here:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Collection
 from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.pitr import barman_files, engine
 from ansible.module_utils.pmsops.pitr.barman_answers import (
     SERVER,
     read,
@@ -25,7 +25,7 @@ from ansible.module_utils.pmsops.pitr.barman_answers import (
     read_list,
     reason,
 )
-from ansible.module_utils.pmsops.pitr.container import HEALTHY, HOME, Answer
+from ansible.module_utils.pmsops.pitr.container import HOME, Answer
 
 CONFIG = f"{HOME}/barman.conf"
 PGPASS = f"{HOME}/.pgpass"
@@ -37,11 +37,6 @@ SWITCH_SECONDS = 60
 SWITCHES = 5
 LAST_FULL = "last-full"
 NO_PARENT = "not eligible as a parent"  # what Barman says of a full backup without summaries
-_FILES = f"""
-find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s %T@\\n' 2>/dev/null
-if {HEALTHY}; then echo receiving; fi
-df -Pk {HOME} | awk 'NR == 2 {{ print "free", $4 }}'
-"""
 # What the server needs besides the base backup: folders, and WAL that is not yet filed.
 _COMPLETE = """
 set -eu
@@ -76,6 +71,7 @@ class Barman:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._details: dict[str, engine.Detail] = {}  # as the newest look found them
 
     def backup(self, kind: str = engine.FULL) -> engine.BaseBackup:
         """Make a base backup, and wait until the WAL that it needs has arrived.
@@ -109,32 +105,29 @@ class Barman:
             code="pitr.wal-not-arrived",
         )
 
-    def info(self) -> engine.Info:
+    def info(self, *, retention: bool = False) -> engine.Info:
         """Return what Barman holds, and whether it receives.
+
+        Only with *retention* it is known which base backups are obsolete.
 
         :raises OpsError: pitr.engine, pitr.not-running
         """
-        backups = self._list()
-        sizes: dict[str, int] = {}
-        receiving, free, newest = False, None, 0.0
-        for line in self._runner.run(["sh", "-c", _FILES]).output.splitlines():
-            word, size, changed = [*line.split(" "), "", ""][:3]
-            receiving = receiving or word == "receiving"
-            if word == "free":
-                free = int(size) << 10
-            if wal.SEGMENT.match(word.removesuffix(wal.PARTIAL)):
-                sizes[word] = int(size)
-                newest = max(newest, float(changed or 0))
-        whole = sorted(each for each in sizes if not each.endswith(wal.PARTIAL))
-        partial = max((each for each in sizes if each.endswith(wal.PARTIAL)), default=None)
+        files = barman_files.read(self._runner.run(["sh", "-c", barman_files.SCRIPT]).output)
+        backups = None if retention else files.backups()
+        if backups is None:
+            listed = self._list()
+        else:
+            listed = [each for each, _ in backups]
+            self._details = {each.id: detail for each, detail in backups if detail}
         return engine.Info(
-            backups=tuple(backups),
-            segments=tuple(whole),
-            partial=partial.removesuffix(wal.PARTIAL) if partial else None,
-            receiving=receiving,
-            received_at=datetime.fromtimestamp(newest, UTC) if newest else None,
-            segment_bytes=_segment_bytes(sizes),
-            free_bytes=free,
+            backups=tuple(listed),
+            segments=files.whole,
+            partial=files.partial,
+            receiving=files.receiving,
+            received_at=files.received_at,
+            segment_bytes=files.segment_bytes,
+            free_bytes=files.room.get("free"),
+            disk_bytes=files.room.get("disk"),
         )
 
     def describe(self, backup: str) -> engine.Detail:
@@ -142,7 +135,8 @@ class Barman:
 
         :raises OpsError: pitr.engine
         """
-        return read_detail(self._barman("show-backup", SERVER, backup))
+        known = self._details.get(backup)
+        return known or read_detail(self._barman("show-backup", SERVER, backup))
 
     def verify(self, backup: str) -> None:
         """Check every file of a base backup against its manifest, by pg_verifybackup.
@@ -179,14 +173,16 @@ class Barman:
         self._shell("rm", "-rf", staging)
         return engine.Restored(folder=folder, wal_folder=f"{folder}/barman_wal")
 
-    def expire(self) -> list[str]:
-        """Delete the base backups that no moment of the recovery window needs.
+    def expire(self, also: Collection[str] = ()) -> list[str]:
+        """Delete the base backups that no moment of the recovery window needs, and *also* these.
+
+        Barman deletes the increments of a full one with it.
 
         :raises OpsError: pitr.engine
         """
         gone = []
         for each in self._list():
-            if each.obsolete:
+            if each.obsolete or each.id in also:
                 self._barman("delete", SERVER, each.id, seconds=RESTORE_SECONDS)
                 gone.append(each.id)
         return gone
@@ -232,17 +228,6 @@ class Barman:
                 "Its message names the cause: most often the disk of the container's volumes.",
                 code="pitr.engine",
             )
-
-
-def _segment_bytes(sizes: dict[str, int]) -> int:
-    """Return the server's size of a segment, from the segments that are held.
-
-    WAL that Barman compresses has another size, and on a full disk the segment that is being
-    received is empty.
-    """
-    return max(
-        (each for each in sizes.values() if wal.is_segment_size(each)), default=wal.DEFAULT_BYTES
-    )
 
 
 def configuration(host: str, port: int, role: str, bin_dir: str, window_days: int) -> str:

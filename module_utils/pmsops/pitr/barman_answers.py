@@ -34,6 +34,7 @@ def read_list(said: dict[str, Any]) -> list[engine.BaseBackup]:
             ended_at=datetime.fromtimestamp(int(each.get("end_time_timestamp") or 0), UTC),
             size_bytes=int(each.get("size_bytes") or 0),
             obsolete=each.get("retention_status") == "OBSOLETE",
+            wal_bytes=int(each.get("wal_size_bytes") or 0),
         )
         for each in said.get(SERVER, [])
     ]

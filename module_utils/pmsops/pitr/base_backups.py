@@ -14,21 +14,27 @@ FULL_AFTER = timedelta(days=7) - timedelta(hours=1)
 INCREMENT_AFTER = timedelta(hours=23)
 
 
+def needed_bytes(info: engine.Info, kind: str, cluster_bytes: int) -> int:
+    """Return the room that a base backup may need, beside the stream.
+
+    An increment may be as large as the server, and is as a rule a small part of it.
+    """
+    wanted = cluster_bytes if kind == engine.FULL else 0
+    return wanted + window.ROOM * info.segment_bytes
+
+
 def require_room(info: engine.Info, kind: str, cluster_bytes: int) -> None:
     """Refuse a base backup that would fill the disk of the archive: the stream needs it too.
 
-    An increment may be as large as the server, and is as a rule a small part of it.
-
     :raises OpsError: pitr.archive-full
     """
-    wanted = cluster_bytes if kind == engine.FULL else 0
-    wanted += window.ROOM * info.segment_bytes
+    wanted = needed_bytes(info, kind, cluster_bytes)
     if info.free_bytes is not None and info.free_bytes < wanted:
         raise OpsError(
             f"The disk of the archive has {size(info.free_bytes)} free, and a base backup needs"
             f" {size(wanted)}. None was made: the stream of WAL would have stopped too.",
-            "Give the archive's volume more room, or delete older moments: a smaller"
-            " pitr_window_days, then pms-ops pitr expire.",
+            "Give the archive's volume more room, or let older moments go: a smaller"
+            " pitr_window_days or pitr_window_floor_days, then pms-ops pitr expire.",
             code="pitr.archive-full",
         )
 

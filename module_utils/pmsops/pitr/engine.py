@@ -7,6 +7,7 @@ implementing ``Engine``.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -27,6 +28,7 @@ class BaseBackup:
     ended_at: datetime
     size_bytes: int
     obsolete: bool = False
+    wal_bytes: int = 0  # WAL from it to the next base backup
 
     @property
     def usable(self) -> bool:
@@ -60,6 +62,7 @@ class Info:
     segment_bytes: int = wal.DEFAULT_BYTES
     received_at: datetime | None = None  # when the newest WAL arrived
     free_bytes: int | None = None  # on the disk of the archive; None: not known
+    disk_bytes: int | None = None  # of that disk
 
     @property
     def usable(self) -> list[BaseBackup]:
@@ -81,8 +84,11 @@ class Engine(Protocol):
     def backup(self, kind: str = FULL) -> BaseBackup:
         """Make a base backup, and wait until the WAL that it needs has arrived."""
 
-    def info(self) -> Info:
-        """Return what the engine holds, and whether it receives."""
+    def info(self, *, retention: bool = False) -> Info:
+        """Return what the engine holds, and whether it receives.
+
+        Only with *retention* it is known which base backups are obsolete: that may cost more.
+        """
 
     def describe(self, backup: str) -> Detail:
         """Return where a base backup lies in the WAL: a part of info, asked when it is needed."""
@@ -93,5 +99,8 @@ class Engine(Protocol):
     def restore(self, backup: str, folder: str, *, until_lsn: str | None) -> Restored:
         """Make a data directory in *folder*, with the WAL up to *until_lsn* or all of it."""
 
-    def expire(self) -> list[str]:
-        """Delete the base backups that no moment of the recovery window needs; return their ids."""
+    def expire(self, also: Collection[str] = ()) -> list[str]:
+        """Delete the base backups that no moment of the recovery window needs; return their ids.
+
+        *also* are others that go, each with its increments and the WAL that only they needed.
+        """
