@@ -35,7 +35,8 @@ options:
         deletes what no moment of the window needs. It is for a scheduler.
       - V(proved) recovers a throw-away copy to the moment of a backup set, and compares every
         object and every row of it with the set's manifest.
-      - V(expired) deletes the base backups that no moment of the window needs.
+      - V(expired) deletes the base backups that no moment of the window needs, those whose room the
+        stream needs, and former servers that the policy lets go.
     type: str
     choices: [present, absent, status, backup, maintained, proved, expired]
     default: present
@@ -68,6 +69,32 @@ options:
     description: Days back to which each moment can be restored.
     type: int
     default: 14
+  archive_free_percent:
+    description:
+      - Share of the archive's disk that stays free. While it is not, V(maintained) and V(expired)
+        let the oldest base backups go, and say which. V(0) lets none go before its time.
+    type: int
+    default: 10
+  window_floor_days:
+    description: The window is never made shorter than this for the sake of room.
+    type: int
+    default: 7
+  min_full_backups:
+    description: So many full base backups stay, whatever the disk says.
+    type: int
+    default: 2
+  keep_servers:
+    description: Number of former servers that stay after O(keep_servers_undo_days); V(0) keeps all.
+    type: int
+    default: 0
+  keep_servers_undo_days:
+    description: Days within which no former server goes, so that it can be brought back.
+    type: int
+    default: 14
+  keep_servers_max_days:
+    description: Days after which a former server goes, even the only one; V(0) never.
+    type: int
+    default: 0
   slot_keep_mb:
     description:
       - How much WAL the slot may keep on the live disk while the receiver is away, in MB. By
@@ -176,6 +203,15 @@ stream:
   returned: with V(status)
   type: dict
   sample: {active: true, slot: reserved, behind_bytes: 0, seconds: 3.1, kept_bytes: 8388608}
+former_servers:
+  description: What the restores of whole servers replaced, and from when on each may go.
+  returned: with V(status)
+  type: list
+  elements: dict
+  sample:
+    - {volume: macro_timescaledb_before_20261127180312, container: macro_timescaledb, why: before,
+       kept_at: "2026-11-27T18:03:12Z", size_bytes: 1288490188, goes_at: null,
+       data_directory: /var/lib/postgresql/data}
 backups:
   description: The base backups, oldest first.
   returned: with V(status)
@@ -222,8 +258,18 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import damage, external, overview, own_engine, proof
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.pitr import (
+    archive_room,
+    damage,
+    external,
+    former_servers,
+    overview,
+    own_engine,
+    proof,
+)
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -240,6 +286,12 @@ SPEC = {
     "container": {"type": "str", "required": True},
     "image": {"type": "str"},
     "window_days": {"type": "int", "default": 14},
+    "archive_free_percent": {"type": "int", "default": 10},
+    "window_floor_days": {"type": "int", "default": 7},
+    "min_full_backups": {"type": "int", "default": 2},
+    "keep_servers": {"type": "int", "default": 0},
+    "keep_servers_undo_days": {"type": "int", "default": 14},
+    "keep_servers_max_days": {"type": "int", "default": 0},
     "slot_keep_mb": {"type": "int"},
     "canary_seconds": {"type": "int", "default": 300},
     "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},
@@ -282,7 +334,13 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         keep_bytes=keep << 20 if keep is not None else None,
         canary_seconds=params["canary_seconds"],
         synchronous=params["synchronous"],
+        room=archive_room.Policy.from_options(params),
+        former=former_servers.Policy.from_options(params),
     )
+    proved = None
+    if params["evidence_root"]:
+        entries = ledger.inspect(Path(params["evidence_root"])).entries
+        proved = archive_room.last_proved(entries)
     database = Database.from_options(params["database"])
     others = params["engine"] == own_engine.EXTERNAL
     if params["state"] in ACTS:
@@ -298,7 +356,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
             return external.External(
                 database, params["command"], params["command_seconds"]
             ).status()
-        return Protection(database, settings).status()
+        return Protection(database, settings, proved).status()
 
     def look() -> dict | OpsError:
         facts["seen"], answer = overview.take(ask, place.before(), datetime.now(UTC))
@@ -315,7 +373,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         if isinstance(answer, OpsError):
             raise answer
         return {"changed": False, "actions": []} | answer
-    protection = Protection(database, settings)
+    protection = Protection(database, settings, proved)
     if state == "proved":
         if check:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}

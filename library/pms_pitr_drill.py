@@ -94,7 +94,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_drill, own_engine
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.verify import queries

@@ -136,7 +136,8 @@ from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettin
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_set, own_engine
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
 

@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.repository import protection
 PROOF_SECONDS = 8 * 86400  # it is due each week
 OLD_SECONDS = 2 * 3600  # the schedule looks every hour
 SHOWN = 3
+DROP = "pms-ops rollback --drop-server"
 
 
 def collect(backup_root: Path, entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]:
@@ -78,6 +79,10 @@ def describe(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> N
     if seen.get("engine"):
         say("engine", f"{seen['engine']}, which is not operated by pms-ops")
         return
+    for each in seen.get("former_servers", []):  # a note of an earlier release has none
+        goes = f"goes {each['goes_at']}" if each["goes_at"] else "stays"
+        kept = f"{progress.size(each['size_bytes'])}, kept {each['kept_at'] or 'long ago'}, {goes}"
+        say("former server", f"{each['volume']}, {kept}; {DROP} {each['volume']}")
     if proof is None:
         say("last proof", "none")
     else:

@@ -115,7 +115,9 @@ _WAS = {UNDONE: "was undone", FAILED: "failed"}
 
 
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [each for each in ledger.of_kind(entries, *KINDS) if TABLES not in each["record"]]
+    # A whole server has a number of tables; single ones are named.
+    found = ledger.of_kind(entries, *KINDS)
+    return [each for each in found if not isinstance(each["record"].get(TABLES), list)]
 
 
 def _short(why: Any) -> str:

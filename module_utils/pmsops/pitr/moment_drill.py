@@ -24,7 +24,8 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import engine, moment, wal, window
 from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet, look
 from ansible.module_utils.pmsops.pitr.recovered_server import RecoveredServer
-from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import ROLE
 from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
@@ -73,9 +74,7 @@ def _drill(
     chosen = moment.parse(_random(protection) if asked == RANDOM else asked)
     facts["moment"] = utc_stamp(chosen.at) if chosen.at else None
     at_work = MomentSet(protection, chosen.asked)
-    throw_away = at_work.throw_away()
-    throw_away.clean()
-    throw_away.remove_restores()
+    throw_away = at_work.cleaned()
     since = time.monotonic()
     planned = at_work.plan(chosen)
     seconds = {"plan": time.monotonic() - since}

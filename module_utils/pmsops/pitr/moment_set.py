@@ -28,7 +28,8 @@ from ansible.module_utils.pmsops.pitr import canary, container, engine, moment, 
 from ansible.module_utils.pmsops.pitr.plan import Plan
 from ansible.module_utils.pmsops.pitr.plan import make as make_plan
 from ansible.module_utils.pmsops.pitr.recovered_server import Reached, RecoveredServer
-from ansible.module_utils.pmsops.pitr.run import ROLE, Protection
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import ROLE
 from ansible.module_utils.pmsops.pitr.throw_away import ThrowAway, libraries_in, libraries_of
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets
@@ -94,9 +95,7 @@ class MomentSet:
         began = time.monotonic()
         state = preflight.writable_root(settings.root)
         with process_lock.exclusive(state / LOCK, "point-in-time restore"):
-            throw_away = self.throw_away()
-            throw_away.clean()
-            throw_away.remove_restores()
+            throw_away = self.cleaned()
             wanted = self.plan()
             seconds = {"plan": time.monotonic() - began}
             with self.recovered(throw_away, wanted, seconds) as (server, reached):
@@ -130,9 +129,11 @@ class MomentSet:
 
     @contextmanager
     def recovered(
-        self, throw_away: ThrowAway, wanted: Plan, seconds: dict[str, float]
+        self, throw_away: ThrowAway, wanted: Plan, seconds: dict[str, float], *, clean: bool = True
     ) -> Iterator[tuple[RecoveredServer, Reached]]:
         """Give a throw-away server that stands at the moment of the plan; note the *seconds*.
+
+        Without *clean* the caller removes what was restored: it has more urgent work first.
 
         :raises OpsError: pitr.*, clients.*
         """
@@ -144,7 +145,7 @@ class MomentSet:
             )
             seconds["base backup"] = time.monotonic() - began
             with throw_away.server(
-                folder, made.wal_folder, self._libraries(), wanted.target_lsn
+                folder, made.wal_folder, self.libraries(), wanted.target_lsn
             ) as server:
                 reached = server.await_moment(wanted.target_lsn)
                 server.open()
@@ -152,7 +153,20 @@ class MomentSet:
                 seconds["recovery"] = time.monotonic() - began - seconds["base backup"]
                 yield server, reached
         finally:
+            if clean:
+                throw_away.remove_restores()
+
+    def cleaned(self) -> ThrowAway:
+        """Return the maker of throw-away containers, without what killed runs have left.
+
+        :raises OpsError: pitr.not-running, pitr.no-image, clients.engine
+        """
+        throw_away = self.throw_away()
+        throw_away.clean()
+        # Asked first: a container only to remove nothing takes half a second.
+        if self.protection.container.run(["ls", "-A", container.RESTORES]).output.strip():
             throw_away.remove_restores()
+        return throw_away
 
     def throw_away(self) -> ThrowAway:
         """Return the maker of throw-away containers.
@@ -175,7 +189,8 @@ class MomentSet:
             exact=wanted.moment.at is not None,
         )
 
-    def _libraries(self) -> str:
+    def libraries(self) -> str:
+        """Return the libraries that a copy of the server has to load."""
         try:
             with self.database.session(
                 name=self.database.maintenance_name, read_only=True

@@ -38,12 +38,13 @@ EMPTY: dict[str, Any] = {
     "unwitnessed": [],  # times without a canary row
     "engine": None,  # another engine that protects the server; None: ours
     "unknown": {},  # of window and stream: why nobody can say
+    "former_servers": [],  # what whole servers replaced
     "problems": [],
 }
 # What was so when it was last seen, and still is.
 LASTING = (
     *("earliest", "latest", "gap", "missing", "backups", "newest_backup"),
-    *("canary", "unwitnessed", "engine"),
+    *("canary", "unwitnessed", "engine", "former_servers"),
 )
 
 
@@ -125,5 +126,6 @@ def of(
         "unwitnessed": canary["gaps"],
         "engine": answer.get("engine"),
         "unknown": unknown,
+        "former_servers": answer.get("former_servers", []),
         "problems": [*found["problems"], *([] if stream else ["The server does not answer."])],
     }

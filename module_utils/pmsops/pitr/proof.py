@@ -75,9 +75,7 @@ def _prove(
     state = preflight.writable_root(root)
     with process_lock.exclusive(state / LOCK, "proof of a moment"), reading.held(chosen.folder):
         sets.check(chosen, keys)
-        throw_away = at_work.throw_away()
-        throw_away.clean()
-        throw_away.remove_restores()
+        throw_away = at_work.cleaned()
         planned = at_work.plan(wanted)
         facts |= {
             "base_backup": planned.backup.id,

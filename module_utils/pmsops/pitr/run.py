@@ -3,45 +3,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import (
+    archive_room,
     barman,
     base_backups,
     canary,
     container,
     engine,
+    former_servers,
     receiver,
+    receiver_setup,
     server_files,
     server_side,
     synchronous,
     window,
 )
+from ansible.module_utils.pmsops.pitr.settings import ROLE, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.services import docker_engine
-
-ROLE = "pms_pitr"  # also the slot's name
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an operator sets."""
-
-    container: str
-    image: str
-    window_days: int = 14
-    keep_bytes: int | None = None
-    canary_seconds: int = 300  # 0: no canary rows
-    synchronous: bool = False  # whether commits wait for the receiver
 
 
 class Protection:
     """The protection of one database's server."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, proved: str | None = None) -> None:
         if database.access != "container":
             raise OpsError(
                 "Continuous protection needs the database in a container (pms_db_access:"
@@ -52,8 +42,10 @@ class Protection:
             )
         self.database = database
         self.settings = settings
+        self.proved = proved  # the base backup that the last good proof was of: it stays
         self.container = container.EngineContainer(settings.container)
         self.engine = barman.Barman(self.container)
+        self.setup = receiver_setup.ReceiverSetup(database, settings, self.container)
 
     def server(self) -> server_side.ServerSide:
         """Return the server's side, as the receiver's network wants it.
@@ -105,12 +97,12 @@ class Protection:
         if missing:
             self.container.remove()  # one that does not run, or is of another release
             self.container.create(self.settings.image, str(self.database.container), network)
-        self._configure(side, state, password)
+        self.setup.configure(side, state, password)
         anew = receiver.follow(self.database, self.container, ROLE, self.engine.break_off)
         if waiting == synchronous.ON:
             synchronous.begin(self.database, ROLE)
         if steps and self.settings.canary_seconds:
-            self._write_canary()
+            self.setup.write_canary()
         if anew and not state.lost:
             steps.append("began the stream anew: the server had removed the WAL that comes next")
         if anew or state.lost or not self.engine.info().usable:
@@ -130,6 +122,7 @@ class Protection:
             return steps
         kind = self._due()
         if kind and not steps:
+            steps += self._make_room(check=check, kind=kind)
             steps.append(f"make a base backup ({kind})")
             if not check:
                 self._backup_due(kind)
@@ -176,10 +169,14 @@ class Protection:
         witnesses = canary.look(self.database, self.settings.canary_seconds, found.earliest, now)
         if flow is not None:
             found.problems.extend(witnesses.pop("problems"))
+        if short := archive_room.problem(info, self.settings.room, self.proved, now):
+            found.problems.append(short)
+        former = former_servers.listed(str(self.database.container))
         return {
             "window": found.document(),
             "canary": {name: witnesses[name] for name in ("newest", "gaps")},
             "stream": asdict(flow) if flow else None,
+            "former_servers": former_servers.documents(former, self.settings.former),
             "backups": [
                 {
                     "id": each.id,
@@ -229,47 +226,34 @@ class Protection:
             )
 
     def expire(self, *, check: bool) -> list[str]:
-        """Delete the base backups that no moment of the window needs; return the steps."""
+        """Delete the base backups that no moment of the window needs; return the steps.
+
+        Those go, too, whose room the stream needs, and former servers that the policy lets go.
+        """
         if check:
-            return [f"delete base backup {e.id}" for e in self.engine.info().backups if e.obsolete]
-        return [f"deleted base backup {each}" for each in self.engine.expire()]
+            info = self.engine.info(retention=True)
+            obsolete = [each.id for each in info.backups if each.obsolete]
+            steps = [f"delete base backup {each}" for each in obsolete]
+        else:
+            steps = [f"deleted base backup {each}" for each in self.engine.expire()]
+        steps += self._make_room(check=check)
+        name = str(self.database.container)
+        found = former_servers.listed(name)
+        gone = former_servers.expired(found, self.settings.former, datetime.now(UTC))
+        return steps + former_servers.drop(name, gone, check=check)
 
-    def _configure(
-        self, side: server_side.ServerSide, state: server_side.ServerState, password: str | None
-    ) -> None:
-        """Write the engine's configuration, and its password if it has none that fits."""
-        host, port = str(self.database.container), self._inside_port()
-        if password is None:
-            has = self.container.run(["test", "-s", barman.PGPASS]).status == 0
-            password = None if has else side.new_password()
-        if password is not None:
-            self.container.write(barman.PGPASS, f"{host}:{port}:*:{ROLE}:{password}\n")
-        bin_dir = f"/usr/lib/postgresql/{state.version // 10000}/bin"
-        if self.container.run(["test", "-x", f"{bin_dir}/pg_receivewal"]).status:
-            raise OpsError(
-                f"Image {self.settings.image} has no client tools of PostgreSQL"
-                f" {state.version // 10000}: {bin_dir}/pg_receivewal is missing.",
-                "Make an image with the tools of the server's version, and set pitr_image to it.",
-                code="pitr.image-old",
-            )
-        text = barman.configuration(host, port, ROLE, bin_dir, self.settings.window_days)
-        self.container.write(barman.CONFIG, text)
-        every = self.settings.canary_seconds
-        self.container.write(
-            container.CANARY, canary.script(host, port, ROLE, every) if every else ""
+    def _make_room(self, *, check: bool, kind: str | None = None) -> list[str]:
+        """Let the oldest base backups go while the disk is short; *kind* is to be made next."""
+        needed = 0
+        if kind:
+            info = self.engine.info()
+            needed = base_backups.needed_bytes(info, kind, self._cluster_bytes())
+        return archive_room.make(
+            lambda: self.engine.info(retention=True),
+            lambda backup: self.engine.expire([backup]),
+            self.settings.room,
+            self.proved,
+            datetime.now(UTC),
+            check=check,
+            needed=needed,
         )
-
-    def _write_canary(self) -> None:
-        """Write a canary row now, which shows that the container's loop can."""
-        answer = self.container.run(["sh", "-c", f". {container.CANARY} && write_canary"])
-        if answer.status:
-            raise OpsError(
-                f"The container cannot write a canary row: {answer.errors.strip()[-300:]}",
-                "The server's message names the cause. Without canary rows:"
-                " -e pitr_canary_seconds=0.",
-                code="pitr.canary-unwritten",
-            )
-
-    def _inside_port(self) -> int:
-        with self.database.session(name=self.database.maintenance_name) as cursor:
-            return int(fetch_value(cursor, "SELECT current_setting('port')"))

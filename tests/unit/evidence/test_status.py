@@ -425,3 +425,31 @@ def test_times_without_a_witness_and_a_missing_segment_are_named(roots, tmp_path
     assert "stream: down, 2 h behind" in text
     protection.write(roots[0], seen | {"slot": None})
     assert "slot unknown" in shown(collect(roots, protects=True))
+
+
+def test_the_restore_of_a_whole_server_is_the_last_restore(roots):
+    """It was not seen: its number of tables was taken for the names of single ones."""
+    record = {
+        "whole_server": True,
+        "incoming": "the whole server at 2026-11-22T06:00:00Z",
+        "tables": 175,
+        "kept_volume": "db_before_20261122060000",
+        "down_seconds": 12.0,
+    }
+    ledger.append(roots[1], "restore", record, now=NOW)
+    found = collect(roots)
+    assert found["replaced"]["by"] == record["incoming"] and found["former_tables"] == []
+    failed = {"outcome": "failed", "code": "pitr.room", "why": "no room", "tables": 175}
+    ledger.append(roots[1], "restore", failed, now=NOW)
+    assert collect(roots)["refused"]["code"] == "pitr.room"
+
+
+def test_former_servers_are_named_with_the_moment_from_which_they_may_go(roots):
+    kept = {"volume": "db_before_1", "size_bytes": 1_200_000_000, "kept_at": "2026-11-20T06:00:00Z"}
+    former = [kept | {"goes_at": "2026-12-04T06:00:00Z"}, kept | {"goes_at": None}]
+    protection.write(roots[0], SEEN | {"former_servers": former})
+    said: list[tuple[str, str]] = []
+    status.describe(collect(roots, protects=True), lambda *line: said.append(line))
+    lines = [text for name, text in said if name == "former server"]
+    assert lines[0].startswith("db_before_1, 1.2 GB, kept 2026-11-20T06:00:00Z, goes 2026-12-04")
+    assert lines[1].endswith(", stays; pms-ops rollback --drop-server db_before_1")
