@@ -7,21 +7,20 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
+from typing import Any
 
 import docker
-import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.pitr import canary, container, damage, proof, receiver, run, watch
+from ansible.module_utils.pmsops.pitr import canary, container, damage, proof, receiver, watch
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import ROLE, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest
 from ansible.module_utils.pmsops.restore.request import Request
@@ -29,6 +28,7 @@ from ansible.module_utils.pmsops.restore.run import restore_set
 
 from tests.support.pitr_server import IMAGE, provide_image
 from tests.support.server import HYPERTABLE, POSTGRESQL, Server, running_server
+from tests.support.writers import Writers, a_moment, superuser
 
 pytestmark = [
     pytest.mark.nightly,
@@ -79,50 +79,19 @@ def protection(database: Database) -> Iterator[Protection]:
         made.disable(check=False, purge=True)
 
 
-@dataclass
-class Writers:
-    """Sessions that write until they are told to stop."""
-
-    server: Server
-    ends: Event
-    threads: list[Thread]
-
-    def write(self, number: int) -> None:
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=self.server.port, dbname="book", user="postgres",
-            password=self.server.password,
-        )  # fmt: skip
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            while not self.ends.is_set():
-                cursor.execute(
-                    "INSERT INTO md SELECT now(), %s, random() FROM generate_series(1,9)", (number,)
-                )
-                cursor.execute("INSERT INTO seen (k) VALUES (%s)", (number,))
-                time.sleep(0.01)
-        connection.close()
+def write(session: Any, number: int) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO md SELECT now(), %s, random() FROM generate_series(1,9)", (number,)
+        )
+        cursor.execute("INSERT INTO seen (k) VALUES (%s)", (number,))
+    time.sleep(0.01)
 
 
 @pytest.fixture
-def writers(server: Server, protection: Protection) -> Iterator[Writers]:
-    made = Writers(server, Event(), [])
-    made.threads = [Thread(target=made.write, args=(number,)) for number in range(WRITERS)]
-    for each in made.threads:
-        each.start()
-    yield made
-    made.ends.set()
-    for each in made.threads:
-        each.join()
-
-
-def a_moment(server: Server) -> tuple[str, str]:
-    """Return a moment, and what a reader that lets nobody write sees in it."""
-    read = server.psql(
-        "BEGIN; LOCK TABLE md, seen IN SHARE MODE; "
-        f"SELECT clock_timestamp(); {SUM}; SELECT pg_sleep(0.05); COMMIT",
-        "book",
-    ).splitlines()
-    return read[0], read[1]
+def writers(server: Server, protection: Protection) -> Iterator[None]:
+    with Writers(server, write, WRITERS):
+        yield
 
 
 def restored(server: Server, protection: Protection, asked: str, root: Path) -> str:
@@ -141,7 +110,7 @@ def test_random_moments_under_writers_hold_what_a_reader_saw(server, protection,
     moments = []
     for _ in range(6):
         time.sleep(random.uniform(0.2, 1.5))
-        moments.append(a_moment(server))
+        moments.append(a_moment(server, ("md", "seen"), SUM))
     time.sleep(1)
     for asked, seen in random.sample(moments, 3):
         assert restored(server, protection, asked, tmp_path) == seen, asked
@@ -195,10 +164,7 @@ def test_the_number_of_canary_rows_is_bounded(server, protection):
 
 def test_a_table_that_somebody_is_dropping_at_the_moment_is_there(server, protection, tmp_path):
     server.psql("CREATE TABLE victim AS SELECT generate_series(1, 1000) AS id", "book")
-    dropping = psycopg2.connect(
-        host="127.0.0.1", port=server.port, dbname="book", user="postgres",
-        password=server.password,
-    )  # fmt: skip
+    dropping = superuser(server)
     dropping.cursor().execute("DROP TABLE victim")  # not committed yet
     server.psql("INSERT INTO seen (k) VALUES (0)", "book")
     time.sleep(0.3)
@@ -301,7 +267,7 @@ def test_a_stream_that_the_server_ends_begins_again(server, protection):
 
 def test_a_lost_slot_is_mended_by_a_new_base_backup(server, protection):
     before = len(protection.status()["backups"])
-    target = watch.Target(protection.settings.container, run.ROLE)
+    target = watch.Target(protection.settings.container, ROLE)
     assert watch.look(target).problem is None
     docker.from_env().containers.get(protection.settings.container).stop(timeout=2)
     assert seen(target) == "pitr.not-running"
@@ -333,10 +299,10 @@ def test_a_slot_that_somebody_dropped_is_made_again_and_a_dead_stream_begins_ane
     """Before, the receiver asked for ever for a segment that the server had removed."""
     monkeypatch.setattr(receiver, "START_SECONDS", 15)
     before = len(protection.status()["backups"])
-    target = watch.Target(protection.settings.container, run.ROLE)
+    target = watch.Target(protection.settings.container, ROLE)
     engine = docker.from_env().containers.get(protection.settings.container)
     engine.stop(timeout=2)
-    server.psql(f"SELECT pg_drop_replication_slot('{run.ROLE}')")
+    server.psql(f"SELECT pg_drop_replication_slot('{ROLE}')")
     for _ in range(9):
         server.psql("INSERT INTO seen (k) VALUES (1)", "book")
         server.psql("SELECT pg_switch_wal()")

@@ -15,29 +15,29 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
+from typing import Any
 
 import docker
-import psycopg2
 import pytest
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import (
     container,
     engine,
-    run,
     synchronous,
     throw_away,
     window,
 )
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.settings import ROLE, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 from tests.conftest import PROJECT
 from tests.support.pitr_server import IMAGE, server_with_volume
 from tests.support.server import POSTGRESQL, Server
+from tests.support.writers import Writers
 
 pytestmark = [
     pytest.mark.nightly,
@@ -249,22 +249,6 @@ def test_thirty_kills_leave_the_server_whole_and_the_next_run_cleans_up(
     assert not [each.name for each in tmp_path.iterdir() if "partial" in each.name]
 
 
-def writing(server: Server, told: list[int], ends: Event) -> None:
-    """Add deals until the server is gone; note the number of each that was acknowledged."""
-    try:
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=server.port, dbname="book", user="postgres",
-            password=server.password,
-        )  # fmt: skip
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            while not ends.is_set():
-                cursor.execute("INSERT INTO deal (said) VALUES ('x') RETURNING id")
-                told.append(cursor.fetchone()[0])
-    except psycopg2.Error:
-        return
-
-
 def numbers(server: Server, folder: Path) -> set[int]:
     """Return the numbers of the deals in a set."""
     (dump,) = folder.glob("*.pgdump")
@@ -285,7 +269,7 @@ def test_where_commits_wait_for_the_receiver_none_is_lost_with_the_server(
     # While the receiver is away nobody can write: that is said, and the receiver can be mended.
     docker.from_env().containers.get(protection.settings.container).stop(timeout=2)
     until(lambda: not synchronous.confirms(protection.database))
-    flow = window.stream(protection.database, run.ROLE)
+    flow = window.stream(protection.database, ROLE)
     gone = engine.Info((), (), None, receiving=False)
     assert "nobody can write" in " ".join(window.of(gone, [], flow, datetime.now(UTC)).problems)
     waiting.enable(check=False)
@@ -295,15 +279,15 @@ def test_where_commits_wait_for_the_receiver_none_is_lost_with_the_server(
     waiting.enable(check=False)
 
     told: list[int] = []
-    ends = Event()
-    writers = [Thread(target=writing, args=(server, told, ends)) for _ in range(8)]
-    for each in writers:
-        each.start()
-    time.sleep(5)
-    server.container.kill()
-    ends.set()
-    for each in writers:
-        each.join()
+
+    def write(session: Any, _number: int) -> None:
+        with session.cursor() as cursor:
+            cursor.execute("INSERT INTO deal (said) VALUES ('x') RETURNING id")
+            told.append(cursor.fetchone()[0])  # it was acknowledged
+
+    with Writers(server, write, 8):
+        time.sleep(5)
+        server.container.kill()
     server.make_anew(with_volume=False)  # an empty server, of which only the image is needed
     attach(server)
     made = MomentSet(protection, "latest").make(
