@@ -14,9 +14,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 from bench.common import Figure, timed
@@ -40,57 +38,35 @@ ALTER TABLE prices ADD PRIMARY KEY (id);
 """
 
 
-@dataclass
-class Writers:
-    """Clients that commit a row at a time, and note when each was acknowledged."""
+class Acknowledged:
+    """Clients that commit a row at a time, and when each row was acknowledged."""
 
-    server: Any
-    clients: int = CLIENTS
-    acked: list[list[tuple[int, float]]] = field(default_factory=list)
+    def __init__(self, server: Any) -> None:
+        self.rows: list[list[tuple[int, float]]] = [[] for _ in range(CLIENTS)]
+        self._first: dict[int, int] = {}
+        writers = importlib.import_module("tests.support.writers")
+        self.clients = writers.Writers(server, self._write, CLIENTS)
 
-    def __post_init__(self) -> None:
-        self.acked = [[] for _ in range(self.clients)]
-        self._ends = Event()
-        self._threads = [Thread(target=self._write, args=(n,)) for n in range(self.clients)]
-
-    def __enter__(self) -> Writers:
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._ends.set()
-        for each in self._threads:
-            each.join()
-
-    def _write(self, client: int) -> None:
-        import psycopg2
-
-        with suppress(psycopg2.Error):  # the server is gone
-            connection = psycopg2.connect(
-                host="127.0.0.1", port=self.server.port, dbname="book", user="postgres",
-                password=self.server.password,
-            )  # fmt: skip
-            connection.autocommit = True
-            with connection.cursor() as cursor:
+    def _write(self, session: Any, client: int) -> None:
+        with session.cursor() as cursor:
+            if client not in self._first:
                 cursor.execute("SELECT coalesce(max(n), 0) FROM acked WHERE client = %s", (client,))
-                number = int((cursor.fetchone() or [0])[0])
-                while not self._ends.is_set():
-                    number += 1
-                    cursor.execute("INSERT INTO acked VALUES (%s, %s)", (client, number))
-                    self.acked[client].append((number, time.monotonic()))
-            connection.close()
+                self._first[client] = int(cursor.fetchone()[0])
+            number = self._first[client] + len(self.rows[client]) + 1
+            cursor.execute("INSERT INTO acked VALUES (%s, %s)", (client, number))
+        self.rows[client].append((number, time.monotonic()))
 
     def count(self) -> int:
         """Return how many rows were acknowledged."""
-        return sum(len(each) for each in self.acked)
+        return sum(len(each) for each in self.rows)
 
 
 @contextmanager
 def protected_server(volume: str | None = None, **settings: str) -> Iterator[tuple[Any, Any]]:
     """Give a server with a database ``book``, and its protection."""
     import docker
-    from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+    from ansible.module_utils.pmsops.pitr.run import Protection
+    from ansible.module_utils.pmsops.pitr.settings import Settings
 
     running_server = importlib.import_module("tests.support.server").running_server
     network = docker.from_env().networks.create(f"pitr-{uuid.uuid4().hex[:8]}")
@@ -125,7 +101,10 @@ def lost_rows() -> tuple[int, float, int]:
     """
     from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
 
-    with protected_server() as (server, protection), Writers(server) as writers:
+    with (
+        protected_server() as (server, protection),
+        (writers := Acknowledged(server)).clients,
+    ):
         time.sleep(WRITE_SECONDS)
         image, name = server.container.image, server.container.name
         arguments = server.container.attrs["Config"]["Cmd"]
@@ -144,10 +123,10 @@ def lost_rows() -> tuple[int, float, int]:
                 held = {client: newest for client, newest, _count in cursor.fetchall()}
         finally:
             empty.remove(force=True, v=True)
-    ended = max(at for rows in writers.acked for _, at in rows)
+    ended = max(at for rows in writers.rows for _, at in rows)
     ages = [
         ended - at
-        for client, rows in enumerate(writers.acked)
+        for client, rows in enumerate(writers.rows)
         for number, at in rows
         if number > held.get(client, 0)
     ]
@@ -163,7 +142,7 @@ def transactions(server: Any, protection: Any) -> tuple[float, float]:
         if number:
             receiver.start() if on else receiver.stop(timeout=2)
         time.sleep(8)  # it begins to stream, and has what is due
-        with Writers(server) as writers:
+        with (writers := Acknowledged(server)).clients:
             time.sleep(TPS_SECONDS)
             found[on].append(writers.count() / TPS_SECONDS)
     receiver.start()
@@ -255,10 +234,9 @@ def whole_server() -> tuple[float, float]:
                     client.networks.get(name).connect(server.container)
 
             anew()
-            one = WholeServer(protection, "latest", root, Services("none", ()))
+            one = WholeServer(protection, root, Services("none", ()))
             result = one.run()
-            physical = result["duration_seconds"]
-            physical -= result["phases"]["base backup of the new timeline"]
+            physical = result["serves_after_seconds"]
             print(f"whole server: {result['phases']}", flush=True)
             if server.psql("SELECT count(*) FROM acked", "book") != "1":
                 raise SystemExit("the server that was brought back lacks its last row")
@@ -277,7 +255,7 @@ def whole_server() -> tuple[float, float]:
 def costs() -> Iterator[Figure]:
     """Give what protection costs, and what a restore of a moment does."""
     with protected_server(summarize_wal="on") as (server, protection):
-        with Writers(server):
+        with Acknowledged(server).clients:
             time.sleep(2)
         memory = memory_mb(protection)
         on, off = transactions(server, protection)

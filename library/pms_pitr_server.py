@@ -4,14 +4,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pms_pitr_server
-short_description: Bring a lost server back as it was at a moment of the recovery window
+short_description: Bring a lost server back as it was at a moment, or undo that
 description:
   - Recovers a copy of the whole server in a throw-away container, proves that it can be used, and
     puts its data directory in place of the lost one. All that was in the volume stays, in a new
-    volume.
+    volume, the former server.
   - Nothing is stopped or changed before the copy has proved itself. If the server does not start
     on it, what was there is brought back.
-  - The timeline is new then, so a full base backup is made at once.
+  - The timeline is new then, so a full base backup is made once the server serves.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.services, pmsops.redis, pmsops.queries]
 attributes:
@@ -25,11 +25,25 @@ attributes:
     description: Each run restores; a server that is not lost is refused.
     support: partial
 options:
+  state:
+    description:
+      - V(restored) brings the server back as it was at O(at).
+      - V(rolled_back) brings the former server back, in the same way. If the last restore was not
+        of the whole server, it does nothing and returns no RV(server).
+      - V(dropped) removes O(former) for good.
+    type: str
+    choices: [restored, rolled_back, dropped]
+    default: restored
   at:
     description:
       - A time, in the fund's zone unless it has an offset; an LSN; or V(latest).
+      - Required with O(state=restored).
     type: str
-    required: true
+  former:
+    description:
+      - The volume of a former server. With O(state=rolled_back) by default the one that the last
+        restore of a whole server kept. V(all) with O(state=dropped) means each of them.
+    type: str
   engine:
     description: Which engine protects the server. V(external) is refused, as it is not operated.
     type: str
@@ -64,6 +78,18 @@ options:
     description: Also if the server is not lost. Every database of it goes back to the moment.
     type: bool
     default: false
+  keep_servers:
+    description: Number of former servers that stay after O(keep_servers_undo_days); V(0) keeps all.
+    type: int
+    default: 0
+  keep_servers_undo_days:
+    description: Days within which no former server goes, so that it can be brought back.
+    type: int
+    default: 14
+  keep_servers_max_days:
+    description: Days after which a former server goes, even the only one; V(0) never.
+    type: int
+    default: 0
   root:
     description: Folder of the sets, for the locks.
     type: path
@@ -84,6 +110,16 @@ EXAMPLES = r"""
     image: pms/barman:17
     root: /var/backups/pms
     evidence_root: /var/lib/pms-ops/evidence
+
+- name: Undo that
+  pms_pitr_server:
+    database: "{{ pms_database }}"
+    services: "{{ pms_services }}"
+    state: rolled_back
+    container: pms_pitr
+    image: pms/barman:17
+    root: /var/backups/pms
+    evidence_root: /var/lib/pms-ops/evidence
 """
 
 RETURN = r"""
@@ -91,6 +127,8 @@ server:
   description:
     - C(plan), a line each; and when it was done, what was recovered, seen and kept. A run that
       failed returns what it had found out.
+    - It is null with O(state=rolled_back) if the last restore was not of the whole server, and
+      empty if it was rolled back already.
   returned: always
   type: dict
   sample:
@@ -104,7 +142,14 @@ server:
     kept_volume: macro_timescaledb_before_20261127180312
     base_backup: 20261127T180341
     down_seconds: 21.4
+    serves_after_seconds: 38.0
     duration_seconds: 48.1
+dropped:
+  description: The former servers that were removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: ["removed the former server macro_timescaledb_before_20261127180312, 1.2 GB"]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code:
   description: Stable name of the error.
@@ -113,13 +158,17 @@ code:
   sample: pitr.server-lives
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import own_engine
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.pitr import former_servers, own_engine, server_rollback
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.server_rollback import ServerRollback
+from ansible.module_utils.pmsops.pitr.settings import Settings
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.services import docker_engine
@@ -130,7 +179,13 @@ SPEC = {
     "database": argument_specs.database(),
     "services": argument_specs.services(),
     "redis": argument_specs.redis(),
-    "at": {"type": "str", "required": True},
+    "state": {
+        "type": "str",
+        "choices": ["restored", "rolled_back", "dropped"],
+        "default": "restored",
+    },
+    "at": {"type": "str"},
+    "former": {"type": "str"},
     "engine": {"type": "str", "choices": ["barman", "external"], "default": "barman"},
     "container": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
@@ -139,15 +194,34 @@ SPEC = {
     "canary_seconds": {"type": "int", "default": 300},
     "synchronous": {"type": "bool", "default": False},
     "replace_live": {"type": "bool", "default": False},
+    "keep_servers": {"type": "int", "default": 0},
+    "keep_servers_undo_days": {"type": "int", "default": 14},
+    "keep_servers_max_days": {"type": "int", "default": 0},
     "root": {"type": "path", "required": True},
     "evidence_root": {"type": "path", "required": True},
     "queries": queries.argument_spec(),
 }
+REQUIRED = [("state", "restored", ["at"]), ("state", "dropped", ["former"])]
 
 
 def run(module: AnsibleModule, facts: dict) -> dict:
     """Bring the server back. *facts* receives what is known of a run that fails."""
-    params = module.params
+    params, check = module.params, module.check_mode
+    database = Database.from_options(params["database"])
+    container, evidence = str(database.container), Path(params["evidence_root"])
+    if params["state"] == "dropped":
+        wanted = former_servers.chosen(
+            former_servers.listed(container), params["former"], container
+        )
+        dropped = former_servers.drop(container, wanted, check=check)
+        return {"changed": True, "server": {}, "dropped": dropped}
+    former = None
+    if params["state"] == "rolled_back":
+        entries = ledger.inspect(evidence).entries
+        former = server_rollback.wanted(entries, params["former"], container)
+        if not former:
+            # Empty: it was done already.
+            return {"changed": False, "server": None if former is None else {}, "dropped": []}
     own_engine.require_own(params["engine"], "bring back the whole server")
     keep = params["slot_keep_mb"]
     settings = Settings(
@@ -158,26 +232,35 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         canary_seconds=params["canary_seconds"],
         synchronous=params["synchronous"],
     )
-    wanted = WholeServer(
-        Protection(Database.from_options(params["database"]), settings),
-        params["at"],
+    common = {
+        "redis": params["redis"],
+        "queries": [queries.Query(**each) for each in params["queries"]],
+        "facts": facts,
+    }
+    where = (
+        Protection(database, settings),
         Path(params["root"]),
         Services.from_options(params["services"]),
-        redis=params["redis"],
-        replace_live=params["replace_live"],
-        queries=[queries.Query(**each) for each in params["queries"]],
-        facts=facts,
     )
-    if module.check_mode:
-        return {"changed": True, "server": {"plan": wanted.plan()}}
+    if former:
+        made = ServerRollback(*where, former=former, **common)
+    else:
+        made = WholeServer(
+            *where, asked=params["at"], replace_live=params["replace_live"], **common
+        )
+    if check:
+        return {"changed": True, "server": {"plan": made.plan()}, "dropped": []}
     with signals.raised(), docker_engine.refusals():
-        wanted.recorded(Path(params["evidence_root"]))
-    return {"changed": True, "server": facts}
+        made.recorded(evidence)
+    policy = former_servers.Policy.from_options(params)
+    gone = former_servers.expired(former_servers.listed(container), policy, datetime.now(UTC))
+    dropped = former_servers.drop(container, gone, check=False)
+    return {"changed": True, "server": facts, "dropped": dropped}
 
 
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
-    module = AnsibleModule(SPEC, supports_check_mode=True)
+    module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     facts: dict = {}
     try:
         result = run(module, facts)

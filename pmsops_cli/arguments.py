@@ -249,14 +249,23 @@ def _backups(add: AddCommand) -> None:
     _other(restore)
     rollback = add(
         "rollback",
-        "make the former database of the last restore live again",
+        "make the former database, or server, of the last restore live again",
         "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading",
     )
-    rollback.add_argument("--to", metavar="DATABASE", help="an earlier former database")
+    rollback.add_argument(
+        "--to",
+        metavar="FORMER",
+        help="an earlier former database, or the volume of a former server",
+    )
     rollback.add_argument(
         "--drop-tables",
         metavar="SCHEMA",
         help="instead, drop the former tables of this schema, which --in-place kept; all: of each",
+    )
+    rollback.add_argument(
+        "--drop-server",
+        metavar="VOLUME",
+        help="instead, remove this former server, which --whole-server kept; all: each",
     )
     _confirm(rollback)
     _other(rollback)

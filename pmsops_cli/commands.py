@@ -262,10 +262,17 @@ def rollback(session: Session) -> int:
         drop = other_database(session) | {"drop_former_tables": _words(schema)}
         what = f"This drops former tables of {session.database} ({schema}), for good"
         return _destroying(session, "rollback", PLAYBOOKS["rollback"], drop, what)
+    if volume := session.arguments.drop_server:
+        what = f"This removes a former server of {session.database} ({volume}), for good"
+        variables = {"drop_former_server": volume}
+        return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
     variables = {"rollback": True} | other_database(session)
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
-    what = f"This replaces the live database {session.database} by the former one"
+    what = (
+        f"This replaces the live database {session.database} by the former one, or its server if"
+        " that was restored last"
+    )
     return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
 
 

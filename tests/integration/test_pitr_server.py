@@ -7,24 +7,32 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Event, Thread
+from typing import Any
 
 import docker
-import psycopg2
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.pitr import moment_drill, server_volume
+from ansible.module_utils.pmsops.pitr import (
+    archive_room,
+    former_servers,
+    moment_drill,
+    server_rollback,
+    server_volume,
+)
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet
-from ansible.module_utils.pmsops.pitr.run import Protection, Settings
+from ansible.module_utils.pmsops.pitr.run import Protection
+from ansible.module_utils.pmsops.pitr.server_rollback import ServerRollback
+from ansible.module_utils.pmsops.pitr.settings import Settings
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.services.manager import Services
 from ansible.module_utils.pmsops.verify.queries import Query
 
 from tests.support.pitr_server import IMAGE, server_with_volume
 from tests.support.server import HYPERTABLE, POSTGRESQL, Server
+from tests.support.writers import Writers, a_moment
 
 pytestmark = [
     pytest.mark.nightly,
@@ -48,8 +56,8 @@ def server(images: None) -> Iterator[Server]:
     with server_with_volume() as (made, network):
         made.network = network
         yield made
-    for each in docker.from_env().volumes.list(filters={"label": server_volume.LABEL}):
-        if each.attrs["Labels"][server_volume.LABEL] == made.container.name:
+    for each in docker.from_env().volumes.list(filters={"label": former_servers.LABEL}):
+        if each.attrs["Labels"][former_servers.LABEL] == made.container.name:
             each.remove(force=True)
 
 
@@ -65,45 +73,19 @@ def protection(server: Server) -> Iterator[Protection]:
         made.disable(check=False, purge=True)
 
 
-@contextmanager
-def writers(server: Server) -> Iterator[None]:
-    ends = Event()
-
-    def write(number: int) -> None:
-        connection = psycopg2.connect(
-            host="127.0.0.1", port=server.port, dbname="book", user="postgres",
-            password=server.password,
-        )  # fmt: skip
-        with connection.cursor() as cursor:
-            while not ends.is_set():
-                cursor.execute(
-                    "INSERT INTO md SELECT now(), %s, random() FROM generate_series(1,9)", (number,)
-                )
-                cursor.execute("INSERT INTO deal (said) VALUES (md5(random()::text))")
-                # Some are undone, and one in ten is open for longer than a moment.
-                connection.rollback() if random.random() < 0.1 else connection.commit()
-                time.sleep(0.2 if random.random() < 0.1 else 0.005)
-        connection.close()
-
-    threads = [Thread(target=write, args=(number,)) for number in range(WRITERS)]
-    for each in threads:
-        each.start()
-    try:
-        yield
-    finally:
-        ends.set()
-        for each in threads:
-            each.join()
+def write(session: Any, number: int) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO md SELECT now(), %s, random() FROM generate_series(1,9)", (number,)
+        )
+        cursor.execute("INSERT INTO deal (said) VALUES (md5(random()::text))")
+    # Some are undone, and one in ten is open for longer than a moment.
+    session.rollback() if random.random() < 0.1 else session.commit()
+    time.sleep(0.2 if random.random() < 0.1 else 0.005)
 
 
-def a_moment(server: Server) -> tuple[str, str]:
-    """Return a moment, and what a reader that lets nobody write sees in it."""
-    read = server.psql(
-        "BEGIN; LOCK TABLE md, deal IN SHARE MODE; "
-        f"SELECT clock_timestamp(); {SUM}; SELECT pg_sleep(0.05); COMMIT",
-        "book",
-    ).splitlines()
-    return read[0], read[1]
+def writers(server: Server) -> Writers:
+    return Writers(server, write, WRITERS, autocommit=False)
 
 
 def seen_in_copy(protection: Protection, asked: str) -> str:
@@ -126,7 +108,7 @@ def test_twenty_random_moments_under_writers_are_what_a_reader_saw(server, prote
     with writers(server):
         for number in range(MOMENTS):
             time.sleep(random.uniform(0.1, 1.5))
-            moments.append(a_moment(server))
+            moments.append(a_moment(server, ("md", "deal"), SUM))
             if number == MOMENTS // 2:
                 protection.backup("full")  # some moments have a later base backup than others
         time.sleep(1)
@@ -151,7 +133,7 @@ def test_a_random_second_is_drilled_without_a_false_alarm(server, protection, tm
 
 
 def brought_back(protection: Protection, asked: str, root, **more) -> WholeServer:
-    return WholeServer(protection, asked, root, Services("none", ()), **more)
+    return WholeServer(protection, root, Services("none", ()), asked=asked, **more)
 
 
 def test_a_server_that_lives_is_not_replaced_without_a_word(server, protection, tmp_path):
@@ -187,7 +169,7 @@ def test_a_server_that_does_not_start_again_leaves_what_was_there(
 def test_the_whole_server_is_back_from_nothing_and_protected(server, protection, tmp_path):
     with writers(server):
         time.sleep(2)
-        early, seen_early = a_moment(server)
+        early, seen_early = a_moment(server, ("md", "deal"), SUM)
         time.sleep(1)
     server.psql("INSERT INTO deal (said) VALUES ('the last one')", "book")
     wanted = server.psql(SUM, "book")
@@ -220,7 +202,7 @@ def test_a_run_that_was_killed_in_the_middle_is_finished_by_the_second(
     wanted = server.psql(SUM, "book")
     real = server_volume._PUT
     # As if the machine had stopped while the data directory was copied.
-    monkeypatch.setattr(server_volume, "_PUT", real.replace("cp -a . ", "exit 99; cp -a . "))
+    monkeypatch.setattr(server_volume, "_PUT", real.replace("stage=$from", "exit 99"))
     monkeypatch.setattr(WholeServer, "_undo", lambda *_: None)
     with pytest.raises(OpsError) as caught:
         brought_back(protection, "latest", tmp_path, replace_live=True).recorded(tmp_path / "e")
@@ -229,3 +211,59 @@ def test_a_run_that_was_killed_in_the_middle_is_finished_by_the_second(
     made = brought_back(protection, "latest", tmp_path).recorded(tmp_path / "e")
     assert server.psql(SUM, "book") == wanted
     assert made["kept_volume"] is None  # what is half there is not what was lost
+
+
+def test_a_whole_server_is_undone_with_one_word(server, protection, tmp_path):
+    evidence, container = tmp_path / "e", str(protection.database.container)
+    server.psql("INSERT INTO deal (said) VALUES ('before')", "book")
+    time.sleep(1.1)
+    moment, seen = a_moment(server, ("md", "deal"), SUM)
+    time.sleep(1.1)
+    server.psql("INSERT INTO deal (said) VALUES ('only live')", "book")
+    wanted = server.psql(SUM, "book")
+    time.sleep(1)
+    restored = brought_back(protection, moment, tmp_path, replace_live=True).recorded(evidence)
+    assert server.psql(SUM, "book") == seen != wanted
+    server.psql("INSERT INTO deal (said) VALUES ('lost by the undo')", "book")
+
+    former = server_rollback.wanted(ledger.inspect(evidence).entries, None, container)
+    assert former == restored["kept_volume"]
+    undo = ServerRollback(protection, tmp_path, Services("none", ()), former=str(former))
+    assert f"bring back: {former}" in undo.plan()[0]
+    assert server.psql(SUM, "book") not in (seen, wanted)  # the plan has changed nothing
+    undone = undo.recorded(evidence)
+    assert server.psql(SUM, "book") == wanted
+    line = ledger.records(evidence, "rollback")[-1]["record"]
+    assert line["whole_server"] and line["brought_back"] == former and "outcome" not in line
+    # It is protected, on a timeline of its own, and both histories can be had.
+    assert protection.status()["window"]["problems"] == []
+    server.psql("INSERT INTO deal (said) VALUES ('after the undo')", "book")
+    newest = server.psql(SUM, "book")
+    time.sleep(1)
+    assert seen_in_copy(protection, "latest") == newest
+    assert seen_in_copy(protection, moment) == seen
+    # The server that was undone is kept, and a second word changes nothing.
+    assert server_rollback.wanted(ledger.inspect(evidence).entries, None, container) == ""
+    kept = [each.volume for each in former_servers.listed(container)]
+    assert {former, undone["undone"]} <= set(kept)
+    docker.from_env().volumes.get(former).remove()
+    with pytest.raises(OpsError) as caught:
+        ServerRollback(protection, tmp_path, Services("none", ()), former=str(former)).plan()
+    assert caught.value.code == "pitr.former-gone"
+
+
+def test_a_short_disk_costs_the_oldest_base_backups_and_no_more(server, protection):
+    while len(protection.engine.info().usable) < 3:
+        protection.backup("full")
+    bases = [each.id for each in protection.engine.info().usable]
+    policy = archive_room.Policy(free_percent=100, floor_days=0, full_backups=1)
+    settings = replace(protection.settings, room=policy)
+    proved = Protection(protection.database, settings, proved=bases[1])
+    would = proved.expire(check=True)
+    assert bases[0] in would[0] and len(would) == 1
+    assert len(protection.engine.info().usable) == len(bases)
+    assert bases[0] in proved.expire(check=False)[0]
+    assert [each.id for each in protection.engine.info().usable] == bases[1:]
+    assert bases[1] in " ".join(proved.status()["window"]["problems"])  # it stays, and why
+    wanted = server.psql(SUM, "book")
+    assert seen_in_copy(protection, "latest") == wanted

@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.pitr import canary, wal
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 
 STALL_SECONDS = 300  # without any progress of the replay
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,23 @@ class RecoveredServer:
 
         :raises OpsError: pitr.recovery
         """
+        self._end("SELECT pg_wal_replay_resume()")
+
+    def promote(self) -> None:
+        """End the recovery of a directory that has all of its WAL; a new timeline begins.
+
+        :raises OpsError: pitr.recovery
+        """
+        deadline = time.monotonic() + STALL_SECONDS
+        while not self._look():
+            if time.monotonic() > deadline:
+                raise self._failed(f"it does not answer within {STALL_SECONDS} s")
+            time.sleep(POLL_SECONDS)
+        self._end("SELECT pg_promote(false)")
+
+    def _end(self, statement: str) -> None:
         with self._session() as cursor:
-            cursor.execute("SELECT pg_wal_replay_resume()")
+            cursor.execute(statement)
         deadline = time.monotonic() + STALL_SECONDS
         while time.monotonic() < deadline:
             row = self._look()
@@ -71,6 +86,16 @@ class RecoveredServer:
                 return
             time.sleep(POLL_SECONDS)
         raise self._failed("recovery does not end")
+
+    def settle(self) -> None:
+        """Let the disk have the data directory meanwhile: the server itself does not wait for it.
+
+        Whoever puts it in the place of a live one has less to wait for then.
+        """
+        import docker.errors
+
+        with suppress(docker.errors.APIError):
+            self._container.exec_run(["sync", "-f", self.folder], user="0", detach=True)
 
     def shut_down(self) -> None:
         """End the server in order, so that its data directory needs no recovery.

@@ -53,6 +53,8 @@ exec $as postgres -D "$1" -c "unix_socket_directories={SOCKET}" -c listen_addres
     -c "max_worker_processes=$(of "$1" max_worker_processes)" \
     -c "max_wal_senders=$(of "$1" max_wal_senders)" \
     -c "max_prepared_transactions=$(of "$1" 'max_prepared_xacts')" \
+    -c "wal_level=$(of "$1" wal_level)" \
+    -c "max_replication_slots=$(($(ls "$1/pg_replslot" | wc -l) + 4))" \
     -c "max_locks_per_transaction=$(of "$1" max_locks_per_xact)" \
     -c hot_standby=on -c primary_conninfo= -c archive_mode=off -c logging_collector=off \
     -c log_destination=stderr -c fsync=off -c full_page_writes=off -c autovacuum=off \
@@ -135,10 +137,20 @@ class ThrowAway:
 
     @contextmanager
     def server(
-        self, folder: str, wal_folder: str, libraries: str, target_lsn: str | None
+        self,
+        folder: str,
+        wal_folder: str,
+        libraries: str,
+        target_lsn: str | None,
+        *,
+        to_its_end: bool = False,
     ) -> Iterator[RecoveredServer]:
-        """Give a server that recovers *folder* up to the target, and remove it afterwards."""
+        """Give a server that recovers *folder* up to the target, and remove it afterwards.
+
+        *to_its_end* is for a folder that has all of its WAL: it has no target.
+        """
         target = f"recovery_target_lsn={target_lsn}" if target_lsn else "recovery_target=immediate"
+        target = "recovery_target=" if to_its_end else target
         with tempfile.TemporaryDirectory(prefix="pms-pitr-") as private:
             # Whoever may enter the outer folder, and that is this user alone, may connect.
             socket = Path(private) / "s"

@@ -567,6 +567,15 @@ def test_former_tables_are_dropped_by_one_command_that_is_confirmed(bare, monkey
     assert ran == [{"drop_former_tables": ["all"], "confirm": "fund"}]
 
 
+def test_a_former_server_is_removed_by_one_command_that_is_confirmed(bare, monkeypatch):
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    argv = ["-i", "bare.yml", "rollback", "--drop-server", "db_before_1", "--confirm"]
+    assert main([*argv, "other"], bare) == USAGE
+    assert main([*argv, "fund"], bare) == DONE
+    assert ran == [{"drop_former_server": "db_before_1", "confirm": "fund"}]
+
+
 def test_the_set_of_a_backup_is_the_pms_s_and_not_that_of_another_database():
     one = RunSummary()
     for name in ("/b/2026-11-22_0600", "/b/other_databases/runs/2026-11-22_0600"):

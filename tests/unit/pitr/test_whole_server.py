@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.pitr import server_volume, whole_server
+from ansible.module_utils.pmsops.pitr import former_servers, server_return, server_volume
 from ansible.module_utils.pmsops.pitr.server_volume import ServerVolume
 from ansible.module_utils.pmsops.pitr.whole_server import WholeServer
 from ansible.module_utils.pmsops.services.manager import Services
@@ -92,18 +92,22 @@ def test_what_a_killed_run_kept_half_of_is_removed_and_nothing_else(monkeypatch)
     monkeypatch.setattr(
         helper,
         "carried_out",
-        lambda _script, _arguments, has: SimpleNamespace(status=int("half" in has), text=""),
+        lambda _script, names, _has: SimpleNamespace(status=0, text=f"{names[0]}\n"),
     )
     assert server_volume.remove_halves(helper, "db") == removed == ["half"]
-    assert asked == [{"label": f"{server_volume.LABEL}=db"}]
+    assert asked == [{"label": f"{former_servers.LABEL}=db"}]
 
 
 @pytest.fixture
 def server(monkeypatch, tmp_path) -> WholeServer:
-    monkeypatch.setattr(whole_server.docker_engine, "engine", lambda: None)
-    database = SimpleNamespace(name="book", container="db")
+    monkeypatch.setattr(server_return.docker_engine, "engine", lambda: None)
+
+    def gone(**_options: object) -> None:
+        raise OpsError("It does not answer.", "x", code="database.unreachable")
+
+    database = SimpleNamespace(name="book", container="db", maintenance_name="x", session=gone)
     protection = SimpleNamespace(database=database)
-    return WholeServer(protection, "latest", tmp_path, Services("none", ()))
+    return WholeServer(protection, tmp_path, Services("none", ()))
 
 
 def test_what_was_there_is_back_if_the_server_does_not_start(server, monkeypatch):
