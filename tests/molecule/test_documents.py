@@ -8,7 +8,6 @@ A block that stands on two pages is run once.
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -16,27 +15,18 @@ from pathlib import Path
 import pytest
 
 from tests.molecule.conftest import ENVIRONMENT, LABS, PLAYBOOK, PROJECT, lab_name, play, today
+from tests.molecule.documents import PROTECTED_PAGE, TIMEOUT_SECONDS, blocks, type_block
 
-PAGES = ["README.md", *sorted(str(p.relative_to(PROJECT)) for p in PROJECT.glob("docs/*.md"))]
-BLOCK = re.compile(r"^<!-- run: (.*?) -->\n```(?:sh|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TIMEOUT_SECONDS = 600
 LAB = lab_name("moleculepms")
 SMALL = "--extra-vars=lab_scale=0.1"
 
 
-def blocks() -> list[tuple[str, str, str]]:
-    """Return page, expected text and commands of each block that is run."""
-    return [
-        (name, said, commands)
-        for name in PAGES
-        for said, commands in BLOCK.findall((PROJECT / name).read_text("utf-8"))
-    ]
-
-
 def different_blocks() -> list[tuple[str, str, str]]:
-    """Return the blocks without those that an earlier page has, too."""
+    """Return the blocks without those that an earlier page has, too, and without PITR.md's."""
     first = {(said, commands): name for name, said, commands in reversed(blocks())}
-    return [block for block in blocks() if first[block[1:]] == block[0]]
+    return [
+        block for block in blocks() if first[block[1:]] == block[0] and block[0] != PROTECTED_PAGE
+    ]
 
 
 def run(playbook, environment, *arguments):
@@ -77,7 +67,7 @@ def test_every_page_that_an_operator_types_from_has_blocks_that_are_run():
         *(
             f"docs/{name}.md"
             for name in (
-                *("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "RESTORE"),
+                *("BACKUPS", "DR_PLAYBOOK", "OPERATIONAL_RUNBOOK", "PITR", "RESTORE"),
                 "WITHOUT_PMS_OPS",
             )
         ),
@@ -114,24 +104,7 @@ def test_each_act_has_one_way_to_be_typed_and_the_others_are_in_one_appendix():
     ids=[f"{b[0]}: {b[2].splitlines()[0]}" for b in different_blocks()],
 )
 def test_a_block_does_what_its_page_says(lab, page, said, commands):
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=PROJECT,
-        env=lab
-        | {
-            "PATH": f"{PROJECT}/scripts:{PROJECT}/.venv/bin:{os.environ['PATH']}",
-            # What a page without pms-ops has to be told.
-            "BACKUPS": str(PROJECT / f".lab-{LAB}" / "backups"),
-            "CONTAINER": f"macro_timescaledb_{LAB}",
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-    )
-    output = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode == 0, f"{page}: {commands}\n{done.stdout[-3000:]}{done.stderr[-2000:]}"
-    assert said in output, f"{page}: {commands}\nsaid nothing of {said!r}:\n{done.stdout[-3000:]}"
+    output = type_block(lab, LAB, page, said, commands)
     if said in HEALTHY:
         if log := re.search(r" log (\S+\.log)", output):  # pms-ops says it in one line
             output += " ".join(Path(log[1]).read_text().split())
