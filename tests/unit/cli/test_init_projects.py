@@ -16,6 +16,7 @@ from pmsops_cli import compose, compose_running, init
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import DONE, USAGE
 from tests.conftest import PROJECT
+from tests.unit.cli.conftest import find_tool
 
 FOLDER = PROJECT / "tests" / "fixtures" / "compose"
 PROJECTS = sorted(path.parent.name for path in FOLDER.glob("*/right.yml"))
@@ -254,7 +255,7 @@ def test_compose_is_asked_by_the_tool_that_runs_the_pms(monkeypatch, tmp_path, v
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     own = str(compose.VENV_BIN / "docker-compose")
-    assert " ".join(compose._tool()) == (used or own)
+    assert " ".join(find_tool()) == (used or own)
 
 
 @pytest.mark.parametrize(
