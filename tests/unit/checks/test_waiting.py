@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.pmsops.checks import waiting
 from ansible.module_utils.pmsops.common import host_load
 from ansible.module_utils.pmsops.common.host_load import Load
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 
 class Recovery:
@@ -97,7 +97,7 @@ def test_no_task_starts_a_module_of_ours_again_and_again():
     loops = [
         (path.name, each["name"])
         for path in files
-        for each in tasks(yaml.safe_load(path.read_text("utf-8")))
+        for each in tasks(read_yaml(path))
         if "until" in each
         and not str(each["until"]).endswith(" is succeeded")
         and any(str(word).startswith("pms_") for word in each)
