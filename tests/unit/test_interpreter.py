@@ -17,6 +17,7 @@ import subprocess
 import sys
 import zipfile
 import zipimport
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -168,11 +169,19 @@ SOURCES = [
 ]
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Return the statements in a node, however deep; expressions are most of a tree."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for each in getattr(node, name, ()):
+            yield each
+            yield from statements(each)
+
+
 def found(tree: ast.Module) -> set[tuple[str, bool]]:
     """Return each import of a tree, and whether it is at the top level."""
     return {
         (ast.dump(node), node in tree.body)
-        for node in ast.walk(tree)
+        for node in statements(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
 
