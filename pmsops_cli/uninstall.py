@@ -75,6 +75,10 @@ def _of_system(session: Session, system: System) -> list[Part]:
             f"{psql} -At -d {system.maintenance} -c {shlex.quote(copies)} prints what drops them",
         ),
         _part(
+            "former servers, which restores of a whole server left (volumes)",
+            session.again("pms-ops rollback --drop-server all"),
+        ),
+        _part(
             f"schema pms_ops in {database}, roles {system.user} and pms_restore",
             f"{psql} -d {database} -c {shlex.quote(drop)}",
         ),

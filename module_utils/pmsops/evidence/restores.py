@@ -31,7 +31,8 @@ def replaced(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]
         "at": record.get("swapped_at") or last["at"],
         "kind": last["kind"],
         "by": record.get("set") or record.get("brought_back") or record.get("incoming"),
-        "former": record.get("former") or record.get("undone"),
+        "former": record.get("former") or record.get("undone") or record.get("kept_volume"),
+        "of": "server" if record.get("whole_server") else "database",
         "down_seconds": record.get("down_seconds"),
         "seen_later": bool(record.get("seen_later")),
         "age_seconds": age_seconds(record.get("swapped_at") or last["at"], now),
@@ -78,7 +79,7 @@ def describe(found: dict[str, Any], age: str) -> str:
     """Return the last swap that holds as text; *age* is how long ago it was."""
     later = "; recorded later: its playbook had been killed" if found["seen_later"] else ""
     by = f" by {found['by']}" if found["by"] else ""
-    former = f", former database {found['former']}" if found["former"] else ""
+    former = f", former {found['of']} {found['former']}" if found["former"] else ""
     if found["down_seconds"] is not None:
         former += f", PMS down for {found['down_seconds']:.0f} s"
     return f"{age} ago{by}{former}{later}"

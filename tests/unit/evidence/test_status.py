@@ -11,7 +11,7 @@ import pms_status
 import pytest
 from ansible.module_utils.pmsops.common import process_lock, timestamps
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.evidence import ledger, run_record, status
+from ansible.module_utils.pmsops.evidence import ledger, restores, run_record, status
 from ansible.module_utils.pmsops.repository import protection, sets
 from ansible.module_utils.testing import patch_module_args
 
@@ -439,6 +439,8 @@ def test_the_restore_of_a_whole_server_is_the_last_restore(roots):
     ledger.append(roots[1], "restore", record, now=NOW)
     found = collect(roots)
     assert found["replaced"]["by"] == record["incoming"] and found["former_tables"] == []
+    said = restores.describe(found["replaced"], "1 h")
+    assert said.endswith(", former server db_before_20261122060000, PMS down for 12 s")
     failed = {"outcome": "failed", "code": "pitr.room", "why": "no room", "tables": 175}
     ledger.append(roots[1], "restore", failed, now=NOW)
     assert collect(roots)["refused"]["code"] == "pitr.room"

@@ -65,7 +65,8 @@ class FakeThrowAway:
     ("status", "code"),
     [(server_volume.NO_ROOM, "pitr.room"), (server_volume.NOT_SHUT, "pitr.container")],
 )
-def test_what_a_helper_refuses_has_a_name(status, code):
+def test_what_a_helper_refuses_has_a_name(monkeypatch, status, code):
+    monkeypatch.setattr(server_volume, "_place", lambda _source: None)
     with pytest.raises(OpsError) as caught:
         ServerVolume("book", "").put(FakeThrowAway(status), "/restores/1")
     assert caught.value.code == code
