@@ -39,4 +39,5 @@ def test_switching_making_and_proving_are_refused(state):
 
 @pytest.mark.parametrize("name", ["set", "drill", "server", "damage"])
 def test_what_needs_a_moment_is_refused(name):
-    assert call(f"pms_pitr_{name}", container="x", at="latest", root="/x") == "pitr.external"
+    given = {"container": "x", "at": "latest", "root": "/x", "evidence_root": "/x"}
+    assert call(f"pms_pitr_{name}", **given) == "pitr.external"
