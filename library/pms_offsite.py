@@ -38,7 +38,8 @@ options:
   set:
     description:
       - With V(uploaded), the set's folder, by default the newest. With V(fetched), the id of a set,
-        V(newest) or V(proved). With V(proved), the id of the set.
+        V(newest) or V(proved); V(pitr) is the archive of base backups and WAL. With V(proved), the
+        id of the set.
     type: str
   into:
     description: Folder to fetch into; it is empty, or missing.

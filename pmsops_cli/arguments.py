@@ -353,7 +353,7 @@ def _acts(add: AddCommand) -> None:
         choices=["list", "init", "upload", "check", "fetch", "prove", "try", "prune", "accept"],
     )
     offsite.add_argument(
-        "set", nargs="?", metavar="SET", help="with fetch: a set's id, newest or proved"
+        "set", nargs="?", metavar="SET", help="with fetch: a set's id, newest, proved or pitr"
     )
     offsite.add_argument("--site", metavar="NAME", help="only this site")
     offsite.add_argument("--into", metavar="FOLDER", help="with fetch: an empty folder")

@@ -124,7 +124,7 @@ _SAYS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "init": lambda each: "repository made" if each["changed"] else "the repository is there",
     "upload": _uploaded,
     "check": _checked,
-    "fetch": lambda each: f"set {each['set']} is in {each['folder']}",
+    "fetch": lambda each: f"{'set ' + each['set'] if each['set'] else 'it'} is in {each['folder']}",
     "try": _tried,
     "prune": _pruned,
     "accept": lambda each: "its signs are accepted",

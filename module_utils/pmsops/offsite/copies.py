@@ -25,6 +25,8 @@ PART = "part."
 CLOCK_SECONDS = 600
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
+_NAMED = {"newest": "a set", "proved": "a proved set", PITR: "base backups and WAL"}
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -159,20 +161,21 @@ def of_sets(copies: Iterable[Copy], database: str = "") -> list[Copy]:
 
 
 def choose(site: str, copies: Sequence[Copy], wanted: str, database: str = "") -> Copy:
-    """Return the copy of set *wanted*, or of ``newest`` or ``proved``; the newest if several.
+    """Return the newest copy of set *wanted*, or of ``newest``, ``proved`` or ``pitr``.
 
     :raises OpsError: offsite.no-copy
     """
     found = of_sets(copies, database)
-    if wanted == "proved":
+    if wanted == PITR:
+        found = [each for each in copies if each.kind == PITR]
+    elif wanted == "proved":
         found = [each for each in found if each.proved]
     elif wanted != "newest":
         found = [each for each in found if each.set == wanted]
     if not found:
         there = list(dict.fromkeys(each.set for each in of_sets(copies, database)))
         raise OpsError(
-            f"Site {site} has no copy of"
-            f" {'a proved set' if wanted == 'proved' else 'set ' + wanted}; it has"
+            f"Site {site} has no copy of {_NAMED.get(wanted, 'set ' + wanted)}; its sets are"
             f" {', '.join(there[-5:]) or 'none'}.",
             "pms-ops offsite list shows the copies of each site; name one of them, or ask another"
             " site.",

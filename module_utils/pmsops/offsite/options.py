@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import contents
 from ansible.module_utils.pmsops.offsite.run import Settings, Sites
 from ansible.module_utils.pmsops.offsite.site import Site
@@ -43,14 +44,18 @@ def spec() -> dict[str, Any]:
 def sites(params: Mapping[str, Any], *, check: bool) -> Sites:
     """Return the acts on the sites that a module's options name.
 
-    :raises OpsError: offsite.name, offsite.secret-in-url, offsite.no-archive
+    :raises OpsError: offsite.name, offsite.secret-in-url
     """
-    volume = params.get("pitr_volume")
+    volume, archive, error = params.get("pitr_volume"), None, None
+    try:
+        archive = contents.archive_path(volume) if volume else None
+    except OpsError as exc:  # the sets go all the same
+        error = exc
     places = contents.Places(
         root=Path(params["root"]),
         evidence_root=Path(params["evidence_root"]),
         keys=Path(params["keys"]),
-        pitr=contents.archive_path(volume) if volume else None,
+        pitr=archive,
         inventory=params.get("inventory"),
     )
     settings = Settings(
@@ -60,5 +65,6 @@ def sites(params: Mapping[str, Any], *, check: bool) -> Sites:
         database=params["other_database"],
         program=params["restic"],
         hours=params["timeout_hours"],
+        archive_error=error,
     )
     return Sites(settings, check=check)

@@ -27,7 +27,8 @@ from ansible.module_utils.pmsops.repository.retention import Policy
 
 CACHE = "offsite-cache"  # in the folder of the state: restic's, of metadata alone
 NOTE_LOCK, NOTE_SECONDS = "offsite.lock", 30
-CLOCK = "clock"  # the act under which a wrong clock is noted
+# Acts under which is noted what hinders no copy of a set
+CLOCK, ARCHIVE = "clock", "archive"
 Given = dict[str, Any]
 
 
@@ -41,6 +42,7 @@ class Settings:
     database: str = ""
     program: str = "restic"
     hours: float = 12
+    archive_error: OpsError | None = None  # why base backups and WAL cannot be copied
 
 
 class Sites:
@@ -61,7 +63,8 @@ class Sites:
 
         def act(it: Work) -> Given:
             facts, there = it.upload(chosen, accepted, check=self._check)
-            return facts | {"warning": self._clock(it, there)}
+            warnings = [self._clock(it, there), self._archive(it)]
+            return facts | {"warning": " ".join(filter(None, warnings)) or None}
 
         return self._each("upload", act)
 
@@ -149,10 +152,10 @@ class Sites:
         sites: Sequence[Site] | None = None,
     ) -> list[Given]:
         """Do it on each site; return ``{site, ok, changed, ...}`` or the error of each."""
-        version(self.settings.program)
         found = []
         for site in self.settings.sites if sites is None else sites:
             try:
+                version(self.settings.program)
                 facts = do(self._work(site))
             except OpsError as exc:
                 if exc.code == "run.interrupted":
@@ -174,6 +177,12 @@ class Sites:
             return f"{exc} {exc.remedy}"
         self._note(CLOCK, it.restic.site, {})
         return None
+
+    def _archive(self, it: Work) -> str | None:
+        """Note whether base backups and WAL could not be copied, and return why."""
+        error = self.settings.archive_error
+        self._note(ARCHIVE, it.restic.site, error or {})
+        return f"{error} {error.remedy}" if error else None
 
     def _work(self, site: Site) -> Work:
         cache = sets.state_folder(self.settings.places.root) / CACHE

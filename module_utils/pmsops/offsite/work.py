@@ -119,7 +119,8 @@ class Work:
     def fetch(self, wanted: str, into: Path) -> dict[str, Any]:
         """Bring a copy into an empty folder, from the site alone; check its set's files.
 
-        *wanted* is the id of a set, ``newest`` or ``proved``.
+        *wanted* is the id of a set, ``newest`` or ``proved``; ``pitr`` is the newest archive of
+        base backups and WAL, whose files Barman checks.
 
         :raises OpsError: offsite.not-empty, offsite.no-copy; set.damaged, signing.*
         """
@@ -132,11 +133,14 @@ class Work:
             *("restore", copy.snapshot, "--target", str(whole)), changes=True, cached=False
         )
         for name, path in copy.parts.items():
-            target = into / FETCHED.get(name, copy.set)
+            target = into / (copy.set if name == "set" else FETCHED.get(name, name))
             target.parent.mkdir(mode=0o700, exist_ok=True)
             (whole / path.lstrip("/")).rename(target)
         files.make_removable(whole)
         shutil.rmtree(whole)
+        taken = {"seconds": round(time.monotonic() - began, 1)}
+        if copy.kind == copies.PITR:
+            return copy.document() | taken | {"folder": str(into / copies.PITR)}
         folder = into / copy.set
         checked = sets.check(sets.resolve(folder), self.places.keys)
         return copy.document() | {
@@ -144,7 +148,7 @@ class Work:
             "files": checked["files"],
             "bytes": checked["bytes"],
             "key_id": checked["key_id"],
-            "seconds": round(time.monotonic() - began, 1),
+            **taken,
         }
 
     def try_to_delete(self, now: datetime) -> dict[str, Any]:

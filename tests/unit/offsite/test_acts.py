@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import ClassVar
 
+import docker.errors
 import pms_offsite_info
 import pytest
 from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.offsite import contents
 from ansible.module_utils.pmsops.repository import sets, site_notes
 
 from tests.unit.offsite.conftest import SECRET
@@ -133,6 +137,54 @@ def test_one_site_that_fails_hinders_no_other(stocked):
     assert found["failed"] == ["elsewhere"] and "msg" not in found
     first, second = site_notes.assess(stocked.root, ["elsewhere", "vault"])
     assert "offsite.no-repository" in first["behind"] and second["current"]
+
+
+def test_base_backups_and_wal_go_along_without_their_password_and_come_back(
+    stocked, monkeypatch, tmp_path
+):
+    archive = tmp_path / "archive"
+    (archive / "main" / "wals").mkdir(parents=True)
+    (archive / "main" / "wals" / "0001").write_text("wal")
+    (archive / ".pgpass").write_text("of the receiver")
+    monkeypatch.setattr(contents, "archive_path", lambda volume: archive)
+    stocked.make_set("2026-11-23_0600")
+    found = stocked.site("uploaded", pitr_volume="pms_pitr_archive")
+    assert found["archive_bytes"] == len("wal")
+    assert not list(stocked.repository.rglob(".pgpass"))
+    back = stocked.site("fetched", into=str(tmp_path / "back"), set="pitr")
+    assert back["folder"] == str(tmp_path / "back" / "pitr")
+    assert (tmp_path / "back" / "pitr" / "main" / "wals" / "0001").read_text() == "wal"
+    assert stocked.site("fetched", into=str(tmp_path / "x"))["set"] == "2026-11-23_0600"
+
+
+class NoVolumes:
+    """A Docker Engine with one volume at most."""
+
+    found: ClassVar[dict[str, str] | None] = None
+
+    @property
+    def volumes(self):
+        return self
+
+    def get(self, _name):
+        if self.found is None:
+            raise docker.errors.NotFound("no such volume")
+        return SimpleNamespace(attrs=self.found)
+
+
+def test_an_archive_that_is_not_there_is_named_and_hinders_no_set(stocked, monkeypatch):
+    monkeypatch.setattr(contents.docker_engine, "engine", NoVolumes)
+    stocked.make_set("2026-11-23_0600")
+    found = stocked.site("uploaded", pitr_volume="pms_pitr_archive")
+    assert found["set"] == "2026-11-23_0600" and "no such volume" in found["warning"]
+    errors = site_notes.assess(stocked.root, ["vault"])[0]["errors"]
+    assert errors["archive"]["code"] == "offsite.no-archive"
+    monkeypatch.setattr(NoVolumes, "found", {"Mountpoint": "/no/such/folder"})
+    found = stocked.site("uploaded", pitr_volume="pms_pitr_archive")
+    assert "cannot be read" in found["warning"]
+    monkeypatch.setattr(NoVolumes, "found", {"Mountpoint": str(stocked.folder)})
+    stocked.site("uploaded")
+    assert site_notes.assess(stocked.root, ["vault"])[0]["errors"] == {}
 
 
 def test_what_is_known_of_the_sites_is_returned_without_asking_them(stocked):
