@@ -6,8 +6,9 @@ DOCUMENTATION = r"""
 module: pms_pitr
 short_description: Protect the database continuously, by base backups and streamed WAL
 description:
-  - Runs Barman in a container beside the database's container. It receives the WAL by streaming, so
-    that any moment since the first base backup can be restored.
+  - Runs Barman in a container beside the database's container, or for a database on the host as a
+    service of systemd with a user of its own. It receives the WAL by streaming, so that any moment
+    since the first base backup can be restored.
   - On the server it adds a role with REPLICATION, a physical slot, one line of pg_hba.conf, a table
     for canary rows in database C(postgres), and a bound on the WAL that a slot may keep. The server
     is reloaded, never restarted.
@@ -59,12 +60,21 @@ options:
     type: int
     default: 60
   container:
-    description: Name of the container that receives the WAL.
+    description:
+      - Name of the container that receives the WAL; on a host of the service, its user and its
+        folders.
     type: str
     required: true
   image:
     description: Image with Barman and the client tools of the server's major version.
     type: str
+  archive:
+    description: On a host, the folder of base backups and WAL; C(/var/lib/NAME) by default.
+    type: path
+  barman:
+    description: On a host, the program of Barman.
+    type: str
+    default: barman
   window_days:
     description: Days back to which each moment can be restored.
     type: int
@@ -193,6 +203,11 @@ engine:
   returned: with V(status)
   type: str
   sample: pgbackrest
+unprovable:
+  description: Why base backups and WAL cannot be proved here; null if they can.
+  returned: with V(status)
+  type: str
+  sample: null
 unknown:
   description: Why nobody can say something of C(window) or C(stream), with O(engine=external).
   returned: with V(status)
@@ -285,6 +300,8 @@ SPEC = {
     "command_seconds": {"type": "int", "default": 60},
     "container": {"type": "str", "required": True},
     "image": {"type": "str"},
+    "archive": {"type": "path"},
+    "barman": {"type": "str", "default": "barman"},
     "window_days": {"type": "int", "default": 14},
     "archive_free_percent": {"type": "int", "default": 10},
     "window_floor_days": {"type": "int", "default": 7},
@@ -305,8 +322,6 @@ SPEC = {
 }
 PLACES = ("root", "evidence_root", "metrics")
 REQUIRED = [
-    ("state", "present", ["image"]),
-    ("state", "maintained", ["image"]),
     ("state", "proved", ["root", "keys"]),
 ]
 # What only the engine of pms-ops can do.
@@ -336,6 +351,8 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         synchronous=params["synchronous"],
         room=archive_room.Policy.from_options(params),
         former=former_servers.Policy.from_options(params),
+        archive=params["archive"] or "",
+        barman=params["barman"],
     )
     proved = None
     if params["evidence_root"]:
@@ -368,6 +385,13 @@ def run(module: AnsibleModule, facts: dict) -> dict:
                     damage.remember(database, place.root, keep, datetime.now(UTC))
         return answer
 
+    if state in ("present", "maintained") and database.access != "host" and not settings.image:
+        raise OpsError(
+            "pitr_image is not set: the engine runs in a container, beside the database's.",
+            "Set it to an image with Barman and the client tools of the server's version"
+            " (docs/PITR.md).",
+            code="pitr.image",
+        )
     if state == "status":
         answer = look()
         if isinstance(answer, OpsError):
@@ -375,6 +399,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         return {"changed": False, "actions": []} | answer
     protection = Protection(database, settings, proved)
     if state == "proved":
+        protection.require_container()
         if check:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
         file = Path(params["file"]) if params["file"] else None

@@ -97,6 +97,7 @@ def run(module: AnsibleModule) -> dict:
     own_engine.require_own(params["engine"], "find the moment of a drop")
     database = Database.from_options(params["database"])
     protection = Protection(database, Settings(params["container"], ""))
+    protection.require_container()
     with signals.raised(), docker_engine.refusals():
         found = damage.search(protection, Path(params["root"]))
     return {

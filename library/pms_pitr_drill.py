@@ -119,6 +119,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         Database.from_options(params["database"]),
         Settings(params["container"], "", canary_seconds=params["canary_seconds"]),
     )
+    protection.require_container()
     if module.check_mode:
         return {"changed": False, "drill": None}
     wanted = [queries.Query(**each) for each in params["queries"]]

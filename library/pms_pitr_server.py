@@ -232,13 +232,15 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         canary_seconds=params["canary_seconds"],
         synchronous=params["synchronous"],
     )
+    protection = Protection(database, settings)
+    protection.require_container()
     common = {
         "redis": params["redis"],
         "queries": [queries.Query(**each) for each in params["queries"]],
         "facts": facts,
     }
     where = (
-        Protection(database, settings),
+        protection,
         Path(params["root"]),
         Services.from_options(params["services"]),
     )

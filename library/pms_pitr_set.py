@@ -164,6 +164,7 @@ def run(module: AnsibleModule) -> dict:
         Database.from_options(params["database"]),
         Settings(params["container"], "", canary_seconds=params["canary_seconds"]),
     )
+    protection.require_container()
     wanted = moment_set.MomentSet(protection, params["at"])
     if (there := wanted.find(root)) is not None:
         line = f"set {there.name} of this moment is there"

@@ -157,7 +157,7 @@ def test_the_number_of_canary_rows_is_bounded(server, protection):
         f" FROM (SELECT min(number) AS number, min(at) AS at FROM {canary.TABLE}),"
         " generate_series(1, 8999) AS n", "postgres",
     )  # fmt: skip
-    protection.container.run(["sh", "-c", f". {container.CANARY} && write_canary"])
+    protection.container.run(["sh", "-c", f". {container.INSIDE.canary} && write_canary"])
     rows, numbers = server.psql(count, "postgres").split("|")
     assert rows == numbers == str(canary.KEPT)
 

@@ -294,6 +294,8 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
     assert json.loads((machine.etc / "schedule.json").read_text())["watch"] == reach | {
         "container": "pms_pitr",
         "slot": "pms_pitr",
+        "on_host": False,
+        "archive": "",
     }
     (machine.state / "pitr_watch.json").write_text("{}")
     done = subprocess.run(

@@ -225,8 +225,8 @@ def running() -> Iterator[HostInstallation]:
         timeout=120,
     )
     try:
-        _wait_for_systemd(host)
-        _copy_project(host)
+        wait_for_systemd(host)
+        copy_project(host)
         _install(host)
         yield host
     finally:
@@ -254,7 +254,7 @@ def _fetch() -> None:
     unfinished.rename(PMS_SITE)
 
 
-def _wait_for_systemd(host: HostInstallation) -> None:
+def wait_for_systemd(host: HostInstallation) -> None:
     for _ in range(START_SECONDS * 2):
         state = host.run("systemctl", "is-system-running", status=None).strip()
         if state in ("running", "degraded"):
@@ -263,7 +263,7 @@ def _wait_for_systemd(host: HostInstallation) -> None:
     raise TimeoutError(f"systemd is {state}")
 
 
-def _copy_project(host: HostInstallation) -> None:
+def copy_project(host: HostInstallation) -> None:
     """Copy what Git knows of this project, and give it this interpreter's packages."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

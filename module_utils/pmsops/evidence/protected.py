@@ -44,8 +44,8 @@ def due(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     wrong = [(text, remedy) for text in seen["problems"]]
     if (found["age_seconds"] or 0) > OLD_SECONDS:
         wrong.append(("nobody looked at continuous protection for hours", "pms-ops pitr status"))
-    if external:
-        return wrong  # what it holds is not ours to prove
+    if seen.get("unprovable"):
+        return wrong
     if proof is None:
         wrong.append(("base backup and WAL were never proved", "pms-ops pitr prove"))
     elif not proof["proved"]:
@@ -78,6 +78,8 @@ def describe(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> N
         say("not known", f"{name}: {why}")
     if seen.get("engine"):
         say("engine", f"{seen['engine']}, which is not operated by pms-ops")
+    if seen.get("unprovable"):
+        say("last proof", f"none: {seen['unprovable']}")
         return
     for each in seen.get("former_servers", []):  # a note of an earlier release has none
         goes = f"goes {each['goes_at']}" if each["goes_at"] else "stays"

@@ -25,10 +25,8 @@ from ansible.module_utils.pmsops.pitr.barman_answers import (
     read_list,
     reason,
 )
-from ansible.module_utils.pmsops.pitr.container import HOME, Answer
+from ansible.module_utils.pmsops.pitr.engine_home import Answer, EngineHome
 
-CONFIG = f"{HOME}/barman.conf"
-PGPASS = f"{HOME}/.pgpass"
 STAGING = "staging"  # where an incremental backup is combined
 BACKUP_SECONDS = 6 * 3600
 RESTORE_SECONDS = 6 * 3600
@@ -62,16 +60,21 @@ done
 class Runner(Protocol):
     """Runs a command where Barman is."""
 
+    @property
+    def home(self) -> EngineHome:
+        """Where that is."""
+
     def run(self, argv: list[str], *, seconds: int = 60) -> Answer:
         """Run it, at most *seconds*."""
 
 
 class Barman:
-    """Barman in the container of *runner*."""
+    """Barman where *runner* is: in a container, or on a host."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._details: dict[str, engine.Detail] = {}  # as the newest look found them
+        self._home = runner.home
 
     def backup(self, kind: str = engine.FULL) -> engine.BaseBackup:
         """Make a base backup, and wait until the WAL that it needs has arrived.
@@ -112,7 +115,8 @@ class Barman:
 
         :raises OpsError: pitr.engine, pitr.not-running
         """
-        files = barman_files.read(self._runner.run(["sh", "-c", barman_files.SCRIPT]).output)
+        script = barman_files.script(self._home)
+        files = barman_files.read(self._runner.run(["sh", "-c", script]).output)
         backups = None if retention else files.backups()
         if backups is None:
             listed = self._list()
@@ -169,7 +173,7 @@ class Barman:
             folder,
             seconds=RESTORE_SECONDS,
         )
-        self._shell("sh", "-c", _COMPLETE, "sh", folder, f"{HOME}/{SERVER}")
+        self._shell("sh", "-c", _COMPLETE, "sh", folder, f"{self._home.home}/{SERVER}")
         self._shell("rm", "-rf", staging)
         return engine.Restored(folder=folder, wal_folder=f"{folder}/barman_wal")
 
@@ -195,7 +199,7 @@ class Barman:
         :raises OpsError: pitr.engine
         """
         self._ask("archive-wal", SERVER)
-        self._shell("sh", "-c", _BREAK_OFF, "sh", f"{HOME}/{SERVER}")
+        self._shell("sh", "-c", _BREAK_OFF, "sh", f"{self._home.home}/{SERVER}")
 
     def _switch_wal(self) -> None:
         """End the segment that is being written, and wait for it."""
@@ -206,7 +210,8 @@ class Barman:
         return read_list(self._barman("list-backup", SERVER))
 
     def _ask(self, *words: str, seconds: int = 60) -> Answer:
-        return self._runner.run(["barman", "-c", CONFIG, "-f", "json", *words], seconds=seconds)
+        command = [self._home.barman, "-c", self._home.conf, "-f", "json", *words]
+        return self._runner.run(command, seconds=seconds)
 
     def _barman(self, *words: str, seconds: int = 60) -> dict[str, Any]:
         answer = self._ask(*words, seconds=seconds)
@@ -214,7 +219,7 @@ class Barman:
         if answer.status or "_ERROR" in said:
             raise OpsError(
                 f"barman {words[0]} ended with status {answer.status}: {reason(answer, said)}",
-                f"Barman's message names the cause. Its log is in the container: {HOME}/barman.log",
+                f"Barman's message names the cause. Its log: {self._home.log}",
                 code="pitr.engine",
             )
         return said
@@ -223,20 +228,22 @@ class Barman:
         answer = self._runner.run(list(argv), seconds=RESTORE_SECONDS)
         if answer.status:
             raise OpsError(
-                f"{argv[0]} ended with status {answer.status} in the engine's container:"
+                f"{argv[0]} ended with status {answer.status} where the engine is:"
                 f" {answer.errors.strip()}",
-                "Its message names the cause: most often the disk of the container's volumes.",
+                "Its message names the cause: most often the disk of the archive.",
                 code="pitr.engine",
             )
 
 
-def configuration(host: str, port: int, role: str, bin_dir: str, window_days: int) -> str:
+def configuration(
+    home: EngineHome, host: str, port: int, role: str, bin_dir: str, window_days: int
+) -> str:
     """Return Barman's configuration for the database's server: streaming only."""
     return f"""\
 [barman]
-barman_user = barman
-barman_home = {HOME}
-log_file = {HOME}/barman.log
+barman_user = {home.user}
+barman_home = {home.home}
+log_file = {home.log}
 log_level = INFO
 
 [{SERVER}]

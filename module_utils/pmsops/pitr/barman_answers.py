@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import engine
-from ansible.module_utils.pmsops.pitr.container import Answer
+from ansible.module_utils.pmsops.pitr.engine_home import Answer
 
 SERVER = "pms"
 
@@ -70,5 +70,6 @@ def read_detail(said: dict[str, Any]) -> engine.Detail:
 
 def reason(answer: Answer, said: dict[str, Any]) -> str:
     """Return what Barman said of a failure, in one line."""
-    lines = [str(each) for each in said.get("_ERROR", [])] or answer.errors.splitlines()[-3:]
+    told = [*said.get("_ERROR", []), *said.get("_EXCEPTION", [])]
+    lines = [str(each) for each in told] or answer.errors.splitlines()[-3:]
     return " ".join(" ".join(lines).split())[:800] or "it said nothing"

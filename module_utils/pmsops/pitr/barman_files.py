@@ -13,18 +13,18 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.pmsops.pitr import engine, wal
 from ansible.module_utils.pmsops.pitr.barman_answers import SERVER
-from ansible.module_utils.pmsops.pitr.container import HEALTHY, HOME
+from ansible.module_utils.pmsops.pitr.engine_home import EngineHome
 
-SCRIPT = f"""
-find {HOME}/{SERVER}/wals {HOME}/{SERVER}/streaming -type f -printf '%f %s %T@\\n' 2>/dev/null
-if {HEALTHY}; then echo receiving; fi
-for file in {HOME}/{SERVER}/meta/*-backup.info {HOME}/{SERVER}/base/*/backup.info; do
+_SCRIPT = """
+find {folder}/wals {folder}/streaming -type f -printf '%f %s %T@\\n' 2>/dev/null
+if {healthy}; then echo receiving; fi
+for file in {folder}/meta/*-backup.info {folder}/base/*/backup.info; do
     [ -e "$file" ] || continue
     echo "backup $file"
     sed 's/^/= /' "$file"
 done
-for folder in {HOME}/{SERVER}/base/*/; do [ ! -d "$folder" ] || echo "base $folder"; done
-df -Pk {HOME} | awk 'NR == 2 {{ print "free", $4; print "disk", $2 }}'
+for folder in {folder}/base/*/; do [ ! -d "$folder" ] || echo "base $folder"; done
+df -Pk {home} | awk 'NR == 2 {{ print "free", $4; print "disk", $2 }}'
 """
 
 
@@ -75,6 +75,12 @@ class Files:
         if not found or len(known) < len(found) or not self.folders <= set(self.info):
             return None
         return known
+
+
+def script(home: EngineHome) -> str:
+    """Return the script that looks into the folders of an engine."""
+    folder = f"{home.home}/{SERVER}"
+    return _SCRIPT.format(folder=folder, healthy=home.healthy, home=home.home)
 
 
 def read(output: str) -> Files:

@@ -11,60 +11,27 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr.engine_home import Answer, EngineHome
 from ansible.module_utils.pmsops.services import docker_engine
 
 LABEL = "pms-ops.pitr-of"
 HOME = "/var/lib/barman"
 RESTORES = "/var/lib/pms-recovery"
 USER = "barman"
-CANARY = f"{HOME}/canary.sh"  # sets ``every``, its seconds, and defines ``write_canary``
-# Barman's own cron starts two Python processes a minute. This loop starts none while nothing
-# happens: a receiver that ends begins again after five seconds, and only whole segments are filed.
-LOOP = f"""
-trap 'kill 0; exit 0' TERM INT
-while :; do
-    if test -s {HOME}/barman.conf; then
-        barman -q -c {HOME}/barman.conf receive-wal pms
-        sleep 4
-    fi
-    sleep 1
-done &
-while :; do
-    every=5
-    if test -s {CANARY}; then
-        . {CANARY}
-        write_canary
-    fi
-    sleep "$every" & wait $!
-done &
-while :; do
-    if ls {HOME}/pms/streaming 2>/dev/null | grep -qv partial; then
-        barman -q -c {HOME}/barman.conf archive-wal pms
-    fi
-    sleep 15 & wait $!
-done
-"""
-ENTRYPOINT = ["/bin/sh", "-c", LOOP]
 # Asked every minute, without starting Python.
 HEALTHY = "grep -qsx pg_receivewal /proc/[0-9]*/comm"
+INSIDE = EngineHome(home=HOME, configuration=HOME, user=USER, healthy=HEALTHY)
+ENTRYPOINT = ["/bin/sh", "-c", INSIDE.loop()]
 SECOND = 1_000_000_000
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command in the container ended with."""
-
-    status: int
-    output: str
-    errors: str
 
 
 class EngineContainer:
     """The container *name* of the engine."""
+
+    home = INSIDE
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -88,6 +55,10 @@ class EngineContainer:
             return self._docker.containers.get(self.name)
         except docker.errors.NotFound:
             return None
+
+    def found(self) -> bool:
+        """Tell whether it is there, running or not."""
+        return self.find() is not None
 
     def running(self) -> bool:
         """Tell whether it runs."""
@@ -216,6 +187,18 @@ class EngineContainer:
                 "Look at its volume's disk (docker system df -v); then run again.",
                 code="pitr.container",
             )
+
+    def bin_dir(self, major: int) -> str | None:
+        """Return the folder of the client tools of a major version, None without any.
+
+        :raises OpsError: pitr.not-running
+        """
+        folder = f"/usr/lib/postgresql/{major}/bin"
+        return None if self.run(["test", "-x", f"{folder}/pg_receivewal"]).status else folder
+
+    def remove_archive(self) -> list[str]:
+        """Remove the volumes; return what was there."""
+        return [f"volume {each}" for each in self.remove_volumes()]
 
     def remove_volumes(self) -> list[str]:
         """Remove the archive and the place of restores; return the volumes that were there."""

@@ -75,6 +75,7 @@ class External:
         return {
             "engine": found.program,
             "unknown": seen.unknown,
+            "unprovable": f"pitr_engine is external: {title} proves its own backups",
             "window": window.Window(
                 earliest=utc_stamp(usable[0].ended_at),
                 latest=utc_stamp(seen.latest) if seen.latest else None,

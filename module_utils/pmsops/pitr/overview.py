@@ -39,12 +39,13 @@ EMPTY: dict[str, Any] = {
     "engine": None,  # another engine that protects the server; None: ours
     "unknown": {},  # of window and stream: why nobody can say
     "former_servers": [],  # what whole servers replaced
+    "unprovable": None,  # why base backups and WAL cannot be proved here
     "problems": [],
 }
 # What was so when it was last seen, and still is.
 LASTING = (
     *("earliest", "latest", "gap", "missing", "backups", "newest_backup"),
-    *("canary", "unwitnessed", "engine", "former_servers"),
+    *("canary", "unwitnessed", "engine", "unprovable", "former_servers"),
 )
 
 
@@ -127,5 +128,6 @@ def of(
         "engine": answer.get("engine"),
         "unknown": unknown,
         "former_servers": answer.get("former_servers", []),
+        "unprovable": answer.get("unprovable"),
         "problems": [*found["problems"], *([] if stream else ["The server does not answer."])],
     }

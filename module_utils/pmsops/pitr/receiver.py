@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import window
-from ansible.module_utils.pmsops.pitr.container import HOME, EngineContainer
+from ansible.module_utils.pmsops.pitr.barman import Runner
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 START_SECONDS = 60
@@ -18,9 +18,7 @@ GONE = "has already been removed"
 LOG_LINES = 5
 
 
-def follow(
-    database: Database, container: EngineContainer, slot: str, break_off: Callable[[], None]
-) -> bool:
+def follow(database: Database, engine: Runner, slot: str, break_off: Callable[[], None]) -> bool:
     """Wait for the receiver; tell whether the stream had to begin anew, which leaves a gap.
 
     A slot that somebody dropped and made again keeps no WAL of before. The receiver then asks for
@@ -29,17 +27,17 @@ def follow(
     :raises OpsError: pitr.not-streaming
     """
     try:
-        await_stream(database, container, slot)
+        await_stream(database, engine, slot)
     except OpsError:
-        if GONE not in _log(container):
+        if GONE not in _log(engine):
             raise
         break_off()
-        await_stream(database, container, slot)
+        await_stream(database, engine, slot)
         return True
     return False
 
 
-def await_stream(database: Database, container: EngineContainer, slot: str) -> None:
+def await_stream(database: Database, engine: Runner, slot: str) -> None:
     """Wait until the receiver streams.
 
     :raises OpsError: pitr.not-streaming
@@ -50,12 +48,12 @@ def await_stream(database: Database, container: EngineContainer, slot: str) -> N
             return
         time.sleep(0.5)
     raise OpsError(
-        f"The receiver has not begun to stream within {START_SECONDS} s: {_log(container)[-600:]}",
+        f"The receiver has not begun to stream within {START_SECONDS} s: {_log(engine)[-600:]}",
         "Barman's log names the cause. Run again, or take all of it away: pms-ops pitr disable.",
         code="pitr.not-streaming",
     )
 
 
-def _log(container: EngineContainer) -> str:
-    said = container.run(["tail", "-n", str(LOG_LINES), f"{HOME}/barman.log"]).output
+def _log(engine: Runner) -> str:
+    said = engine.run(["tail", "-n", str(LOG_LINES), engine.home.log]).output
     return " ".join(said.split())

@@ -13,52 +13,76 @@ from ansible.module_utils.pmsops.pitr import (
     barman,
     base_backups,
     canary,
-    container,
     engine,
     former_servers,
+    places,
     receiver,
     receiver_setup,
-    server_files,
     server_side,
     synchronous,
     window,
 )
+from ansible.module_utils.pmsops.pitr.container import EngineContainer
 from ansible.module_utils.pmsops.pitr.settings import ROLE, Settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
-from ansible.module_utils.pmsops.services import docker_engine
 
 
 class Protection:
     """The protection of one database's server."""
 
     def __init__(self, database: Database, settings: Settings, proved: str | None = None) -> None:
-        if database.access != "container":
-            raise OpsError(
-                "Continuous protection needs the database in a container (pms_db_access:"
-                " container); this system has it on the host.",
-                "Protect such a server by Barman, pgBackRest or WAL-G themselves. pms-ops restores"
-                " its backup sets, and no moment between them.",
-                code="pitr.host-access",
-            )
         self.database = database
         self.settings = settings
         self.proved = proved  # the base backup that the last good proof was of: it stays
-        self.container = container.EngineContainer(settings.container)
-        self.engine = barman.Barman(self.container)
-        self.setup = receiver_setup.ReceiverSetup(database, settings, self.container)
+        self.on_host = database.access == "host"
+        self.place: places.Place = (
+            places.Host(database, settings.container, settings.archive, settings.barman)
+            if self.on_host
+            else places.Containers(database, settings.container, settings.image)
+        )
+        self.process = self.place.engine
+        self.engine = barman.Barman(self.process)
+        self.setup = receiver_setup.ReceiverSetup(database, settings, self.place)
+
+    @property
+    def container(self) -> EngineContainer:
+        """The engine's container, whose volumes a restore of a moment uses.
+
+        :raises OpsError: pitr.host-access
+        """
+        if isinstance(self.process, EngineContainer):
+            return self.process
+        raise OpsError(
+            "The database is on a host (pms_db_access: host). There pms-ops receives its WAL and"
+            " makes base backups, and does not restore, drill or prove a moment itself. Nothing was"
+            " changed.",
+            f"Restore beside the server by Barman: runuser -u {self.process.home.user} --"
+            f" {self.process.home.barman} -c {self.process.home.conf} restore --target-time TIME"
+            " pms BACKUP FOLDER. Backup sets are restored as before: pms-ops restore.",
+            code="pitr.host-access",
+        )
+
+    def require_container(self) -> None:
+        """Refuse a server on a host, where no moment is restored.
+
+        :raises OpsError: pitr.host-access
+        """
+        _ = self.container
 
     def server(self) -> server_side.ServerSide:
         """Return the server's side, as the receiver's network wants it.
 
-        :raises OpsError: clients.container, pitr.network
+        :raises OpsError: clients.container, pitr.network, pitr.host-elsewhere
         """
-        found = docker_engine.database_container(docker_engine.engine(), self.database.container)
-        _, subnet = server_files.network_of(found)
         return server_side.ServerSide(
             self.database,
             server_side.Wanted(
-                ROLE, subnet, self.settings.keep_bytes, canary=self.settings.canary_seconds > 0
+                ROLE,
+                self.place.addresses,
+                self.settings.keep_bytes,
+                canary=self.settings.canary_seconds > 0,
             ),
+            self.place.files(),
         )
 
     def enable(self, *, check: bool) -> list[str]:
@@ -69,20 +93,14 @@ class Protection:
         side = self.server()
         state = side.look()
         steps = side.plan(state)
-        found = docker_engine.database_container(docker_engine.engine(), self.database.container)
-        network, _ = server_files.network_of(found)
-        old = self.container.outdated()
-        missing = not self.container.running() or old
+        old = self.process.outdated()
+        missing = not self.process.running() or old
         if missing:
-            self.container.require_image(self.settings.image)
+            self.place.require()
             if old:
-                steps.append(f"remove container {self.settings.container} of another release")
-            steps.append(
-                f"start container {self.settings.container} of {self.settings.image} on network"
-                f" {network}, volumes {self.container.archive_volume} and"
-                f" {self.container.restores_volume}"
-            )
-        first = not self.container.running() or not self.engine.info().usable
+                steps.append(f"remove {self.place.title} of another release")
+            steps.append(self.place.start_step())
+        first = not self.process.running() or not self.engine.info().usable
         if first or state.lost:
             steps.append("make a base backup, with which a new window begins")
         waiting = synchronous.step(synchronous.of(self.database), wanted=self.settings.synchronous)
@@ -91,14 +109,14 @@ class Protection:
             return steps
         if waiting == synchronous.OFF:
             synchronous.end(self.database)
-        if state.lost and self.container.running():
+        if state.lost and self.process.running():
             self.engine.break_off()
         password = side.add(state)
         if missing:
-            self.container.remove()  # one that does not run, or is of another release
-            self.container.create(self.settings.image, str(self.database.container), network)
+            self.process.remove()  # one that does not run, or is of another release
+            self.place.start()
         self.setup.configure(side, state, password)
-        anew = receiver.follow(self.database, self.container, ROLE, self.engine.break_off)
+        anew = receiver.follow(self.database, self.process, ROLE, self.engine.break_off)
         if waiting == synchronous.ON:
             synchronous.begin(self.database, ROLE)
         if steps and self.settings.canary_seconds:
@@ -118,7 +136,7 @@ class Protection:
         :raises OpsError: pitr.*, database.*, clients.*
         """
         steps = self.enable(check=check)
-        if check and not self.container.running():
+        if check and not self.process.running():
             return steps
         kind = self._due()
         if kind and not steps:
@@ -132,7 +150,7 @@ class Protection:
         """Take away all that ``enable`` added; the volumes with the backups stay, unless purged."""
         side = self.server()
         state = side.look()
-        there = self.container.find() is not None
+        there = self.process.found()
         if check:
             waits = synchronous.of(self.database) == synchronous.STANDBY
             parts = [
@@ -142,17 +160,17 @@ class Protection:
                 ("the line", state.hba),
             ]
             steps = [f"remove {name}" for name, present in parts if present]
-            return steps + ([f"remove container {self.settings.container}"] if there else [])
+            return steps + ([f"remove {self.place.title}"] if there else [])
         steps = []
         if synchronous.of(self.database) == synchronous.STANDBY:
             synchronous.end(self.database)  # first: without the receiver nobody could commit
             steps.append(f"removed the setting {synchronous.SETTING}")
-        self.container.remove()
+        self.process.remove()
         steps += [f"removed {each}" for each in side.remove()]
         if there:
-            steps.append(f"removed container {self.settings.container}")
+            steps.append(f"removed {self.place.title}")
         if purge:
-            steps += [f"removed volume {each}" for each in self.container.remove_volumes()]
+            steps += [f"removed {each}" for each in self.process.remove_archive()]
         return steps
 
     def status(self) -> dict[str, Any]:
@@ -171,8 +189,11 @@ class Protection:
             found.problems.extend(witnesses.pop("problems"))
         if short := archive_room.problem(info, self.settings.room, self.proved, now):
             found.problems.append(short)
-        former = former_servers.listed(str(self.database.container))
+        former = [] if self.on_host else former_servers.listed(str(self.database.container))
         return {
+            "unprovable": "on a host no copy is recovered (pms_db_access)"
+            if self.on_host
+            else None,
             "window": found.document(),
             "canary": {name: witnesses[name] for name in ("newest", "gaps")},
             "stream": asdict(flow) if flow else None,
@@ -237,6 +258,8 @@ class Protection:
         else:
             steps = [f"deleted base backup {each}" for each in self.engine.expire()]
         steps += self._make_room(check=check)
+        if self.on_host:
+            return steps  # no whole server is put back there
         name = str(self.database.container)
         found = former_servers.listed(name)
         gone = former_servers.expired(found, self.settings.former, datetime.now(UTC))

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import stat
+from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -55,6 +59,63 @@ class ServerFiles:
                 code="pitr.hba",
             )
         return text
+
+
+class HostServerFiles:
+    """pg_hba.conf and the disk of a server on this host, whose data are in *data*."""
+
+    def __init__(self, data: str) -> None:
+        self._data = Path(data)
+
+    def here(self) -> bool:
+        """Tell whether the server's data are on this host."""
+        return (self._data / "postmaster.pid").exists()
+
+    def free_bytes(self, folder: str) -> int:
+        """Return the free room of the disk that a folder is on."""
+        return files.usable_bytes(os.statvfs(folder))
+
+    def hba(self, path: str) -> str:
+        """Return the content of pg_hba.conf.
+
+        :raises OpsError: pitr.hba
+        """
+        try:
+            return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError as exc:
+            raise _unreadable(path, exc) from exc
+
+    def write_hba(self, path: str, content: str) -> None:
+        """Replace pg_hba.conf, with its owner and mode, so that a kill leaves the old or the new.
+
+        :raises OpsError: pitr.hba
+        """
+        # It may be a link to where a cluster's configuration is kept.
+        target = Path(path).resolve()
+        aside = target.with_name(f"{target.name}.pms-ops")
+        try:
+            was = target.stat()
+            aside.unlink(missing_ok=True)
+            with aside.open("x", encoding="utf-8", errors="surrogateescape") as new:
+                os.fchmod(new.fileno(), stat.S_IMODE(was.st_mode))
+                os.fchown(new.fileno(), was.st_uid, was.st_gid)
+                new.write(content)
+                new.flush()
+                os.fsync(new.fileno())
+            aside.replace(target)
+        except OSError as exc:
+            raise _unreadable(path, exc) from exc
+
+
+Files = ServerFiles | HostServerFiles
+
+
+def _unreadable(path: str, exc: OSError) -> OpsError:
+    return OpsError(
+        f"{path} cannot be read or written: {exc.strerror}. It has the content that it had.",
+        "Run it as root: -e ansible_become=true.",
+        code="pitr.hba",
+    )
 
 
 def without_line(content: str) -> str:

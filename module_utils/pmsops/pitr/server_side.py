@@ -27,7 +27,6 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     quote_literal,
 )
-from ansible.module_utils.pmsops.services import docker_engine
 
 RIGHTS = ("pg_read_all_settings", "pg_read_all_stats")
 CHECKPOINT = ("pg_checkpoint",)  # PostgreSQL 15 and newer
@@ -81,14 +80,12 @@ class ServerState:
 
 
 class ServerSide:
-    """Reads and changes the server of *database*, whose container it is in."""
+    """Reads and changes the server of *database*, whose *files* are in a container or on a host."""
 
-    def __init__(self, database: Database, wanted: Wanted) -> None:
+    def __init__(self, database: Database, wanted: Wanted, files: server_files.Files) -> None:
         self._database = database
         self._wanted = wanted
-        self._files = server_files.ServerFiles(
-            docker_engine.database_container(docker_engine.engine(), database.container)
-        )
+        self._files = files
 
     def look(self) -> ServerState:
         """Return what the server has.

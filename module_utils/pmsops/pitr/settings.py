@@ -21,4 +21,6 @@ class Settings:
     canary_seconds: int = 300  # 0: no canary rows
     synchronous: bool = False  # whether commits wait for the receiver
     room: archive_room.Policy = field(default_factory=archive_room.Policy)
+    archive: str = ""  # the archive's folder on a host; by default below /var/lib
+    barman: str = ""  # the program of Barman on a host
     former: former_servers.Policy = field(default_factory=former_servers.Policy)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import container
+from ansible.module_utils.pmsops.pitr.engine_home import Answer, host_home
 from ansible.module_utils.pmsops.schedule.watch import SLOT_GONE, Seen
 
 SECONDS = 25
@@ -32,35 +33,36 @@ SELECT 'slot', coalesce(s.wal_status, 'reserved'), s.active,
 SCRIPT = """
 if {healthy}; then echo receiving; fi
 df -Pk {home} | awk 'NR == 2 {{ print "free", $4 }}'
-address=$(sed -n 's/^conninfo = //p' {home}/barman.conf)
+address=$(sed -n 's/^conninfo = //p' {conf})
 HOME={home} PGCONNECT_TIMEOUT=5 timeout 15 psql -qXAtw -F ' ' "$address" <<'SQL'
 {query};
 SQL
 """
 # What `docker exec` says of a container that is not there, or does not run.
-ABSENT = ("no such container", "is not running", "is restarting", "is paused")
+ABSENT = (
+    *("no such container", "is not running", "is restarting", "is paused"),
+    "does not exist",  # the user of a host
+)
 ROOM_KB = 2 * 16 * 1024  # two segments of WAL of the usual size
 
 REPAIR = "The job pitr repairs it, and is started now."
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the command of a look ended with."""
-
-    status: int
-    output: str
-    errors: str
-
-
-@dataclass(frozen=True)
 class Target:
     """Where the engine is, seen from the control node."""
 
-    container: str
+    container: str  # or the service of a host
     slot: str
+    on_host: bool = False
     connection: tuple[str, ...] = ()  # a program that runs the words of a shell elsewhere: ssh
     become: tuple[str, ...] = ()
+    archive: str = ""  # of a host
+
+    @property
+    def title(self) -> str:
+        """The engine, for people."""
+        return f"service {self.container}" if self.on_host else f"container {self.container}"
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Target:
@@ -68,18 +70,27 @@ class Target:
         return cls(
             container=str(options["container"]),
             slot=str(options["slot"]),
+            on_host=bool(options.get("on_host")),
+            archive=str(options.get("archive") or ""),
             connection=tuple(map(str, options.get("connection") or ())),
             become=tuple(map(str, options.get("become") or ())),
         )
 
     def command(self) -> list[str]:
         """Return the command of a look."""
+        home = host_home(self.container, archive=self.archive) if self.on_host else container.INSIDE
         script = SCRIPT.format(
-            healthy=container.HEALTHY,
-            home=container.HOME,
+            healthy=home.healthy,
+            home=home.home,
+            conf=home.conf,
             query=QUERY.strip().format(slot=self.slot),
         )
-        words = ["docker", "exec", "--user", container.USER, self.container, "sh", "-c", script]
+        enter = (
+            ["runuser", "-u", home.user, "--"]
+            if self.on_host
+            else ["docker", "exec", "--user", home.user, self.container]
+        )
+        words = [*enter, "sh", "-c", script]
         words = [*self.become, *words]
         return [*self.connection, shlex.join(words)] if self.connection else words
 
@@ -132,8 +143,8 @@ def _problem(
     if "free" not in lines:
         if any(each in said.lower() for each in ABSENT):
             return OpsError(
-                f"Container {target.container}, which receives the WAL, does not run.",
-                f"{REPAIR} By hand: docker start {target.container}",
+                f"{target.title.capitalize()}, which receives the WAL, does not run.",
+                f"{REPAIR} By hand: pms-ops pitr enable",
                 code="pitr.not-running",
             )
         return OpsError(
@@ -170,7 +181,7 @@ def _problem(
     if "receiving" not in lines or not active:
         return OpsError(
             "No receiver streams: what is committed now is not protected.",
-            f"{REPAIR} By hand: docker logs {target.container}",
+            f"{REPAIR} The log of {target.title} names the cause.",
             code="pitr.not-streaming",
         )
     return None

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Every module that only our own engine can serve refuses an external one, before it looks."""
+"""What another engine has, or a server on a host, is refused before anything is looked at."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def call(name: str, **params: Any) -> str:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    known = defaultdict(lambda: None, {"engine": "external", "database": DATABASE} | params)
+    given = {"engine": "external", "database": DATABASE, "canary_seconds": 300, "window_days": 14}
+    given |= {"evidence_root": "/x", "queries": [], "services": {}, "recipients": []}
+    known = defaultdict(lambda: None, given | params)
     asked = SimpleNamespace(params=known, check_mode=False)
     facts = [{}] if module.run.__code__.co_argcount == 2 else []
     with pytest.raises(OpsError) as caught:
@@ -41,3 +43,11 @@ def test_switching_making_and_proving_are_refused(state):
 def test_what_needs_a_moment_is_refused(name):
     given = {"container": "x", "at": "latest", "root": "/x", "evidence_root": "/x"}
     assert call(f"pms_pitr_{name}", **given) == "pitr.external"
+
+
+@pytest.mark.parametrize("name", ["", "_set", "_drill", "_server", "_damage"])
+def test_no_moment_is_restored_on_a_host(name):
+    on_host = {"engine": "barman", "database": DATABASE | {"access": "host"}, "state": "proved"}
+    assert call(f"pms_pitr{name}", container="x", at="latest", root="/x", **on_host) == (
+        "pitr.host-access"
+    )

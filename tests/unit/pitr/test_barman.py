@@ -8,7 +8,7 @@ import json
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import barman, engine
-from ansible.module_utils.pmsops.pitr.container import Answer
+from ansible.module_utils.pmsops.pitr.container import INSIDE, Answer
 
 from tests.conftest import PROJECT
 
@@ -21,6 +21,8 @@ def recorded(name: str) -> str:
 
 class Recorded:
     """Answers the words of a Barman command; remembers what was asked."""
+
+    home = INSIDE
 
     def __init__(self, **answers: str | Answer) -> None:
         self.answers = answers
@@ -150,7 +152,7 @@ def test_a_restore_of_an_incremental_backup_gets_its_folders_and_the_newest_wal(
 
 
 def test_the_configuration_streams_and_holds_no_password():
-    text = barman.configuration("db", 5432, "pms_pitr", "/usr/lib/postgresql/17/bin", 14)
+    text = barman.configuration(INSIDE, "db", 5432, "pms_pitr", "/usr/lib/postgresql/17/bin", 14)
     assert "streaming_archiver = on" in text
     assert "retention_policy = RECOVERY WINDOW OF 14 DAYS" in text
     assert "password" not in text

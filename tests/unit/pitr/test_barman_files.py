@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from ansible.module_utils.pmsops.pitr import barman, barman_files, engine
-from ansible.module_utils.pmsops.pitr.container import Answer
+from ansible.module_utils.pmsops.pitr.container import INSIDE, Answer
 
 from tests.conftest import PROJECT
 
@@ -74,6 +74,8 @@ def test_barman_is_asked_where_its_files_are_not_understood(output):
     asked: list[str] = []
 
     class Runner:
+        home = INSIDE
+
         def run(self, argv: list[str], *, seconds: int = 60) -> Answer:
             if argv[0] != "barman":
                 return Answer(0, output, "")
@@ -88,6 +90,8 @@ def test_a_plan_starts_no_barman_and_retention_does():
     asked: list[str] = []
 
     class Runner:
+        home = INSIDE
+
         def run(self, argv: list[str], *, seconds: int = 60) -> Answer:
             if argv[0] != "barman":
                 return Answer(0, said("20261129T203947") + "free 10\ndisk 20\n", "")

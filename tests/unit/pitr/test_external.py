@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import protected
 from ansible.module_utils.pmsops.pitr import archiver, engine, overview, own_engine
 from ansible.module_utils.pmsops.pitr.archiver import Archiver
 from ansible.module_utils.pmsops.pitr.external import External, choose, judge
 from ansible.module_utils.pmsops.pitr.external_answers import read
 from ansible.module_utils.pmsops.pitr.external_formats import Catalogue
+from ansible.module_utils.pmsops.repository import protection
 
 from tests.conftest import PROJECT
 
@@ -245,6 +248,17 @@ def test_the_status_has_the_shape_of_our_own_engine_s(ask):
     assert (seen["latest"], seen["lag_seconds"]) == ("2026-11-29T13:59:20Z", 40.0)
     assert seen["active"] and not seen["slot_lost"] and seen["problems"] == []
     json.dumps(answer)
+    assert "WAL-G proves its own backups" in seen["unprovable"]
+    shown = textfile_metrics.render(protection.gauges("m", seen, None))
+    assert 'pms_pitr_unprovable{database="m"} 1' in shown
+    found = {"seen": seen, "age_seconds": 60.0, "proof": None}
+    assert protected.due(found) == []
+    said = {}
+    protected.describe(found, said.__setitem__)
+    assert said["engine"].startswith("wal-g") and said["last proof"].startswith("none: ")
+    assert protected.due(found | {"seen": seen | {"problems": ["it fails."]}}) == [
+        ("it fails.", "the commands of wal-g")
+    ]
 
 
 def test_a_segment_that_is_missing_after_the_newest_backup_ends_the_window(ask):

@@ -30,8 +30,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
         wrong = "; ".join(given["problems"][:SHOWN]) or "nothing"
         return dict(given) | {"wrong": wrong, "missing": given["missing"] or "none"}
     if params["about"] == "proof":
-        if given.get("engine"):
-            raise NotGiven(f"pitr_engine is external: {given['engine']} proves its own backups")
+        if given.get("unprovable"):
+            raise NotGiven(given["unprovable"])
         found = proofs.last(ledger.inspect(context.folder("evidence_root")).entries)
         if found is None:
             raise Failed("the ledger has no proof of base backup and WAL")

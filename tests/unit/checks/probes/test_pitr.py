@@ -56,7 +56,11 @@ def test_a_misspelt_question_is_unknown():
         ask("sene")
 
 
-EXTERNAL = SEEN | {"engine": "wal-g", "unknown": {"stream": "nobody says since when"}}
+EXTERNAL = SEEN | {
+    "engine": "wal-g",
+    "unknown": {"stream": "nobody says since when"},
+    "unprovable": "wal-g proves its own backups",
+}
 
 
 def test_what_an_external_engine_does_not_say_is_unknown_and_what_is_wrong_is_not():
