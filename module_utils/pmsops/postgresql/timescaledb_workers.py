@@ -31,30 +31,42 @@ def workers(database: Database, verb: str) -> bool:
     :raises OpsError: database.*
     """
     with database.session(superuser=True, autocommit=True) as cursor:
-        for schema in WORKER_SCHEMAS:
-            name = f"{schema}.{verb}_background_workers()"
-            if fetch_value(cursor, "SELECT to_regprocedure(%s) IS NOT NULL", (name,)):
-                return bool(fetch_value(cursor, f"SELECT {name}"))
+        return _workers(cursor, verb)
+
+
+def _workers(cursor: Any, verb: str) -> bool:
+    for schema in WORKER_SCHEMAS:
+        name = f"{schema}.{verb}_background_workers()"
+        if fetch_value(cursor, "SELECT to_regprocedure(%s) IS NOT NULL", (name,)):
+            return bool(fetch_value(cursor, f"SELECT {name}"))
     return True  # a database without TimescaleDB has no workers
 
 
 def scheduler_seen(database: Database) -> bool:
     """Return whether the scheduler of this database is among the server's processes."""
     with database.session(read_only=True) as cursor:
-        return bool(
-            fetch_value(
-                cursor,
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND backend_type LIKE %s",
-                (SCHEDULER + "%",),
-            )
+        return _scheduler_seen(cursor)
+
+
+def _scheduler_seen(cursor: Any) -> bool:
+    return bool(
+        fetch_value(
+            cursor,
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type LIKE %s",
+            (SCHEDULER + "%",),
         )
+    )
 
 
 def has_timescaledb(database: Database) -> bool:
     """Return whether the database has the extension."""
     with database.session(read_only=True) as cursor:
-        return bool(fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
+        return _has_timescaledb(cursor)
+
+
+def _has_timescaledb(cursor: Any) -> bool:
+    return bool(fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
 
 
 def start_workers(database: Database) -> None:
@@ -62,21 +74,23 @@ def start_workers(database: Database) -> None:
 
     After ALTER DATABASE ... RENAME none runs, whether the rename succeeded or not, and a server
     without a free worker refuses the start: so the answer and the process list are both checked.
+    Both are asked in one session: each statement is a transaction of its own, so it sees anew.
 
-    :raises OpsError: restore.no-scheduler
+    :raises OpsError: restore.no-scheduler, database.*
     """
-    if not has_timescaledb(database):
-        return
-    deadline = time.monotonic() + SEEN_SECONDS
-    started = False
-    while time.monotonic() < deadline:
-        if scheduler_seen(database):
+    with database.session(superuser=True, autocommit=True) as cursor:
+        if not _has_timescaledb(cursor):
             return
-        started = workers(database, "start")
-        for _ in range(10):
-            if scheduler_seen(database):
+        deadline = time.monotonic() + SEEN_SECONDS
+        started = False
+        while time.monotonic() < deadline:
+            if _scheduler_seen(cursor):
                 return
-            time.sleep(0.2)
+            started = _workers(cursor, "start")
+            for _ in range(10):
+                if _scheduler_seen(cursor):
+                    return
+                time.sleep(0.2)
     raise OpsError(
         f"TimescaleDB's scheduler of {database.name} does not run"
         + (" though it was started." if started else ": the server has no free worker."),
@@ -115,7 +129,7 @@ def insert_test(database: Database) -> list[str]:
 
 
 def _hypertables(cursor: Any) -> list[tuple[str, str]]:
-    if not fetch_value(cursor, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"):
+    if not _has_timescaledb(cursor):
         return []
     return fetch_all(
         cursor,
