@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.pitr import window
-from ansible.module_utils.pmsops.pitr.barman import Runner
-from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.pitr import engine as engines
+from ansible.module_utils.pmsops.pitr import wal, window
+from ansible.module_utils.pmsops.pitr.barman import Barman, Runner
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
 START_SECONDS = 60
-# The server's message to a receiver that asks for WAL before its oldest; PostgreSQL translates it
-# only for clients that ask for another language.
-GONE = "has already been removed"
 LOG_LINES = 5
 
 
-def follow(database: Database, engine: Runner, slot: str, break_off: Callable[[], None]) -> bool:
+def follow(database: Database, engine: Runner, slot: str, archive: Barman) -> bool:
     """Wait for the receiver; tell whether the stream had to begin anew, which leaves a gap.
 
     A slot that somebody dropped and made again keeps no WAL of before. The receiver then asks for
@@ -29,12 +26,39 @@ def follow(database: Database, engine: Runner, slot: str, break_off: Callable[[]
     try:
         await_stream(database, engine, slot)
     except OpsError:
-        if GONE not in _log(engine):
+        if not lies_before(archive.info(), _oldest_segment(database)):
             raise
-        break_off()
+        archive.break_off()
         await_stream(database, engine, slot)
         return True
     return False
+
+
+def lies_before(info: engines.Info, oldest: str | None) -> bool:
+    """Tell whether the segment that the archive needs next lies before the server's *oldest* one.
+
+    The server says so too, in the log of the receiver, but in the language of its lc_messages.
+    """
+    newest = info.partial or (info.segments[-1] if info.segments else None)
+    if newest is None or oldest is None:
+        return False
+    size = info.segment_bytes
+    wanted = wal.number(newest, size) + (0 if info.partial else 1)
+    return wanted < wal.number(oldest, size)
+
+
+def _oldest_segment(database: Database) -> str | None:
+    """Return the oldest segment of the server; segments are recycled under later names.
+
+    :raises OpsError: database.*
+    """
+    with database.session(name=database.maintenance_name, read_only=True) as cursor:
+        found: str | None = fetch_value(
+            cursor,
+            "SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+            " ORDER BY substr(name, 9) LIMIT 1",
+        )
+    return found
 
 
 def await_stream(database: Database, engine: Runner, slot: str) -> None:

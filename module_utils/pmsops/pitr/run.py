@@ -116,7 +116,7 @@ class Protection:
             self.process.remove()  # one that does not run, or is of another release
             self.place.start()
         self.setup.configure(side, state, password)
-        anew = receiver.follow(self.database, self.process, ROLE, self.engine.break_off)
+        anew = receiver.follow(self.database, self.process, ROLE, self.engine)
         if waiting == synchronous.ON:
             synchronous.begin(self.database, ROLE)
         if steps and self.settings.canary_seconds:
