@@ -75,6 +75,10 @@ options:
     description: On a host, the program of Barman.
     type: str
     default: barman
+  barman_comes:
+    description: On a host, in check mode, whether Barman will be installed before.
+    type: bool
+    default: false
   window_days:
     description: Days back to which each moment can be restored.
     type: int
@@ -302,6 +306,7 @@ SPEC = {
     "image": {"type": "str"},
     "archive": {"type": "path"},
     "barman": {"type": "str", "default": "barman"},
+    "barman_comes": {"type": "bool", "default": False},
     "window_days": {"type": "int", "default": 14},
     "archive_free_percent": {"type": "int", "default": 10},
     "window_floor_days": {"type": "int", "default": 7},
@@ -353,6 +358,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         former=former_servers.Policy.from_options(params),
         archive=params["archive"] or "",
         barman=params["barman"],
+        barman_comes=bool(params["barman_comes"]) and module.check_mode,
     )
     proved = None
     if params["evidence_root"]:

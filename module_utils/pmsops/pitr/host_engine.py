@@ -95,8 +95,8 @@ class HostEngine:
         """Tell whether it was written by another release, or with other folders."""
         return self.found() and any(_read(path) != text for path, text in self._files().items())
 
-    def require(self) -> None:
-        """Refuse a host that cannot have it.
+    def require(self, *, comes: bool = False) -> None:
+        """Refuse a host that cannot have it; *comes* if Barman will be installed before.
 
         :raises OpsError: pitr.host-rights, pitr.host-systemd, pitr.host-barman,
             pitr.host-barman-old
@@ -117,6 +117,8 @@ class HostEngine:
                 code="pitr.host-systemd",
             )
         program = shutil.which(self.home.barman)
+        if program is None and comes:
+            return
         if program is None:
             raise OpsError(
                 f"There is no program {self.home.barman} on this host. Nothing was changed.",

@@ -152,8 +152,11 @@ class Host:
     host = LOOPBACK
     addresses = f"{LOOPBACK}/32"
 
-    def __init__(self, database: Database, name: str, archive: str, barman: str) -> None:
+    def __init__(
+        self, database: Database, name: str, archive: str, barman: str, *, comes: bool = False
+    ) -> None:
         self.database = database
+        self._comes = comes
         self.engine = HostEngine(
             name, archive=archive, barman=barman, bin_dir=database.bin_dir or ""
         )
@@ -186,7 +189,7 @@ class Host:
 
         :raises OpsError: pitr.host-*
         """
-        self.engine.require()
+        self.engine.require(comes=self._comes)
 
     def start_step(self) -> str:
         """Return what ``start`` does."""

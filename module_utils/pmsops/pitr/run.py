@@ -36,7 +36,13 @@ class Protection:
         self.proved = proved  # the base backup that the last good proof was of: it stays
         self.on_host = database.access == "host"
         self.place: places.Place = (
-            places.Host(database, settings.container, settings.archive, settings.barman)
+            places.Host(
+                database,
+                settings.container,
+                settings.archive,
+                settings.barman,
+                comes=settings.barman_comes,
+            )
             if self.on_host
             else places.Containers(database, settings.container, settings.image)
         )

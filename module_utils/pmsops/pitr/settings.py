@@ -23,4 +23,5 @@ class Settings:
     room: archive_room.Policy = field(default_factory=archive_room.Policy)
     archive: str = ""  # the archive's folder on a host; by default below /var/lib
     barman: str = ""  # the program of Barman on a host
+    barman_comes: bool = False  # whether it will be installed before; for a plan
     former: former_servers.Policy = field(default_factory=former_servers.Policy)

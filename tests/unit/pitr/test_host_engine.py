@@ -102,6 +102,11 @@ def test_a_host_that_cannot_have_it_is_refused(asked, monkeypatch, tmp_path, cha
     assert caught.value.code == code and "Nothing was" in str(caught.value)
 
 
+def test_a_plan_does_not_ask_for_the_barman_that_is_installed_before(asked):
+    """Before, the first `pitr enable --check` on a host refused what enable installs itself."""
+    HostEngine("x", barman="/no/such/barman").require(comes=True)
+
+
 @pytest.mark.parametrize(
     ("version", "fits"), [("3.13.3", True), ("3.19.1", True), ("3.4.0", False)]
 )
