@@ -42,6 +42,8 @@ options:
       - attestation
       - proof
       - offsite
+      - host
+      - merge
   record:
     description: The facts to record. Never a secret.
     type: dict

@@ -46,12 +46,14 @@ sites:
   sample:
     - {site: vault, current: true, behind: null, signs: [], errors: {}}
 copies:
-  description: The copies of each site with O(ask), or the error of the site.
+  description:
+    - The copies of each site with O(ask), or the error of the site. C(replaced) says that another
+      machine took the system over, null if none did.
   returned: success
   type: list
   elements: dict
   sample:
-    - {site: vault, ok: true, changed: false,
+    - {site: vault, ok: true, changed: false, replaced: null,
        copies: [{snapshot: 5f3c1e0a9b77, set: 2026-11-29_0115, proved: true}]}
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
 code:

@@ -25,6 +25,10 @@ options:
     description: Folder of the sets.
     type: path
     required: true
+  keys:
+    description: Folder of the signing key, which signs the list of files.
+    type: path
+    required: true
   compose_project:
     description: The PMS's Compose project. Without it only O(paths) are copied.
     type: str
@@ -51,6 +55,7 @@ EXAMPLES = r"""
 - name: Gather what a new machine needs beside the set
   pms_surroundings:
     root: /var/lib/pms-ops/backups
+    keys: /root/.config/pms-ops/keys
     compose_project: macro_trading
     recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]
 """
@@ -87,6 +92,7 @@ from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = {
     "root": {"type": "path", "required": True},
+    "keys": {"type": "path", "required": True, "no_log": False},
     "compose_project": {"type": "str"},
     "paths": {"type": "list", "elements": "path", "default": []},
     "recipients": {"type": "list", "elements": "str", "default": []},
@@ -110,6 +116,7 @@ def run(module: AnsibleModule) -> dict:
         found,
         {"scheduled": params["scheduled"], "toolkit": toolkit},
         params["recipients"],
+        keys_folder=Path(params["keys"]),
         check=module.check_mode,
     )
     return {

@@ -64,6 +64,8 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "schedule": acts.schedule,
         "pitr": acts.pitr,
         "offsite": acts.offsite,
+        "envelope": acts.envelope,
+        "merge": acts.merge,
         "sets": sets.command,
         "uninstall": uninstall.command,
         "status": inspect.status,

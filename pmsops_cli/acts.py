@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify, schedule, pitr and offsite: each runs its playbook."""
+"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope and merge."""
 
 from __future__ import annotations
 
@@ -91,6 +91,19 @@ def offsite(session: Session) -> int:
     }
     wanted = {name: value for name, value in variables.items() if value}
     return session.run("offsite", playbooks.FOLDER / "offsite.yml", wanted)
+
+
+def envelope(session: Session) -> int:
+    """Print the page for the envelope; with --test, open each repository by what it names."""
+    variables = {"envelope_test": True} if session.arguments.test else {}
+    return session.run("envelope", playbooks.FOLDER / "envelope.yml", variables)
+
+
+def merge(session: Session) -> int:
+    """Bring the evidence of a replaced machine here."""
+    folder = Path(session.arguments.folder).expanduser()
+    variables = {"lost": str(session.cwd / folder)}
+    return session.run("merge", playbooks.FOLDER / "merge.yml", variables)
 
 
 def _schedule_status(session: Session) -> int:

@@ -358,6 +358,21 @@ def _acts(add: AddCommand) -> None:
     offsite.add_argument("--site", metavar="NAME", help="only this site")
     offsite.add_argument("--into", metavar="FOLDER", help="with fetch: an empty folder")
     offsite.add_argument("--reason", metavar="TEXT", help="with accept: why all is well")
+    envelope = add(
+        "envelope",
+        "print the page that a new machine needs, to keep in an envelope",
+        "  pms-ops -i prod envelope\n"
+        "  pms-ops -i prod envelope --test           open each repository by what it names",
+    )
+    envelope.add_argument(
+        "--test", action="store_true", help="open each repository, in an empty home"
+    )
+    merge = add(
+        "merge",
+        "bring the evidence of a replaced machine here",
+        "  pms-ops -i prod merge /srv/lost/evidence",
+    )
+    merge.add_argument("folder", metavar="FOLDER", help="its evidence, on the managed host")
 
 
 def _disasters(add: AddCommand) -> None:

@@ -31,6 +31,7 @@ HEAD = "ledger.head"
 KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
     *("drill", "incident", "waiver", "signoff", "attestation", "proof", "offsite"),
+    *("host", "merge"),  # a new machine took over; what the lost one had came back
 )
 # In the record of an entry about another database of the server than the PMS's: its name.
 OTHER = "other_database"

@@ -19,7 +19,8 @@ from ansible.module_utils.pmsops.common.timestamps import moment, utc_stamp
 from ansible.module_utils.pmsops.offsite.restic import Restic
 
 MARK = "pms-ops"
-SET, PITR, TRIAL = "set", "pitr", "trial"  # kinds; a trial is made in order to be deleted
+# Kinds. A trial is made in order to be deleted; a mark says that a new machine took over.
+SET, PITR, TRIAL, REPLACED = "set", "pitr", "trial", "replaced"
 PART = "part."
 # Two clocks of honest machines differ by less.
 CLOCK_SECONDS = 600
@@ -44,6 +45,7 @@ class Copy:
     set_bytes: int = 0
     key: str = ""
     head: str = ""
+    machine: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     read_bytes: int | None = None
     new_bytes: int | None = None
@@ -60,6 +62,7 @@ class Copy:
             "bytes": str(self.set_bytes),
             "key": self.key,
             "head": self.head,
+            "machine": self.machine,
         } | {PART + name: path for name, path in self.parts.items()}
         return [MARK, *(f"{name}={quote(text)}" for name, text in texts.items() if text)]
 
@@ -103,6 +106,7 @@ def of_snapshot(document: Mapping[str, Any]) -> Copy | None:
         set_bytes=int(texts.get("bytes") or 0),
         key=texts.get("key", ""),
         head=texts.get("head", ""),
+        machine=texts.get("machine", ""),
         parts={
             name.removeprefix(PART): path for name, path in texts.items() if name.startswith(PART)
         },

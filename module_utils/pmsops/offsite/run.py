@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.offsite import copies, work
+from ansible.module_utils.pmsops.offsite import copies, fence, work
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
@@ -110,12 +110,28 @@ class Sites:
 
         return self._each("prune", act, [each for each in self.settings.sites if each.deletes])
 
+    def works(self) -> list[Work]:
+        """Return the work on each site, for whoever needs more than one act.
+
+        :raises OpsError: offsite.restic-missing, offsite.restic-old
+        """
+        version(self.settings.program)
+        return [self._work(site) for site in self.settings.sites]
+
     def copies(self) -> list[Given]:
-        """Return the copies of each site."""
-        return self._each(
-            None,
-            lambda it: {"changed": False, "copies": [each.document() for each in it.copies()]},
-        )
+        """Return the copies of each site, and whether it says that another machine took over."""
+
+        def act(it: Work) -> Given:
+            there = it.copies()
+            shown = [each.document() for each in there]
+            taken: Given = {"replaced": None}
+            try:
+                fence.require_current(it.site, there, self.settings.places.root)
+            except OpsError as exc:
+                taken = {"replaced": f"{exc} {exc.remedy}"}
+            return {"changed": False, "copies": shown} | taken
+
+        return self._each(None, act)
 
     def proved(self, facts: Given) -> list[Given]:
         """Note that a set that came from a site alone was proved."""

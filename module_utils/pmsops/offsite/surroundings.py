@@ -3,7 +3,8 @@
 
 The Compose files with their ``.env``, what services mount from the host (Grafana's dashboards and
 provisioning among it), and files that an operator names. ``system.json`` says where each belongs,
-which images the containers have, and what is in no copy. Where sets are encrypted, so is each file.
+which images the containers have, and what is in no copy. Where sets are encrypted, so is each file;
+the note is signed as a manifest is, since a new machine writes these files where it says.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock
-from ansible.module_utils.pmsops.repository import encryption, sets
+from ansible.module_utils.pmsops.repository import encryption, sets, signing
 
 FOLDER = Path("offsite") / "system"  # in the folder of the state
 NOTE = "system.json"
@@ -122,13 +123,19 @@ def _image(engine: Any, container: Any, service: str, found: Found) -> None:
 
 
 def gather(
-    root: Path, found: Found, facts: Mapping[str, Any], recipients: Sequence[str], *, check: bool
+    root: Path,
+    found: Found,
+    facts: Mapping[str, Any],
+    recipients: Sequence[str],
+    *,
+    keys_folder: Path,
+    check: bool,
 ) -> tuple[bool, dict[str, Any]]:
     """Bring the folder to be copied up to date; return whether it changed, and what it says.
 
     A file that is as before is not encrypted again, so that a site gets nothing new.
 
-    :raises OpsError: encryption.*, lock.held
+    :raises OpsError: encryption.*, lock.held, signing.*
     """
     keys = encryption.parse_recipients(recipients) if recipients else []
     entries = sorted(_entries(found), key=lambda each: str(each["path"]))
@@ -156,7 +163,7 @@ def gather(
     if changed and not check:
         state = sets.state_folder(root)
         with process_lock.awaited(state / LOCK, "copy of the surroundings", seconds=LOCK_SECONDS):
-            _write(folder, document, digests, same, keys)
+            _write(folder, document, digests, same, keys, keys_folder)
             files.replace(cache, json.dumps(kept, sort_keys=True).encode())
     return changed, document
 
@@ -167,6 +174,7 @@ def _write(
     digests: Mapping[str, str],
     known: Mapping[str, Any],
     keys: Sequence[Any],
+    keys_folder: Path,
 ) -> None:
     before = {
         each["path"]: each["stored"]
@@ -191,7 +199,14 @@ def _write(
         else:
             shutil.copyfile(path, target)
             target.chmod(0o600)
-    files.replace(fresh / NOTE, json.dumps(document, indent=1, sort_keys=True).encode())
+    stored = {
+        each["stored"]: files.sha256(fresh / each["stored"])
+        for each in document["files"]
+        if "stored" in each
+    }
+    whole = dict(document) | {"sha256": stored}
+    signed = signing.sign(whole, signing.load_or_create(keys_folder))
+    files.replace(fresh / NOTE, json.dumps(signed, indent=1, sort_keys=True).encode())
     old_folder = folder.with_name(folder.name + ".old")
     shutil.rmtree(old_folder, ignore_errors=True)
     if folder.exists():

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite import contents, copies, retention, signs
+from ansible.module_utils.pmsops.offsite import contents, copies, fence, retention, signs
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import READERS, Restic
@@ -84,6 +84,7 @@ class Work:
         """
         began = time.monotonic()
         there = self.copies()
+        fence.require_current(self.site, there, self.places.root)
         with reading.held(folder):
             wanted = contents.of_set(self.system, folder, self.places, self.database)
             same = [each for each in there if _same(each, wanted)]
@@ -116,17 +117,19 @@ class Work:
         self.restic.call("check", f"--read-data-subset={part}/{parts}", changes=True)
         return {"part": part, "parts": parts, "seconds": round(time.monotonic() - began, 1)}
 
-    def fetch(self, wanted: str, into: Path) -> dict[str, Any]:
+    def fetch(self, wanted: str, into: Path, snapshot: str = "") -> dict[str, Any]:
         """Bring a copy into an empty folder, from the site alone; check its set's files.
 
         *wanted* is the id of a set, ``newest`` or ``proved``; ``pitr`` is the newest archive of
-        base backups and WAL, whose files Barman checks.
+        base backups and WAL, whose files Barman checks. *snapshot* names one of a set's copies.
 
         :raises OpsError: offsite.not-empty, offsite.no-copy; set.damaged, signing.*
         """
         began = time.monotonic()
         require_empty(into)
-        copy = copies.choose(self.site, self.copies(cached=False), wanted, self.database)
+        there = self.copies(cached=False)
+        there = [each for each in there if snapshot in ("", each.snapshot)]
+        copy = copies.choose(self.site, there, wanted, self.database)
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole = into / ".fetched"
         self.restic.call(
@@ -159,11 +162,9 @@ class Work:
         :raises OpsError: offsite.*
         """
         there = self.copies()  # names a repository that is not ours before anything is written
+        fence.require_current(self.site, there, self.places.root)
         made = Copy("", self.system, now, copies.TRIAL, head=os.urandom(8).hex())
-        with tempfile.NamedTemporaryFile(prefix="pms-ops-trial-") as stream:
-            stream.write(b"Made by pms-ops in order to be deleted.\n")
-            stream.flush()
-            made = self._backup(replace(made, parts={"trial": stream.name}), there)
+        made = self._note(made, "Made by pms-ops in order to be deleted.", there)
         said = ""
         try:
             self.restic.call("forget", made.snapshot)
@@ -171,6 +172,19 @@ class Work:
             said = str(exc)
         left = {each.snapshot for each in copies.listed(self.restic)}
         return {"refused": made.snapshot in left, "snapshot": made.snapshot, "said": said}
+
+    def take_over(self, machine: str, chosen: Copy, now: datetime) -> bool:
+        """Leave the mark that this machine has the system now; return whether one was made.
+
+        :raises OpsError: offsite.*
+        """
+        there = self.copies(cached=False)
+        last = fence.mark(there)
+        if last and last.machine == machine:
+            return False
+        made = Copy("", self.system, now, copies.REPLACED, set=chosen.set, machine=machine)
+        self._note(made, "A new machine took this system over.", there)
+        return True
 
     def prune(
         self, policy: Policy, accepted: Collection[str], now: datetime, *, check: bool
@@ -180,6 +194,7 @@ class Work:
         :raises OpsError: offsite.signs, offsite.clock, offsite.append-only
         """
         there = self.copies()
+        fence.require_current(self.site, there, self.places.root)
         found = signs.standing(there, accepted, self.database)
         if found:
             raise OpsError(
@@ -204,6 +219,13 @@ class Work:
             self.restic.call("prune", changes=True)
         gone = dict.fromkeys(each.set for each in doomed if each.set)
         return {"removed": list(gone), "snapshots": len(doomed)}
+
+    def _note(self, wanted: Copy, text: str, there: Sequence[Copy]) -> Copy:
+        """Make a snapshot that is a note: it holds a line of text."""
+        with tempfile.NamedTemporaryFile(prefix=f"pms-ops-{wanted.kind}-") as stream:
+            stream.write(f"{text}\n".encode())
+            stream.flush()
+            return self._backup(replace(wanted, parts={wanted.kind: stream.name}), there)
 
     def _backup(self, wanted: Copy, there: Sequence[Copy]) -> Copy:
         """Make the snapshot; return it as it was made."""

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The page that lies in the envelope: all that a new machine needs and no site can give.
+
+No secret is on it. Passwords are written by hand on its lines, or lie beside it: what a command
+prints ends up in logs.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.offsite import copies
+from ansible.module_utils.pmsops.offsite.restic import Restic, version
+from ansible.module_utils.pmsops.offsite.run import Settings
+from ansible.module_utils.pmsops.offsite.site import Site
+from ansible.module_utils.pmsops.offsite.work import Work
+from ansible.module_utils.pmsops.repository import signing
+
+BLANK = "_" * 44
+OTHERS_SECRETS = ("HOME", "SSH_AUTH_SOCK", "XDG_CACHE_HOME")
+
+
+def trusted(keys: Path) -> list[str]:
+    """Return the ids of the trusted keys: the SHA-256 of each public key, in hex."""
+    return sorted(path.stem for path in (keys / signing.TRUSTED).glob("*.pub"))
+
+
+def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the page. *facts* has toolkit, commit, clone, inventory and command."""
+    lines = [
+        f"SYSTEM {settings.system}: how to make a new machine from nothing",
+        "",
+        f"Toolkit    pms-ops {facts['toolkit']}, commit {facts['commit'] or 'unknown'}",
+        f"Clone      {facts['clone'] or '(no origin) ' + BLANK}",
+        f"Inventory  {facts['inventory']}: a copy of this folder with its vault, and the vault's",
+        f"           password: {BLANK}",
+        "",
+    ]
+    for site in settings.sites:
+        lines += [
+            f"Site {site.name}",
+            f"  repository   {site.url}",
+            *(f"  option       {each}" for each in site.options),
+            f"  password     goes to {site.password_file}, mode 0600:",
+            f"               {BLANK}",
+        ]
+        if site.environment_file:
+            names = ", ".join(site.secrets()) or "none"
+            lines.append(f"  variables    go to {site.environment_file}, mode 0600 ({names}):")
+            lines.append(f"               {BLANK}")
+        if site.ca_file:
+            lines.append(f"  certificate  a copy of {site.ca_file}")
+    lines += ["", "Trusted keys: a copy of each file, whose name is its fingerprint (SHA-256)"]
+    folder = settings.places.keys / signing.TRUSTED
+    lines += [f"  {folder}/{each}.pub" for each in trusted(settings.places.keys)]
+    if facts.get("recipients"):
+        lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
+        lines += [f"  {each}" for each in facts["recipients"]]
+    return [
+        *lines,
+        "",
+        "On a new machine with Docker Engine and restic, everything above in its place:",
+        f"  {facts['command']} --check",
+        f"  {facts['command']} --confirm {facts['database']}",
+    ]
+
+
+def test(settings: Settings) -> list[dict[str, Any]]:
+    """Open each repository by what the page names alone, in an empty home; return what each gave.
+
+    :raises OpsError: offsite.restic-missing, offsite.restic-old
+    """
+    version(settings.program)
+    found = []
+    with _empty_home() as home:
+        for site in settings.sites:
+            try:
+                found.append(_tested(settings, site, home))
+            except OpsError as exc:
+                known = {"code": exc.code, "why": str(exc), "remedy": exc.remedy}
+                found.append({"site": site.name, "ok": False} | known)
+    return found
+
+
+def _tested(settings: Settings, site: Site, home: Path) -> dict[str, Any]:
+    restic = Restic(site, home / "cache", program=settings.program, hours=settings.hours)
+    work = Work(restic, settings.system, replace(settings.places, inventory=None))
+    there = work.copies(cached=False)
+    newest = copies.choose(site.name, there, "proved")
+    keys = trusted(settings.places.keys)
+    if newest.key not in keys:
+        raise OpsError(
+            f"The newest proved set of site {site.name}, {newest.set}, is signed by key"
+            f" {newest.key}, which is not on the page.",
+            f"Put its public half, {newest.key}.pub, into"
+            f" {settings.places.keys / signing.TRUSTED} if you know it; then print the page anew.",
+            code="envelope.unknown-key",
+        )
+    return {"site": site.name, "ok": True, "set": newest.set, "taken_at": newest.taken_at}
+
+
+@contextmanager
+def _empty_home() -> Iterator[Path]:
+    """Give an empty folder that is the home meanwhile: no cache or agent of this user helps."""
+    before = {name: os.environ.pop(name) for name in OTHERS_SECRETS if name in os.environ}
+    try:
+        with tempfile.TemporaryDirectory(prefix="pms-ops-home-") as folder:
+            os.environ["HOME"] = folder
+            yield Path(folder)
+    finally:
+        os.environ.pop("HOME", None)
+        os.environ.update(before)
+
+
+def summary(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each site that was tested."""
+    return [
+        f"{each['site']}: opens; its newest proved set is {each['set']} of {each['taken_at']}"
+        if each["ok"]
+        else f"{each['site']}: FAILED ({each['code']}): {each['why']} {each['remedy']}"
+        for each in found
+    ]

@@ -1,0 +1,103 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What will be on a new machine, and what cannot be: said before anything is done."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.offsite import copies
+from ansible.module_utils.pmsops.offsite.copies import Copy
+
+FREE_FACTOR = 4  # the set, its staging database, the database, and room
+
+
+def images(engine: Any, document: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the images of the lost machine: those here, those to pull, those that are lost."""
+    found: dict[str, list[str]] = {"here": [], "to_pull": [], "lost": []}
+    known = set()
+    if engine is not None:
+        known = {tag for each in engine.images.list() for tag in each.tags}
+    for name, facts in sorted((document.get("images") or {}).items()):
+        tag = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
+        if tag in known:
+            found["here"].append(name)
+        else:
+            found["to_pull" if facts.get("digests") else "lost"].append(name)
+    return found
+
+
+def lines(
+    copy: Copy,
+    site: str,
+    others: Mapping[str, Copy | None],
+    document: Mapping[str, Any],
+    found: Mapping[str, list[str]],
+    archive: bool,
+) -> tuple[list[str], list[str]]:
+    """Return what will be there, and what cannot be, a line each."""
+    will = [
+        f"set {copy.set} of {copy.taken_at}, {'proved' if copy.proved else 'NOT PROVED'}, from"
+        f" site {site}: the database with its roles, attributes and memberships; evidence and"
+        " ledger up to then"
+    ]
+    cannot = [f"what was committed after {copy.taken_at}, and evidence after {copy.at:%F %T} UTC"]
+    for name, other in others.items():
+        if other is None:
+            cannot.append(f"database {name}: the site has no set of it")
+        else:
+            will.append(f"database {name}, as of {other.taken_at} (of its own moment)")
+    if not document:
+        cannot.append(
+            "Compose files, .env and what services mount: this copy is of a toolkit that did not"
+            " keep them. Put them in place by hand before you go on"
+        )
+    stored = [each for each in document.get("files", ()) if "bytes" in each]
+    if stored:
+        will.append(f"{len(stored)} files: {', '.join(each['path'] for each in stored[:4])}...")
+    if found["here"]:
+        will.append(f"images that are here: {', '.join(found['here'])}")
+    if found["to_pull"]:
+        will.append(f"images that a registry has: {', '.join(found['to_pull'])}")
+    if found["lost"]:
+        cannot.append(
+            f"images that no registry has: {', '.join(found['lost'])}. Build or load them"
+            " (docker load) before you go on"
+        )
+    volumes = document.get("volumes") or {}
+    data = [name for name, each in volumes.items() if "postgresql" not in each["destination"]]
+    if data:
+        cannot.append(f"the contents of volumes {', '.join(sorted(data))}: they begin empty")
+    cannot += [f"in no copy: {each}" for each in document.get("left_out", ())]
+    if document.get("scheduled"):
+        cannot.append("timers: install them at the end, as root (pms-ops schedule install)")
+    if archive:
+        cannot.append(
+            "moments after the set: base backups and WAL are there (pms-ops offsite fetch pitr),"
+            " and this playbook does not use them"
+        )
+    return will, cannot
+
+
+def require_room(root: Path, copy: Copy) -> None:
+    """Check that the disk has room for the set, its staging database and the database.
+
+    :raises OpsError: host.room
+    """
+    folder = next(each for each in (root, *root.parents) if each.exists())
+    free, needed = shutil.disk_usage(folder).free, FREE_FACTOR * copy.set_bytes
+    if free < needed:
+        raise OpsError(
+            f"{folder} has {free / 1e9:.1f} GB free; set {copy.set} needs about"
+            f" {needed / 1e9:.1f} GB to be fetched and restored.",
+            "Use a larger disk, or set backup_root to one.",
+            code="host.room",
+        )
+
+
+def has_archive(there: list[Copy]) -> bool:
+    """Tell whether the site has base backups and WAL."""
+    return any(each.kind == copies.PITR for each in there)

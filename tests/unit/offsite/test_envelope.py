@@ -1,0 +1,45 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The page for the envelope: no secret on it, and its test uses nothing but what it names."""
+
+from __future__ import annotations
+
+import os
+
+import pms_envelope
+from ansible.module_utils.pmsops.repository import sets
+
+from tests.unit.offsite.conftest import SECRET
+
+GIVEN = {
+    "database": "macro_trading",
+    "inventory": "inventory/prod",
+    "command": "pms-ops dr host",
+    "clone": "https://me:token@git.example.com/pms-ops",
+}
+
+
+def test_the_page_names_all_and_no_secret(fund):
+    fund.call("present")
+    fund.make_set("2026-11-28_0115")
+    result = fund.call("", pms_envelope, **GIVEN)
+    text = "\n".join(result["page"])
+    assert str(fund.repository) in text
+    assert SECRET not in text
+    assert "token" not in text
+    (key,) = (fund.folder / "keys" / "trusted").glob("*.pub")
+    assert key.name in text
+
+
+def test_the_test_opens_each_repository_in_an_empty_home(fund):
+    fund.call("present")
+    sets.mark_verified(fund.make_set("2026-11-28_0115"), {})
+    fund.call("uploaded")
+    home = os.environ["HOME"]
+    result = fund.call("", pms_envelope, test=True, **GIVEN)
+    assert os.environ["HOME"] == home
+    assert fund.calls()[-1]["env"]["HOME"] != home
+    assert [each["ok"] for each in result["tests"]] == [True], result["lines"]
+    (fund.folder / "password").write_text("another one")
+    (fund.folder / "password").chmod(0o600)
+    (failed,) = fund.call("", pms_envelope, test=True, **GIVEN)["tests"]
+    assert failed["code"] == "offsite.wrong-password"

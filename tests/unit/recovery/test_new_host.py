@@ -1,0 +1,165 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A new machine from a copy: planned, fetched, placed, and the lost one kept from writing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pms_host
+import pms_offsite_info
+import pytest
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.offsite import surroundings
+from ansible.module_utils.pmsops.recovery import new_host_files, new_host_plan
+from ansible.module_utils.pmsops.repository import sets, signing
+from ansible.module_utils.testing import patch_module_args
+
+from tests.unit.offsite.conftest import Fund, fund, program
+
+__all__ = ["fund", "program"]
+
+
+@pytest.fixture
+def site(fund):
+    """A fund whose site has a proved set with what surrounds the database."""
+    (fund.folder / "pms.env").write_text("TOKEN=1\n")
+    found = surroundings.Found()
+    found.add(fund.folder / "pms.env", "of a test")
+    surroundings.gather(fund.root, found, {}, [], keys_folder=fund.folder / "keys", check=False)
+    sets.mark_verified(fund.make_set("2026-11-28_0115"), {})
+    fund.call("present")
+    assert fund.site("uploaded")["ok"]
+    return fund
+
+
+@pytest.fixture
+def new(site, tmp_path):
+    """An empty machine with the password and the trusted keys."""
+    folder = tmp_path / "new"
+    (folder / "keys").mkdir(parents=True)
+    shutil.copytree(site.folder / "keys" / "trusted", folder / "keys" / "trusted")
+    return Fund(folder, site.capsys, site.program)
+
+
+def step(site, new, state, **more):
+    options = {
+        "root": str(new.root),
+        "evidence_root": str(new.folder / "evidence"),
+        "keys": str(new.folder / "keys"),
+    }
+    with (
+        patch_module_args(site.options(state=state, **(options | more))),
+        pytest.raises(SystemExit),
+    ):
+        pms_host.main()
+    return json.loads(site.capsys.readouterr().out)
+
+
+def test_a_machine_on_which_a_system_is_already_is_refused_by_name(site):
+    for state in ("planned", "fetched"):
+        result = step(site, site, state)
+        assert result["code"] == "host.occupied"
+        assert "2026-11-28_0115" in result["msg"]
+
+
+def test_without_a_trusted_key_nothing_is_fetched(site, new):
+    shutil.rmtree(new.folder / "keys" / "trusted")
+    assert step(site, new, "fetched")["code"] == "host.no-keys"
+    assert not new.root.exists()
+
+
+def test_the_plan_says_what_will_be_there_and_fetches_nothing(site, new):
+    plan = step(site, new, "planned")
+    assert plan["set"] == "2026-11-28_0115"
+    assert "pms.env" in " ".join(plan["will"])
+    assert "committed after" in plan["cannot"][0]
+    assert not sets.listed(new.root)
+    assert not (new.root / ".pms-ops" / "host.json").exists()
+    assert not (new.folder / "evidence").exists()
+
+
+def test_set_and_evidence_are_fetched_once_and_the_lost_machine_is_kept_from_writing(site, new):
+    lines = (site.folder / "evidence" / "ledger.jsonl").read_bytes()
+    assert step(site, new, "fetched")["changed"]
+    assert (new.root / "2026-11-28_0115" / "manifest.json").is_file()
+    assert (new.folder / "evidence" / "ledger.jsonl").read_bytes() == lines
+    assert not step(site, new, "fetched")["changed"]
+    for state in ("uploaded", "tried"):
+        assert site.site(state, strict=False)["code"] == "system.replaced"
+    (seen,) = site.call("", pms_offsite_info, ask=True)["copies"]
+    assert "Another machine took this system over" in seen["replaced"]
+    ours = {"root": str(new.root), "evidence_root": str(new.folder / "evidence")}
+    assert site.site("uploaded", **ours)["ok"]
+
+
+def test_a_fetch_that_was_killed_goes_on_with_the_same_copy(site, new):
+    site.fault("restore", {"status": 1, "said": "killed", "keep": True})
+    assert "code" in step(site, new, "fetched")
+    sets.mark_verified(site.make_set("2026-11-29_0115"), {})
+    assert site.site("uploaded")["ok"]
+    assert step(site, new, "fetched")["changed"]
+    assert (new.root / "2026-11-28_0115").is_dir()
+    assert not (new.root / "2026-11-29_0115").exists()
+
+
+def test_files_are_put_where_they_were_and_none_is_overwritten(site, new):
+    step(site, new, "fetched")
+    path = site.folder / "pms.env"
+    path.write_text("TOKEN=another\n")
+    refused = step(site, new, "placed")
+    assert refused["code"] == "host.file-differs"
+    assert str(path) in refused["msg"]
+    assert path.read_text() == "TOKEN=another\n"
+    path.unlink()
+    assert step(site, new, "placed")["changed"]
+    assert path.read_text() == "TOKEN=1\n"
+
+
+def test_the_end_is_in_the_ledger_with_the_sets_that_were_lost(site, new):
+    step(site, new, "fetched")
+    assert step(site, new, "finished")["changed"]
+    entries = (new.folder / "evidence" / "ledger.jsonl").read_text().splitlines()
+    last = json.loads(entries[-1])
+    assert last["kind"] == "host"
+    assert last["record"]["set"] == "2026-11-28_0115"
+    assert json.loads(entries[-2])["record"]["removed"] == ["x"]
+
+
+def document(tmp_path, content=b"x"):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "0").write_bytes(content)
+    entry = {"path": str(tmp_path / "there"), "mode": 0o600, "uid": 0, "gid": 0}
+    stored = entry | {"stored": "files/0", "bytes": 1}
+    return {"files": [stored], "encrypted": False, "sha256": {"files/0": "0" * 64}}
+
+
+def test_a_file_that_differs_from_the_signed_list_is_not_placed(tmp_path):
+    with pytest.raises(OpsError) as caught:
+        new_host_files.place(tmp_path, document(tmp_path), None)
+    assert caught.value.code == "host.file-damaged"
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_list_that_somebody_changed_is_refused(site, new):
+    step(site, new, "fetched")
+    note = new.root / ".pms-ops" / "host-fetched" / "pms" / "system" / "system.json"
+    changed = json.loads(note.read_text())
+    changed["files"][0]["path"] = "/etc/cron.d/intruder"
+    note.write_text(json.dumps(changed))
+    assert step(site, new, "placed")["code"] == "signing.invalid"
+    with pytest.raises(OpsError):
+        signing.check(changed, new.folder / "keys")
+
+
+def test_images_that_no_registry_has_are_named_before_anything_is_done():
+    images = {
+        "pms:1": {"digests": []},
+        "redis:8": {"digests": ["redis@sha256:1"]},
+        "grafana": {"digests": []},
+    }
+    here = SimpleNamespace(tags=["grafana:latest"])
+    engine = SimpleNamespace(images=SimpleNamespace(list=lambda: [here]))
+    found = new_host_plan.images(engine, {"images": images})
+    assert found == {"here": ["grafana"], "to_pull": ["redis:8"], "lost": ["pms:1"]}
