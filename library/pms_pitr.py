@@ -356,6 +356,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         synchronous=params["synchronous"],
         room=archive_room.Policy.from_options(params),
         former=former_servers.Policy.from_options(params),
+        root=Path(params["root"]) if params["root"] else None,
         archive=params["archive"] or "",
         barman=params["barman"],
         barman_comes=bool(params["barman_comes"]) and module.check_mode,
@@ -432,6 +433,8 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     else:
         actions = protection.enable(check=check)
         look()
+    for note in protection.notes:
+        module.warn(note)
     return {"changed": bool(actions), "actions": actions}
 
 

@@ -109,6 +109,12 @@ def documents(found: Sequence[Former], policy: Policy) -> list[dict[str, Any]]:
     ]
 
 
+def drop_due(container: str, policy: Policy, *, check: bool) -> list[str]:
+    """Drop the former servers that the policy lets go now; return the steps."""
+    due = expired(listed(container), policy, datetime.now(UTC))
+    return drop(container, due, check=check)
+
+
 def drop(container: str, wanted: Sequence[Former], *, check: bool) -> list[str]:
     """Remove these volumes for good, in check mode none; return what was removed.
 

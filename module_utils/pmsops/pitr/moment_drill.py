@@ -22,7 +22,8 @@ from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import engine, moment, wal, window
-from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet, look
+from ansible.module_utils.pmsops.pitr.deletion import LOCK
+from ansible.module_utils.pmsops.pitr.moment_set import MomentSet, look
 from ansible.module_utils.pmsops.pitr.recovered_server import RecoveredServer
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.pitr.settings import ROLE

@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.pitr import canary, container, engine, moment, wal_scan, window
+from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.plan import Plan
 from ansible.module_utils.pmsops.pitr.plan import make as make_plan
 from ansible.module_utils.pmsops.pitr.recovered_server import Reached, RecoveredServer
@@ -35,7 +36,6 @@ from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_va
 from ansible.module_utils.pmsops.repository import manifest, sets
 from ansible.module_utils.pmsops.services import docker_engine
 
-LOCK = "pitr.lock"
 JOBS = 2  # connections that check the pages of a copy
 
 

@@ -20,8 +20,9 @@ from typing import Any
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.moment import Moment
-from ansible.module_utils.pmsops.pitr.moment_set import LOCK, MomentSet, look
+from ansible.module_utils.pmsops.pitr.moment_set import MomentSet, look
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.postgresql import moving_sequences
 from ansible.module_utils.pmsops.repository import reading, sets

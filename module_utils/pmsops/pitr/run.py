@@ -13,6 +13,7 @@ from ansible.module_utils.pmsops.pitr import (
     barman,
     base_backups,
     canary,
+    deletion,
     engine,
     former_servers,
     places,
@@ -34,6 +35,7 @@ class Protection:
         self.database = database
         self.settings = settings
         self.proved = proved  # the base backup that the last good proof was of: it stays
+        self.notes: list[str] = []
         self.on_host = database.access == "host"
         self.place: places.Place = (
             places.Host(
@@ -146,7 +148,8 @@ class Protection:
             return steps
         kind = self._due()
         if kind and not steps:
-            steps += self._make_room(check=check, kind=kind)
+            with deletion.readers_kept_away(self.settings.root) as alone:
+                steps += self._make_room(check=check, kind=kind) if alone else []
             steps.append(f"make a base backup ({kind})")
             if not check:
                 self._backup_due(kind)
@@ -255,21 +258,25 @@ class Protection:
     def expire(self, *, check: bool) -> list[str]:
         """Delete the base backups that no moment of the window needs; return the steps.
 
-        Those go, too, whose room the stream needs, and former servers that the policy lets go.
+        Those go, too, whose room the stream needs, and former servers that the policy lets go. All
+        stays while somebody reads base backups, which is said in *notes*.
         """
-        if check:
-            info = self.engine.info(retention=True)
-            obsolete = [each.id for each in info.backups if each.obsolete]
-            steps = [f"delete base backup {each}" for each in obsolete]
-        else:
-            steps = [f"deleted base backup {each}" for each in self.engine.expire()]
-        steps += self._make_room(check=check)
-        if self.on_host:
-            return steps  # no whole server is put back there
-        name = str(self.database.container)
-        found = former_servers.listed(name)
-        gone = former_servers.expired(found, self.settings.former, datetime.now(UTC))
-        return steps + former_servers.drop(name, gone, check=check)
+        with deletion.readers_kept_away(None if check else self.settings.root) as alone:
+            if not alone:
+                self.notes.append(deletion.LATER)
+                return []
+            if check:
+                due = [
+                    each.id for each in self.engine.info(retention=True).backups if each.obsolete
+                ]
+                steps = [f"delete base backup {each}" for each in due]
+            else:
+                steps = [f"deleted base backup {each}" for each in self.engine.expire()]
+            steps += self._make_room(check=check)
+            if not self.on_host:  # no whole server is put back there
+                name, policy = str(self.database.container), self.settings.former
+                steps += former_servers.drop_due(name, policy, check=check)
+        return steps
 
     def _make_room(self, *, check: bool, kind: str | None = None) -> list[str]:
         """Let the oldest base backups go while the disk is short; *kind* is to be made next."""

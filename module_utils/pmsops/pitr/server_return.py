@@ -23,9 +23,9 @@ from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.pitr import engine, former_servers, server_volume, synchronous
+from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.former_servers import Former
 from ansible.module_utils.pmsops.pitr.moment_drill import looked_at
-from ansible.module_utils.pmsops.pitr.moment_set import LOCK
 from ansible.module_utils.pmsops.pitr.recovered_server import RecoveredServer
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.pitr.server_volume import Held, ServerVolume

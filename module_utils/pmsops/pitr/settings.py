@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ansible.module_utils.pmsops.pitr import archive_room, former_servers
 
@@ -25,3 +26,4 @@ class Settings:
     barman: str = ""  # the program of Barman on a host
     barman_comes: bool = False  # whether it will be installed before; for a plan
     former: former_servers.Policy = field(default_factory=former_servers.Policy)
+    root: Path | None = None  # of the backup sets; who restores a moment holds a lock there
