@@ -53,7 +53,7 @@ def lines(
     if not document:
         cannot.append(
             "Compose files, .env and what services mount: this copy is of a toolkit that did not"
-            " keep them. Put them in place by hand before you go on"
+            " keep them. Put them in place by hand, and name them with -e host_compose_files="
         )
     stored = [each for each in document.get("files", ()) if "bytes" in each]
     if stored:
