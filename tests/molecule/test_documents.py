@@ -125,9 +125,8 @@ def test_no_scenario_is_left_out():
         lab_name("molecule"): ["default"],
         lab_name("moleculekilled"): ["dr_killed"],
         lab_name("moleculepitr"): ["dr_pitr"],
+        lab_name("moleculehost"): ["dr_host"],
     }.items() <= LABS.items()
-    assert set(LABS) == {
-        *(lab_name(each) for each in ("molecule", "moleculedr", "moleculekilled", "moleculepitr")),
-        LAB,
-    }
+    own = ("molecule", "moleculedr", "moleculekilled", "moleculepitr", "moleculehost")
+    assert set(LABS) == {*(lab_name(each) for each in own), LAB}
     assert "dr_triage" in LABS[LAB]
