@@ -16,7 +16,6 @@ from ansible.module_utils.pmsops.pitr import server_volume
 from ansible.module_utils.pmsops.pitr.server_volume import ServerVolume
 
 # They are scripts of a shell.
-pytestmark = pytest.mark.no_cover
 ENTER = server_volume._BEGIN + server_volume._ENTER
 
 
