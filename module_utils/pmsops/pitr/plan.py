@@ -91,8 +91,11 @@ def make(
     held = [each for each in every if wal.timeline(each) == detail.timeline]
     last = max(held, default=detail.begin_wal)
     found = scan(detail, last)
-    if any(wal.timeline(e) > detail.timeline for e in every) and not found.reaches:
-        _require_before_fork(moment, found, info, describe, detail)
+    # A server that has just begun a timeline says so before anything of that has arrived.
+    written = [flow.timeline] if flow is not None and flow.timeline is not None else []
+    newest = max([*map(wal.timeline, every), *written], default=detail.timeline)
+    if newest > detail.timeline and not found.reaches:
+        _require_before_fork(moment, found, newest, info, describe, detail)
     _require_whole(moment, found, info.segment_bytes)
     if moment.at is not None and not found.reaches:
         _require_received(moment.at, found, flow)
@@ -179,6 +182,7 @@ def _require_whole(moment: Moment, found: Scan, segment_bytes: int) -> None:
 def _require_before_fork(
     moment: Moment,
     found: Scan,
+    newer: int,
     info: engine.Info,
     describe: Callable[[str], engine.Detail],
     detail: engine.Detail,
@@ -187,8 +191,6 @@ def _require_before_fork(
 
     What it committed between its return and the first base backup of that timeline cannot be had.
     """
-    newer = max(map(wal.timeline, info.segments), default=0)
-    newer = max(newer, wal.timeline(info.partial) if info.partial else 0)
     if moment.at is not None and found.newest is not None and moment.at <= found.newest:
         return
     later = [each for each in info.usable if describe(each.id).timeline > detail.timeline]

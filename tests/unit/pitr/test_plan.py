@@ -215,6 +215,14 @@ def test_a_moment_on_a_timeline_that_no_base_backup_leads_to_is_refused_by_name(
     assert "timeline 2" in str(exc)
 
 
+def test_a_timeline_of_which_nothing_has_arrived_yet_is_not_left_out_of_the_latest():
+    """The server was up on timeline 2; the end of timeline 1 was restored as the latest."""
+    exc = refused("latest", flow=replace(FLOWS, timeline=2))
+    assert exc.code == "pitr.timeline"
+    assert "timeline 2" in str(exc)
+    assert planned("latest", flow=replace(FLOWS, timeline=1)).backup == SECOND
+
+
 FORKED = engine.Info(
     backups=(
         *INFO.backups,
