@@ -14,11 +14,22 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 
 
-def clean(root: Path, database: Database) -> list[str]:
-    """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead."""
+def clean(root: Path, database: Database, *, copy: bool = False) -> list[str]:
+    """Remove what dead runs left behind; whoever calls holds the lock, so all of it is dead.
+
+    A *copy* of the server, at a moment, is thrown away with all that a run changed in it.
+    """
+    if copy:
+        return _parts_of_sets(root)
+    cleaned = sidecar.remove_dead() if database.access == "container" else []
+    cleaned += _parts_of_sets(root)
+    journal = sets.state_folder(root) / jobs.JOURNAL
+    cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
+    return cleaned + trial.clean(database, root)
+
+
+def _parts_of_sets(root: Path) -> list[str]:
     cleaned = []
-    if database.access == "container":
-        cleaned += sidecar.remove_dead()
     for leftover in sorted(root.glob(f"{sets.PARTIAL}*")):
         try:
             files.make_removable(leftover)
@@ -27,6 +38,4 @@ def clean(root: Path, database: Database) -> list[str]:
             cleaned.append(f"{leftover.name} stays: {exc.strerror or exc}")
         else:
             cleaned.append(leftover.name)
-    journal = sets.state_folder(root) / jobs.JOURNAL
-    cleaned += [f"job {job} put back" for job in jobs.undo(jobs.TimescaleJobs(database), journal)]
-    return cleaned + trial.clean(database, root)
+    return cleaned

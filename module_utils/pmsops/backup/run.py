@@ -61,7 +61,7 @@ def run(
     lock = process_lock.exclusive(state / sets.BACKUP_LOCK, "backup")
     with lock, closing(progress):  # also of a failed run: status would show it as running
         tools = client_tools.for_database(database)
-        cleaned = [] if settings.moment else leftovers.clean(settings.root, database)
+        cleaned = leftovers.clean(settings.root, database, copy=settings.moment is not None)
         made = preflight.check(database, tools, settings)
         settings, fewer = preflight.fitting(database, settings)
         run = _Run(database, settings, tools, progress, now)

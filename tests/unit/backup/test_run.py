@@ -20,7 +20,7 @@ def test_a_failed_backup_leaves_no_progress_file(tmp_path, monkeypatch):
             raise OpsError("The disk is full.", "Free space.", code="disk.full")
 
     monkeypatch.setattr(factory, "for_database", lambda _database: None)
-    monkeypatch.setattr(leftovers, "clean", lambda *_args: [])
+    monkeypatch.setattr(leftovers, "clean", lambda *_args, **_options: [])
     monkeypatch.setattr(run.preflight, "check", fail)
     with pytest.raises(OpsError, match="full"):
         run.run(None, settings, progress=progress)
