@@ -13,7 +13,7 @@ description:
     for canary rows in database C(postgres), and a bound on the WAL that a slot may keep. The server
     is reloaded, never restarted.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database]
+extends_documentation_fragment: [pmsops.database, pmsops.former_servers]
 attributes:
   check_mode:
     description: Returns the steps it would take.
@@ -97,18 +97,6 @@ options:
     description: So many full base backups stay, whatever the disk says.
     type: int
     default: 2
-  keep_servers:
-    description: Number of former servers that stay after O(keep_servers_undo_days); V(0) keeps all.
-    type: int
-    default: 0
-  keep_servers_undo_days:
-    description: Days within which no former server goes, so that it can be brought back.
-    type: int
-    default: 14
-  keep_servers_max_days:
-    description: Days after which a former server goes, even the only one; V(0) never.
-    type: int
-    default: 0
   slot_keep_mb:
     description:
       - How much WAL the slot may keep on the live disk while the receiver is away, in MB. By
@@ -311,9 +299,7 @@ SPEC = {
     "archive_free_percent": {"type": "int", "default": 10},
     "window_floor_days": {"type": "int", "default": 7},
     "min_full_backups": {"type": "int", "default": 2},
-    "keep_servers": {"type": "int", "default": 0},
-    "keep_servers_undo_days": {"type": "int", "default": 14},
-    "keep_servers_max_days": {"type": "int", "default": 0},
+    **former_servers.argument_spec(),
     "slot_keep_mb": {"type": "int"},
     "canary_seconds": {"type": "int", "default": 300},
     "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},

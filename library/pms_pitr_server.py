@@ -13,7 +13,12 @@ description:
     on it, what was there is brought back.
   - The timeline is new then, so a full base backup is made once the server serves.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.services, pmsops.redis, pmsops.queries]
+extends_documentation_fragment:
+  - pmsops.database
+  - pmsops.services
+  - pmsops.redis
+  - pmsops.queries
+  - pmsops.former_servers
 attributes:
   check_mode:
     description: Returns the plan. A container reads the WAL; nothing is restored.
@@ -78,18 +83,6 @@ options:
     description: Also if the server is not lost. Every database of it goes back to the moment.
     type: bool
     default: false
-  keep_servers:
-    description: Number of former servers that stay after O(keep_servers_undo_days); V(0) keeps all.
-    type: int
-    default: 0
-  keep_servers_undo_days:
-    description: Days within which no former server goes, so that it can be brought back.
-    type: int
-    default: 14
-  keep_servers_max_days:
-    description: Days after which a former server goes, even the only one; V(0) never.
-    type: int
-    default: 0
   root:
     description: Folder of the sets, for the locks.
     type: path
@@ -158,7 +151,6 @@ code:
   sample: pitr.server-lives
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -194,9 +186,7 @@ SPEC = {
     "canary_seconds": {"type": "int", "default": 300},
     "synchronous": {"type": "bool", "default": False},
     "replace_live": {"type": "bool", "default": False},
-    "keep_servers": {"type": "int", "default": 0},
-    "keep_servers_undo_days": {"type": "int", "default": 14},
-    "keep_servers_max_days": {"type": "int", "default": 0},
+    **former_servers.argument_spec(),
     "root": {"type": "path", "required": True},
     "evidence_root": {"type": "path", "required": True},
     "queries": queries.argument_spec(),
@@ -255,8 +245,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     with signals.raised(), docker_engine.refusals():
         made.recorded(evidence)
     policy = former_servers.Policy.from_options(params)
-    gone = former_servers.expired(former_servers.listed(container), policy, datetime.now(UTC))
-    dropped = former_servers.drop(container, gone, check=False)
+    dropped = former_servers.drop_due(container, policy, check=False)
     return {"changed": True, "server": facts, "dropped": dropped}
 
 

@@ -315,3 +315,19 @@ options:
     type: float
     default: 12
 """
+
+    FORMER_SERVERS = r"""
+options:
+  keep_servers:
+    description: Number of former servers that stay after O(keep_servers_undo_days); V(0) keeps all.
+    type: int
+    default: 0
+  keep_servers_undo_days:
+    description: Days within which no former server goes, so that it can be brought back.
+    type: int
+    default: 14
+  keep_servers_max_days:
+    description: Days after which a former server goes, even the only one; V(0) never.
+    type: int
+    default: 0
+"""

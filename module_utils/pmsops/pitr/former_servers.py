@@ -24,6 +24,15 @@ BEFORE, UNDONE = "before", "undone"
 ALL = "all"
 
 
+def argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options of a policy, as the documentation fragment FORMER_SERVERS names them."""
+    return {
+        "keep_servers": {"type": "int", "default": 0},
+        "keep_servers_undo_days": {"type": "int", "default": 14},
+        "keep_servers_max_days": {"type": "int", "default": 0},
+    }
+
+
 @dataclass(frozen=True)
 class Policy:
     """Which former servers stay."""
