@@ -88,7 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.offsite import surroundings
-from ansible.module_utils.pmsops.services import docker_engine
+from ansible.module_utils.pmsops.services import docker_engine, project_files
 
 SPEC = {
     "root": {"type": "path", "required": True},
@@ -104,10 +104,10 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Find what there is, and bring its copy up to date."""
     params = module.params
-    found = surroundings.Found()
+    found = project_files.Found()
     if project := params["compose_project"]:
         with docker_engine.refusals():
-            found = surroundings.of_project(docker_engine.engine(), project)
+            found = project_files.of_project(docker_engine.engine(), project)
     for path in params["paths"]:
         found.add(Path(path), "named by offsite_paths")
     toolkit = {"version": TOOL["version"], "commit": params["toolkit_commit"]}

@@ -11,8 +11,8 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite.surroundings import SYSTEM_PATHS
 from ansible.module_utils.pmsops.repository import encryption
+from ansible.module_utils.pmsops.services.project_files import SYSTEM_PATHS
 
 SHOWN = 5
 

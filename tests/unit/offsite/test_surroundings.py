@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from ansible.module_utils.pmsops.offsite import surroundings
 from ansible.module_utils.pmsops.repository import signing
+from ansible.module_utils.pmsops.services import project_files
 
 pyrage = pytest.importorskip("pyrage")
 
@@ -49,7 +50,7 @@ def project(tmp_path):
 
 
 def gathered(tmp_path, engine, recipients=(), check=False):
-    found = surroundings.of_project(engine, "pms")
+    found = project_files.of_project(engine, "pms")
     root = tmp_path / "backups"
     changed, document = surroundings.gather(
         root, found, {}, list(recipients), keys_folder=tmp_path / "keys", check=check
@@ -93,7 +94,7 @@ def test_nothing_secret_is_plain_where_sets_are_encrypted_and_nothing_is_written
 
 def test_a_folder_of_data_is_named_and_not_copied(tmp_path, project, monkeypatch):
     folder, engine = project
-    monkeypatch.setattr(surroundings, "MOST_FILES", 0)
+    monkeypatch.setattr(project_files, "MOST_FILES", 0)
     _, document, _ = gathered(tmp_path, engine)
     assert any(str(folder / "grafana") in each for each in document["left_out"])
 

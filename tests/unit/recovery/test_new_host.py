@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import surroundings
 from ansible.module_utils.pmsops.recovery import new_host_files, new_host_plan
 from ansible.module_utils.pmsops.repository import sets, signing
+from ansible.module_utils.pmsops.services import project_files
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.offsite.conftest import Fund, fund, program
@@ -25,7 +26,7 @@ __all__ = ["fund", "program"]
 def site(fund):
     """A fund whose site has a proved set with what surrounds the database."""
     (fund.folder / "pms.env").write_text("TOKEN=1\n")
-    found = surroundings.Found()
+    found = project_files.Found()
     found.add(fund.folder / "pms.env", "of a test")
     surroundings.gather(fund.root, found, {}, [], keys_folder=fund.folder / "keys", check=False)
     sets.mark_verified(fund.make_set("2026-11-28_0115"), {})
