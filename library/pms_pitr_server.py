@@ -244,6 +244,8 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         return {"changed": True, "server": {"plan": made.plan()}, "dropped": []}
     with signals.raised(), docker_engine.refusals():
         made.recorded(evidence)
+    if problem := facts.get("cache"):
+        module.warn(problem)
     policy = former_servers.Policy.from_options(params)
     dropped = former_servers.drop_due(container, policy, check=False)
     return {"changed": True, "server": facts, "dropped": dropped}

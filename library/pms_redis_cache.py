@@ -9,7 +9,7 @@ description:
   - V(saved) copies the morning packs of Redis into the incident's folder, V(restored) writes those
     that Redis has lost, V(warm) lets the PMS fill its cache and checks the keys.
   - V(forgotten) deletes what a run of a pipeline wrote over, an empty book for example; packs of
-    other days stay. A Redis that is down is no error then, because it serves nothing stale.
+    other days stay. A Redis that is down or refuses is a warning then, not an error.
   - Otherwise it deletes nothing and overwrites no existing key.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.redis, pmsops.api]
@@ -92,7 +92,9 @@ def run(module: AnsibleModule) -> dict:
     folder = Path(params["incident"]) if params["incident"] else None
     options = params["redis"]
     if params["state"] == "forgotten":
-        count = forget_after_run(options, Clock(datetime.now(UTC)).today)
+        count, problem = forget_after_run(options, Clock(datetime.now(UTC)).today)
+        if problem:
+            module.warn(problem)
         return {"changed": count > 0, "count": count, "names": []}
     if params["state"] == "saved":
         with record.action(folder, "contain", "Save the morning packs of Redis") as action:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 import uuid
+from contextlib import closing
 
 import docker
 import pytest
@@ -14,8 +16,11 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import decision_journal
 from ansible.module_utils.pmsops.pms.journal_hash import NUMBERS, TEXTS, content_hash
 from ansible.module_utils.pmsops.recovery import redis_cache
+from ansible.module_utils.pmsops.services import docker_engine
 
 from tests.support.server import LABEL, execute, free_port
+
+IMAGE = "pms-lab/redis:8"
 
 JOURNAL = """
 CREATE TABLE decision_journal (
@@ -75,7 +80,7 @@ def cache(images):
     """A Redis of its own, with a password, as the options of a module name it."""
     word, port = secrets.token_urlsafe(12), free_port()
     container = docker.from_env().containers.run(
-        "pms-lab/redis:8",
+        IMAGE,
         entrypoint=["sh", "-c", 'printf "requirepass %s" "$WORD" | redis-server -'],
         command=[],
         user="redis",
@@ -121,3 +126,51 @@ def test_a_refusal_names_no_password(cache, tmp_path):
         redis_cache.save(wrong, tmp_path)
     assert caught.value.code == "redis.unreachable"
     assert "not the password" not in str(caught.value) + caught.value.remedy
+
+
+@pytest.fixture
+def restarting(images):
+    engine = docker.from_env()
+    container = engine.containers.run(
+        IMAGE,
+        ["redis-server"],
+        name=f"pms-test-{uuid.uuid4().hex[:8]}",
+        labels={LABEL: "1"},
+        restart_policy={"Name": "unless-stopped"},
+        detach=True,
+    )
+    try:
+        yield container
+    finally:
+        container.remove(force=True, v=True)
+        engine.close()
+
+
+def signalled(container, name):
+    """Send a signal to a container's first process, from outside it and not by the engine."""
+    container.reload()
+    words = ["sh", "-c", f"kill -s {name} {container.attrs['State']['Pid']}"]
+    with closing(docker.from_env()) as engine:
+        engine.containers.run(IMAGE, words, pid_mode="host", labels={LABEL: "1"}, remove=True)
+
+
+def until(true):
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_process_that_was_resumed_is_restarted_by_the_engine_when_it_crashes(restarting):
+    state = ["sh", "-c", "cut -d' ' -f3 /proc/1/stat"]
+    signalled(restarting, "STOP")
+    until(lambda: restarting.exec_run(state).output == b"T\n")
+    assert docker_engine.resume(restarting)
+    until(lambda: restarting.exec_run(state).output != b"T\n")
+    signalled(restarting, "KILL")
+
+    def restarted():
+        restarting.reload()
+        return restarting.attrs["RestartCount"] == 1 and restarting.status == "running"
+
+    until(restarted)

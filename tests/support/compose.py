@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from ansible.module_utils.pmsops.services.manager import Services
@@ -22,7 +23,9 @@ class Container:
         after: dict[str, Any] | Exception | None = None,
         on: Callable[[str], object] = lambda verb: None,
         port: str | None = None,
+        shell: bool = True,
     ) -> None:
+        self.shell = shell
         bindings = {"8000/tcp": [{"HostPort": port}]} if port else None
         self.attrs = {"State": state or HEALTHY, "HostConfig": {"PortBindings": bindings}}
         self.after = after or HEALTHY
@@ -58,10 +61,13 @@ class Container:
         self.called.append("stop")
         self.attrs["State"] = {"Status": "exited", "ExitCode": 0}
 
-    def kill(self, *, signal: str) -> None:
-        """Send it a signal."""
-        self.called.append(signal)
-        self.on(signal)
+    def exec_run(self, words: list[str], *, user: str) -> SimpleNamespace:
+        """Run a command inside, as root; 126 is what the engine says where there is no shell."""
+        assert user == "0"
+        self.called.append(words[-1])
+        if self.shell:
+            self.on(words[-1])
+        return SimpleNamespace(exit_code=0 if self.shell else 126, output=b"")
 
     def _change(self, verb: str) -> None:
         self.called.append(verb)

@@ -143,7 +143,8 @@ class ServerReturn:
         first = synchronous.of(self.protection.database) == synchronous.STANDBY
         if protects and first:
             self._stream_again()
-        redis_cache.forget(self.redis)
+        if problem := redis_cache.forget(self.redis).problem:
+            self.facts["cache"] = problem
         self.services.start(names)
         with ThreadPoolExecutor(max_workers=1) as pool:
             following = pool.submit(self._stream_again) if protects and not first else None

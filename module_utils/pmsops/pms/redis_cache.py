@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 
@@ -14,6 +14,13 @@ KEYS = "pms:*"
 PACKS = "pms:morning_pack:"
 TIMEOUT_SECONDS = 5.0
 MAX_KEYS = 10_000
+CANNOT_SAVE = "MISCONF"
+STOP_WRITES = "stop-writes-on-bgsave-error"
+# The longest that a key of the PMS lives is 300 seconds: a morning pack, an attribution.
+_SERVED = (
+    "the PMS may show values of before for up to 300 seconds. Run playbooks/dr_redis.yml, and"
+    " compare the book with the database before you trust it."
+)
 
 
 def connect(
@@ -92,34 +99,65 @@ def keys(client: Any, pattern: str = KEYS) -> list[str]:
     return found
 
 
-def forget(options: Mapping[str, Any] | None) -> None:
-    """Delete all keys of the PMS. A Redis that is down is ignored: it serves nothing stale."""
-    if not configured(options):
-        return
-    try:
-        with session(options) as client:
-            if found := list(client.scan_iter(KEYS, count=500)):
-                client.delete(*found)
-    except OpsError:
-        return
+class Forgotten(NamedTuple):
+    """How many keys Redis deleted, and why others may still be served; "" if there are none."""
+
+    deleted: int = 0
+    problem: str = ""
 
 
-def forget_after_run(options: Mapping[str, Any] | None, today: date) -> int:
-    """Delete what a run of a pipeline wrote over; return the number of keys.
+def forget(options: Mapping[str, Any] | None) -> Forgotten:
+    """Delete all keys of the PMS; a Redis that refuses or is down is a problem, and no error."""
+    return _forget(options, lambda _key: True)
+
+
+def forget_after_run(options: Mapping[str, Any] | None, today: date) -> Forgotten:
+    """Delete what a run of a pipeline wrote over.
 
     Dagster's assets know no position: they write an empty book and a pack of today without
     sections over the good ones, for 30 and 300 seconds. The PMS computes all of it again; packs of
-    other days are not touched, since one may exist in Redis only. A Redis that is down is ignored.
+    other days are not touched, since one may exist in Redis only.
     """
-    if not configured(options):
-        return 0
+    packs = f"{PACKS}{today.isoformat()}"
+    return _forget(options, lambda key: not key.startswith(PACKS) or key == packs)
+
+
+def _forget(options: Mapping[str, Any] | None, stale: Callable[[str], bool]) -> Forgotten:
+    if not options or not configured(options):
+        return Forgotten()
+    where = f"Redis at {address(options)}"
     try:
         with session(options) as client:
-            found = [
-                key
-                for key in keys(client)
-                if not key.startswith(PACKS) or key == f"{PACKS}{today.isoformat()}"
-            ]
-            return int(client.delete(*found)) if found else 0
-    except OpsError:
-        return 0
+            found = [key for key in client.scan_iter(KEYS, count=500) if stale(key)]
+            count, refusal = _delete(client, found) if found else (0, "")
+    except OpsError as exc:
+        # It comes back with the keys of its file, and one that hung with those of its memory.
+        kind = type(exc.__cause__).__name__
+        return Forgotten(0, f"{where} was not cleared ({kind}); once it answers, {_SERVED}")
+    return Forgotten(count, f"{where} was not cleared ({refusal}); {_SERVED}" if refusal else "")
+
+
+def _delete(client: Any, found: list[str]) -> tuple[int, str]:
+    """Delete keys; return their number, and the refusal of a Redis that cannot save its data.
+
+    Redis 8.0 refuses DEL, UNLINK, EXPIRE and FLUSHDB then (MISCONF) and goes on answering GET. It
+    takes them while ``stop-writes-on-bgsave-error`` is off, unless its append-only file is what
+    cannot be written.
+    """
+    import redis
+
+    try:
+        return int(client.delete(*found)), ""
+    except redis.ResponseError as exc:
+        if not str(exc).startswith(CANNOT_SAVE):
+            raise
+    try:
+        if client.config_get(STOP_WRITES).get(STOP_WRITES) != "yes":
+            return 0, f"{CANNOT_SAVE}: it cannot write its append-only file"
+        client.config_set(STOP_WRITES, "no")
+        try:
+            return int(client.delete(*found)), ""
+        finally:
+            client.config_set(STOP_WRITES, "yes")
+    except redis.ResponseError as exc:
+        return 0, f"{CANNOT_SAVE}: it cannot save its data; {str(exc).split('.')[0]}"

@@ -232,8 +232,9 @@ def _run_jobs(
             try:
                 ended = pipeline.dagster.run_job(job, seconds=pipeline.job_seconds)
             finally:  # its assets write an empty book over the cached one, also where they fail
-                redis_cache.forget_after_run(pipeline.redis, symptoms.pack_day)
+                cache = redis_cache.forget_after_run(pipeline.redis, symptoms.pack_day)
             action.result = f"run {ended['id']}: {ended['status']} after {ended['seconds']} s"
+            action.result += f". {cache.problem}" if cache.problem else ""
             if ended["status"] != "SUCCESS":
                 why = ended["failure"] or "Dagster does not say why"
                 raise OpsError(

@@ -64,8 +64,8 @@ def run(
             try:
                 results = _step_results(api.ask("pipeline_trigger", {}))
             finally:  # it writes an empty book over the cached one
-                redis_cache.forget_after_run(redis, pack_day)
-            action.result = "; ".join(results)
+                cache = redis_cache.forget_after_run(redis, pack_day)
+            action.result = "; ".join([*results, cache.problem] if cache.problem else results)
         done.append(f"pipeline: {'; '.join(results)}")
     return [*done, pack(api, database, pack_day, record)]
 

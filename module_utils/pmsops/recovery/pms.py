@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.recovery.services import (
     bring_up,
     planned_steps,
 )
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.services.manager import Services
 
 # Short: whether the PMS answers is asked again and again.
@@ -181,9 +182,11 @@ def _resume(pms: Pms, record: ActionRecorder) -> str | None:
         return None
     text = f"Resume the process of {pms.service}, in case a signal stopped it"
     with record(text) as action:
-        for _name, container in replace(pms.services, names=(pms.service,)).containers():
-            if container.status == "running":
-                container.kill(signal="CONT")
+        own = replace(pms.services, names=(pms.service,))
+        running = [each for _name, each in own.containers() if each.status == "running"]
+        if not all(docker_engine.resume(each) for each in running):
+            action.result = "its image has no shell to do that with"
+            return None
         deadline = time.monotonic() + pms.resume_seconds
         while time.monotonic() < deadline:
             if answers(pms.url):
@@ -209,8 +212,8 @@ def _save(pms: Pms, folder: Path | None, record: ActionRecorder) -> None:
 
 def _forget(pms: Pms, record: ActionRecorder) -> None:
     if redis_cache.configured(pms.redis):
-        with record("Delete the keys of the former book from Redis"):
-            redis_cache.forget(pms.redis)
+        with record("Delete the keys of the former book from Redis") as action:
+            action.result = redis_cache.forget(pms.redis).problem
 
 
 def _restart(pms: Pms, record: ActionRecorder) -> str:

@@ -50,7 +50,9 @@ def reload(
             if problems:
                 raise _does_not_work(problems)
             return done
-        redis_cache.forget(redis)
+        if problem := redis_cache.forget(redis).problem:
+            with record("Delete the keys of the PMS from Redis") as action:
+                action.result = problem
         done += bring_up(services, DesiredState(names=names, restart=True), record=record)
         problems = _problems(database, url, start_seconds)
     if problems:

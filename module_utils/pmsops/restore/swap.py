@@ -42,7 +42,7 @@ class Swap:
     services: Services
     journal: Journal
     probe: Callable[[], list[str]]
-    forget_cache: Callable[[], None]
+    forget_cache: Callable[[], str]  # returns why Redis may still serve the other database's keys
     progress: Progress = field(default_factory=Progress)
     # What becomes of the live database's logical slots.
     slots: str = slot_handover.REFUSE
@@ -205,10 +205,14 @@ class Swap:
             self.settle()
         if state.get("slots"):  # a swap that was killed may have handed them over already
             self.slot_results = slot_handover.hand_back(self.live, state["slots"])
-        self.forget_cache()
+        self._forget_cache()
+
+    def _forget_cache(self) -> None:
+        if (problem := self.forget_cache()) and problem not in self.warnings:
+            self.warnings.append(problem)
 
     def _probe_problems(self) -> list[str]:
-        self.forget_cache()
+        self._forget_cache()
         with self.progress.phase(self.by_hand or "probe"):
             limit = PROBE_SECONDS if self.probe_seconds is None else self.probe_seconds
             deadline = time.monotonic() + limit

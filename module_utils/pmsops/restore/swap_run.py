@@ -209,7 +209,7 @@ class SwapRun:
             services=self.services,
             journal=journal,
             probe=lambda: self._problems(journal.state["services"]),
-            forget_cache=lambda: redis_cache.forget(self.redis),
+            forget_cache=lambda: redis_cache.forget(self.redis).problem,
             progress=self._progress(),
             slots=self.slots,
             record=self.record,

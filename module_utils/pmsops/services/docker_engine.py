@@ -61,6 +61,21 @@ def refusals() -> Iterator[None]:
         raise
 
 
+def resume(container: Any) -> bool:
+    """Let a container's first process go on after SIGSTOP; tell whether that could be tried.
+
+    The signal is sent inside the container: after ``kill`` of the engine (20.10), of any signal, it
+    takes the container for stopped by hand, and ``unless-stopped`` never restarts it again.
+    """
+    import docker.errors
+
+    try:
+        # A shell's own kill: small images have no other.
+        return bool(container.exec_run(["sh", "-c", "kill -s CONT 1"], user="0").exit_code == 0)
+    except docker.errors.APIError:
+        return False
+
+
 def database_container(docker_engine: Any, name: str | None) -> Any:
     """Return the running container *name* of the database.
 

@@ -13,6 +13,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
 from ansible.module_utils.pmsops.pms import dagster
 from ansible.module_utils.pmsops.pms.client import Answer
+from ansible.module_utils.pmsops.pms.redis_cache import Forgotten
 from ansible.module_utils.pmsops.recovery import pipeline
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -278,7 +279,12 @@ def test_a_pack_of_the_day_is_not_made_a_second_time(target):
 @pytest.mark.parametrize("ends", ["SUCCESS", "FAILURE"])
 def test_after_a_run_the_empty_book_that_it_cached_is_forgotten(target, monkeypatch, ends):
     forgotten = []
-    monkeypatch.setattr(pipeline.redis_cache, "forget_after_run", lambda *a: forgotten.append(a))
+
+    def forget(*given):
+        forgotten.append(given)
+        return Forgotten(0, "Redis was not cleared")
+
+    monkeypatch.setattr(pipeline.redis_cache, "forget_after_run", forget)
     target.dagster.failed, target.dagster.ends = ["eod"], ends
     found = replace(target, redis={"host": "redis"})
     with nullcontext() if ends == "SUCCESS" else pytest.raises(OpsError):

@@ -130,8 +130,16 @@ def test_a_process_that_a_signal_stopped_is_resumed_and_keeps_its_memory(world):
     world.container.on = lambda signal: world.book.faults.clear()
     done = world.recover(persists=False, resume_seconds=5.0)
     assert done == ["Resume the process of api, in case a signal stopped it"]
-    assert world.container.called == ["CONT"]
+    assert world.container.called == ["kill -s CONT 1"]
     assert len(world.book.positions) == 2
+
+
+def test_a_process_in_an_image_without_a_shell_is_restarted(world):
+    world.differ("unstored")
+    world.book.faults.add("down")
+    world.container.shell = False
+    assert len(world.recover(persists=False, confirmed=True, resume_seconds=60.0)) == 1
+    assert world.container.called == ["kill -s CONT 1", "restart"]
 
 
 def test_one_that_hangs_is_restarted_unless_its_memory_is_all_there_is(world):
@@ -140,7 +148,7 @@ def test_one_that_hangs_is_restarted_unless_its_memory_is_all_there_is(world):
     with pytest.raises(OpsError) as caught:
         world.recover(persists=False)
     assert caught.value.code == "api.would_lose"
-    assert world.container.called == ["CONT"]
+    assert world.container.called == ["kill -s CONT 1"]
     assert len(world.recover(persists=False, confirmed=True)) == 1
     world.book.faults.add("down")
     assert len(world.recover()) == 1

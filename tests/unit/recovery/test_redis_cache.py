@@ -70,11 +70,10 @@ def test_the_cache_is_warmed_by_the_operations_that_the_pms_offers(store, option
 
 def test_only_the_keys_of_the_pms_are_forgotten(store, options):
     store.values = {"pms:book": "[]", PACK: "the pack", "somebody:else": "x"}
-    pms_redis.forget(options)
+    assert pms_redis.forget(options) == (2, "")
     assert store.values == {"somebody:else": "x"}
-    pms_redis.forget(options)
-    pms_redis.forget(None)
-    pms_redis.forget({"host": ""})
+    for nothing in (options, None, {"host": ""}):
+        assert pms_redis.forget(nothing) == (0, "")
 
 
 def test_a_wrong_password_is_an_error_without_the_password(options):
@@ -83,7 +82,9 @@ def test_a_wrong_password_is_an_error_without_the_password(options):
         redis_cache.save(wrong, None)
     assert caught.value.code == "redis.unreachable"
     assert "s3cret" not in str(caught.value) + caught.value.remedy
-    pms_redis.forget(wrong)  # its keys are not reachable for the PMS either
+    told = pms_redis.forget(wrong).problem  # the PMS may have the right one
+    assert "not cleared (AuthenticationError)" in told
+    assert "s3cret" not in told
 
 
 def test_a_server_without_a_password_takes_one(store, tmp_path):
@@ -103,10 +104,19 @@ def test_a_cache_of_many_keys_is_listed_in_part(store, options, monkeypatch):
 def test_the_empty_book_that_a_pipeline_wrote_is_forgotten_and_older_packs_stay(store, options):
     kept = {"pms:morning_pack:2026-11-24": "exists in Redis only", "celery": "of somebody else"}
     store.values = {PACK: '{"status": "unavailable"}', "pms:book": '{"positions": []}'} | kept
-    assert pms_redis.forget_after_run(options, date(2026, 11, 25)) == 2
+    assert pms_redis.forget_after_run(options, date(2026, 11, 25)) == (2, "")
     assert store.values == kept
 
 
-@pytest.mark.parametrize("redis", [None, {}, {"host": "127.0.0.1", "port": 9}])
+@pytest.mark.parametrize("redis", [None, {}])
 def test_without_a_redis_there_is_nothing_to_forget(redis):
-    assert pms_redis.forget_after_run(redis, date(2026, 11, 25)) == 0
+    assert pms_redis.forget_after_run(redis, date(2026, 11, 25)) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "forget", [pms_redis.forget, lambda redis: pms_redis.forget_after_run(redis, date.today())]
+)
+def test_a_redis_that_is_down_comes_back_with_the_former_book(forget):
+    told = forget({"host": "127.0.0.1", "port": 9})
+    assert told.deleted == 0
+    assert "Redis at 127.0.0.1:9 was not cleared (ConnectionError); once it answers" in told.problem

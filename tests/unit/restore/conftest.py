@@ -38,6 +38,8 @@ class Scene:
         self.up = {"api", "worker"}
         self.broken: dict[str, Exception] = {}
         self.problems: list[str] = []
+        # Why Redis still has the keys of the other database.
+        self.cache_problem = ""
         self.policy = former_retention.Policy()
         self.access = "host"
         self.slots = "refuse"
@@ -151,6 +153,10 @@ def scene_of(monkeypatch):
         close(journal)
         passed("after close")
 
+    def forget(_options: Any) -> redis_cache.Forgotten:
+        passed("cache")
+        return redis_cache.Forgotten(0, current[-1].cache_problem)
+
     def problems(*_args: Any) -> list[str]:
         passed("probe")
         return list(current[-1].problems)
@@ -159,7 +165,7 @@ def scene_of(monkeypatch):
     monkeypatch.setattr(files, "overwrite", overwritten)
     monkeypatch.setattr(Journal, "close", closed)
     monkeypatch.setattr(health, "problems", problems)
-    monkeypatch.setattr(redis_cache, "forget", lambda options: passed("cache"))
+    monkeypatch.setattr(redis_cache, "forget", forget)
     monkeypatch.setattr(swap, "PROBE_SECONDS", 0)
     monkeypatch.setattr(swap, "READY_SECONDS", 0)
     # Thousands of runs cannot wait for a disk.

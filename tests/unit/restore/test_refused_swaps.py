@@ -188,6 +188,14 @@ def test_without_an_api_a_service_that_is_down_undoes_the_swap(scene):
     assert scene.server.oid(LIVE) == LIVE_OID
 
 
+@pytest.mark.parametrize("wanted", ["swapped", "rolled_back"])
+def test_a_redis_that_keeps_the_former_book_is_told_after_the_swap(scene, wanted):
+    scene.stage() if wanted == "swapped" else scene.former()
+    scene.cache_problem = "Redis at redis:6379 was not cleared (MISCONF)."
+    incoming = STAGING if wanted == "swapped" else FORMER
+    assert scene.run(wanted, incoming)["warnings"].count(scene.cache_problem) == 1
+
+
 # --- Services by hand -----------------------------------------------------------------------------
 
 

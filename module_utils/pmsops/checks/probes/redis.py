@@ -16,7 +16,11 @@ READING_PAIRS = frozenset({("CONFIG", "GET"), ("ACL", "WHOAMI"), ("MEMORY", "USA
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return ``{reply, error}``; a refusal by the server is an answer too."""
+    """Return ``{reply, error, accepted}``; a refusal by the server is an answer too.
+
+    ``accepted`` says whether the user may use the server; one that cannot save its data refuses
+    PING to everybody (MISCONF).
+    """
     import redis
 
     command = [str(word) for word in params["command"]]
@@ -33,24 +37,24 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except redis.AuthenticationError as exc:
         # The library removes the code. Only the message of WRONGPASS has the word password.
         code = "WRONGPASS" if "password" in str(exc) else "NOAUTH"
-        return {"reply": None, "error": f"{code} {one_line(exc)}"}
+        return {"reply": None, "error": f"{code} {one_line(exc)}", "accepted": False}
     except redis.exceptions.NoPermissionError as exc:
         if head[0] == "PING":  # every user may: without it, the PMS has no connection either
-            return {"reply": None, "error": one_line(exc)}
+            return {"reply": None, "error": one_line(exc), "accepted": False}
         # A user with few rights is no fault of the server, and nothing of it needs a restart.
         user = settings.get("username") or "default"
         raise Unanswerable(
             f"user {user} may not run {' '.join(command)}: ACL SETUSER {user} +{_right(head)}"
         ) from exc
     except redis.ResponseError as exc:
-        return {"reply": None, "error": one_line(exc)}
+        return {"reply": None, "error": one_line(exc), "accepted": True}
     except redis.ConnectionError as exc:
         cause = "Connection refused" if "refused" in str(exc) else one_line(exc)
         if "closed" in cause.lower() or "ssl" in cause.lower():
             said = "with" if settings.get("tls") else "without"
             cause += f" (asked {said} TLS: pms_redis_tls)"
         raise Failed(f"nobody answers at {where}: {cause}") from exc
-    return {"reply": _plain(reply, head), "error": None}
+    return {"reply": _plain(reply, head), "error": None, "accepted": True}
 
 
 def _right(head: tuple[str, ...]) -> str:

@@ -98,7 +98,7 @@ def ask(port, *command, password=PASSWORD, seconds=3.0, **params):
     ],
 )
 def test_replies_are_plain_data_with_numbers_as_numbers(port, command, reply):
-    assert ask(port, *command) == {"reply": reply, "error": None}
+    assert ask(port, *command) == {"reply": reply, "error": None, "accepted": True}
 
 
 def test_info_is_a_mapping(port):
@@ -109,6 +109,7 @@ def test_info_is_a_mapping(port):
 def test_a_server_with_a_password_refuses_who_has_none_and_that_is_an_answer(port):
     found = ask(port, "PING", auth=False)
     assert found["reply"] is None and found["error"].startswith("NOAUTH")
+    assert found["accepted"] is False
 
 
 def test_a_wrong_password_is_told_from_a_missing_one(port):
@@ -145,7 +146,7 @@ def of(options, *command, **params):
 
 def test_an_acl_user_on_a_socket_is_healthy_where_the_user_default_is_off(acl):
     _server, options = acl
-    assert of(options, "PING") == {"reply": "PONG", "error": None}
+    assert of(options, "PING") == {"reply": "PONG", "error": None, "accepted": True}
     assert of(options | {"username": None}, "PING")["error"].startswith("WRONGPASS")
     assert of(options, "PING", auth=False)["error"].startswith("NOAUTH")
 
