@@ -83,8 +83,8 @@ SINCE = {
     "off-site": {"pms_gate": 9_500, "pms_restore": 300},
     # Two kinds of the ledger's lines (130).
     "new machine": {"pms_restore": 150},
-    # Why a Redis still has the former book.
-    "a cache that stays": {"pms_gate": 2_000},
+    # Why a Redis still has the former book, and processes that go on.
+    "a cache that stays": {"pms_gate": 2_000, "pms_restore": 2_500},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
