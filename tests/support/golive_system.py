@@ -196,6 +196,9 @@ def recorded_dagster() -> Behind:
     """Return the lab's Dagster as it was recorded; its runs ended an hour ago."""
     answers = json.loads(json.dumps(RECORDED))
     runs = answers["runs"]["data"]["runsOrError"]["results"]
+    beats = answers["daemons"]["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+    for daemon in beats:
+        daemon["lastHeartbeatTime"] = time.time()
     shift = time.time() - 3600 - max(run["endTime"] for run in runs)
     for run in runs:
         run["startTime"] += shift

@@ -17,7 +17,9 @@ SCHEDULES = """{ repositoriesOrError { __typename
   ... on RepositoryConnection { nodes { name location { name } schedules {
     name cronSchedule pipelineName scheduleState { status } } } } } }"""
 DAEMONS = """{ instance { daemonHealth { allDaemonStatuses {
-  daemonType healthy required } } } }"""
+  daemonType healthy required lastHeartbeatTime } } } }"""
+# A daemon beats every 30 seconds, and Dagster 1.13 calls it healthy for 1800 after the last one.
+SILENT_SECONDS = 120
 RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter, limit: 25) { __typename
   ... on PythonError { message }
   ... on Runs { results { runId jobName status startTime endTime } } } }"""
@@ -136,10 +138,15 @@ class Dagster:
         ]
 
     def daemons(self) -> list[dict[str, Any]]:
-        """Return the daemons: type, healthy and required."""
+        """Return the daemons: type, healthy, required, and ``heartbeat_at`` of the last beat."""
         health = self.graphql(DAEMONS)["instance"]["daemonHealth"]
         return [
-            {"type": each["daemonType"], "healthy": each["healthy"], "required": each["required"]}
+            {
+                "type": each["daemonType"],
+                "healthy": each["healthy"],
+                "required": each["required"],
+                "heartbeat_at": _stamp(each["lastHeartbeatTime"]),
+            }
             for each in health["allDaemonStatuses"]
         ]
 

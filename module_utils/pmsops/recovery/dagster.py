@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -38,10 +38,21 @@ class Dagster:
         with self._refusals():
             return self._dagster.locations()
 
-    def daemons(self) -> list[dict[str, Any]]:
-        """Return the daemons: type, healthy and required."""
+    def scheduler_beats(self, since: datetime | None = None) -> bool:
+        """Tell whether the scheduler sent a heartbeat since then, by default for two minutes.
+
+        Dagster itself calls a daemon healthy for half an hour after its last one.
+        """
+        since = since or datetime.now(UTC) - timedelta(seconds=dagster.SILENT_SECONDS)
         with self._refusals():
-            return self._dagster.daemons()
+            daemons = self._dagster.daemons()
+        return any(
+            each["type"] == "SCHEDULER"
+            and each["healthy"]
+            and datetime.fromisoformat(each["heartbeat_at"]) >= since
+            for each in daemons
+            if each["heartbeat_at"]
+        )
 
     def trouble(self, minutes: float) -> dict[str, Any]:
         """Return ``failed_jobs``, and ``stuck_runs`` older than *minutes*."""

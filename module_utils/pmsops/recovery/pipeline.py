@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +184,12 @@ def _restart_scheduler(pipeline: Pipeline, done: list[str], record: ActionRecord
     """
     if _within(20.0 if done else 3.0, _beats, pipeline):
         return
+    restarted = datetime.now(UTC)
     if pipeline.services.manager != "none":
         done += bring_up(pipeline.services, _restarted(pipeline, DAEMON), record=record)
-    if not _within(pipeline.healthy_seconds, _beats, pipeline):
+    if not _within(
+        pipeline.healthy_seconds, lambda each: each.dagster.scheduler_beats(restarted), pipeline
+    ):
         raise OpsError(
             "Dagster's scheduler sends no heartbeat, although its daemon was restarted.",
             f"Read the log of {', '.join(pipeline.names(DAEMON)) or 'the daemon'}: it names what"
@@ -276,8 +280,7 @@ def _answers(pipeline: Pipeline) -> bool:
 
 
 def _beats(pipeline: Pipeline) -> bool:
-    daemons = pipeline.dagster.daemons()
-    return any(each["type"] == "SCHEDULER" and each["healthy"] for each in daemons)
+    return pipeline.dagster.scheduler_beats()
 
 
 def _within(seconds: float, holds: Callable[[Pipeline], bool], pipeline: Pipeline) -> bool:

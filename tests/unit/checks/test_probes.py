@@ -413,7 +413,12 @@ GRAPHQL = {
         "instance": {
             "daemonHealth": {
                 "allDaemonStatuses": [
-                    {"daemonType": "SCHEDULER", "healthy": False, "required": True}
+                    {
+                        "daemonType": "SCHEDULER",
+                        "healthy": False,
+                        "required": True,
+                        "lastHeartbeatTime": None,
+                    }
                 ]
             }
         }

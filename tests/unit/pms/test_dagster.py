@@ -94,10 +94,12 @@ def test_schedules_daemons_and_runs_are_plain_data():
     assert dagster.stopped_schedules() == [
         {"repositoryLocationName": "macro", "repositoryName": "repo", "scheduleName": "eod"}
     ]
-    statuses = [{"daemonType": "SCHEDULER", "healthy": True, "required": True}]
+    beat = {"daemonType": "SCHEDULER", "healthy": True, "required": True, "lastHeartbeatTime": 0.5}
+    statuses = [beat, {**beat, "lastHeartbeatTime": None}]
     health = {"instance": {"daemonHealth": {"allDaemonStatuses": statuses}}}
     assert Script(health).dagster.daemons() == [
-        {"type": "SCHEDULER", "healthy": True, "required": True}
+        {"type": "SCHEDULER", "healthy": True, "required": True, "heartbeat_at": at}
+        for at in ("1970-01-01T00:00:00.500000+00:00", None)
     ]
     run = {"runId": "r", "jobName": "j", "status": "STARTED", "startTime": 0.0, "endTime": None}
     script = Script({"runsOrError": {"results": [run]}})
@@ -243,7 +245,8 @@ def test_the_recovery_talks_to_the_same_dagster_over_http():
     with served(json.dumps({"data": data}).encode()) as web:
         dagster = RecoveryDagster(web.url + "/", sleep=lambda _seconds: None)
         dagster.ping()
-        assert dagster.locations() == dagster.daemons() == []
+        assert dagster.locations() == []
+        assert not dagster.scheduler_beats()
         assert dagster.trouble(60)["failed_jobs"] == []
         assert dagster.reload("macro") is None
         assert len(dagster.stopped_schedules()) == 1

@@ -49,8 +49,8 @@ class Dagster:
     def locations(self) -> list[dict[str, Any]]:
         return self.code
 
-    def daemons(self) -> list[dict[str, Any]]:
-        return [{"type": "SCHEDULER", "healthy": self.beats}]
+    def scheduler_beats(self, _since: datetime | None = None) -> bool:
+        return self.beats
 
     def trouble(self, _minutes: float) -> dict[str, Any]:
         return {"failed_jobs": self.failed, "stuck_runs": self.stuck}
