@@ -14,7 +14,7 @@ description:
   - Then deletes the sets that the retention policy does not keep. The newest set and the newest
     verified set are always kept.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database]
+extends_documentation_fragment: [pmsops.database, pmsops.redis]
 attributes:
   check_mode:
     description: Returns what would be dumped, its estimated size, and the sets to be deleted.
@@ -93,6 +93,31 @@ options:
         that a damaged one is not in every set. V(0) sets no limit.
     type: int
     default: 7
+  parts:
+    description:
+      - What surrounds the database and goes into the set, each at a moment of its own. V(databases)
+        refers to O(other_sets), V(redis) is the morning packs, V(compose) the Compose files with
+        what they name, V(grafana) what the service of Grafana mounts.
+      - What cannot be read never fails a backup. RV(parts) and the warnings say what is not in the
+        set.
+      - Without O(recipients), a file that holds a secret is left out and named.
+    type: list
+    elements: str
+    choices: [databases, redis, grafana, compose]
+    default: []
+  compose_project:
+    description: The Compose project whose files go into the set.
+    type: str
+  grafana_service:
+    description: The project's service of Grafana.
+    type: str
+    default: grafana
+  other_sets:
+    description:
+      - The id of the set that this run made of each other database; empty if that failed.
+      - Retention keeps such a set as long as the one that refers to it.
+    type: dict
+    default: {}
   keep_last:
     description: Number of newest sets to keep.
     type: int
@@ -230,6 +255,14 @@ not_restored:
   type: list
   elements: str
   sample: ["indexes: public.by_name is invalid, and pg_dump leaves it out; ..."]
+parts:
+  description: What surrounds the database, and whether it is in the set, a line each.
+  returned: when the set was made
+  type: list
+  elements: str
+  sample:
+    - "compose: 3 files of 2026-11-22T06:00:04Z"
+    - "redis: NOT TAKEN, Redis at 127.0.0.1:6379 did not answer: TimeoutError."
 shrunk:
   description: What the set has lost against the set before, which is held for it, a line each.
   returned: when the set was made
@@ -263,6 +296,7 @@ from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.parts import names
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
 from ansible.module_utils.pmsops.repository import sets
@@ -285,6 +319,16 @@ def argument_spec() -> dict:
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
         "max_shared": {"type": "int", "default": 7},
+        "redis": argument_specs.redis(),
+        "parts": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(names.TAKEN),
+            "default": [],
+        },
+        "compose_project": {"type": "str"},
+        "grafana_service": {"type": "str", "default": "grafana"},
+        "other_sets": {"type": "dict", "default": {}},
         "keep_last": {"type": "int", "default": 7},
         "keep_daily": {"type": "int", "default": 14},
         "keep_weekly": {"type": "int", "default": 8},

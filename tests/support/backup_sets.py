@@ -7,11 +7,12 @@ from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 
-def make_set(root, keys, name="2026-11-22_0600", contents=None):
+def make_set(root, keys, name="2026-11-22_0600", contents=None, **facts):
     """Write a small set whose dump is not one of pg_dump: for everything but a restore."""
     folder = root / name
     (folder / "app.pgdump").mkdir(parents=True)
     for path, text in (contents or {"app.pgdump/toc.dat": "toc", "a.csv": "id\n1\n"}).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
         (folder / path).chmod(0o400)
     recorded = {
@@ -25,5 +26,6 @@ def make_set(root, keys, name="2026-11-22_0600", contents=None):
         "files": recorded,
         "snapshot_at": f"{name[:10]}T06:00:00Z",
     }
+    document |= facts
     manifest.write(folder, document, keys)
     return folder

@@ -18,6 +18,8 @@ class Store:
         self.password = password
         self.values: dict[str, str] = {}
         self.lives: dict[str, int] = {}
+        self.clock = 1_800_000_000.0  # seconds since 1970, as TIME says them
+        self.refuses_writes = False
 
     def answer(self, words: list[str], *, known: bool) -> Any:
         """Return the reply to a command; an exception is an error of the server."""
@@ -39,10 +41,23 @@ class Store:
             return None if found is None else found.encode()
         if name == "TTL":
             return self.lives.get(rest[0], -1)
+        if name == "PTTL":
+            if rest[0] not in self.values:
+                return -2
+            lives = self.lives.get(rest[0], -1)
+            return lives if lives < 0 else lives * 1000
+        if name == "TIME":
+            return [str(int(self.clock)).encode(), b"0"]
+        if name == "EXISTS":
+            return int(rest[0] in self.values)
         if name == "SET":
+            if self.refuses_writes:
+                return ValueError("MISCONF Redis is configured to save RDB snapshots.")
             if "NX" in rest and rest[0] in self.values:
                 return None
             self.values[rest[0]] = rest[1]
+            if "PX" in rest:
+                self.lives[rest[0]] = int(rest[rest.index("PX") + 1]) // 1000
             if "EX" in rest:
                 self.lives[rest[0]] = int(rest[rest.index("EX") + 1])
             return "OK"

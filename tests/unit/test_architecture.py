@@ -19,7 +19,7 @@ FLOORS = (
     ("postgresql", "services"),
     ("client_tools",),
     ("repository", "pms", "incidents", "notify", "reports"),
-    ("verify", "evidence", "schedule"),
+    ("verify", "evidence", "schedule", "parts"),
     ("restore", "checks"),
     ("backup",),  # after each dump a trial: would this restore?
     ("pitr", "offsite"),  # one makes a set of a moment, the other copies sets to other sites

@@ -18,10 +18,11 @@ from ansible.module_utils.pmsops.backup import (
     preflight,
     row_checks,
     sealing,
+    surroundings,
     trial,
     verdict,
 )
-from ansible.module_utils.pmsops.backup.dump import Dump, of_snapshot, options_of, set_file
+from ansible.module_utils.pmsops.backup.dump import Dump, of_snapshot, options_of
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump
@@ -31,7 +32,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.pms import export
+from ansible.module_utils.pmsops.parts import names as part_names
 from ansible.module_utils.pmsops.postgresql import (
     canary,
     catalog,
@@ -131,7 +132,7 @@ class _Run:
         partial = self.settings.root / f"{sets.PARTIAL}{name}"
         partial.mkdir(mode=0o700)
         try:
-            document = self._fill(partial, name, started)
+            document = self._fill(partial, name, started, earlier)
             saved = sealing.seal(
                 partial,
                 document,
@@ -172,10 +173,13 @@ class _Run:
             "warnings": self.warnings,
             **{name: document[name] for name in ("snapshot_at", "trial", "losses", "not_restored")},
             "shrunk": document["shrunk"]["findings"],
+            "parts": part_names.texts(document),
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
 
-    def _fill(self, partial: Path, name: str, started: datetime) -> dict[str, Any]:
+    def _fill(
+        self, partial: Path, name: str, started: datetime, earlier: list[Path]
+    ) -> dict[str, Any]:
         """Fill the set's folder; return the manifest so far."""
         token = None
         if self.settings.canary:
@@ -203,14 +207,9 @@ class _Run:
         judged = self._trial(dump, document).joined(of_rows).joined(of_losses)
         document["trial"] = judged.document()
         self.warnings += judged.warnings()
-        if self.settings.api_url:
-            with self.progress.phase("application"):
-                content, missing = export.content(self.settings.api_url)
-                with set_file(partial, export.NAME, self.recipients) as stream:
-                    stream.write(content)
-            if missing:
-                self.warnings.append("The PMS did not give: " + ", ".join(missing))
-        return document
+        beside = surroundings.Surroundings(self.settings, partial, self.recipients, self.now)
+        self.warnings += beside.application(self.progress)
+        return document | beside.parts(self.progress, earlier, self.warnings)
 
     def _jobs(self) -> jobs.JobCatalogue:
         return jobs.NoJobs() if self.settings.moment else jobs.TimescaleJobs(self.database)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
+from ansible.module_utils.pmsops.parts import taking
 from ansible.module_utils.pmsops.repository import retention, sets
 
 
@@ -48,6 +49,8 @@ class Settings:
     # With it, the database is a throw-away copy: no job runs in it, nothing else is cleaned up or
     # deleted, and the set is called after the moment.
     moment: Moment | None = None
+    # What surrounds the database and goes into the set, too; a set of a moment has none of it.
+    parts: taking.Wanted = field(default_factory=taking.Wanted)
 
     @property
     def progress_file(self) -> Path:
@@ -69,6 +72,13 @@ class Settings:
             trial=options["trial"],
             recipients=tuple(options["recipients"]),
             max_shared=options["max_shared"],
+            parts=taking.Wanted(
+                names=tuple(options["parts"]),
+                redis=options["redis"],
+                compose_project=options["compose_project"] or "",
+                grafana_service=options["grafana_service"],
+                databases=options["other_sets"],
+            ),
             policy=retention.Policy(
                 last=options["keep_last"],
                 daily=options["keep_daily"],

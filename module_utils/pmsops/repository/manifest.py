@@ -108,6 +108,12 @@ def schema(document: dict[str, Any]) -> int:
     return int(document["schema_version"])
 
 
+def refers_to(document: dict[str, Any]) -> dict[str, str]:
+    """Return the sets of other databases that are parts of the set, by database."""
+    parts = (document.get("parts") or {}).values()
+    return {each["database"]: each["set"] for each in parts if each.get("set")}
+
+
 def tables(document: dict[str, Any]) -> list[str]:
     """Return the tables that have rows of their own; chunks that are named by range are none."""
     return [name for name, entry in document["contents"].items() if "of" not in entry]

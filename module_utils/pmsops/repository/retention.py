@@ -38,14 +38,15 @@ class Candidate:
     name: str
     verified: bool = False
     held: bool = False
+    needed: bool = False  # a part of a set of the PMS
 
 
 def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]]:
     """Return the names of the sets to keep, each with its reasons; the others may be deleted.
 
     A set that was never verified does not displace a verified one: of each period the newest
-    verified set is kept as well as the newest. The newest set, the newest verified set and held
-    sets are kept whatever the policy says.
+    verified set is kept as well as the newest. The newest set, the newest verified set, held sets
+    and those that are parts of sets are kept whatever the policy says.
     """
     newest_first = sorted(candidates, reverse=True)
     keep: dict[str, list[str]] = {}
@@ -56,6 +57,8 @@ def plan(candidates: Iterable[Candidate], policy: Policy) -> dict[str, list[str]
     for candidate in newest_first:
         if candidate.held:
             stay(candidate, "held")
+        if candidate.needed:
+            stay(candidate, "part of a set")
     if newest_first:
         stay(newest_first[0], "the newest")
     proved = [c for c in newest_first if c.verified]
@@ -83,6 +86,7 @@ def candidates(backup_root: Path, *, keep_moments: bool = False) -> list[Candida
     """
     found = []
     moments = Moments(backup_root)
+    needed = _needed(backup_root)
     for folder in sets.listed(backup_root):
         try:
             taken_at = moments.taken_at(folder)
@@ -92,12 +96,26 @@ def candidates(backup_root: Path, *, keep_moments: bool = False) -> list[Candida
                     name=folder.name,
                     verified=sets.verification(folder) is not None,
                     held=(folder / sets.HOLD).exists(),
+                    needed=folder.name in needed,
                 )
             )
         except (OpsError, ValueError):
             continue
     if keep_moments:
         moments.keep()
+    return found
+
+
+def _needed(backup_root: Path) -> set[str]:
+    """Return the sets of another database to which a set of the PMS refers."""
+    database = sets.other_database(backup_root)
+    if not database:
+        return set()
+    main = backup_root.parent.parent
+    moments, found = Moments(main), set()
+    for folder in sets.listed(main):
+        with suppress(OpsError):
+            found.add(moments.refers_to(folder).get(database, ""))
     return found
 
 

@@ -153,7 +153,9 @@ def entries(found: Found) -> Iterator[dict[str, Any]]:
             continue
         if not path.exists():
             continue  # an .env that there is not
-        inside = [path, *_below(path)] if path.is_dir() else [path]
+        # A link alone would be a name without content.
+        inside = [path, path.resolve()] if path.is_symlink() else [path]
+        inside += _below(path) if path.is_dir() else []
         sizes = [each.stat().st_size for each in inside if each.is_file()]
         if len(sizes) > MOST_FILES or sum(sizes) > MOST_BYTES:
             found.left_out.append(f"{path} ({why}): {len(sizes)} files, {sum(sizes)} bytes")

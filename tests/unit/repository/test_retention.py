@@ -1,9 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from ansible.module_utils.pmsops.repository import manifest, retention, sets
+from ansible.module_utils.pmsops.repository import moments as moments_note
 from ansible.module_utils.pmsops.repository.retention import Candidate, Policy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -118,3 +120,32 @@ def test_retention_reads_no_manifest_twice(tmp_path, monkeypatch):
     ]
     (tmp_path / "b" / sets.STATE / "moments.json").write_text("[damaged")
     assert len(retention.candidates(tmp_path / "b")) == 2
+
+
+def test_a_set_stays_as_long_as_a_set_of_the_pms_has_it_as_a_part(tmp_path):
+    root, keys = tmp_path / "backups", tmp_path / "keys"
+    others = root / sets.OTHERS / "dagster_storage"
+    for day in (20, 21, 22):
+        make_set(others, keys, f"2026-11-{day}_0600")
+    part = {"kind": "database", "database": "dagster_storage", "set": "2026-11-20_0600"}
+    main = make_set(root, keys, "2026-11-20_0601", parts={"dagster": part})
+    assert [path.name for path in retention.expired(others, NOTHING)] == ["2026-11-21_0600"]
+    retention.remove(main)
+    assert [path.name for path in retention.expired(others, NOTHING)] == [
+        "2026-11-20_0600",
+        "2026-11-21_0600",
+    ]
+
+
+def test_what_a_set_refers_to_is_noted_where_an_older_release_noted_the_moment_alone(tmp_path):
+    root, keys = tmp_path / "backups", tmp_path / "keys"
+    part = {"kind": "database", "database": "dagster_storage", "set": "2026-11-20_0600"}
+    folder = make_set(root, keys, "2026-11-20_0601", parts={"dagster": part})
+    sets.state_folder(root)
+    stat = (folder / manifest.NAME).stat()
+    old = {"file": [stat.st_size, stat.st_mtime_ns, stat.st_ino], "at": "2026-11-20T06:00:00Z"}
+    (root / sets.STATE / moments_note.NAME).write_text(json.dumps({folder.name: old}))
+    assert moments_note.Moments(root).refers_to(folder) == {"dagster_storage": "2026-11-20_0600"}
+    retention.candidates(root, keep_moments=True)
+    noted = json.loads((root / sets.STATE / moments_note.NAME).read_text())
+    assert noted[folder.name]["refers_to"] == {"dagster_storage": "2026-11-20_0600"}

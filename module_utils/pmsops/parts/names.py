@@ -1,0 +1,139 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The parts of a backup set: their names, and which of them a set has.
+
+A part is no part of the database's snapshot: it was read at a moment of its own. It is optional in
+the manifest, so a set without parts, or one that an older release made, is as good as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.pmsops.common.errors import OpsError
+
+FIELD = "parts"  # of the manifest
+FOLDER = "parts"  # of the set
+DATABASE, REDIS, FILES = "database", "redis", "files"  # kinds
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that an operator can ask for."""
+
+    name: str
+    kind: str
+    about: str
+
+
+DATABASES, DAGSTER = "databases", "dagster"
+ALL = "all"
+TABLE = (
+    Name(DATABASES, DATABASE, "each of the server's other databases (backup_other_databases)"),
+    Name(DAGSTER, DATABASE, "Dagster's storage database, which is one of these"),
+    Name("redis", REDIS, "the morning packs in Redis, those whose time is not over"),
+    Name("grafana", FILES, "what the service of Grafana mounts: dashboards and provisioning"),
+    Name("compose", FILES, "the Compose files, their .env, and the files that they name"),
+)
+# What a backup takes; Dagster's database comes with the others.
+TAKEN = tuple(each.name for each in TABLE if each.name != DAGSTER)
+# A database with these tables is Dagster's.
+DAGSTER_TABLES = frozenset({"public.runs", "public.event_logs"})
+
+
+def of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parts of a manifest, by name; of an older set none."""
+    return document.get(FIELD) or {}
+
+
+def entry(kind: str, *, encrypted: bool = False, **facts: Any) -> dict[str, Any]:
+    """Return what the manifest says of a part, every field named."""
+    return {
+        "kind": kind,
+        "read_at": None,
+        "not_taken": None,
+        "encrypted": encrypted,
+        "files": [],
+        "count": 0,
+        "left_out": [],
+    } | facts
+
+
+def not_taken(kind: str, why: str) -> dict[str, Any]:
+    """Return what the manifest says of a part that could not be taken."""
+    return entry(kind, not_taken=why)
+
+
+def texts(document: Mapping[str, Any]) -> list[str]:
+    """Return a line for each part of a manifest, for people."""
+    return [f"{name}: {text(found)}" for name, found in of(document).items()]
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """Return what people want to know of one part."""
+    if found["not_taken"]:
+        return f"NOT TAKEN, {found['not_taken']}"
+    if found["kind"] == DATABASE:
+        return f"set {found['set']} of database {found['database']}, of {found['read_at']}"
+    noun = ("pack" if found["kind"] == REDIS else "file") + "s" * (found["count"] != 1)
+    return f"{found['count']} {noun} of {found['read_at']}" + _without(found["left_out"])
+
+
+def _without(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return f", without {'; '.join(lines[:SHOWN])}{more}"
+
+
+def warnings(document: Mapping[str, Any]) -> list[str]:
+    """Return what a backup has to say of parts that it could not take."""
+    return [
+        f"Part {name} is not in the set: {part['not_taken']}"
+        for name, part in of(document).items()
+        if part["not_taken"]
+    ]
+
+
+def chosen(document: Mapping[str, Any], asked: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the parts of a manifest that an operator asked for.
+
+    :raises OpsError: parts.unknown, parts.none, parts.not-taken
+    """
+    there, found = of(document), dict[str, dict[str, Any]]()
+    known = {each.name for each in TABLE} | {ALL}
+    for name in asked:
+        matching = {
+            key: part
+            for key, part in there.items()
+            if name in (key, part.get("database"))
+            or (name == DATABASES and part["kind"] == DATABASE)
+            or (name == ALL and not part["not_taken"])
+        }
+        if not matching and name not in known:
+            raise OpsError(
+                f"There is no part {name!r}. Nothing was changed.",
+                f"Parts are {', '.join(sorted(known | set(there)))}.",
+                code="parts.unknown",
+            )
+        if not matching:
+            raise OpsError(
+                f"Set {document['id']} has no part {name}: "
+                + (f"it has {', '.join(there)}." if there else "it has no parts at all.")
+                + " Nothing was changed.",
+                "Take a later set (`pms-ops status` names the parts of the newest), or restore"
+                " without it. backup_parts says what a backup takes.",
+                code="parts.none",
+            )
+        found |= matching
+    for name, part in found.items():
+        if part["not_taken"]:
+            raise OpsError(
+                f"Part {name} could not be taken into set {document['id']}: {part['not_taken']}"
+                " Nothing was changed.",
+                "Take another set, or restore without this part.",
+                code="parts.not-taken",
+            )
+    return found

@@ -1,0 +1,224 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Parts go into the set: encrypted as it is, no secret in plain text, and never at its cost."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from ansible.module_utils.pmsops.backup import sealing
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.parts import names, packs, storage, taking
+from ansible.module_utils.pmsops.repository import encryption, manifest, sets
+from ansible.module_utils.pmsops.services import docker_engine
+
+from tests.support.backup_sets import make_set
+from tests.support.redis_server import Store, redis_server
+
+pyrage = pytest.importorskip("pyrage")
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+SECRET = "hunter2"
+
+
+def container(service, folder, mounts=()):
+    labels = {
+        "com.docker.compose.service": service,
+        "com.docker.compose.project.working_dir": str(folder),
+        "com.docker.compose.project.config_files": str(folder / "docker-compose.yml"),
+    }
+    mounts = [{"Type": "bind", "Source": str(a), "Destination": b} for a, b in mounts]
+    attrs = {"Config": {"Image": f"{service}:1"}, "Image": "sha256:1", "Mounts": mounts}
+    return SimpleNamespace(name=service, labels=labels, attrs=attrs)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A Compose project with secrets in its files, and an engine that knows it."""
+    folder = tmp_path / "pms"
+    (folder / "grafana" / "dashboards").mkdir(parents=True)
+    (folder / "code").mkdir()
+    for name, text in {
+        "docker-compose.yml": "services: {api: {image: pms:1, env_file: [api.env]}}\n",
+        ".env": f"POSTGRES_PASSWORD={SECRET}\n",
+        "api.env": f"X={SECRET}\n",
+        "redis.conf": "maxmemory 256mb\n",
+        "grafana/dashboards/risk.json": '{"title": "Risk"}\n',
+        "grafana/datasource.yml": f"secureJsonData: {{password: {SECRET}}}\n",
+        "code/main.py": "print()\n",
+    }.items():
+        (folder / name).write_text(text)
+    engine = SimpleNamespace(
+        containers=SimpleNamespace(
+            list=lambda **_: [
+                container("api", folder, [(folder / "code", "/srv")]),
+                container("grafana", folder, [(folder / "grafana", "/g")]),
+                container("redis", folder, [(folder / "redis.conf", "/etc/redis.conf")]),
+            ]
+        ),
+        images=SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"RepoDigests": []})),
+    )
+    monkeypatch.setattr(docker_engine, "engine", lambda: engine)
+    return folder
+
+
+def backup(tmp_path, name="2026-11-30_1200", recipients=(), earlier=(), **wanted):
+    """Take the parts into a set and seal it; return its folder and its parts."""
+    root = tmp_path / "backups"
+    partial = root / name
+    (partial / "app.pgdump").mkdir(parents=True)
+    (partial / "app.pgdump" / "toc.dat").write_text("toc")
+    wanted = taking.Wanted(**({"names": ("grafana", "compose"), "compose_project": "pms"} | wanted))
+    keys = encryption.parse_recipients(recipients) if recipients else []
+    taker = taking.Taker(wanted, root, partial, tuple(recipients), keys, lambda: NOON)
+    document = {field: {} for field in manifest.REQUIRED} | {
+        "schema_version": manifest.SCHEMA_VERSION,
+        "fingerprint_formula": 3,
+        "id": name,
+        "dump": {"path": "app.pgdump"},
+        "server": {"size_bytes": 1},
+        "snapshot_at": "2026-11-30T12:00:00Z",
+        "database_name": "macro_trading",
+        names.FIELD: taker.take(list(earlier)),
+    }
+    sealing.seal(
+        partial,
+        document,
+        list(earlier),
+        keys=tmp_path / "keys",
+        progress=Progress(tmp_path / "progress"),
+        now=lambda: NOON,
+    )
+    return partial, document[names.FIELD]
+
+
+def test_a_set_has_its_parts_and_is_checked_with_them(tmp_path, folder):
+    there, parts = backup(tmp_path)
+    checked = sets.check(sets.resolve(there), tmp_path / "keys")
+    assert checked["files"] == 1 + len(parts["compose"]["files"]) + len(parts["grafana"]["files"])
+    entries = json.loads((there / parts["grafana"]["files"][0]).read_text())["entries"]
+    stored = {each["path"]: each["stored"] for each in entries if "stored" in each}
+    risk = folder / "grafana" / "dashboards" / "risk.json"
+    assert (there / stored[str(risk)]).read_bytes() == risk.read_bytes()
+    assert parts["grafana"]["read_at"] == "2026-11-30T12:00:00Z"
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed", "surplus"])
+def test_a_file_of_a_part_that_is_missing_changed_or_surplus_is_refused(tmp_path, folder, harm):
+    there, parts = backup(tmp_path)
+    path = there / parts["compose"]["files"][1]
+    path.chmod(0o600)
+    if harm == "missing":
+        path.unlink()
+    elif harm == "changed":
+        path.write_bytes(path.read_bytes()[::-1])
+    else:
+        path.with_name("99999").write_text("more")
+    with pytest.raises(OpsError) as caught:
+        sets.check(sets.resolve(there), tmp_path / "keys")
+    assert caught.value.code == "set.damaged"
+
+
+def test_no_secret_is_in_a_set_that_is_not_encrypted_and_each_is_named(tmp_path, folder):
+    there, parts = backup(tmp_path)
+    assert all(SECRET.encode() not in each.read_bytes() for each in files_of(there))
+    left_out = [each.split(":")[0] for each in parts["compose"]["left_out"]]
+    assert left_out == [str(folder / ".env"), str(folder / "api.env")]
+    assert parts["grafana"]["left_out"] == [
+        f"{folder}/grafana/datasource.yml: line 1 looks like a secret, and the set is not encrypted"
+    ]
+    assert parts["compose"]["count"] == 2  # the Compose file, and what Redis mounts
+
+
+def test_an_encrypted_set_has_the_secrets_and_none_in_plain_text(tmp_path, folder):
+    key = pyrage.x25519.Identity.generate()
+    there, parts = backup(tmp_path, recipients=[str(key.to_public())])
+    assert all(SECRET.encode() not in each.read_bytes() for each in files_of(there))
+    assert parts["compose"]["left_out"] == parts["grafana"]["left_out"] == []
+    (tmp_path / "identity").write_text(str(key))
+    listing = storage.read(there, parts["compose"]["files"][0], tmp_path / "identity")
+    stored = {each["path"]: each["stored"] for each in json.loads(listing)["entries"]}
+    found = storage.read(there, stored[str(folder / ".env")], tmp_path / "identity")
+    assert found == (folder / ".env").read_bytes()
+
+
+def test_an_encrypted_file_that_is_as_before_is_shared_with_the_set_before(tmp_path, folder):
+    recipients = [str(pyrage.x25519.Identity.generate().to_public())]
+    first, _ = backup(tmp_path, "2026-11-30_1200", recipients)
+    (folder / "api.env").write_text("X=another one\n")
+    second, parts = backup(tmp_path, "2026-11-30_1300", recipients, [first])
+    shared = [name for name in parts["compose"]["files"] if (second / name).stat().st_nlink > 1]
+    own = set(parts["compose"]["files"]) - set(shared)
+    assert len(own) == 2  # the file that changed, and the list with its size
+    third, _ = backup(
+        tmp_path,
+        "2026-11-30_1400",
+        [str(pyrage.x25519.Identity.generate().to_public())],
+        [first, second],
+    )
+    assert all(each.stat().st_nlink == 1 for each in files_of(third) if "parts" in str(each))
+
+
+def test_a_damaged_file_of_the_set_before_is_not_taken_over(tmp_path, folder):
+    key = pyrage.x25519.Identity.generate()
+    first, parts = backup(tmp_path, "2026-11-30_1200", [str(key.to_public())])
+    damaged = first / parts["compose"]["files"][1]
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"rotten")
+    damaged.chmod(0o400)
+    second, parts = backup(tmp_path, "2026-11-30_1300", [str(key.to_public())], [first])
+    assert pyrage.decrypt((second / parts["compose"]["files"][1]).read_bytes(), [key])
+
+
+def test_a_redis_that_is_down_costs_its_part_and_not_the_set(tmp_path):
+    there, parts = backup(
+        tmp_path, names=("redis",), redis={"host": "127.0.0.1", "port": 1, "password": SECRET}
+    )
+    assert "did not answer" in parts["redis"]["not_taken"]
+    assert SECRET not in parts["redis"]["not_taken"]
+    assert parts["redis"]["files"] == []
+    assert sets.check(sets.resolve(there), tmp_path / "keys")
+    assert names.warnings({"parts": parts})[0].startswith("Part redis is not in the set: Redis at")
+
+
+def test_the_packs_of_redis_are_in_the_set(tmp_path):
+    store = Store()
+    store.values = {"pms:morning_pack:2026-11-30": "{}"}
+    with redis_server(store) as options:
+        there, parts = backup(tmp_path, names=("redis",), redis=options)
+    assert parts["redis"]["count"] == 1
+    assert b"2026-11-30" in (there / "parts" / packs.NAME).read_bytes()
+
+
+def test_a_docker_engine_that_is_down_costs_its_parts_and_not_the_set(tmp_path, monkeypatch):
+    def fail():
+        raise OpsError("The Docker Engine does not answer.", "Start it.", code="clients.engine")
+
+    monkeypatch.setattr(docker_engine, "engine", fail)
+    _, parts = backup(tmp_path)
+    assert {each["not_taken"] for each in parts.values()} == {"The Docker Engine does not answer."}
+
+
+def test_a_set_names_the_sets_of_other_databases_by_id_and_hash(tmp_path):
+    others = tmp_path / "backups" / sets.OTHERS
+    contents = {"public.runs": {"rows": 1}, "public.event_logs": {"rows": 2}}
+    dagster = make_set(others / "dagster_storage", tmp_path / "keys", contents=None)
+    document = manifest.read(dagster) | {"contents": contents}
+    (dagster / manifest.NAME).chmod(0o600)
+    manifest.write(dagster, document, tmp_path / "keys")
+    _, parts = backup(
+        tmp_path,
+        names=("databases",),
+        databases={"dagster_storage": dagster.name, "wiki": "", "metabase": "newest"},
+    )
+    assert set(parts) == {"dagster", "wiki", "metabase"}
+    assert parts["dagster"]["set"] == dagster.name
+    assert parts["dagster"]["manifest_sha256"] == sets.resolve(dagster).manifest_sha256
+    assert "its own backup failed" in parts["wiki"]["not_taken"]
+    assert "no backup set" in parts["metabase"]["not_taken"]
+
+
+def files_of(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
