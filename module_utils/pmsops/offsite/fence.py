@@ -22,8 +22,17 @@ NAME = "machine-id"  # in the folder of the state
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
+def system_root(root: Path) -> Path:
+    """Return the folder of the PMS's own sets, from that of any database of its server."""
+    return root.parent.parent if sets.other_database(root) else root
+
+
 def machine_id(root: Path, *, create: bool) -> str:
-    """Return the id of this machine; empty where it has none and *create* is false."""
+    """Return the id of this machine; empty where it has none and *create* is false.
+
+    *root* may hold the sets of another database of the server: the machine is the same one.
+    """
+    root = system_root(root)
     path = root / sets.STATE / NAME
     if create and not path.exists():
         sets.state_folder(root)
