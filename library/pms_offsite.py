@@ -31,7 +31,8 @@ options:
       - V(proved) notes that the set that was fetched was restored and found equal.
       - V(tried) makes a copy in order to delete it, and notes whether the site refused that.
       - V(pruned) removes the copies that the policy does not keep, from sites with C(deletes).
-      - V(accepted) accepts the signs of ransomware in the newest set, so that V(pruned) goes on.
+      - V(accepted) accepts the signs of ransomware in the newest set, and the clock of this machine
+        where it was set or went back, so that V(pruned) goes on.
     type: str
     choices: [present, uploaded, checked, fetched, proved, tried, pruned, accepted]
     default: uploaded
@@ -44,6 +45,12 @@ options:
   into:
     description: Folder to fetch into; it is empty, or missing.
     type: path
+  known_seconds:
+    description:
+      - With V(uploaded), how many seconds old the answer may be that a site gave when it was asked
+        for its copies; it is not asked again then. A run that asks at its start sets it.
+    type: int
+    default: 0
   seconds:
     description: With V(proved), how long the proof took.
     type: float
@@ -140,6 +147,7 @@ SPEC = options.spec() | {
     "state": {"type": "str", "choices": list(STATES), "default": "uploaded"},
     "set": {"type": "str"},
     "into": {"type": "path"},
+    "known_seconds": {"type": "int", "default": 0},
     "seconds": {"type": "float"},
     "reason": {"type": "str"},
     "inventory": {"type": "dict"},
@@ -169,7 +177,9 @@ def run(module: AnsibleModule, found: list[dict]) -> bool:
         return True
     acts = {
         "present": sites.init,
-        "uploaded": lambda: sites.upload(Path(params["set"]) if params["set"] else None),
+        "uploaded": lambda: sites.upload(
+            Path(params["set"]) if params["set"] else None, params["known_seconds"]
+        ),
         "checked": lambda: sites.check(params["check_parts"]),
         "fetched": lambda: sites.fetch(params["set"] or "newest", Path(params["into"])),
         "proved": lambda: sites.proved({"set": params["set"], "seconds": params["seconds"]}),

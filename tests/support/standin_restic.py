@@ -83,6 +83,9 @@ def _backup(repository: Path, rest: list[str]) -> int:
     found = {"--tag": [], "--host": [""], "--exclude": [], "--parent": []}
     for name, value in zip(options[::2], options[1::2], strict=True):
         found.setdefault(name, []).append(value)
+    known = [each["id"] for each in _snapshots(repository)]
+    if any(parent not in known for parent in found["--parent"]):
+        return _fail(1, "failed to load snapshot: no such file or directory")
     name = os.urandom(32).hex()
     size = 0
     for path in map(Path, paths):

@@ -64,7 +64,7 @@ class Restic:
     ) -> None:
         self.site = site
         self._program = program
-        self._cache = cache
+        self.cache = cache
         self._seconds = hours * 3600
 
     def call(
@@ -114,7 +114,7 @@ class Restic:
     def _execute(self, command: list[str], seconds: float) -> tuple[int | None, bytes, str]:
         """Return exit status, output and messages; the status is None when time was up."""
         environment = self.site.environment() | {
-            "RESTIC_CACHE_DIR": str(self._cache),
+            "RESTIC_CACHE_DIR": str(self.cache),
             "RESTIC_PROGRESS_FPS": "0.01",
             "GOMEMLIMIT": MEMORY,
         }

@@ -92,6 +92,11 @@ _KNOWN = (
         " would make one without). If it is not, find out who removed it.",
     ),
     (
+        r"RequestTimeTooSkewed|request time and the (current|server's) time",
+        "offsite.clock",
+        "The site says that this machine's clock is wrong: set it right (timedatectl).",
+    ),
+    (
         r"no space left|quota exceeded|disk quota|QuotaExceeded|Insufficient Storage|\(507\)"
         r"|\(413\)|not enough space|StorageFull",
         "offsite.full",

@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.offsite import copies, fence, work
+from ansible.module_utils.pmsops.offsite import clock, copies, fence, letting_go, work
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
@@ -51,18 +51,24 @@ class Sites:
     def __init__(self, settings: Settings, *, check: bool) -> None:
         self.settings = settings
         self._check = check
+        self._known_program = False
 
     def init(self) -> list[Given]:
         """Make the repositories that are missing."""
         return self._each(None, lambda it: {"changed": it.init(check=self._check)})
 
-    def upload(self, folder: Path | None) -> list[Given]:
-        """Copy the set in *folder*, by default the newest."""
+    def upload(self, folder: Path | None, known_seconds: float = 0) -> list[Given]:
+        """Copy the set in *folder*, by default the newest.
+
+        A site that answered at most *known_seconds* ago is not asked again for its copies.
+        """
         chosen = folder or sets.newest(self.settings.places.root)
         accepted = site_notes.read(self.settings.places.root)["accepted"]
 
         def act(it: Work) -> Given:
-            facts, there = it.upload(chosen, accepted, check=self._check)
+            facts, there = it.upload(
+                chosen, accepted, check=self._check, known_seconds=known_seconds
+            )
             warnings = [self._clock(it, there), self._archive(it)]
             return facts | {"warning": " ".join(filter(None, warnings)) or None}
 
@@ -97,7 +103,8 @@ class Sites:
         if self._check:
             return []
         return self._each(
-            "immutable", lambda it: it.try_to_delete(datetime.now(UTC)) | {"changed": True}
+            "immutable",
+            lambda it: letting_go.try_to_delete(it, datetime.now(UTC)) | {"changed": True},
         )
 
     def prune(self, policy: Policy) -> list[Given]:
@@ -105,7 +112,7 @@ class Sites:
         accepted = site_notes.read(self.settings.places.root)["accepted"]
 
         def act(it: Work) -> Given:
-            found = it.prune(policy, accepted, datetime.now(UTC), check=self._check)
+            found = letting_go.prune(it, policy, accepted, check=self._check)
             return found | {"changed": bool(found["snapshots"])}
 
         return self._each("prune", act, [each for each in self.settings.sites if each.deletes])
@@ -115,7 +122,7 @@ class Sites:
 
         :raises OpsError: offsite.restic-missing, offsite.restic-old
         """
-        version(self.settings.program)
+        self._require_program()
         return [self._work(site) for site in self.settings.sites]
 
     def copies(self) -> list[Given]:
@@ -138,7 +145,7 @@ class Sites:
         return self._each("proof", lambda _: facts | {"changed": True}, self.settings.sites[:1])
 
     def accept(self, reason: str) -> Given:
-        """Accept the signs of the newest set, and return it; retention goes on."""
+        """Accept the signs of the newest set, and this machine's clock; retention goes on."""
         newest = sets.newest(self.settings.places.root).name
         if not self._check:
             with self._noting():
@@ -148,6 +155,7 @@ class Sites:
                     if "upload" in entry:
                         entry["upload"]["signs"] = []
                 site_notes.write(self.settings.places.root, note)
+            clock.keep(fence.system_root(self.settings.places.root), sure=True)
         return {"set": newest, "reason": reason}
 
     def assessed(self) -> list[Given]:
@@ -171,7 +179,7 @@ class Sites:
         found = []
         for site in self.settings.sites if sites is None else sites:
             try:
-                version(self.settings.program)
+                self._require_program()
                 facts = do(self._work(site))
             except OpsError as exc:
                 if exc.code == "run.interrupted":
@@ -183,6 +191,15 @@ class Sites:
                 self._note(act, site, facts)
                 found.append({"site": site.name, "ok": True} | facts)
         return found
+
+    def _require_program(self) -> None:
+        """Check that restic is there and new enough; once, as no run replaces it.
+
+        :raises OpsError: offsite.restic-missing, offsite.restic-old
+        """
+        if not self._known_program:
+            version(self.settings.program)
+            self._known_program = True
 
     def _clock(self, it: Work, there: Sequence[Copy]) -> str | None:
         """Note whether a copy is of the future, and return that; it hinders no upload."""
@@ -201,7 +218,7 @@ class Sites:
         return f"{error} {error.remedy}" if error else None
 
     def _work(self, site: Site) -> Work:
-        cache = sets.state_folder(self.settings.places.root) / CACHE
+        cache = sets.state_folder(fence.system_root(self.settings.places.root)) / CACHE
         restic = Restic(site, cache, program=self.settings.program, hours=self.settings.hours)
         return Work(restic, self.settings.system, self.settings.places, self.settings.database)
 

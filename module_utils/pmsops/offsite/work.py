@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 import time
@@ -16,12 +15,11 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite import contents, copies, fence, retention, signs
+from ansible.module_utils.pmsops.offsite import clock, contents, copies, fence, remembered, signs
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import READERS, Restic
 from ansible.module_utils.pmsops.repository import manifest, reading, sets
-from ansible.module_utils.pmsops.repository.retention import Policy
 
 # Where each part lies below the folder that it is fetched into; the set has its own name.
 FETCHED = {
@@ -70,21 +68,45 @@ class Work:
         """
         found = copies.listed(self.restic, cached=cached)
         copies.require_own(self.site, found, self.system)
+        remembered.keep(self.restic, found)
         return found
 
     def upload(
-        self, folder: Path, accepted: Collection[str], *, check: bool
+        self,
+        folder: Path,
+        accepted: Collection[str],
+        *,
+        check: bool,
+        known_seconds: float = 0,
     ) -> tuple[dict[str, Any], list[Copy]]:
         """Copy a set and what belongs to it, read its manifest back and compare it.
 
         Returns the facts of the copy, and the copies that were there before. A copy that is there
-        already is not made again.
+        already is not made again. The site is not asked again for its copies if it answered at most
+        *known_seconds* ago.
 
         :raises OpsError: offsite.differs if the manifest comes back different; offsite.*, set.*
         """
+        there = remembered.recall(self.restic, self.system, known_seconds)
+        if there is not None:
+            try:
+                return self._upload(folder, accepted, there, check=check)
+            except OpsError as exc:
+                # The site may be another one than minutes ago; if it is not, this is the reason.
+                if exc.code in ("run.interrupted", "offsite.clock", "system.replaced"):
+                    raise
+                now = self.copies()
+                if {each.snapshot for each in now} == {each.snapshot for each in there}:
+                    raise
+                return self._upload(folder, accepted, now, check=check)
+        return self._upload(folder, accepted, self.copies(), check=check)
+
+    def _upload(
+        self, folder: Path, accepted: Collection[str], there: list[Copy], *, check: bool
+    ) -> tuple[dict[str, Any], list[Copy]]:
         began = time.monotonic()
-        there = self.copies()
         fence.require_current(self.site, there, self.places.root)
+        clock.require_right(self.restic.site, there, self.places, note=not check)
         with reading.held(folder):
             wanted = contents.of_set(self.system, folder, self.places, self.database)
             same = [each for each in there if _same(each, wanted)]
@@ -154,25 +176,6 @@ class Work:
             **taken,
         }
 
-    def try_to_delete(self, now: datetime) -> dict[str, Any]:
-        """Make a small copy and try to delete it; return whether the site refused.
-
-        restic itself ends with status 0 where a server refuses, so the copies tell.
-
-        :raises OpsError: offsite.*
-        """
-        there = self.copies()  # names a repository that is not ours before anything is written
-        fence.require_current(self.site, there, self.places.root)
-        made = Copy("", self.system, now, copies.TRIAL, head=os.urandom(8).hex())
-        made = self._note(made, "Made by pms-ops in order to be deleted.", there)
-        said = ""
-        try:
-            self.restic.call("forget", made.snapshot)
-        except OpsError as exc:
-            said = str(exc)
-        left = {each.snapshot for each in copies.listed(self.restic)}
-        return {"refused": made.snapshot in left, "snapshot": made.snapshot, "said": said}
-
     def take_over(self, machine: str, chosen: Copy, now: datetime) -> bool:
         """Leave the mark that this machine has the system now; return whether one was made.
 
@@ -183,44 +186,10 @@ class Work:
         if last and last.machine == machine:
             return False
         made = Copy("", self.system, now, copies.REPLACED, set=chosen.set, machine=machine)
-        self._note(made, "A new machine took this system over.", there)
+        self.leave(made, "A new machine took this system over.", there)
         return True
 
-    def prune(
-        self, policy: Policy, accepted: Collection[str], now: datetime, *, check: bool
-    ) -> dict[str, Any]:
-        """Let the copies go that the policy does not keep, and free their room.
-
-        :raises OpsError: offsite.signs, offsite.clock, offsite.append-only
-        """
-        there = self.copies()
-        fence.require_current(self.site, there, self.places.root)
-        found = signs.standing(there, accepted, self.database)
-        if found:
-            raise OpsError(
-                f"No copy of site {self.site} is removed: {'; '.join(found)}.",
-                "Find out what happened, and whether the earlier sets are the better ones. If all"
-                ' is well: pms-ops offsite accept --reason "..."',
-                code="offsite.signs",
-            )
-        copies.require_past(self.site, there, now)
-        doomed = retention.expired(there, policy, self.database)
-        if doomed and not check:
-            self.restic.call("forget", *[each.snapshot for each in doomed], changes=True)
-            left = {each.snapshot for each in copies.listed(self.restic)}
-            if any(each.snapshot in left for each in doomed):
-                raise OpsError(
-                    f"Site {self.site} did not remove {len(doomed)} copies: it lets this machine"
-                    " add and not delete.",
-                    "That is as it should be: set deletes to false for this site, and let its"
-                    " operator, or a machine with another credential, remove old copies.",
-                    code="offsite.append-only",
-                )
-            self.restic.call("prune", changes=True)
-        gone = dict.fromkeys(each.set for each in doomed if each.set)
-        return {"removed": list(gone), "snapshots": len(doomed)}
-
-    def _note(self, wanted: Copy, text: str, there: Sequence[Copy]) -> Copy:
+    def leave(self, wanted: Copy, text: str, there: Sequence[Copy]) -> Copy:
         """Make a snapshot that is a note: it holds a line of text."""
         with tempfile.NamedTemporaryFile(prefix=f"pms-ops-{wanted.kind}-") as stream:
             stream.write(f"{text}\n".encode())
@@ -248,12 +217,14 @@ class Work:
                 continue
             break
         summary = answer.of_type("summary")[-1]
-        return replace(
+        made = replace(
             wanted,
             snapshot=summary["snapshot_id"],
             read_bytes=summary.get("total_bytes_processed"),
             new_bytes=summary.get("data_added_packed"),
         )
+        remembered.add(self.restic, made)
+        return made
 
     def _read_back(self, made: Copy) -> None:
         """Read the manifest of a copy from the site and compare it by hash.

@@ -191,15 +191,23 @@ def test_a_sign_stops_the_retention_until_a_person_accepts_it(deleting):
     assert site_notes.read(deleting.root)["accepted"]["2026-11-24_0600"]["reason"]
 
 
-def test_a_copy_of_the_future_stops_the_retention_and_no_upload(deleting):
+def test_a_copy_of_the_future_stops_each_act_until_a_person_says_that_the_clock_is_right(deleting):
     prepare(deleting, 23)
     path = sorted(deleting.repository.glob("*.snapshot"))[-1]
     document = json.loads(path.read_text())
     document["time"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     path.write_text(json.dumps(document))
-    assert deleting.call("pruned", **LAST)["code"] == "offsite.clock"
     deleting.make_set("2026-11-24_0600")
+    there = len(list(deleting.repository.glob("*.snapshot")))
+    for state in ("pruned", "uploaded", "tried"):
+        found = deleting.call(state, **LAST if state == "pruned" else {})
+        assert found["code"] == "offsite.clock" and "newest copy of site vault" in found["msg"]
+    assert len(list(deleting.repository.glob("*.snapshot"))) == there
+    (known,) = site_notes.assess(deleting.root, ["vault"])
+    assert not known["current"] and known["errors"]["upload"]["code"] == "offsite.clock"
+    deleting.call("accepted", reason="the clock was a day ahead, and was set right")
     found = deleting.site("uploaded")
     assert found["ok"] and "clock" in found["warning"]
     (known,) = site_notes.assess(deleting.root, ["vault"])
     assert known["current"] and known["errors"]["clock"]["code"] == "offsite.clock"
+    assert deleting.site("pruned", **LAST)["removed"] == ["2026-11-22_0600", "2026-11-23_0600"]
