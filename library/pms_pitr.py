@@ -235,7 +235,7 @@ backup:
 proof:
   description: What was compared. C(crossing) are transactions that are in the copy and not in the
     set, because they ran across its snapshot; C(proved) is false if they make rows different. A
-    proof that failed returns what it had found out.
+    proof that failed returns what it had found out. C(negative_control) is as in M(pms_restore).
   returned: with V(proved)
   type: dict
   sample:
@@ -248,6 +248,7 @@ proof:
     rows: 5105418
     crossing: 0
     differences: []
+    negative_control: {outcome: found, seed: 28824, table: public.fund, kind: deleted row}
     base_backup: 20261129T020001
     wal_bytes: 41943040
     lsn: 0/236FF060

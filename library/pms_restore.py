@@ -175,6 +175,26 @@ not_restored:
   type: list
   elements: str
   sample: ["index public.by_name is invalid in the backup, and no restore brings it back"]
+negative_control:
+  description:
+    - The negative control, in which the proof shows that it can fail. After the proof, one row of a
+      table chosen at random is changed in a transaction on the staging database; the comparison has
+      to name exactly that table; the transaction is rolled back, and the table compared again.
+    - C(outcome) is V(found), V(nothing to change) where all tables are empty, or V(not possible)
+      with the reasons in C(refused). A failed run has V(not found) or V(not undone).
+    - C(seed) of the choices, C(table), C(kind) of the change, C(column_type) (null for a row),
+      the tables that were C(named), and C(seconds). No value of a row is recorded.
+  returned: outside check mode, and when the proof is broken (code C(proof.broken))
+  type: dict
+  sample:
+    outcome: found
+    seed: 2882400001
+    table: public.risk_limits
+    kind: flipped float bit
+    column_type: double precision
+    named: [public.risk_limits]
+    refused: []
+    seconds: 0.021
 notes:
   description: What could not be checked, or will differ from the recorded state.
   returned: success
@@ -281,7 +301,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_record
@@ -368,6 +388,10 @@ def main() -> None:
         except OpsError as exc:
             record_failure(module, exc)
             raise
+    except BrokenProofError as exc:
+        module.fail_json(
+            msg=str(exc), remedy=exc.remedy, code=exc.code, negative_control=exc.record
+        )
     except RestoreError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, errors=exc.rows)
     except OpsError as exc:

@@ -16,10 +16,10 @@ import psycopg2
 import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.client_tools import archive_contents, pg_amcheck
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import process_lock, progress
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
 from ansible.module_utils.pmsops.restore import former_retention, registry, scratch, swap
@@ -28,8 +28,15 @@ from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services.manager import Services
-from ansible.module_utils.pmsops.verify import against_set, causes
+from ansible.module_utils.pmsops.verify import (
+    against_set,
+    causes,
+    changed_row,
+    differences,
+    row_comparison,
+)
 from ansible.module_utils.pmsops.verify import database as proof
+from ansible.module_utils.pmsops.verify.negative_control import Control
 
 from tests.support import patterns
 from tests.support.client_tools import reached_from_here
@@ -175,6 +182,41 @@ def test_a_drill_proves_the_set_and_leaves_nothing(filled, request_, taken):
     assert not (request_.root / ".pms-ops" / "restore.json").exists()
 
 
+def test_the_result_says_what_the_negative_control_changed_and_that_it_was_found(
+    from_here, request_, taken
+):
+    control = restored(from_here, replace(request_, keep=False))["negative_control"]
+    assert control["outcome"] == "found"
+    assert control["named"] == [control["table"]]
+    assert control["kind"] in changed_row.KINDS
+
+
+def always_equal(monkeypatch):
+    monkeypatch.setattr(differences, "of_contents", lambda *_args, **_options: [])
+
+
+def read_only_once(monkeypatch):
+    monkeypatch.setattr(
+        row_comparison.OfFingerprints, "again", lambda self, _cursor, _key: self.differences()
+    )
+
+
+@pytest.mark.parametrize("break_it", [always_equal, read_only_once])
+def test_a_proof_that_says_equal_always_is_broken_and_nothing_can_be_swapped(
+    from_here, request_, taken, monkeypatch, break_it
+):
+    break_it(monkeypatch)
+    with pytest.raises(BrokenProofError, match="it named nothing") as caught:
+        restored(from_here, request_)
+    assert caught.value.code == "proof.broken"
+    assert caught.value.record["outcome"] == "not found"
+    assert beside(from_here) == []
+    assert sets.verification(taken) is None
+    with pytest.raises(OpsError) as refused:
+        operation(from_here, request_).run("swapped", f"{from_here.name}__restore_20260101000000")
+    assert refused.value.code == "restore.missing-copy"
+
+
 @pytest.mark.hypertables
 def test_swaps_and_rollbacks_with_a_scheduler_each_time(from_here, request_, taken, often):
     side = restored(from_here, request_)["side"]
@@ -219,7 +261,9 @@ def test_odd_names_survive(server, request_):
 
 
 @pytest.mark.hypertables
-def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, request_, tmp_path):
+def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(
+    filled, request_, tmp_path, monkeypatch
+):
     folder = tmp_path / "naive"
     folder.mkdir()
     client_tools.for_database(filled).run(
@@ -234,6 +278,14 @@ def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(filled, 
         assert cursor.fetchone()[0] == 2857
         cursor.execute("SELECT count(*) FROM pg_constraint WHERE conname = 'journal_position_fkey'")
         assert cursor.fetchone()[0] == 1
+    assert result["negative_control"]["kind"] in changed_row.COUNTED
+    contents = archive_contents.Contents(rows={("public", "portfolio_positions"): 100})
+    assert proof.naive_differences(side, contents) == []
+    monkeypatch.setattr(differences, "of_counts", lambda _wanted, _found: [])
+    control = Control()
+    proof.naive_differences(side, contents, control=control)
+    with pytest.raises(BrokenProofError):
+        control.require_found()
 
 
 @pytest.mark.hypertables

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class OpsError(Exception):
     """An error that an operator can act on.
@@ -16,3 +18,14 @@ class OpsError(Exception):
         super().__init__(what)
         self.remedy = remedy
         self.code = code
+
+
+class BrokenProofError(OpsError):
+    """A comparison did not find its negative control, so it says nothing: no pass, and no failure.
+
+    *record* is that of the control, without a value of a row.
+    """
+
+    def __init__(self, what: str, remedy: str, *, code: str, record: dict[str, Any]) -> None:
+        super().__init__(what, remedy, code=code)
+        self.record = record

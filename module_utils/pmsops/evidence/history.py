@@ -136,6 +136,7 @@ def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     names = (
         *("set", "proved", "rto_seconds", "rpo_seconds", "rpo_moment_seconds"),
         *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
+        *("broken", "negative_control"),
     )
     found = ledger.of_kind(entries, "drill")[-MAX_DRILLS:]
     return [

@@ -12,6 +12,8 @@ from ansible.module_utils.pmsops.evidence import ledger
 KINDS = ("restore", "rollback")
 # Values of a record's ``outcome``; a record without one is of a swap that holds.
 UNDONE, FAILED = "undone", "failed"
+# The proof itself failed: it did not find its negative control.
+BROKEN = "broken"
 WHY_LENGTH = 160
 # Only in a record of single tables that were put in place: the database was not replaced.
 TABLES = "tables"
@@ -112,7 +114,7 @@ def age_seconds(stamp: str | None, now: datetime) -> float | None:
     return round((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds(), 1)
 
 
-_WAS = {UNDONE: "was undone", FAILED: "failed"}
+_WAS = {UNDONE: "was undone", FAILED: "failed", BROKEN: "had a broken proof"}
 
 
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

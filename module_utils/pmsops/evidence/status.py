@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.common import process_lock, progress, progress_
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import (
+    controls,
     history,
     ledger,
     missing_sets,
@@ -155,7 +156,7 @@ def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
     if not found:
         return None
     last = found[-1]
-    names = ("at", "set", "proved", "rto_seconds", "rpo_seconds")
+    names = ("at", "set", "proved", "broken", "negative_control", "rto_seconds", "rpo_seconds")
     return {name: last[name] for name in names} | {
         "age_seconds": restores.age_seconds(last["at"], now)
     }
@@ -193,7 +194,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
-        what = "no drill was run yet" if drill is None else "the last drill failed"
+        what = f"the last drill {controls.failed(drill)}" if drill else "no drill was run yet"
         due.append(_entry(what, "pms-ops drill"))
     elif _older(drill["age_seconds"], limits.drill_hours):
         due.append(_entry(f"the last drill is {age(drill['age_seconds'])} old", "pms-ops drill"))
@@ -273,9 +274,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     if found["running"]:
         say("running", found["running"])
     if drill:
-        took = f"{drill['rto_seconds']:.0f} s" if drill["rto_seconds"] else "an unknown time"
-        verdict = f"verified set {drill['set']} in {took}" if drill["proved"] else "failed"
-        say("last drill", f"{age(drill['age_seconds'])} ago, {verdict}")
+        say("last drill", f"{age(drill['age_seconds'])} ago, {controls.drill(drill)}")
     protected.describe(found["protection"], say)
     offsite.describe(found["offsite"], say)
     if replaced := found["replaced"]:

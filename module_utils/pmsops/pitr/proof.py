@@ -28,6 +28,7 @@ from ansible.module_utils.pmsops.postgresql import moving_sequences
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.verify import causes
 from ansible.module_utils.pmsops.verify import database as comparison
+from ansible.module_utils.pmsops.verify.negative_control import Control
 
 SHOWN = 10
 MAX_VALUE = 1 << 63
@@ -44,7 +45,7 @@ def prove(
 
     *found_out* receives each fact once it is known, for the record of a proof that fails.
 
-    :raises OpsError: pitr.no-set, pitr.differs, pitr.*, set.*, signing.*, lock.held
+    :raises OpsError: pitr.no-set, pitr.differs, proof.broken, pitr.*, set.*, signing.*, lock.held
     """
     began = time.monotonic()
     facts = found_out if found_out is not None else {}
@@ -88,7 +89,11 @@ def _prove(
             facts["canary"] = reached.witness.document()
             facts["notes"] = [*reached.witness.warnings, *look(server)]
             since = time.monotonic()
-            found = comparison.differences(server.database, with_any_sequence_value(manifest))
+            control = Control()
+            found = comparison.differences(
+                server.database, with_any_sequence_value(manifest), control=control
+            )
+            facts["negative_control"] = control.record
             seconds["comparison"] = time.monotonic() - since
     facts |= {
         "proved": not found,
@@ -106,6 +111,10 @@ def _prove(
             " (pms-ops pitr backup), and prove again.",
             code="pitr.differs",
         )
+    if control.broken:
+        facts["proved"] = False
+    control.require_found()
+    facts["notes"] += control.warnings()
 
 
 def with_any_sequence_value(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,14 @@ class Snapshot:
         self._connections.clear()
         self.cursors.clear()
 
+    def ended(self) -> Any:
+        """End the snapshot; return the cursor of its first connection, the only one that stays."""
+        for connection in self._connections[1:]:
+            connection.close()
+        del self._connections[1:], self.cursors[1:]
+        self._connections[0].rollback()
+        return self.cursors[0]
+
     def cancel(self) -> None:
         """Cancel the running statements of all connections; their threads get an error."""
         for connection in self._connections:

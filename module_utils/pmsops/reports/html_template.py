@@ -255,7 +255,7 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <tbody>
 {% for entry in (record.history.drills | reverse | list)[:10] %}
 <tr><td class="date">{{ entry.at[:10] }}</td><td>{{ entry.set }}</td>\
-<td>{{ "proved" if entry.proved else "failed" }}</td>\
+<td>{{ "proved" if entry.proved else "broken proof" if entry.broken else "failed" }}</td>\
 <td class="number">{{ entry.rto_seconds | duration }}</td>\
 <td class="number">{{ entry.rpo_seconds | duration }}\
 {% if entry.rpo_moment_seconds | default(none) is not none %}\

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.restore import staging_database
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.verify import causes, differences, queries
 from ansible.module_utils.pmsops.verify import database as comparison
+from ansible.module_utils.pmsops.verify.negative_control import Control
 
 OF_SET = "signature, every file, every object and every row"
 OF_OLD_SET = (
@@ -48,6 +49,9 @@ class Proof:
     formula: int | None = None
     # What no restore of the set brings back, a line each.
     not_restored: list[str] = field(default_factory=list)
+    # What became of the negative control.
+    negative_control: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def again(prove: Callable[[Database], Proof], live: Database, staging: Database) -> Proof | None:
@@ -89,11 +93,12 @@ def of_set(
     progress: Progress,
     other_versions: Sequence[str],
 ) -> Proof:
-    """Compare a staging database with the manifest *document*.
+    """Compare a staging database with the manifest *document*, and see that it could fail.
 
-    :raises OpsError: restore.different, restore.canary, and those of queries.ask.
+    :raises OpsError: restore.different, restore.canary, proof.broken, and those of queries.ask.
     """
     total = len(document["contents"])
+    control = Control()
     with progress.phase("prove", total=total, unit="tables"):
         deviations: list[str] = []
         found = comparison.differences(
@@ -103,12 +108,20 @@ def of_set(
             other_versions=other_versions,
             deviations=deviations,
             restored=True,
+            control=control,
         )
     _require_none(found, request.shown, document.get("losses", []))
+    control.require_found()
     seen = _require_canary(staging, document.get("canary"))
     verified = OF_SET if manifest.schema(document) >= 3 else OF_OLD_SET
     made = _proof(staging, request, progress, verified, total, manifest.rows(document), seen)
-    return replace(made, formula=manifest.formula(document), not_restored=deviations)
+    return replace(
+        made,
+        formula=manifest.formula(document),
+        not_restored=deviations,
+        negative_control=control.record,
+        warnings=control.warnings(),
+    )
 
 
 def of_archive(
@@ -116,19 +129,22 @@ def of_archive(
     contents: archive_contents.Contents,
     request: Request,
     progress: Progress,
-    warnings: list[str],
 ) -> Proof:
-    """Compare a staging database with a bare dump; objects that are not valid become *warnings*.
+    """Compare a staging database with a bare dump; objects that are not valid become warnings.
 
-    :raises OpsError: restore.different, and those of queries.ask.
+    :raises OpsError: restore.different, proof.broken, and those of queries.ask.
     """
     total = len(contents.rows)
+    control = Control()
     with progress.phase("prove", total=total, unit="tables"):
-        found = comparison.naive_differences(staging, contents, progress=progress)
-        warnings += comparison.invalid_objects(staging)
+        found = comparison.naive_differences(staging, contents, progress=progress, control=control)
+        warnings = comparison.invalid_objects(staging)
     _require_none(found, request.shown)
+    control.require_found()
     rows = sum(contents.rows.values())
-    return _proof(staging, request, progress, OF_ARCHIVE, total, rows, None)
+    made = _proof(staging, request, progress, OF_ARCHIVE, total, rows, None)
+    warnings += control.warnings()
+    return replace(made, negative_control=control.record, warnings=warnings)
 
 
 def _proof(

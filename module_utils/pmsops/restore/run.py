@@ -267,9 +267,7 @@ class StagedRestore:
             with self.progress.phase("liveness"):
                 proof.require_liveness(staging)
         if self.contents:
-            return proof.of_archive(
-                staging, self.contents, self.request, self.progress, self.warnings
-            )
+            return proof.of_archive(staging, self.contents, self.request, self.progress)
         with extension_tables.of_left_out(staging, self.request):
             return proof.of_set(
                 staging, self.document, self.request, self.progress, self.server.other_versions
@@ -279,6 +277,7 @@ class StagedRestore:
         """Return the facts of the run, and note in the set that it was verified."""
         snapshot = self.document.get("snapshot_at")
         size = self.required.size_bytes
+        self.warnings += proved.warnings
         self.warnings += proof.noted(self.backup_set, proved, duration, self.request)
         return {
             "set": str(self.backup_set.path),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
@@ -77,7 +77,9 @@ def refuse(
     if evidence_root is None or error.code in ELSEWHERE:
         return
     outcome = restores.UNDONE if error.code == UNDONE_CODE else restores.FAILED
-    facts = {"outcome": outcome, "code": error.code, "why": str(error)}
+    facts: dict[str, Any] = {"outcome": outcome, "code": error.code, "why": str(error)}
+    if isinstance(error, BrokenProofError):
+        facts |= {"outcome": restores.BROKEN, "negative_control": error.record}
     try:
         ledger.append(evidence_root, KINDS[became], record | facts, now=datetime.now(UTC))
     except OpsError as exc:

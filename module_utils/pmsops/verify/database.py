@@ -16,15 +16,16 @@ from ansible.module_utils.pmsops.postgresql import (
     fingerprint,
     timescaledb_held_jobs,
 )
-from ansible.module_utils.pmsops.postgresql.connection import (
-    Database,
-    fetch_all,
-    fetch_value,
-    quote_ident,
-)
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import manifest as manifests
 from ansible.module_utils.pmsops.verify import differences as compare
-from ansible.module_utils.pmsops.verify import expected_changes, printed_sql, same_meaning
+from ansible.module_utils.pmsops.verify import (
+    expected_changes,
+    printed_sql,
+    row_comparison,
+    same_meaning,
+)
+from ansible.module_utils.pmsops.verify.negative_control import Control
 
 READERS = 2
 # Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
@@ -40,12 +41,14 @@ def differences(
     other_versions: Collection[str] = (),
     deviations: list[str] | None = None,
     restored: bool = False,
+    control: Control | None = None,
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
     *other_versions* names the extensions whose recorded version the server does not have.
     *deviations* gets a line for each thing that no restore of the set can bring back. *restored*
-    tells that the database is a copy that nobody has changed since it was restored.
+    tells that the database is a copy that nobody has changed since it was restored. *control*
+    changes a row of such a copy once nothing differs but rows, and undoes it.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
@@ -59,19 +62,21 @@ def differences(
             if progress:
                 progress.update(len(done))
 
-        contents = fingerprint.fingerprints(
-            snapshot.cursors,
-            fingerprint.relations(snapshot.cursors[0], formula),
-            count,
-            formula=formula,
+        relations = fingerprint.relations(snapshot.cursors[0], formula)
+        contents = fingerprint.fingerprints(snapshot.cursors, relations, count, formula=formula)
+        tables = wanted["tables"] | found["tables"]
+        parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
+        rows = row_comparison.OfFingerprints(
+            manifest["contents"], contents, relations, formula, parents
         )
-    tables = wanted["tables"] | found["tables"]
-    parents = {name: ", ".join(facts.get("parents") or ()) for name, facts in tables.items()}
-    objects = compare.facts(wanted, found)
-    rows = compare.of_contents(manifest["contents"], contents, parents, notes)
+        different = rows.differences(notes)
+        cursor = snapshot.ended()
+        objects = same_meaning.remaining(database, compare.facts(wanted, found), wanted, found)
+        if control and not objects:
+            control.run(cursor, rows, different)
     if deviations is not None:
         deviations += notes
-    return [*same_meaning.remaining(database, objects, wanted, found), *rows]
+    return [*objects, *different]
 
 
 def matches(database: Database, manifest: dict[str, Any]) -> bool:
@@ -102,24 +107,35 @@ def matches(database: Database, manifest: dict[str, Any]) -> bool:
 
 
 def naive_differences(
-    database: Database, contents: archive_contents.Contents, *, progress: Progress | None = None
+    database: Database,
+    contents: archive_contents.Contents,
+    *,
+    progress: Progress | None = None,
+    control: Control | None = None,
 ) -> list[compare.Difference]:
     """Return the tables whose row count differs from that of the bare dump."""
-    found: list[compare.Difference] = []
+    # The extension adds rows of its own to its dumped tables.
+    names = [
+        name
+        for name in sorted(contents.rows)
+        if name[0] not in ("_timescaledb_catalog", "_timescaledb_config")
+    ]
     with database.session(read_only=True) as cursor:
-        for done, ((schema, name), rows) in enumerate(sorted(contents.rows.items())):
+        counts: dict[tuple[str, str], int] = {}
+        for name in names:
             if progress:
-                progress.update(done)
-            # The extension adds rows of its own to its dumped tables.
-            if schema in ("_timescaledb_catalog", "_timescaledb_config"):
-                continue
-            count = fetch_value(
-                cursor, f"SELECT count(*) FROM ONLY {quote_ident(schema)}.{quote_ident(name)}"
-            )
-            if count != rows:
-                text = f"has {count} rows, the dump {rows}"
-                found.append(compare.Difference("contents", f"{schema}.{name}", text))
-    return found
+                progress.update(len(counts))
+            counts[name] = row_comparison.count(cursor, name)
+        found = compare.of_counts(contents.rows, counts)
+        if control and not found:
+            relations = [
+                each
+                for each in fingerprint.relations(cursor, fingerprint.LOGICAL - 1)
+                if (each.schema, each.name) in counts
+            ]
+            rows = row_comparison.OfCounts(contents.rows, counts, relations)
+            control.run(cursor, rows, found)
+        return found
 
 
 def invalid_objects(database: Database) -> list[str]:

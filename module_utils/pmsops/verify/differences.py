@@ -126,6 +126,17 @@ def of_contents(
     return differences
 
 
+def of_counts(
+    wanted: Mapping[tuple[str, str], int], found: Mapping[tuple[str, str], int]
+) -> list[Difference]:
+    """Return the tables, by schema and name, whose number of rows is not that of a dump."""
+    return [
+        Difference("contents", ".".join(name), f"has {found[name]} rows, the dump {wanted[name]}")
+        for name in sorted(found)
+        if found[name] != wanted[name]
+    ]
+
+
 def _generated_alone(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
     """Return whether rows are equal but for the generated columns that both sides name."""
     keys = ("generated", "others")

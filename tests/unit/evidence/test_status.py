@@ -175,6 +175,26 @@ def lines(found):
     return said
 
 
+def test_a_drill_says_what_its_negative_control_changed(roots, tmp_path):
+    healthy(roots, tmp_path)
+    control = {"outcome": "found", "kind": "deleted row", "table": "public.fund", "seed": 7}
+    drill = {"set": "s", "proved": True, "rto_seconds": 41.0, "negative_control": control}
+    ledger.append(roots[1], "drill", drill, now=NOW)
+    assert lines(collect(roots))["last drill"] == (
+        "0 s ago, verified set s in 41 s; negative control found (deleted row in public.fund)"
+    )
+
+
+def test_a_broken_proof_of_a_drill_is_due_and_no_failure_of_the_set(roots, tmp_path):
+    healthy(roots, tmp_path)
+    control = {"outcome": "not found", "kind": "swapped pair", "table": "public.fund", "seed": 7}
+    drill = {"set": "s", "proved": False, "broken": True, "negative_control": control}
+    ledger.append(roots[1], "drill", drill, now=NOW)
+    found = collect(roots)
+    assert "the last drill had a broken proof, which says nothing about the set" in due(found)
+    assert "negative control not found (swapped pair in public.fund)" in lines(found)["last drill"]
+
+
 def test_people_read_a_line_for_each_subject(roots, tmp_path):
     healthy(roots, tmp_path)
     said = lines(collect(roots))

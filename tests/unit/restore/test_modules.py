@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pms_restore
@@ -11,7 +13,8 @@ import pms_restore_tables
 import pms_swap
 import pytest
 from ansible.module_utils.pmsops.client_tools import factory
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import pg_restore_errors, single_tables, table_definitions
 from ansible.module_utils.pmsops.restore.run import StagedRestore
@@ -99,6 +102,30 @@ def test_a_restore_that_is_not_needed_changes_nothing(scene_of, call, monkeypatc
     for check in (True, False):
         assert call(scene, pms_restore, check=check, **options)["changed"] is False
     assert list(scene.server.databases) == [LIVE]
+
+
+def test_a_broken_proof_is_no_failed_one_in_result_and_ledger(scene_of, call, monkeypatch):
+    control = {"outcome": "not found", "table": "public.book", "kind": "deleted row", "seed": 1}
+
+    def broken(self):
+        raise BrokenProofError(
+            "The proof is broken.", "Trust it no more.", code="proof.broken", record=control
+        )
+
+    monkeypatch.setattr(StagedRestore, "check", broken)
+    monkeypatch.setattr(StagedRestore, "close", lambda self: None)
+    scene = scene_of()
+    folders = {
+        name: str(scene.root.parent / folder)
+        for name, folder in {"keys": "keys", "evidence_root": "evidence"}.items()
+    }
+    failed = call(scene, pms_restore, keep=True, **folders)
+    assert (failed["code"], failed["negative_control"]) == ("proof.broken", control)
+    record = ledger.records(Path(folders["evidence_root"]), "restore")[-1]["record"]
+    assert (record["outcome"], record["negative_control"]) == ("broken", control)
+    said = restores.refused(ledger.records(Path(folders["evidence_root"])), datetime.now(UTC))
+    assert "broken" in restores.describe_refused(said, "1 min")
+    assert restores.due(said)[0][0].startswith("the last restore had a broken proof")
 
 
 def test_every_error_of_pg_restore_is_a_row_of_the_result(scene_of, call, monkeypatch):

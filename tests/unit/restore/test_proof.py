@@ -52,9 +52,9 @@ def of_set(document=None):
     return proof.of_set(STAGING, document or DOCUMENT, request, Progress(), ["pg_trgm"])
 
 
-def of_archive(warnings):
+def of_archive():
     request = Request(root=Path("r"), keys=Path("k"))
-    return proof.of_archive(STAGING, CONTENTS, request, Progress(), warnings)
+    return proof.of_archive(STAGING, CONTENTS, request, Progress())
 
 
 def test_a_proof_of_a_set_counts_what_it_compared(found):
@@ -83,15 +83,14 @@ def test_a_database_that_differs_is_refused_with_each_difference(found):
         of_set()
     assert caught.value.code == "restore.different"
     with pytest.raises(OpsError, match=r"public\.book has 4 rows"):
-        of_archive([])
+        of_archive()
 
 
 def test_a_proof_of_a_bare_dump_says_what_it_does_not_cover(found):
-    warnings = []
-    made = of_archive(warnings)
+    made = of_archive()
     assert (made.tables, made.rows, made.canary) == (1, 5, None)
     assert "without a manifest" in made.verified
-    assert warnings == ["public.by_name is not valid"]
+    assert made.warnings == ["public.by_name is not valid"]
 
 
 def test_the_scheduler_has_to_run_and_hypertables_have_to_take_rows(monkeypatch):
@@ -141,4 +140,4 @@ def test_the_proof_of_an_old_set_says_how_far_it_reaches(found, schema):
     assert made.formula == schema
     assert "every row as it is stored" in made.verified
     assert "the next backup" in made.verified
-    assert of_archive([]).formula is None
+    assert of_archive().formula is None
