@@ -26,6 +26,11 @@ options:
     description: Folder of the evidence. Made with mode 0700 where it is missing.
     type: path
     required: true
+  keys:
+    description:
+      - Folder of the keys. Lines of the ledger are signed with a key in it, made at first use.
+        Without it, the folder is the one that was used before.
+    type: path
   gate:
     description: The registered result of M(pms_gate).
     type: dict
@@ -130,6 +135,7 @@ from ansible.module_utils.pmsops.reports import terminal
 TARGETS = {"rto_seconds": {"type": "float"}, "rpo_seconds": {"type": "float"}}
 SPEC = {
     "evidence_root": {"type": "path", "required": True},
+    "keys": {"type": "path", "no_log": False},
     "gate": {"type": "dict", "required": True},
     "backup_root": {"type": "path"},
     "system": {"type": "dict", "default": {}},
@@ -150,6 +156,7 @@ def run(module: AnsibleModule) -> dict:
     else:
         options = run_record.Options(
             evidence_root=Path(params["evidence_root"]),
+            keys=Path(params["keys"]) if params["keys"] else None,
             backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
             system=params["system"],
             targets={key: value for key, value in params["targets"].items() if value is not None},

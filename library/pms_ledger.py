@@ -8,7 +8,9 @@ short_description: Add a line to the evidence ledger, or check its chain
 description:
   - Appends one line to C(ledger.jsonl), under a lock and synced to the disk. Each line carries the
     SHA-256 of the line before, and C(ledger.head) pins the last one.
-  - Without O(kind) it only checks the chain.
+  - Each line is signed by a key of the ledger's own, from the first line on that is written with
+    O(keys). A line that cannot be signed says why, and the task does not fail.
+  - Without O(kind) it only checks chain and signatures.
   - C(scripts/verify_ledger.py) checks a chain on any machine with Python.
 author: Operations team (@ops)
 attributes:
@@ -53,8 +55,13 @@ options:
       - Hash of a line, or its first 12 or more digits, as a pin that was kept elsewhere. The chain
         must contain it.
     type: str
+  keys:
+    description:
+      - Folder of the keys. Lines of the ledger are signed with a key in it, made at first use.
+        Without it, the folder is the one that was used before.
+    type: path
   strict:
-    description: Fail if the chain is broken.
+    description: Fail if the chain is broken, or a signature is wrong or missing.
     type: bool
     default: false
 """
@@ -85,6 +92,12 @@ sha256:
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 lines: {description: Lines of the ledger., returned: success, type: int, sample: 42}
+signed_lines: {description: Those with a signature., returned: success, type: int, sample: 40}
+unsigned:
+  description: Why the new line is not signed; null where it is, or where signing did not begin.
+  returned: success
+  type: str
+  sample: The ledger's key 5f3c1e0a9b77d659 is not in /home/ops/.config/pms-ops/keys.
 problems:
   description: Problems of the chain, the first bad line first.
   returned: always
@@ -113,6 +126,7 @@ SPEC = {
     "kind": {"type": "str", "choices": list(ledger.KINDS)},
     "record": {"type": "dict", "default": {}},
     "head": {"type": "str"},
+    "keys": {"type": "path", "no_log": False},
     "strict": {"type": "bool", "default": False},
 }
 
@@ -121,10 +135,15 @@ def run(module: AnsibleModule) -> dict:
     """Add a line if a kind is given, and check the chain."""
     params = module.params
     root = Path(params["evidence_root"])
+    keys = Path(params["keys"]) if params["keys"] else None
     added = None
     if params["kind"] and not module.check_mode:
-        added = ledger.append(root, params["kind"], params["record"], now=datetime.now(UTC))
-    chain = ledger.inspect(root, head=params["head"])
+        now = datetime.now(UTC)
+        added = ledger.append(root, params["kind"], params["record"], now=now, keys=keys)
+        if added["unsigned"]:
+            module.warn(f"Line {added['seq']} of the ledger is not signed. {added['unsigned']}")
+    checked = params["strict"] or not params["kind"]
+    chain = ledger.inspect(root, head=params["head"], keys=keys, signed=checked)
     if chain.problems and params["strict"]:
         module.fail_json(
             msg=f"The evidence ledger in {root} is damaged: {chain.problems[0]}.",
@@ -137,6 +156,8 @@ def run(module: AnsibleModule) -> dict:
         "line": added["seq"] if added else None,
         "sha256": chain.sha256,
         "lines": chain.lines,
+        "signed_lines": chain.signed_lines,
+        "unsigned": added["unsigned"] if added else None,
         "problems": list(chain.problems),
         "notes": list(chain.notes),
     }

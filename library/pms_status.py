@@ -43,6 +43,9 @@ options:
   head:
     description: Hash of a line of the ledger, or its first 12 or more digits, pinned elsewhere.
     type: str
+  keys:
+    description: Folder of the keys. With it, the signatures of the ledger are checked too.
+    type: path
   protected:
     description: Whether the system is protected continuously. What was last seen of it is returned.
     type: bool
@@ -93,6 +96,7 @@ SPEC = {
     "drill_hours": {"type": "float", "default": 840},
     "gate_hours": {"type": "float", "default": 192},
     "head": {"type": "str"},
+    "keys": {"type": "path", "no_log": False},
     "protected": {"type": "bool", "default": False},
     "sites": {"type": "list", "elements": "str", "default": []},
     "sets": {"type": "bool", "default": False},
@@ -113,6 +117,7 @@ def main() -> None:
         head=params["head"],
         protects=params["protected"],
         sites=params["sites"],
+        keys=Path(params["keys"]) if params["keys"] else None,
     )
     listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
     module.exit_json(changed=False, status=found, **listed)

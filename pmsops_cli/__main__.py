@@ -70,7 +70,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "uninstall": uninstall.command,
         "status": inspect.status,
         "report": inspect.report,
-        "ledger": inspect.ledger,
+        "ledger": acts.ledger,
     }
     return known[given.command](commands.Session(given, cwd))
 

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope and merge."""
+"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope, merge and ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import commands, playbooks
+from pmsops_cli import commands, inspect, playbooks
 from pmsops_cli.commands import Session
 from pmsops_cli.exit_status import DONE, FAILED, Stop
 
@@ -104,6 +104,32 @@ def merge(session: Session) -> int:
     folder = Path(session.arguments.folder).expanduser()
     variables = {"lost": str(session.cwd / folder)}
     return session.run("merge", playbooks.FOLDER / "merge.yml", variables)
+
+
+def ledger(session: Session) -> int:
+    """Check the ledger, change its key, or accept lines that are not signed."""
+    given = session.arguments
+    if given.action == "verify":
+        return inspect.ledger(session)
+    if bool(given.reason) == (given.action == "rotate-key"):
+        raise Stop(
+            "A key is replaced, and a line accepted, for a reason; a rotation has none.",
+            'pms-ops ledger replace-key --reason "the disk is lost"',
+        )
+    if bool(given.line and given.by) != (given.action == "accept"):
+        raise Stop(
+            "A person accepts lines by their numbers; no other act has them.",
+            'pms-ops ledger accept --line 41 --by "Maria Silva" --reason "keys not mounted"',
+        )
+    states = {"rotate-key": "rotated", "replace-key": "replaced", "accept": "accepted"}
+    variables = {
+        "ledger_key_state": states[given.action],
+        "lines": given.line,
+        "name": given.by,
+        "reason": given.reason,
+    }
+    wanted = {name: value for name, value in variables.items() if value}
+    return session.run("ledger", playbooks.FOLDER / "ledger_key.yml", wanted)
 
 
 def _schedule_status(session: Session) -> int:

@@ -449,10 +449,22 @@ def _looking(add: AddCommand) -> None:
     report.add_argument("--open", action="store_true", help="open it with $BROWSER")
     ledger = add(
         "ledger",
-        "check the evidence ledger",
-        "  pms-ops ledger verify\n  pms-ops ledger verify --head 5f3c1e0a9b77",
+        "check the evidence ledger, or change the key that signs it",
+        "  pms-ops ledger verify\n  pms-ops ledger verify --head 5f3c1e0a9b77\n"
+        "  pms-ops ledger rotate-key                 both keys sign the change\n"
+        '  pms-ops ledger replace-key --reason "the disk is lost"\n'
+        '  pms-ops ledger accept --line 41 --by "Maria Silva" --reason "keys not mounted"',
     )
-    ledger.add_argument("action", choices=["verify"], help="check the chain of hashes")
+    ledger.add_argument(
+        "action",
+        choices=["verify", "rotate-key", "replace-key", "accept"],
+        help="check chain and signatures; make a new key; accept lines that are not signed",
+    )
+    ledger.add_argument(
+        "--line", type=int, action="append", metavar="NUMBER", help="with accept: a line"
+    )
+    ledger.add_argument("--by", metavar="NAME", help="with accept: the person who accepts it")
+    ledger.add_argument("--reason", metavar="TEXT", help="with accept and replace-key: why")
     ledger.add_argument(
         "--head", metavar="HASH", help="the hash of a line, from a copy kept elsewhere"
     )

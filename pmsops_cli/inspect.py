@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pmsops_cli import console, playbooks
@@ -30,7 +31,7 @@ def status(session: Session) -> int:
 
 
 def ledger(session: Session) -> int:
-    """Print whether the chain of the ledger is intact; return 1 if it is not."""
+    """Print whether chain and signatures of the ledger are intact; return 1 if they are not."""
     chains = {
         host: each["ledger"] for host, each in _collect(session, session.arguments.head).items()
     }
@@ -40,7 +41,10 @@ def ledger(session: Session) -> int:
     else:
         for host, chain in chains.items():
             words = "DAMAGED" if chain["problems"] else "chain intact"
-            print(f"{host}: {chain['lines']} lines, {words}, head {chain['sha256']}")
+            signed = f"{chain['signed_lines']} signed" if chain["key"] else "none signed"
+            print(f"{host}: {chain['lines']} lines, {signed}, {words}, head {chain['sha256']}")
+            if chain["key"]:
+                print(f"  signed by key {chain['key']}")
             for text in (*chain["problems"], *chain["notes"]):
                 print(f"  {text}")
     return FAILED if broken else DONE
@@ -111,6 +115,7 @@ def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]
     from ansible.module_utils.pmsops.evidence import status as system_status
 
     now = datetime.now(UTC)
+    signatures = session.arguments.command == "ledger"
     return {
         each.host: system_status.collect(
             each.backup_root,
@@ -119,15 +124,17 @@ def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]
             head=head,
             protects=each.protected,
             sites=each.sites,
+            keys=Path(each.keys).expanduser() if signatures else None,
         )
         for each in systems
     }
 
 
 def _ask_hosts(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = ask_hosts(session, {"ledger_head": head} if head else {})[
-        "status"
-    ]
+    wanted: dict[str, Any] = {"ledger_head": head} if head else {}
+    if session.arguments.command == "ledger":
+        wanted["status_signatures"] = True
+    found: dict[str, dict[str, Any]] = ask_hosts(session, wanted)["status"]
     return found
 
 

@@ -1,26 +1,43 @@
 #!/usr/bin/env python3
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Check the hash chain of an evidence ledger, with nothing but Python.
+"""Check an evidence ledger: its chain with nothing but Python, its signatures with `cryptography`.
 
     verify_ledger.py evidence/                       the chain, and ledger.head beside it
     verify_ledger.py ledger.jsonl --head 5f3c...     and that the line pinned elsewhere is in it
     verify_ledger.py ledger.jsonl --count 41 --last 5f3c...   a whole head kept elsewhere
+    verify_ledger.py ledger.jsonl --key 5f3c...      and that this key, known otherwise, signed
 
-Exit status: 0 the chain is whole, 1 it is not (the first bad line is named), 2 nothing to check.
+Exit status: 0 the ledger is whole, 1 it is not (the first bad line is named), 2 nothing to check.
 
 Each line of ledger.jsonl is a JSON object with `seq` (1, 2, 3, ...), `at`, `kind`, `previous` and
 `record`. `previous` is the SHA-256 of the line before without its line feed, 64 zeros in line 1.
-ledger.head holds {"lines": n, "sha256": hash of line n}. This script shares no code with what
-writes the ledger, so a mistake in one does not hide in the other.
+ledger.head holds {"lines": n, "sha256": hash of line n}.
+
+From a line of kind `signing` on, each line ends with `,"signature":{"key":...,"value":...}}`. What
+was signed with Ed25519 is `pms-ops ledger line 1`, a line feed, and the SHA-256 in hex of the line
+without that field. `key` is the SHA-256 of the raw public key, which the line of kind `signing`
+brings: `began` (the first key), `rotated` (both keys sign; the new one's signature is `successor`),
+`replaced` (the old key was lost), `accepted` (lines that are not signed, or are dated back).
+Without `--key`, a whole ledger says that one key signed it; with it, that it is the key you know.
+
+This script shares no code with what writes the ledger, so a mistake in one does not hide in the
+other.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import binascii
 import hashlib
 import json
+import re
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+
+SIGNATURE = re.compile(rb',"signature":(\{[^{}]*(\{[^{}]*\}[^{}]*)?\})\}$')
+CLOCK = timedelta(minutes=5)
 
 
 def digests(lines: list[bytes]) -> list[str]:
@@ -71,6 +88,123 @@ def read_head(path: Path) -> tuple[int, str]:
     return int(found["lines"]), str(found["sha256"])
 
 
+class Signatures:
+    """Who signed each line of a ledger, and what is wrong with that."""
+
+    def __init__(self, known: list[str]) -> None:
+        """Take the beginnings of the ids of keys that are known otherwise."""
+        self.known = known
+        self.first = 0
+        self.key = ""
+        self.publics: dict[str, bytes] = {}
+        self.to_check: list[tuple[int, bytes, str, bytes]] = []
+        self.bad: list[tuple[int, str]] = []
+        self.excusable: list[tuple[int, str]] = []
+        self.accepted: set[int] = set()
+        self.notes: list[str] = []
+        self.newest: datetime | None = None
+
+    def read(self, number: int, line: bytes) -> None:
+        """Take one line down."""
+        entry = json.loads(line)
+        found = SIGNATURE.search(line)
+        self.date(number, str(entry["at"]), signed=bool(self.key or found))
+        if not found:
+            if "unsigned" in entry:
+                why = entry["unsigned"]
+                why = why.get("why") if isinstance(why, dict) else why
+                self.excusable.append((number, f"is not signed: {why}"))
+            elif self.first:
+                self.bad.append((number, f"is not signed, and line {self.first} began to sign"))
+            return
+        signature = json.loads(found[1])
+        body = line[: found.start()] + b"}"
+        about = entry["record"] if entry["kind"] == "signing" else {}
+        event = about.get("event")
+        if event == "began" and self.first:
+            self.bad.append((number, f"begins to sign, and line {self.first} did already"))
+        if event in ("began", "replaced"):
+            self.first = self.first or number
+            self.key = about["key"]
+            self.bring(number, about)
+            if self.known and not any(self.key.startswith(each) for each in self.known):
+                self.bad.append((number, f"begins with key {self.key}, none of those given"))
+        if event == "replaced":
+            self.notes.append(f"line {number} replaced a key that was lost: {about.get('why')}")
+        if signature["key"] != self.key:
+            self.bad.append((number, f"is signed by key {signature['key']}, not by the one in use"))
+        self.add(number, body, signature)
+        if event == "rotated":
+            self.bring(number, about)
+            self.add(number, body, signature.get("successor") or {})
+            self.key = about["key"]
+            if (signature.get("successor") or {}).get("key") != self.key:
+                self.bad.append((number, "changes the key, and the new key did not sign it"))
+        if event == "accepted":
+            self.accepted |= {each for each in about["lines"] if each < number}
+
+    def date(self, number: int, text: str, *, signed: bool) -> None:
+        """Compare a date with the newest one before it."""
+        try:
+            at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            return
+        if signed and self.newest and self.newest - at > CLOCK:
+            self.excusable.append((number, f"is dated {text}, before the lines that it follows"))
+        self.newest = max(self.newest or at, at)
+
+    def bring(self, number: int, about: dict) -> None:
+        """Take a public key down, whose hash has to be its id."""
+        public = base64.b64decode(about["public_key"])
+        if hashlib.sha256(public).hexdigest() != about["key"]:
+            self.bad.append((number, "brings a public key that is not the one it names"))
+        self.publics[about["key"]] = public
+
+    def add(self, number: int, body: bytes, signature: dict) -> None:
+        """Take a signature down."""
+        try:
+            value = base64.b64decode(signature.get("value", ""))
+        except binascii.Error:
+            value = b""
+        self.to_check.append((number, body, str(signature.get("key")), value))
+
+    def verdict(self) -> tuple[list[tuple[int, str]], str]:
+        """Return what is wrong, by line, and what was checked."""
+        if not self.first:
+            return self.bad + self.excusable, ""
+        problems = self.bad + [each for each in self.excusable if each[0] not in self.accepted]
+        try:
+            from cryptography.exceptions import InvalidSignature
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        except ImportError:
+            return problems, "signatures not checked: the package cryptography is not there"
+        for number, body, key, value in self.to_check:
+            message = b"pms-ops ledger line 1\n" + hashlib.sha256(body).hexdigest().encode()
+            try:
+                Ed25519PublicKey.from_public_bytes(self.publics[key]).verify(value, message)
+            except (InvalidSignature, KeyError, ValueError):
+                problems.append((number, "was changed after it was signed, or others signed it"))
+                break  # those after it refer to it
+        by = f"signed by key {self.key}"
+        return problems, f"from line {self.first} on {by}" + (
+            "" if self.known else " (which --key compares with the id that you know)"
+        )
+
+
+def signatures(lines: list[bytes], known: list[str]) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the signatures, the first bad line first, and notes."""
+    found = Signatures(known)
+    for number, line in enumerate(lines, 1):
+        try:
+            found.read(number, line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            found.bad.append((number, "has a signature or a key in no known form"))
+            break
+    problems, said = found.verdict()
+    notes = found.notes + ([said] if said else [])
+    return [f"line {number} {text}" for number, text in sorted(problems)], notes
+
+
 def check(arguments: argparse.Namespace) -> tuple[list[str], list[str], int]:
     """Return what is wrong, what is worth a note, and the number of lines."""
     given = arguments.ledger
@@ -83,6 +217,8 @@ def check(arguments: argparse.Namespace) -> tuple[list[str], list[str], int]:
     problems, notes = [], []
     if bad := first_bad_line(lines):
         problems.append(f"line {bad[0]} {bad[1]}")
+    else:
+        problems, notes = signatures(lines, [each.lower() for each in arguments.key])
     pinned = None
     if arguments.count is not None or arguments.last is not None:
         if arguments.count is None or arguments.last is None:
@@ -116,6 +252,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--count", type=int, help="number of lines that was pinned elsewhere")
     parser.add_argument("--last", help="hash of the last of these lines")
+    parser.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        help="id of a key that is known otherwise, or its first digits; the first key of the"
+        " ledger, and each that replaced a lost one, must be among them",
+    )
     arguments = parser.parse_args(argv)
     try:
         problems, notes, count = check(arguments)

@@ -43,6 +43,7 @@ class Options:
     backup_root: Path | None = None
     system: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
+    keys: Path | None = None  # the folder of the ledger's key
 
 
 def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _write(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, A
     digest = _write_folder(folder, record)
     _point(root / LATEST, record["run"])
     files.replace(root / PROMETHEUS, prometheus(record).encode(), mode=0o644)
-    line = _remember(root, record, digest, now)
+    line = _remember(options, record, digest, now)
     return {
         "run": record["run"],
         "verdict": record["verdict"],
@@ -144,8 +145,11 @@ def _write_folder(folder: Path, record: dict[str, Any]) -> str:
     return digest
 
 
-def _remember(root: Path, record: dict[str, Any], digest: str, now: datetime) -> dict[str, Any]:
+def _remember(
+    options: Options, record: dict[str, Any], digest: str, now: datetime
+) -> dict[str, Any]:
     """Add the run to the ledger, and each waiver that no earlier run used."""
+    root = options.evidence_root
     known = {entry["record"].get("waiver_sha256") for entry in ledger.records(root, "waiver")}
     for result in record["results"]:
         if result["status"] == "waived":
@@ -153,7 +157,7 @@ def _remember(root: Path, record: dict[str, Any], digest: str, now: datetime) ->
             name = hashlib.sha256(text.encode()).hexdigest()
             if name not in known:
                 waiver = {"run": record["run"], "waiver_sha256": name, **result["waiver"]}
-                ledger.append(root, "waiver", waiver, now=now)
+                ledger.append(root, "waiver", waiver, now=now, keys=options.keys)
     return ledger.append(
         root,
         "gate",
@@ -167,6 +171,7 @@ def _remember(root: Path, record: dict[str, Any], digest: str, now: datetime) ->
             "partial": record["partial"],
         },
         now=now,
+        keys=options.keys,
     )
 
 

@@ -53,14 +53,16 @@ def collect(
     head: str | None = None,
     protects: bool = False,
     sites: Sequence[str] = (),
+    keys: Path | None = None,
 ) -> dict[str, Any]:
     """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
 
     *head* is a pin of the ledger that was kept elsewhere. With *protects* the system is to be
-    protected continuously; *sites* are to have copies. A missing folder counts as empty, so its
+    protected continuously; *sites* are to have copies. With *keys*, the folder of the keys, the
+    signatures of the ledger are checked. A missing folder counts as empty, so its
     backup, drill and gate are due. Nothing is changed.
     """
-    chain = ledger.inspect(evidence_root, head=head)
+    chain = ledger.inspect(evidence_root, head=head, keys=keys, signed=keys is not None)
     found = {
         "backup_root": str(backup_root),
         "evidence_root": str(evidence_root),
@@ -85,6 +87,8 @@ def collect(
         "incidents": open_incidents.find(evidence_root),
         "ledger": {
             "lines": chain.lines,
+            "signed_lines": chain.signed_lines,
+            "key": chain.key,
             "sha256": chain.sha256,
             "problems": list(chain.problems),
             "notes": list(chain.notes),

@@ -18,7 +18,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.evidence import ledger, missing_sets
+from ansible.module_utils.pmsops.evidence import key_changes, ledger, missing_sets
 from ansible.module_utils.pmsops.offsite import copies, fence, surroundings
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.run import Sites
@@ -27,6 +27,7 @@ from ansible.module_utils.pmsops.recovery import new_host_files
 from ansible.module_utils.pmsops.repository import sets, signing
 
 JOURNAL, FETCHED = "host.json", "host-fetched"  # in the folder of the state
+KEY_LOST = "the key was on a machine that is lost; this one took over"
 PROJECT = "com.docker.compose.project"
 
 
@@ -166,6 +167,8 @@ class NewHost:
         if (fetched / "pms" / "evidence").is_dir():
             files.make_private_folder(evidence)
             shutil.copytree(fetched / "pms" / "evidence", evidence, dirs_exist_ok=True)
+            keys = self.sites.settings.places.keys
+            key_changes.replace_if_lost(evidence, keys, KEY_LOST, now=datetime.now(UTC))
         for name, other in others.items():
             if other is None:
                 continue

@@ -54,7 +54,7 @@ def load_or_create(keys: Path) -> Ed25519PrivateKey:
             serialization.NoEncryption(),
         )
         files.create_once(path, pem, mode=0o600)
-    key = _load(path)
+    key = load_private(path)
     pin(keys, raw_public(key))
     return key
 
@@ -138,7 +138,11 @@ def signer_of(document: dict[str, Any]) -> str | None:
         return None
 
 
-def _load(path: Path) -> Ed25519PrivateKey:
+def load_private(path: Path) -> Ed25519PrivateKey:
+    """Return a private key that nobody else may read.
+
+    :raises OpsError: signing.key if the file is not a key, or others may read it.
+    """
     if path.stat().st_mode & 0o077 or path.stat().st_uid not in (os.getuid(), 0):
         raise OpsError(
             f"{path} can be read by others: mode {path.stat().st_mode & 0o777:04o}, expected 0600.",

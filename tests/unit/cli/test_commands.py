@@ -348,7 +348,7 @@ def test_completion_names_commands_options_and_scenarios(monkeypatch, tmp_path):
     assert completion.candidates(["res"]) == ["restore"]
     assert {"restore", "report", "rollback"} <= set(completion.candidates(["r"]))
     assert completion.candidates(["restore", "--conf"]) == ["--confirm"]
-    assert completion.candidates(["ledger", ""]) == ["verify"]
+    assert completion.candidates(["ledger", "v"]) == ["verify"]
     assert completion.candidates(["schedule", "i"]) == ["install"]
     assert completion.candidates(["hold", "--r"]) == ["--reason"]
     assert "example" in completion.candidates(["-i", ""])

@@ -226,7 +226,7 @@ KINDS: dict[str, Kind] = {
     "sets": Kind(_backup_set, ("about", "keys"), one_of=(("about",),)),
     "journal": Kind(_journal, (), libraries=("psycopg2",)),
     "book": Kind(_book, ("persists",)),
-    "ledger": Kind(_ledger, ("head",)),
+    "ledger": Kind(_ledger, ("head", "keys")),
     "pitr": Kind(_pitr, ("about",), one_of=(("about",),)),
     "offsite": Kind(_offsite, ("about",), one_of=(("about",),)),
     "attest": Kind(None, (), judges_itself=True),

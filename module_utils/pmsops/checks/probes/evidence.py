@@ -128,10 +128,16 @@ def _drill(entry: dict[str, Any], newest: set[str], system: Any) -> dict[str, An
 
 
 def chain(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return the state of the ledger's chain."""
-    found = ledger.inspect(context.folder("evidence_root"), head=params.get("head"))
+    """Return the state of the ledger's chain and of its signatures."""
+    found = ledger.inspect(
+        context.folder("evidence_root"),
+        head=params.get("head"),
+        keys=Path(params["keys"]).expanduser() if params.get("keys") else None,
+        signed=True,
+    )
     return {
         "lines": found.lines,
+        "signed_lines": found.signed_lines,
         "head": found.sha256,
         "problems": list(found.problems),
         "notes": list(found.notes),
