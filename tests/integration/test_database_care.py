@@ -125,6 +125,16 @@ def test_rows_that_the_catalogue_lost_are_found(server, filled, lost, text):
         assert against(filled, manifest())["plain_tables"] == ["public.md"]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_in_a_root_table_are_found(server, filled, known):
+    into = "SET session_replication_role = replica; SET timescaledb.restoring = on;"
+    into += " INSERT INTO md SELECT * FROM md LIMIT 1;"
+    if not known:
+        into += " DELETE FROM _timescaledb_catalog.hypertable"
+    superuser(server, filled, into)
+    assert "public.md: has rows in its root table, outside of every chunk" in contradictions(filled)
+
+
 def test_a_chunk_without_its_range_is_found(server, filled):
     # TimescaleDB 2.31 has no such table: the slices know their chunk.
     table = superuser(

@@ -403,9 +403,10 @@ def test_nothing_passes_where_every_answer_is_empty(system, tmp_path, said):
         else check
         for check in CHECKS.values()
         # Without statements and steps, and the state of the host, of Redis, of containers and of
-        # the database's jobs is never empty.
+        # the database's jobs and catalogue is never empty.
         if check["probe"] not in ("attest", "smoke", "journal", "redis", "container")
-        and check["id"] not in OF_THE_HOST | {"monitoring.disk", "infra.database.jobs"}
+        and check["id"]
+        not in OF_THE_HOST | {"monitoring.disk", "infra.database.jobs", "infra.database.catalogue"}
     ]
     with standing_in(empty) as service:
         found = system.gate(

@@ -145,6 +145,13 @@ SQL = (
         " ALTER TABLE plain RENAME TO vol_surfaces",
     ),
     Fault(
+        "infra.database.catalogue",
+        "a row came into the root table while a restore was not finished",
+        "sql",
+        "SET session_replication_role = replica; SET timescaledb.restoring = on;"
+        " INSERT INTO vol_surfaces SELECT * FROM vol_surfaces LIMIT 1",
+    ),
+    Fault(
         "infra.database.foreign_keys",
         "a foreign key is lost",
         "sql",
@@ -404,11 +411,6 @@ def _stopped(found: Any) -> None:
     schedules[1]["scheduleState"]["status"] = "STOPPED"
 
 
-def _no_heartbeat(found: Any) -> None:
-    for daemon in found["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]:
-        daemon["healthy"] = daemon["daemonType"] != "SCHEDULER"
-
-
 def _silent_for_three_minutes(found: Any) -> None:
     for daemon in found["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]:
         daemon["lastHeartbeatTime"] -= 180
@@ -548,14 +550,6 @@ ANSWERS = (
         body(_stopped),
         service="dagster",
         asked="schedules {",
-    ),
-    answer(
-        "infra.dagster.daemons",
-        "the scheduler has no heartbeat",
-        "/graphql",
-        body(_no_heartbeat),
-        service="dagster",
-        asked="daemonHealth",
     ),
     answer(
         "infra.dagster.daemons",

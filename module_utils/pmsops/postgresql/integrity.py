@@ -40,11 +40,27 @@ def missing_tables(cursor: Any, manifest: dict[str, Any]) -> dict[str, list[str]
 
 
 def catalogue_contradictions(cursor: Any) -> list[str]:
-    """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other."""
+    """Return where TimescaleDB's catalogue and PostgreSQL's contradict each other.
+
+    A row in the root table of a hypertable is one, too: it came while TimescaleDB did not know the
+    hypertable or was in restoring mode, and is in none of its chunks.
+    """
     if not _timescaledb(cursor):
         return []
     found = fetch_all(cursor, f"WITH chunk AS ({chunks_of_catalogue(cursor)}) {CONTRADICTIONS}")
-    return [f"{name}: {what}" for name, what in found]
+    return [f"{name}: {what}" for name, what in [*found, *_rows_in_roots(cursor)]]
+
+
+def _rows_in_roots(cursor: Any) -> list[tuple[str, str]]:
+    """Return the root tables that have rows; a root has no page unless it had a row."""
+    return [
+        (f"{schema}.{table}", "has rows in its root table, outside of every chunk")
+        for schema, table in fetch_all(cursor, _ROOTS_WITH_PAGES)
+        if fetch_value(
+            cursor,
+            f"SELECT EXISTS (SELECT FROM ONLY {quote_ident(schema)}.{quote_ident(table)})",
+        )
+    ]
 
 
 def chunks_of_catalogue(cursor: Any) -> str:
@@ -206,4 +222,16 @@ UNION ALL
 SELECT k.name, 'is a chunk without a range'
   FROM chunk k JOIN _timescaledb_catalog.hypertable h ON h.id = k.hypertable_id
  WHERE NOT k.dropped AND h.num_dimensions > 0 AND NOT k.has_range
+ ORDER BY 1, 2 LIMIT 50"""
+# Also the parents of chunks that the catalogue does not know. Those that a role may not read are
+# left out: what it cannot see it cannot judge.
+_ROOTS_WITH_PAGES = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND pg_relation_size(c.oid) > 0 AND has_table_privilege(c.oid, 'SELECT')
+   AND ((n.nspname, c.relname) IN (
+          SELECT schema_name, table_name FROM _timescaledb_catalog.hypertable)
+     OR c.oid IN (
+          SELECT i.inhparent FROM pg_inherits i JOIN pg_class k ON k.oid = i.inhrelid
+            JOIN pg_namespace s ON s.oid = k.relnamespace
+           WHERE s.nspname = '_timescaledb_internal'))
  ORDER BY 1, 2 LIMIT 50"""

@@ -155,9 +155,9 @@ def about_what(check: dict) -> str:
         return "grafana"
     if params.get("step") == "pipeline":
         return "dagster"
-    # The jobs are those of TimescaleDB.
-    named = "timescaledb" in params.get("query", "").lower() or params.get("about") == "jobs"
-    return "timescaledb" if named else ""
+    # The jobs and the catalogue are those of TimescaleDB.
+    named = "timescaledb" in params.get("query", "").lower()
+    return "timescaledb" if named or params.get("about") in ("jobs", "catalogue") else ""
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=by_id)

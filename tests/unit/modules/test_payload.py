@@ -85,6 +85,8 @@ SINCE = {
     "parts": {"pms_restore": 1_800, "pms_gate": 1_800},
     # Two kinds of the ledger's lines (130).
     "new machine": {"pms_restore": 150},
+    # Rows in the root table of a hypertable.
+    "root rows": {"pms_gate": 1_500},
     # Why a Redis still has the former book, and processes that go on.
     "a cache that stays": {"pms_gate": 2_000, "pms_restore": 2_500},
     # Changes a row of the copy and compares again (26,300), and the error of a broken proof.
