@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import _imp
 import ast
 import base64
 import hashlib
 import importlib
+import importlib.util
 import io
 import marshal
 import os
@@ -74,6 +76,18 @@ def cache(tmp_path):
     return Cache(tmp_path)
 
 
+@pytest.fixture
+def site(cache, monkeypatch):
+    """What each interpreter loads, with the cache; this one stays as it is."""
+    for name in ("sitecustomize", "ansible_sources"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("_compile_source", "_get_module_code"):
+        monkeypatch.setattr(zipimport, name, getattr(zipimport, name))
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.syspath_prepend(cache.site)
+    return importlib.import_module("sitecustomize")
+
+
 def test_the_second_import_of_a_source_takes_the_code_of_the_first(cache):
     path = cache.zip("first.zip", "VALUE = 'compiled'")
     assert cache.run(path) == "compiled"
@@ -98,7 +112,106 @@ def test_a_traceback_names_the_zip_that_the_code_runs_from(cache):
     for name in ("first.zip", "second.zip"):
         path = cache.zip(name, source)
         assert cache.run(path, script=script) == f"{path}/shipped.py"
-    assert len(cache.entries()) == 1
+    assert len([path for path in cache.entries() if path.suffix != ".pattern"]) == 1
+
+
+def test_a_source_in_a_zip_is_read_once_for_its_place_and_its_code(site):
+    asked = []
+
+    class Importer:
+        archive, prefix = "one.zip", ""
+
+    def read(importer, name):
+        asked.append(name)
+        return (f"code {len(asked)}", False, name)
+
+    read_once = site.read_once(read)
+    assert read_once(Importer, "book") == read_once(Importer, "book") == ("code 1", False, "book")
+    assert asked == ["book"]
+    # Another import may find another file.
+    assert read_once(Importer, "book") == ("code 2", False, "book")
+    assert read_once(Importer, "quotes") == ("code 3", False, "quotes")
+
+
+PATTERNS = [
+    (r"(?P<year>\d{4})-(?P<month>[0-1]\d)?", 0),
+    (r"one | # or\n two", re.VERBOSE | re.IGNORECASE),
+    (rb"^\S+[^\x00-\x1f]$", re.MULTILINE),
+    ("[é-ü]+\ud800?", 0),
+    (r"(?i:a)(?=b)(?<!c)(d)(?(1)e|f)\1", re.ASCII),
+]
+
+
+@pytest.fixture
+def pattern(cache, site):
+    """A function that says what ``re`` makes of a pattern, and how often it compiled so far."""
+    module = importlib.util.module_from_spec(importlib.util.find_spec("re._compiler"))
+    module.__spec__.loader.exec_module(module)
+    code, compiled = module._code, []
+    module._code = lambda *given: compiled.append(given) or code(*given)
+    site.compile_patterns_once(module)
+
+    def facts(pattern, flags=0):
+        found = module.compile(pattern, flags)
+        said = (found.pattern, found.flags, found.groups, dict(found.groupindex), found)
+        return said, len(compiled)
+
+    return facts
+
+
+@pytest.mark.parametrize(("text", "flags"), PATTERNS)
+def test_a_pattern_is_compiled_once_and_is_the_same(cache, pattern, text, flags):
+    expected = re.compile(text, flags)
+    same = (text, expected.flags, expected.groups, dict(expected.groupindex), expected)
+    assert pattern(text, flags) == (same, 1)
+    assert pattern(text, flags) == (same, 1)
+    assert cache.entry().suffix == ".pattern"
+    # What has another type, or other flags, is another pattern.
+    assert pattern(text, flags ^ re.DOTALL)[1] == 2
+    other = text.decode() if isinstance(text, bytes) else b"other"
+    assert pattern(other, flags & ~re.UNICODE)[0][0] == other
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content, other: b"",
+        lambda content, other: content[:-1],
+        lambda content, other: content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        lambda content, other: other,
+    ],
+    ids=["empty", "short", "one bit", "of another pattern"],
+)
+def test_a_damaged_entry_of_a_pattern_is_made_again(cache, pattern, damage):
+    pattern("other")
+    other = cache.entry().read_bytes()
+    cache.entry().unlink()
+    (said, _count) = pattern("one+")
+    written = cache.entry().read_bytes()
+    cache.entry().write_bytes(damage(written, other))
+    assert pattern("one+") == (said, 3)
+    assert cache.entry().read_bytes() == written
+
+
+def test_a_wrong_pattern_is_refused_as_ever(cache, pattern):
+    for _first_and_second in range(2):
+        with pytest.raises(re.error, match="unterminated"):
+            pattern("[a-")
+    assert not cache.entries()
+
+
+def test_processes_take_what_re_made(cache):
+    path = cache.zip("one.zip", "import re\nVALUE = re.compile('mark 1').search('mark 2')")
+    assert cache.run(path) == "None"
+    for each in cache.entries():
+        if each.suffix == ".pattern" and b"mark 1" in (content := each.read_bytes()[8:]):
+            # The key says mark 1; what it stands for is a pattern of mark 2.
+            key, (_text, *others) = marshal.loads(content)  # noqa: S302 - our own
+            found = re._compiler.compile("mark 2")
+            others[1] = [int(each) for each in re._compiler._code(re._parser.parse("mark 2"), 0)]
+            content = marshal.dumps((key, (found.pattern, *others)))
+            each.write_bytes(_imp.source_hash(0, content) + content)
+    assert "mark 2" in cache.run(path)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +300,8 @@ def found(tree: ast.Module) -> set[tuple[str, bool]]:
 
 
 @pytest.fixture
-def sources(cache, monkeypatch):
+def sources(site):
     """The functions that stand in for those of Ansible, with the cache."""
-    for name in ("sitecustomize", "ansible_sources"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setattr(zipimport, "_compile_source", zipimport._compile_source)
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    monkeypatch.syspath_prepend(cache.site)
     return importlib.import_module("ansible_sources")
 
 
@@ -293,9 +401,15 @@ from ansible.module_utils.NAME import VALUE
 AnsibleModule({}).exit_json(value=VALUE)
 """
 FILTERS = """
+import os
+LOADED_BY = os.getpid()
 class FilterModule:
     def filters(self):
-        return {"said": lambda text: f"so {text}", "seen": lambda text: f"seen {text}"}
+        return {
+            "said": lambda text: f"so {text}",
+            "seen": lambda text: f"seen {text}",
+            "loaded": lambda text: text if LOADED_BY == os.getppid() else "a task",
+        }
 """
 FIRST = {
     "library/fund.py": MODULE.replace("NAME", "book"),
@@ -316,7 +430,9 @@ FIRST = {
         msg:
         - "mark 1: {{ fund.value | said }}, {{ desk.value | seen }}, {{ feed.value }}"
         - "{{ 'a\\tb' }}"
+        - "loaded by {{ 'the playbook' | loaded }}"
         - "{{ lookup('template', 'page.j2') }}"
+    - {debug: , when: "'mark 1' in [fund.value, 'mark 2']"}
     - {debug: {msg: "{{ 1 || 2 }}"}, ignore_errors: true}
 """,
 }
@@ -340,6 +456,10 @@ def test_templates_and_packages_are_kept_as_long_as_nothing_has_changed(cache):
     # Each template is compiled once.
     assert "mark 1: so a book, seen a desk, a file" in fund.first
     assert "mark 2: so a book, seen a desk, a file" in fund.second
+    # And each condition.
+    assert ["Hello world!" in said for said in (fund.first, fund.second, fund.third)] == [
+        *(False, True, False)
+    ]
     assert fund.kept == fund.kept_after
     # Each module is packed once, and Python compiles what it imports once.
     assert sorted(path.suffix for path in fund.kept).count(".package") == 3
@@ -352,6 +472,8 @@ def test_templates_and_packages_are_kept_as_long_as_nothing_has_changed(cache):
         # A backslash is text in a playbook, and a sign in a file.
         assert re.search(r'^ +"a\\\\tb",$', said, re.M)
         assert re.search(r'^ +"a\\tb"$', said, re.M)
+        # Filters are loaded once, and not by each task.
+        assert "loaded by the playbook" in said
         # A template with an error is refused as ever.
         assert "Syntax error in template" in said
 

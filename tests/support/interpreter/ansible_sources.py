@@ -9,6 +9,8 @@
   ``_meta_yml_to_dict``, which Ansible expects to be replaced by tools.
 - A task is a process of its own, which compiles each template and each condition that it meets:
   a third of its time. ``templates`` keeps their code.
+- Each such process loads all filters and tests, a quarter of its time. ``change_workers`` lets the
+  playbook load them, which each task then has.
 
 sitecustomize.py puts them there.
 """
@@ -19,6 +21,7 @@ import ast
 import marshal
 import os
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from hashlib import sha256
 from types import ModuleType
 from typing import Any
@@ -126,43 +129,78 @@ def change_packages(module: ModuleType) -> None:
     module._find_module_utils = pack(module, module._find_module_utils)
 
 
-def templates(bits: ModuleType) -> Callable[..., Any]:
-    """Return a function that compiles a template as Ansible's environment does, once.
+class Expression:
+    """The code of a condition, in place of its text or its tree."""
+
+    def __init__(self, code: Any) -> None:
+        self.code = code
+
+
+def templates(bits: ModuleType) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return functions that compile templates and conditions as Ansible's environment does, once.
 
     The code depends on the text, on the signs that enclose what is computed, and on the arguments
     of filters and tests: Ansible computes nothing while it compiles.
     """
+    compile_condition = bits.AnsibleEnvironment.compile_expression
     compile_template = bits.AnsibleEnvironment.compile
     compilers = [os.path.dirname(each.__file__) for each in (bits, bits.jinja2)]
-    plugins: list[tuple[str, int, int]] = []
+    plugins: list[str] = []
+    conditions: ContextVar[list[Any] | None] = ContextVar("conditions", default=None)
 
-    def compile(self: Any, source: Any, *arguments: Any, **others: Any) -> Any:
-        if arguments or others or not isinstance(source, str):
-            return compile_template(self, source, *arguments, **others)
+    def entry(environment: Any, *depends_on: Any) -> str:
         if not plugins:
             folders = [
                 each
                 for loader in (bits.filter_loader, bits.test_loader)
                 for each in loader._get_paths(subdirs=False)
             ]
-            plugins.extend(stamps([*folders, *compilers]))
+            found = list(stamps([*folders, *compilers]))
+            plugins.append(sha256(repr(found).encode()).hexdigest())
         context = bits._TemplateCompileContext.current(optional=True)
         escapes = bool(context and context.escape_backslashes)
-        signs = [getattr(self, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
-        key = (plugins, sorted(self.extensions), signs, escapes, str(source))
-        entry = f"{sha256(repr(key).encode()).hexdigest()}.template"
-        if content := kept(entry):
+        signs = [getattr(environment, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        key = (*plugins, sorted(environment.extensions), signs, escapes, *depends_on)
+        return f"{sha256(repr(key).encode()).hexdigest()}.template"
+
+    def compile(self: Any, source: Any, *arguments: Any, **others: Any) -> Any:
+        if isinstance(source, Expression):
+            return source.code
+        if arguments or others or not isinstance(source, str):
+            code = compile_template(self, source, *arguments, **others)
+            if (made := conditions.get()) is not None:
+                made.append(code)
+            return code
+        name = entry(self, str(source))
+        if content := kept(name):
             return marshal.loads(content)  # noqa: S302 - written by keep(), as its digest shows
         code = compile_template(self, source)
-        keep(entry, marshal.dumps(code))
+        keep(name, marshal.dumps(code))
         return code
 
-    return compile
+    def compile_expression(self: Any, source: str, undefined_to_none: bool = True) -> Any:
+        name = entry(self, "condition", str(source))
+        if content := kept(name):
+            code = marshal.loads(content)  # noqa: S302 - written by keep(), as its digest shows
+            return bits.jinja2.environment.TemplateExpression(
+                self.from_string(Expression(code)), undefined_to_none
+            )
+        before = conditions.set([])
+        try:
+            compiled = compile_condition(self, source, undefined_to_none)
+            (code,) = conditions.get()
+        finally:
+            conditions.reset(before)
+        keep(name, marshal.dumps(code))
+        return compiled
+
+    return compile, compile_expression
 
 
 def change_templates(module: ModuleType) -> None:
-    """Let Ansible take the code of templates that is kept."""
-    module.AnsibleEnvironment.compile = templates(module)
+    """Let Ansible take the code of templates and conditions that is kept."""
+    environment = module.AnsibleEnvironment
+    environment.compile, environment.compile_expression = templates(module)
 
 
 def change_metadata(module: ModuleType) -> None:
@@ -170,8 +208,23 @@ def change_metadata(module: ModuleType) -> None:
     module._meta_yml_to_dict = metadata(module._meta_yml_to_dict)
 
 
+def change_workers(module: ModuleType) -> None:
+    """Let a playbook load its filters and tests, not each task that needs one."""
+    start = module.WorkerProcess.start
+
+    def load_and_start(self: Any) -> None:
+        from ansible.plugins.loader import filter_loader, test_loader
+
+        for loader in (filter_loader, test_loader):
+            loader._ensure_non_collection_wrappers()
+        start(self)
+
+    module.WorkerProcess.start = load_and_start
+
+
 CHANGES = {
     "ansible._internal._templating._jinja_bits": change_templates,
     "ansible.executor.module_common": change_packages,
+    "ansible.executor.process.worker": change_workers,
     "ansible.utils.collection_loader._collection_meta": change_metadata,
 }

@@ -2,7 +2,10 @@
 """Saves the processor time that Ansible spends on the same sources again and again. For tests only.
 
 - Ansible runs each task from a zip of sources, and ``zipimport`` keeps no bytecode: compiling was
-  a third of a task's time. Here the code of a source is kept.
+  a third of a task's time. Here the code of a source is kept, and read once for each import:
+  ``zipimport`` makes it to find a source, and again to run it.
+- Each process compiles the regular expressions of all that it imports, a sixth of a task's time.
+  Here what ``re`` makes of them is kept.
 - Each ansible-playbook parses every source that a module may need, to find its imports, and the
   same 10,000 lines of YAML. Here the results are kept (ansible_sources.py).
 - The collector of cyclic garbage took a tenth of a playbook's start. Here it runs less often, and
@@ -49,16 +52,22 @@ def kept(name: str) -> bytes | None:
 
 
 def keep(name: str, content: bytes) -> None:
-    """Write an entry in one step, since other processes read and write it at the same time."""
-    from contextlib import suppress
+    """Write an entry with its digest; other processes read and write it at the same time."""
     from hashlib import sha256
+
+    write(name, sha256(content).digest() + content)
+
+
+def write(name: str, entry: bytes) -> None:
+    """Write a file of the cache in one step, or nothing where that is not possible."""
+    from contextlib import suppress
 
     path = os.path.join(FOLDER, name)
     partial = f"{path}.{os.getpid()}"
     try:
         os.makedirs(FOLDER, exist_ok=True)
         with open(partial, "wb") as file:
-            file.write(sha256(content).digest() + content)
+            file.write(entry)
         os.replace(partial, path)
     except OSError:  # for instance a full disk; what was to be kept is at hand all the same
         with suppress(OSError):
@@ -79,6 +88,65 @@ def compile_once(pathname: str, source: bytes) -> object:
     return code
 
 
+def read_once(read: object) -> object:
+    """Return a function that gives what *read* gives of a zip's module, for two questions at once.
+
+    ``zipimport`` asks where a module's source is, and then for its code.
+    """
+    waiting: dict[tuple[str, str, str], object] = {}
+
+    def _get_module_code(importer: object, name: str) -> object:
+        key = (importer.archive, importer.prefix, name)
+        found = waiting.pop(key, None)
+        if found is None:
+            found = waiting[key] = read(importer, name)
+        return found
+
+    return _get_module_code
+
+
+def compile_patterns_once(module: object) -> None:
+    """Let ``re`` take what an earlier process made of a pattern: the arguments of ``_sre``."""
+    from _thread import get_ident
+
+    compile_pattern, sre = module.compile, module._sre
+    made: dict[int, tuple[object, ...]] = {}
+
+    class Recorder:
+        """``_sre``, which records what each thread compiles."""
+
+        __getattr__ = staticmethod(sre.__getattribute__)
+
+        @staticmethod
+        def compile(*arguments: object) -> object:
+            pattern, its_flags, code, *others = arguments
+            # Names of what is done are no plain numbers, and equal them.
+            made[get_ident()] = (pattern, int(its_flags), list(map(int, code)), *others)
+            return sre.compile(*arguments)
+
+    def compile(pattern: object, flags: int = 0) -> object:
+        if not isinstance(pattern, str | bytes) or flags & module.SRE_FLAG_DEBUG:
+            return compile_pattern(pattern, flags)
+        # hashlib takes longer to import than most processes need for their patterns.
+        key = repr((pattern, int(flags)))
+        name = f"{_imp.source_hash(0, key.encode()).hex()}.pattern"
+        try:
+            with open(os.path.join(FOLDER, name), "rb") as file:
+                entry = file.read()
+            if entry[:8] == _imp.source_hash(0, entry[8:]):
+                found, arguments = marshal.loads(entry[8:])  # noqa: S302 - written below
+                if found == key:
+                    return sre.compile(*arguments)
+        except OSError:
+            pass
+        compiled = compile_pattern(pattern, flags)
+        content = marshal.dumps((key, made.pop(get_ident())))
+        write(name, _imp.source_hash(0, content) + content)
+        return compiled
+
+    module._sre, module.compile = Recorder(), compile
+
+
 def changes() -> dict[str, object]:
     """Return what ansible_sources.py changes; by path, since a program may set sys.path anew."""
     from importlib.util import module_from_spec, spec_from_file_location
@@ -89,14 +157,16 @@ def changes() -> dict[str, object]:
     return module.CHANGES
 
 
-class FindAnsible:
-    """A finder on ``sys.meta_path`` that waits for the parts of Ansible to change."""
+class FindParts:
+    """A finder on ``sys.meta_path`` that waits for the parts of Ansible and ``re`` to change."""
 
     names = frozenset(
         (
             "ansible._internal._templating._jinja_bits",
             "ansible.executor.module_common",
+            "ansible.executor.process.worker",
             "ansible.utils.collection_loader._collection_meta",
+            "re._compiler",
         )
     )
 
@@ -106,14 +176,15 @@ class FindAnsible:
         if name not in cls.names:
             return None
         cls.names -= {name}
-        from importlib.util import find_spec
+        from importlib.machinery import PathFinder
 
-        spec = find_spec(name)
+        spec = PathFinder.find_spec(name, path)
         run = spec.loader.exec_module
 
         def exec_module(module: object) -> None:
             run(module)
-            changes()[name](module)
+            change = compile_patterns_once if name == "re._compiler" else changes()[name]
+            change(module)
 
         spec.loader.exec_module = exec_module
         return spec
@@ -136,5 +207,6 @@ gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
 os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
 atexit.register(gc.freeze)
 zipimport._compile_source = compile_once
-sys.meta_path.insert(0, FindAnsible)
+zipimport._get_module_code = read_once(zipimport._get_module_code)
+sys.meta_path.insert(0, FindParts)
 run_hidden()
