@@ -180,12 +180,20 @@ options:
           - V(email) hands the message to a mail server.
           - V(slack) posts it to an incoming webhook of Slack or a compatible service.
           - V(webhook) posts it as JSON.
+          - V(heartbeat) gets no message. It is pinged after each success of a scheduled job, and
+            alarms by itself when it hears nothing, for example because the machine is off.
         type: str
-        choices: [email, slack, webhook]
+        choices: [email, slack, webhook, heartbeat]
         required: true
       url:
-        description: Address for V(slack) and V(webhook). It is a secret.
+        description:
+          - Address for all but V(email). It is a secret.
+          - With V(heartbeat), C({job}) in it is the name of the job.
         type: str
+      jobs:
+        description: With V(heartbeat), the scheduled jobs that ping it; all without it.
+        type: list
+        elements: str
       token:
         description: Bearer token of the request.
         type: str

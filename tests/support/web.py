@@ -23,7 +23,7 @@ class Web:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                web.got.append((self.path, dict(self.headers), json.loads(body)))
+                web.got.append((self.path, dict(self.headers), json.loads(body) if body else None))
                 answer(self)
 
             def do_GET(self):

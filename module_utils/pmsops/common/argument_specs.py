@@ -77,7 +77,12 @@ def notify() -> dict[str, Any]:
     """Return the argument spec of the options about notifications."""
     channel = {
         "name": {"type": "str", "required": True},
-        "type": {"type": "str", "choices": ["email", "slack", "webhook"], "required": True},
+        "type": {
+            "type": "str",
+            "choices": ["email", "slack", "webhook", "heartbeat"],
+            "required": True,
+        },
+        "jobs": {"type": "list", "elements": "str"},
         "url": {"type": "str", "no_log": True},
         "token": {"type": "str", "no_log": True},
         "host": {"type": "str"},

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The channels of a message: e-mail, a Slack-compatible webhook, any webhook.
+"""The channels of a message: e-mail, a Slack-compatible webhook, any webhook; and heartbeats.
 
 The address of a webhook is a secret, and exceptions of libraries have it in their text. So a
 problem names the kind of an exception or an answer, and quotes nothing of it.
@@ -119,9 +119,13 @@ class Webhook:
     token: str | None = field(default=None, repr=False)
     ca_file: str | None = None
 
-    def body(self, message: Message) -> dict[str, Any]:
+    def body(self, message: Message) -> dict[str, Any] | None:
         """Return the document to post."""
         return message.document()
+
+    def address(self, message: Message) -> str:
+        """Return where to post it."""
+        return self.url
 
     def deliver(self, message: Message, seconds: float) -> None:
         """Post the message; it is delivered if the answer is 2xx.
@@ -134,7 +138,7 @@ class Webhook:
             # The body of the answer is not read. A redirect is not followed: message and token go
             # only to the address in the inventory.
             with requests.post(
-                self.url,
+                self.address(message),
                 json=self.body(message),
                 auth=self._authorize,
                 timeout=seconds,
@@ -179,11 +183,34 @@ class Slack(Webhook):
         return {"text": text}
 
 
+@dataclass(frozen=True)
+class Heartbeat(Webhook):
+    """A dead man's switch outside this machine: it alarms where no job told it of a success.
+
+    It is pinged after each success of the *jobs*, of all jobs without them, and gets no message.
+    ``{job}`` in its url is the name of the job.
+    """
+
+    jobs: tuple[str, ...] = ()
+
+    def is_of(self, job: str) -> bool:
+        """Tell whether a success of *job* is told to it."""
+        return not self.jobs or job in self.jobs
+
+    def body(self, message: Message) -> None:
+        """Return None: a ping has no content, so nothing of the fund leaves the machine."""
+
+    def address(self, message: Message) -> str:
+        """Return the address of the job's switch."""
+        return self.url.replace("{job}", message.event.source)
+
+
 Channel = Email | Webhook
 KINDS: dict[str, type[Email] | type[Webhook]] = {
     "email": Email,
     "slack": Slack,
     "webhook": Webhook,
+    "heartbeat": Heartbeat,
 }
 
 

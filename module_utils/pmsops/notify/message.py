@@ -16,6 +16,7 @@ HEADS = {
     "recovery": "recovered",
     "digest": "digest",
     "test": "test message",
+    "heartbeat": "succeeded",  # pinged, never sent as a text
 }
 MAX_CHARACTERS = 6000
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 from ansible.module_utils.pmsops.common import retry_after
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
-from ansible.module_utils.pmsops.notify.channels import KINDS, Channel, Email, Undelivered
+from ansible.module_utils.pmsops.notify.channels import (
+    KINDS,
+    Channel,
+    Email,
+    Heartbeat,
+    Undelivered,
+)
 from ansible.module_utils.pmsops.notify.message import Event, Message, compose, redacted
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -53,7 +59,7 @@ class Delivery:
         """
         missed = [f"{name}: {problem}" for name, problem in self.problems.items() if problem]
         if missed or not self.problems:
-            reasons = "; ".join(missed) or "there is no channel"
+            reasons = "; ".join(missed) or "there is no channel for messages"
             raise OpsError(
                 f"The message did not reach every channel: {reasons}.",
                 "Correct notify_channels in the inventory, then run playbooks/notify_test.yml.",
@@ -112,14 +118,27 @@ class Notifier:
         """Return a text with every secret replaced by asterisks."""
         return redacted(text, self.secrets)
 
+    @property
+    def people(self) -> list[Channel]:
+        """Return the channels of messages; the others are heartbeats."""
+        return [each for each in self.channels if not isinstance(each, Heartbeat)]
+
     def would_send(self, event: Event) -> bool:
         """Tell whether the event would be sent now; nothing is recorded."""
         due, _ = notify_state.decide(self.state.read(), event, self.repeat)
-        return due and bool(self.channels)
+        return due and bool(self.people)
+
+    def beat(self, job: str, at: datetime) -> Delivery:
+        """Ping the heartbeats of a job that succeeded, and record what did not arrive."""
+        chosen = [each for each in self.channels if isinstance(each, Heartbeat) and each.is_of(job)]
+        if not chosen:
+            return Delivery(sent=False, suppressed=0, problems={})
+        event = Event("heartbeat", job, "The job succeeded.", at)
+        return self._recorded(event, chosen, suppressed=0)
 
     def send(self, event: Event) -> Delivery:
         """Send the message about an event if it is due, and record the delivery."""
-        if not self.channels:
+        if not self.people:
             return Delivery(sent=False, suppressed=0, problems={})
         unrecorded = None
         try:
@@ -130,15 +149,23 @@ class Notifier:
             due, suppressed, unrecorded = True, 0, type(exc).__name__
         if not due:
             return Delivery(False, suppressed, {}, unrecorded)
-        problems = self._deliver(
-            compose(
-                event,
-                self.system,
-                details=self.details,
-                suppressed=suppressed,
-                secrets=self.secrets,
-            )
+        return self._recorded(event, self.people, suppressed, unrecorded)
+
+    def _recorded(
+        self,
+        event: Event,
+        channels: Sequence[Channel],
+        suppressed: int,
+        unrecorded: str | None = None,
+    ) -> Delivery:
+        message = compose(
+            event,
+            self.system,
+            details=self.details,
+            suppressed=suppressed,
+            secrets=self.secrets,
         )
+        problems = self._deliver(message, channels)
         try:
             with self.state.changed() as document:
                 notify_state.record(document, event, problems, suppressed)
@@ -146,19 +173,18 @@ class Notifier:
             unrecorded = type(exc).__name__
         return Delivery(True, suppressed, problems, unrecorded)
 
-    def _deliver(self, message: Message) -> dict[str, str | None]:
+    def _deliver(self, message: Message, channels: Sequence[Channel]) -> dict[str, str | None]:
         """Return the problem of each channel, None where the message arrived by the deadline."""
         problems: dict[str, str | None] = {}
         # What a server asked for comes on top of the deadline, up to a limit.
-        waits = dict.fromkeys((each.name for each in self.channels), 0.0)
+        waits = dict.fromkeys((each.name for each in channels), 0.0)
 
         def send(each: Channel) -> None:
             problems[each.name] = self._attempt(each, message, waits)
 
         # Daemons: a server that sends one byte a second must not keep this process alive.
         threads = {
-            each.name: threading.Thread(target=send, args=(each,), daemon=True)
-            for each in self.channels
+            each.name: threading.Thread(target=send, args=(each,), daemon=True) for each in channels
         }
         for thread in threads.values():
             thread.start()
@@ -167,7 +193,7 @@ class Notifier:
             while thread.is_alive() and (left := last + waits[name] - time.monotonic()) > 0:
                 thread.join(left)
         late = f"no end within {self.deadline_seconds:g} s"
-        return {each.name: problems.get(each.name, late) for each in self.channels}
+        return {each.name: problems.get(each.name, late) for each in channels}
 
     def _attempt(self, each: Channel, message: Message, waits: dict[str, float]) -> str | None:
         attempt = 0
@@ -222,6 +248,8 @@ def channel(options: Mapping[str, Any]) -> Channel:
         usable = False
     if not usable:
         raise _refused("its url must begin with https:// (http:// only for this machine)", name)
+    if kind is Heartbeat:
+        given["jobs"] = tuple(given.get("jobs") or ())
     return kind(**given)
 
 

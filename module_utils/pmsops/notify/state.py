@@ -102,6 +102,8 @@ def record(
         else:
             channel |= {"undelivered": channel["undelivered"] + 1, "problem": problem}
             channel["failing_since"] = channel["failing_since"] or at
+    if event.kind == "heartbeat":
+        return  # no message, and one for each run of a job
     message = {
         "at": at,
         "kind": event.kind,

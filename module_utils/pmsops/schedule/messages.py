@@ -66,6 +66,8 @@ class JobNotifier:
             since = f"The run that began at {_local(record['succeeded_start'])} succeeded."
             for source in (name, f"{name} (late)"):
                 self._send("recovery", source, since)
+            for line in lines("heartbeat", name, self.notifier.beat(name, self.now())):
+                self.say(line)
         elif record and record["result"] is not None:
             self._failed(name, record)
         for late in self.schedule.late(self.now()):

@@ -17,6 +17,7 @@ import pms_notify
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify.channels import Email, Undelivered, Webhook
 from ansible.module_utils.pmsops.notify.message import Event, compose
 from ansible.module_utils.pmsops.notify.notifier import Notifier
@@ -350,3 +351,37 @@ def test_how_long_a_busy_server_asks_to_be_left_alone_is_kept():
     with Web(answer) as web, pytest.raises(Undelivered) as caught:
         Webhook("hook", web.url).deliver(message, 5)
     assert (caught.value.retry, caught.value.wait) == (True, 30)
+
+
+# ---------------------------------------------------------------- heartbeats
+
+
+def test_a_heartbeat_is_pinged_for_its_jobs_and_gets_no_message(tmp_path):
+    with Web(answers(200)) as switch, Web(answers(200)) as every, Web(answers(200)) as hook:
+        made = Notifier.from_options(
+            {
+                "state_dir": str(tmp_path),
+                "channels": [
+                    web_channel(f"{switch.url}/{{job}}", "heartbeat", name="own", jobs=["backup"]),
+                    web_channel(every.url, "heartbeat", name="every", token="bearer-secret"),
+                    web_channel(hook.url),
+                ],
+            }
+        )
+        assert made.beat("backup", NOW).problems == {"own": None, "every": None}
+        assert made.beat("drill", NOW).problems == {"every": None}
+        assert made.send(FAILURE).problems == {"webhook": None}
+    assert [(path, body) for path, _headers, body in switch.got] == [(f"/{SECRET}/backup", None)]
+    assert [headers["Authorization"] for _, headers, _ in every.got] == ["Bearer bearer-secret"] * 2
+    assert len(hook.got) == 1
+    assert [each["kind"] for each in made.state.read()["messages"]] == ["failure"]
+
+
+def test_a_switch_that_does_not_answer_is_recorded_and_told_in_the_digest(tmp_path):
+    with Web(answers(404)) as switch:
+        options = {"channels": [web_channel(switch.url, "heartbeat")], "state_dir": str(tmp_path)}
+        made = Notifier.from_options(options)
+        assert made.beat("backup", NOW).problems == {"heartbeat": "it answered 404"}
+    assert made.state.read()["channels"]["heartbeat"]["undelivered"] == 1
+    with pytest.raises(OpsError, match="there is no channel for messages"):
+        made.send(FAILURE).require()

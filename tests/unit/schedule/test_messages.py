@@ -16,6 +16,8 @@ from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob, calendar
 from ansible.module_utils.pmsops.schedule.messages import JobNotifier, lines, show
 from ansible.module_utils.pmsops.schedule.state import Schedule
 
+from tests.support.web import SECRET, Web, answers, web_channel
+
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 JOB = {
@@ -85,6 +87,24 @@ def test_the_digest_names_channels_that_messages_do_not_reach(schedule, tmp_path
     assert "1 need attention" in message.subject
     assert "channel mail: 3 messages undelivered since 2026-11-23 09:00: no answer" in message.text
     assert "backup: not due yet; must succeed by" in message.text
+
+
+@pytest.mark.parametrize(("result", "pinged"), [("success", ["/{}/backup"]), ("timeout", [])])
+def test_only_a_success_pings_the_heartbeat(schedule, tmp_path, result, pinged):
+    with Web(answers(200)) as switch:
+        channel = web_channel(f"{switch.url}/{{job}}", "heartbeat")
+        (tmp_path / "notify.json").write_text(
+            json.dumps({"channels": [channel], "state_dir": str(tmp_path / "n")})
+        )
+        said = []
+        schedule.begin("backup", NOW, "one")
+        schedule.end("backup", NOW, "one", result=result, exit_status=0)
+        made = JobNotifier.from_config(tmp_path / "schedule.json", schedule)
+        replace(made, now=lambda: NOW, say=said.append).after_run("backup")
+    assert [path for path, _headers, _body in switch.got] == [
+        each.format(SECRET) for each in pinged
+    ]
+    assert said == ["heartbeat of backup: heartbeat: delivered"] * len(pinged)
 
 
 def test_a_job_that_never_ran_or_only_began_sends_nothing(schedule):
