@@ -12,6 +12,7 @@ import importlib.util
 import io
 import marshal
 import os
+import pickle
 import re
 import resource
 import shutil
@@ -22,10 +23,15 @@ import zipimport
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import ansible.config
 import ansible.module_utils
 import pytest
+import yaml
+from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+from ansible.module_utils._internal._datatag import AnsibleTagHelper
+from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible.utils.collection_loader import _collection_meta
 
 from tests.conftest import PROJECT, share_interpreter_cache
@@ -343,6 +349,116 @@ def test_the_metadata_of_ansible_are_read_once(cache, sources):
     assert asked == ["first"]
     assert sources.metadata(read)(text + b"\nanother: value", "third")["another"] == "value"
     assert asked == ["first", "third"]
+
+
+def again(name: str) -> ModuleType:
+    """Return a module of Ansible once more, for a test to change."""
+    module = importlib.util.module_from_spec(importlib.util.find_spec(name))
+    module.__spec__.loader.exec_module(module)
+    return module
+
+
+def with_tags(data: object) -> tuple[object, ...]:
+    """Return data with the types and tags of all that is in them."""
+    inner: object = data
+    if isinstance(data, dict):
+        inner = [(with_tags(key), with_tags(value)) for key, value in data.items()]
+    elif isinstance(data, list):
+        inner = [with_tags(each) for each in data]
+    return (type(data), sorted(map(repr, AnsibleTagHelper.tags(data))), inner)
+
+
+TEXT = """
+- name: Say 'what' # it is
+  debug: {msg: ["{{ a }}", 1, 2.5, no, 2026-11-29, ~, ""]}
+  vars: {a: &a {b: c}, d: *a, long: LONG}
+""".replace("LONG", "word " * 300)
+
+
+@pytest.fixture
+def document(sources):
+    """Return the document in a text, with types and tags, of a path."""
+    loaders = again("ansible._internal._yaml._loader")
+    sources.change_loaders(loaders)
+
+    def read(text, path=None, loader="AnsibleLoader"):
+        if path:
+            text = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
+        return with_tags(yaml.load(text, Loader=getattr(loaders, loader)))  # noqa: S506 - Ansible's
+
+    return read
+
+
+def expected(text, path=None):
+    if path:
+        text = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
+    return with_tags(yaml.load(text, Loader=AnsibleLoader))  # noqa: S506 - Ansible's
+
+
+def test_a_document_is_read_once_with_its_types_and_tags(cache, document):
+    path = cache.root / "project/roles/desk/tasks/main.yml"
+    for _first_and_second in range(2):
+        assert document(TEXT, path) == expected(TEXT, path)
+        assert cache.entry().suffix == ".document"
+    # What is in the cache is what is said.
+    content = pickle.dumps("read from the cache")
+    cache.entry().write_bytes(hashlib.sha256(content).digest() + content)
+    assert document(TEXT, path)[2] == "read from the cache"
+    # Another text, place, or kind of loader counts at once.
+    other = path.with_name("other.yml")
+    assert document(TEXT + "# more", path) == expected(TEXT, path)
+    assert document(TEXT, other) == expected(TEXT, other)
+    assert document(TEXT, path, "AnsibleInstrumentedLoader") == expected(TEXT, path)
+
+
+def test_a_document_that_may_hold_a_password_is_not_kept(cache, document):
+    for name in (".lab/state.yml", "inventory/one/group_vars/pms.yml", "rolesother/a.yml"):
+        path = cache.root / "project" / name
+        assert document(TEXT, path) == expected(TEXT, path)
+    assert document(TEXT) == expected(TEXT)  # who knows where it is from
+    assert not cache.entries()
+
+
+def test_a_file_of_a_role_that_is_looked_up_is_read_once(cache, document):
+    path = cache.root / "project/roles/desk/files/checklist.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(TEXT)
+    for _first_and_second in range(2):
+        assert document(TEXT.rstrip()) == expected(TEXT.rstrip())
+    assert cache.entry().suffix == ".document"
+    assert document(TEXT.replace("no", "yes")) != expected(TEXT)
+    assert len(cache.entries()) == 1
+
+
+def test_a_document_with_an_error_is_refused_as_ever(cache, document):
+    for _first_and_second in range(2):
+        with pytest.raises(yaml.YAMLError):
+            document(TEXT + " - {", cache.root / "project/roles/desk/tasks/main.yml")
+    assert not cache.entries()
+
+
+def test_a_copy_has_types_and_tags_and_is_another(sources):
+    data = yaml.load(Origin(path="/here").tag(TEXT), Loader=AnsibleLoader)  # noqa: S506
+    copied = sources.Copier.deepcopy(data)
+    assert with_tags(copied) == with_tags(data)
+    copied[0]["debug"]["msg"].append("more")
+    assert len(data[0]["debug"]["msg"]) == 7
+    no_pickle = {"call": lambda: 1, "list": []}
+    copied = sources.Copier.deepcopy(no_pickle)
+    assert copied == no_pickle and copied["list"] is not no_pickle["list"]
+
+
+def test_the_settings_of_ansible_are_read_once(cache, sources):
+    path = Path(ansible.config.__file__).with_name("base.yml")
+    plain = again("ansible.config.manager").ConfigManager._read_config_yaml_file(None, path)
+    manager = again("ansible.config.manager")
+    sources.change_settings(manager)
+    for _first_and_second in range(2):
+        assert with_tags(manager.ConfigManager._read_config_yaml_file(None, path)) == with_tags(
+            plain
+        )
+    assert cache.entry().suffix == ".document"
+    assert len(plain) > 150
 
 
 class Fund:

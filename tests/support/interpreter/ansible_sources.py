@@ -8,7 +8,10 @@
 - Each run reads 10,000 lines of YAML on plugins that were renamed. ``metadata`` takes the place of
   ``_meta_yml_to_dict``, which Ansible expects to be replaced by tools.
 - A task is a process of its own, which compiles each template and each condition that it meets:
-  a third of its time. ``templates`` keeps their code.
+  a third of its time. ``change_templates`` keeps their code.
+- Reading YAML takes a quarter of a playbook's own time, and a sixth of that of a task which looks
+  into a checklist. ``documents`` keeps what is in files of the project and of Ansible.
+- Ansible copies what it read, which takes longer than reading. ``change_copies`` pickles instead.
 - Each such process loads all filters and tests, a quarter of its time. ``change_workers`` lets the
   playbook load them, which each task then has.
 
@@ -18,18 +21,23 @@ sitecustomize.py puts them there.
 from __future__ import annotations
 
 import ast
+import copy
+import glob
 import marshal
 import os
+import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
-from sitecustomize import keep, kept
+from sitecustomize import PROJECT, keep, kept
 
 # Ansible reads more than imports out of sources with these words.
 SPECIAL = (b"METADATA", b"embed")
+LONG = 1000  # characters of a text which takes longer to read as YAML than to look up
 
 
 def imports(tree: ast.Module) -> str:
@@ -136,8 +144,8 @@ class Expression:
         self.code = code
 
 
-def templates(bits: ModuleType) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return functions that compile templates and conditions as Ansible's environment does, once.
+def change_templates(bits: ModuleType) -> None:
+    """Let Ansible compile a template, and a condition, once.
 
     The code depends on the text, on the signs that enclose what is computed, and on the arguments
     of filters and tests: Ansible computes nothing while it compiles.
@@ -145,22 +153,25 @@ def templates(bits: ModuleType) -> tuple[Callable[..., Any], Callable[..., Any]]
     compile_condition = bits.AnsibleEnvironment.compile_expression
     compile_template = bits.AnsibleEnvironment.compile
     compilers = [os.path.dirname(each.__file__) for each in (bits, bits.jinja2)]
-    plugins: list[str] = []
+    stamped: dict[tuple[str, ...], str] = {}
     conditions: ContextVar[list[Any] | None] = ContextVar("conditions", default=None)
 
-    def entry(environment: Any, *depends_on: Any) -> str:
-        if not plugins:
-            folders = [
-                each
-                for loader in (bits.filter_loader, bits.test_loader)
-                for each in loader._get_paths(subdirs=False)
-            ]
+    def plugins() -> str:
+        folders = tuple(
+            each
+            for loader in (bits.filter_loader, bits.test_loader)
+            for each in loader._get_paths(subdirs=False)
+        )
+        if folders not in stamped:
             found = list(stamps([*folders, *compilers]))
-            plugins.append(sha256(repr(found).encode()).hexdigest())
+            stamped[folders] = sha256(repr(found).encode()).hexdigest()
+        return stamped[folders]
+
+    def entry(environment: Any, *depends_on: Any) -> str:
         context = bits._TemplateCompileContext.current(optional=True)
         escapes = bool(context and context.escape_backslashes)
         signs = [getattr(environment, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
-        key = (*plugins, sorted(environment.extensions), signs, escapes, *depends_on)
+        key = (plugins(), sorted(environment.extensions), signs, escapes, *depends_on)
         return f"{sha256(repr(key).encode()).hexdigest()}.template"
 
     def compile(self: Any, source: Any, *arguments: Any, **others: Any) -> Any:
@@ -194,13 +205,111 @@ def templates(bits: ModuleType) -> tuple[Callable[..., Any], Callable[..., Any]]
         keep(name, marshal.dumps(code))
         return compiled
 
-    return compile, compile_expression
+    environment = bits.AnsibleEnvironment
+    environment.compile, environment.compile_expression = compile, compile_expression
+    environment.plugins = staticmethod(plugins)
 
 
-def change_templates(module: ModuleType) -> None:
-    """Let Ansible take the code of templates and conditions that is kept."""
-    environment = module.AnsibleEnvironment
-    environment.compile, environment.compile_expression = templates(module)
+def role_files() -> frozenset[str]:
+    """Return what is in the larger files of roles that playbooks look up, without its end."""
+    texts = set()
+    for path in glob.glob(os.path.join(PROJECT, "roles", "*", "files", "*.yml")):
+        with open(path, encoding="utf-8") as file:
+            texts.add(file.read().rstrip())
+    return frozenset(texts)
+
+
+def documents(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that gives what *read* gives of a loader's document, with tags, once.
+
+    Only of sources that everybody may read: other files may hold passwords. What a lookup of a file
+    returns does not say where it is from.
+    """
+    known: list[frozenset[str]] = []
+
+    def is_public(path: str | None, text: str) -> bool:
+        if path:
+            return path.startswith(folders)
+        if len(text) < LONG:
+            return False
+        if not known:
+            known.append(role_files())
+        return text in known[0]
+
+    from ansible.release import __version__
+
+    folders = tuple(
+        os.path.join(folder, "")
+        for folder in (
+            *(os.path.join(PROJECT, name) for name in ("molecule", "playbooks", "roles")),
+            os.path.dirname(sys.modules["ansible"].__file__),
+        )
+    )
+
+    def get_single_data(self: Any) -> Any:
+        text = self.stream
+        if not isinstance(text, str) or not is_public(self._origin.path, text):
+            return read(self)
+        key = (
+            *(__version__, type(self).__name__, repr(self._origin)),
+            *(self._trusted_as_template, self._duplicate_key_mode, str(text)),
+        )
+        name = f"{sha256(repr(key).encode()).hexdigest()}.document"
+        if content := kept(name):
+            return pickle.loads(content)  # noqa: S301 - written by keep(), as its digest shows
+        data = read(self)
+        keep(name, pickle.dumps(data))
+        return data
+
+    return get_single_data
+
+
+def change_loaders(module: ModuleType) -> None:
+    """Let Ansible take what is kept of a document."""
+
+    def remembering(start: Callable[..., None]) -> Callable[..., None]:
+        def __init__(self: Any, stream: Any) -> None:
+            self.stream = stream
+            start(self, stream)
+
+        return __init__
+
+    for loader in (module.AnsibleLoader, module.AnsibleInstrumentedLoader):
+        loader.__init__ = remembering(loader.__init__)
+        loader.get_single_data = documents(loader.get_single_data)
+
+
+def change_settings(module: ModuleType) -> None:
+    """Let Ansible take what is kept of the description of its own settings."""
+    read = module.ConfigManager._read_config_yaml_file
+
+    def _read_config_yaml_file(self: Any, path: Any) -> Any:
+        with open(path, "rb") as file:
+            name = f"{sha256(b'settings' + file.read()).hexdigest()}.document"
+        if content := kept(name):
+            return pickle.loads(content)  # noqa: S301 - written by keep(), as its digest shows
+        found = read(self, path)
+        keep(name, pickle.dumps(found))
+        return found
+
+    module.ConfigManager._read_config_yaml_file = _read_config_yaml_file
+
+
+class Copier:
+    """What Ansible uses of the module ``copy``, in a fifth of its time."""
+
+    @staticmethod
+    def deepcopy(data: Any) -> Any:
+        """Return a copy of data with their tags."""
+        try:
+            return pickle.loads(pickle.dumps(data))  # noqa: S301 - a moment ago
+        except (AttributeError, TypeError, pickle.PicklingError):
+            return copy.deepcopy(data)
+
+
+def change_copies(module: ModuleType) -> None:
+    """Let Ansible copy the data of a file by pickling them."""
+    module.copy = Copier
 
 
 def change_metadata(module: ModuleType) -> None:
@@ -217,12 +326,17 @@ def change_workers(module: ModuleType) -> None:
 
         for loader in (filter_loader, test_loader):
             loader._ensure_non_collection_wrappers()
+        # As the digest of their sources, which depends on nothing else.
+        sys.modules["ansible._internal._templating._jinja_bits"].AnsibleEnvironment.plugins()
         start(self)
 
     module.WorkerProcess.start = load_and_start
 
 
 CHANGES = {
+    "ansible.config.manager": change_settings,
+    "ansible._internal._yaml._loader": change_loaders,
+    "ansible.parsing.dataloader": change_copies,
     "ansible._internal._templating._jinja_bits": change_templates,
     "ansible.executor.module_common": change_packages,
     "ansible.executor.process.worker": change_workers,

@@ -163,8 +163,11 @@ class FindParts:
     names = frozenset(
         (
             "ansible._internal._templating._jinja_bits",
+            "ansible._internal._yaml._loader",
+            "ansible.config.manager",
             "ansible.executor.module_common",
             "ansible.executor.process.worker",
+            "ansible.parsing.dataloader",
             "ansible.utils.collection_loader._collection_meta",
             "re._compiler",
         )
