@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -85,13 +87,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
         """Send the message, or record the failure for the job's unit."""
         if ansible.context.CLIARGS.get("check") or self._play is None:
             return
-        failed = [
-            host
-            for host in sorted(stats.processed)
-            if stats.failures.get(host) or stats.dark.get(host)
-        ]
+        hosts = sorted(stats.processed)
+        failed = [host for host in hosts if stats.failures.get(host) or stats.dark.get(host)]
         try:
-            self._end(failed)
+            self._end(hosts, failed)
         except Exception as exc:  # noqa: BLE001
             # The playbook's own result is what counts. The text of the error may hold a secret.
             self._display.warning(f"pms_notify: no message was sent ({type(exc).__name__}).")
@@ -109,30 +108,43 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
             "details": [text for text in details if text and isinstance(text, str)],
         }
 
-    def _end(self, failed: list[str]) -> None:
+    def _end(self, hosts: list[str], failed: list[str]) -> None:
         job = os.environ.get("PMS_OPS_JOB")
         if job and not failed:
             return
-        values = self._variables()
-        patterns = values.get("playbooks", PLAYBOOKS)
-        if not job and not any(fnmatch(self._playbook, pattern) for pattern in patterns):
+        if job:
+            self._note(job, failed)
             return
-        if not job and not values["options"].get("channels"):
-            return
+        for options, secrets, names in self._systems(hosts):
+            self._tell(options, secrets, [host for host in names if host in failed])
+
+    def _systems(self, hosts: list[str]) -> list[tuple[dict[str, Any], list[str], list[str]]]:
+        """Return options, secrets and hosts of each system: hosts with the same options are one.
+
+        Another system's failure is nobody's business, and is told through that system's channels.
+        """
+        found: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {}
+        for host in hosts:
+            values = self._variables(host)
+            patterns = values.get("playbooks", PLAYBOOKS)
+            asked = any(fnmatch(self._playbook, pattern) for pattern in patterns)
+            if asked and values["options"].get("channels"):
+                key = json.dumps(values["options"], sort_keys=True, default=str)
+                found.setdefault(key, (values["options"], values["secrets"], []))[2].append(host)
+        return list(found.values())
+
+    def _tell(self, options: dict[str, Any], secrets: list[str], failed: list[str]) -> None:
         # Not before: reading them adds a tenth to a playbook that does nothing.
         from ansible.module_utils.pmsops.notify.message import Event
         from ansible.module_utils.pmsops.notify.notifier import Notifier
         from ansible.module_utils.pmsops.schedule import messages
 
-        notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
-        failure = self._failure(failed, notifier) if failed else {}
-        if job:
-            self._note(job, failure)
-            return
+        notifier = Notifier.from_options(options, secrets=secrets)
         now = datetime.now(UTC)
         if not failed:
             event = Event("recovery", self._playbook, "The playbook succeeded.", now)
         else:
+            failure = self._failure(failed, notifier)
             facts = {key: failure[key] for key in ("code", "host", "task") if failure[key]}
             facts["error"] = facts.pop("code")
             event = Event(
@@ -157,23 +169,32 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
             "details": [notifier.redacted(text) for text in details],
         }
 
-    def _note(self, job: str, failure: dict[str, Any]) -> None:
+    def _note(self, job: str, failed: list[str]) -> None:
+        from ansible.module_utils.pmsops.notify.notifier import Notifier
         from ansible.module_utils.pmsops.schedule.state import Schedule
 
+        values = self._variables(failed[0])
+        notifier = Notifier.from_options(values["options"], secrets=values["secrets"])
+        failure = self._failure(failed, notifier)
         schedule = Schedule.read(Path(os.environ["PMS_OPS_SCHEDULE"]))
         schedule.explain(job, failure, datetime.now(UTC))
 
-    def _variables(self) -> dict[str, Any]:
-        """Return the variables of the play's first host: the options, and every secret there."""
+    def _variables(self, host: str) -> dict[str, Any]:
+        """Return the variables of a host: the options, and every secret there."""
         manager = self._play.get_variable_manager()
-        hosts = manager._inventory.get_hosts(self._play.hosts)
-        found = manager.get_vars(play=self._play, host=hosts[0]) if hosts else {}
+        known = manager._inventory.get_host(host)
+        found = manager.get_vars(play=self._play, host=known) if known else {}
         templar = Templar(loader=self._play._loader, variables=found)
         options = {
             name: templar.template(found[f"notify_{name}"])
             for name in NAMES
             if f"notify_{name}" in found
         }
+        # As the defaults of role notify, which a play without the role does not have.
+        named = templar.template(found.get("pms_compose_project", "")) or host
+        system = options.setdefault("system", named)
+        folder = re.sub(r"[^A-Za-z0-9_.-]+", "_", str(system))
+        options.setdefault("state_dir", f"~/.local/state/pms-ops/{folder}")
         values = {"options": options, "secrets": self._secrets(templar, found)}
         if "notify_playbooks" in found:
             values["playbooks"] = templar.template(found["notify_playbooks"])

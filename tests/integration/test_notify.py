@@ -61,12 +61,22 @@ def project(tmp_path):
     for name, text in PLAYS.items():
         (tmp_path / name).write_text(text)
 
-    def play(name, channels=(), host=None, environment=None, **variables):
+    def play(
+        name,
+        channels=(),
+        host=None,
+        environment=None,
+        hosts=None,
+        state=tmp_path / "n",
+        **variables,
+    ):
         known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-        known |= {"notify_channels": list(channels), "notify_state_dir": str(tmp_path / "n")}
+        known |= {"notify_channels": list(channels)}
+        known |= {"notify_state_dir": str(state)} if state else {}
         known |= {"pms_db_password": "hunter2", "broken": True} | variables | (host or {})
         inventory = tmp_path / "inventory.yml"
-        inventory.write_text(yaml.safe_dump({"pms": {"hosts": {"prod": known}}}))
+        systems = {name: known | own for name, own in (hosts or {"prod": {}}).items()}
+        inventory.write_text(yaml.safe_dump({"pms": {"hosts": systems}}))
         done = subprocess.run(
             [Path(sys.executable).with_name("ansible-playbook"), "-i", inventory, tmp_path / name],
             cwd=PROJECT,
@@ -128,3 +138,18 @@ def test_within_a_scheduled_job_the_playbook_only_leaves_a_note(project, tmp_pat
     project("backup.yml", [web_channel(web.url)], environment=unit, notify_details=True)
     failure = json.loads((tmp_path / "status.json").read_text())["jobs"][0]["failure"]
     assert "USDBRL at 5.43, ********" in failure["details"][0]
+
+
+def test_each_system_hears_of_its_own_failures_alone(project, tmp_path):
+    with Web(answers(200)) as good, Web(answers(200)) as bad:
+        systems = {
+            "alpha": {"notify_channels": [web_channel(good.url)], "broken": False},
+            "beta": {"notify_channels": [web_channel(bad.url)], "pms_compose_project": "fund b"},
+        }
+        home = {"HOME": str(tmp_path)}
+        code, output = project("backup.yml", hosts=systems, state=None, environment=home)
+        assert code == 2, output
+        assert [document["system"] for _, _, document in bad.got] == ["fund b"]
+        assert good.got == []
+    kept = sorted(each.name for each in (tmp_path / ".local/state/pms-ops").iterdir())
+    assert kept == ["alpha", "fund_b"]
