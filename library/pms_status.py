@@ -50,6 +50,10 @@ options:
     description: Whether the system is protected continuously. What was last seen of it is returned.
     type: bool
     default: false
+  drill_host:
+    description: Host of the monthly drill elsewhere; its age is due then. Empty if there is none.
+    type: str
+    default: ""
   sites:
     description: Names of the other sites that are to have copies of the sets.
     type: list
@@ -99,6 +103,7 @@ SPEC = {
     "keys": {"type": "path", "no_log": False},
     "protected": {"type": "bool", "default": False},
     "sites": {"type": "list", "elements": "str", "default": []},
+    "drill_host": {"type": "str", "default": ""},
     "sets": {"type": "bool", "default": False},
 }
 
@@ -118,6 +123,7 @@ def main() -> None:
         protects=params["protected"],
         sites=params["sites"],
         keys=Path(params["keys"]) if params["keys"] else None,
+        drill_host=params["drill_host"],
     )
     listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
     module.exit_json(changed=False, status=found, **listed)

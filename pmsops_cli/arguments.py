@@ -181,13 +181,19 @@ def _backups(add: AddCommand) -> None:
         "verify a set in a staging database, which is dropped after the proof",
         "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600\n"
         "  pms-ops drill --database dagster_storage\n"
-        "  pms-ops drill --at random                 a second of the last day, if it is protected",
+        "  pms-ops drill --at random                 a second of the last day, if it is protected\n"
+        "  pms-ops drill --host drill1               on another host, from the copy on a site",
     )
     drill.add_argument("file", nargs="?", metavar="SET", help="the set (default: the newest)")
     drill.add_argument(
         "--at",
         metavar="MOMENT",
         help="in place of SET, recover a copy to a moment: random, a time, an LSN, or latest",
+    )
+    drill.add_argument(
+        "--host",
+        metavar="NAME",
+        help="a host of the inventory that fetches SET (an id, newest or proved) from a site",
     )
     _other(drill)
     verify = add(
@@ -538,7 +544,11 @@ def _first_contact(add: AddCommand) -> None:
     prepare = add(
         "prepare",
         "create the Python environment of the modules on managed hosts",
-        "  pms-ops -i prod prepare\n  pms-ops -i prod prepare --remove",
+        "  pms-ops -i prod prepare\n  pms-ops -i prod prepare --remove\n"
+        "  pms-ops -i prod prepare --host drill1     a host for drills",
+    )
+    prepare.add_argument(
+        "--host", metavar="NAME", help="a host of the inventory, in place of those of the PMS"
     )
     prepare.add_argument("--remove", action="store_true", help="remove the environment")
     add(

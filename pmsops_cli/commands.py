@@ -184,11 +184,15 @@ def simple(session: Session) -> int:
     """Run backup, doctor or prepare: a playbook of that name."""
     given = session.arguments
     variables = {"remote_state": "absent"} if getattr(given, "remove", False) else {}
+    if host := getattr(given, "host", None):
+        variables["drill_host"] = host
     return session.run(given.command, playbooks.FOLDER / f"{given.command}.yml", variables)
 
 
 def drill(session: Session) -> int:
     """Restore a set into a staging database, or recover a copy to a moment, and prove it."""
+    if host := session.arguments.host:
+        return session.run("drill", playbooks.FOLDER / "drill.yml", _drill_elsewhere(session, host))
     variables = file_variable(session) | other_database(session)
     if moment := session.arguments.at:
         if variables:
@@ -198,6 +202,18 @@ def drill(session: Session) -> int:
             )
         variables = {"drill_at": moment}
     return session.run("drill", playbooks.FOLDER / "drill.yml", variables)
+
+
+def _drill_elsewhere(session: Session, host: str) -> dict[str, Any]:
+    """Return the variables of a drill on another host: it has none of the files of this one."""
+    given = session.arguments
+    if given.at:
+        raise Stop(
+            "A drill on another host is of a set, which comes from a site.",
+            "Leave --at out, or --host.",
+        )
+    named = {"file": Path(given.file).name} if given.file else {}
+    return other_database(session) | named | {"drill_host": host}
 
 
 def verify(session: Session) -> int:

@@ -34,6 +34,7 @@ class System:
     keys: str = ""
     protected: bool = False  # continuously, by base backups and WAL
     sites: tuple[str, ...] = ()  # which have copies of the sets
+    drill_host: str = ""  # of the monthly drill elsewhere
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,13 @@ def _read(sources: Sources) -> list[System]:
         sites = templar.template(known.get("offsite_repositories", []))
         connection = str(templar.template(known.get("ansible_connection", "ssh")))
         found_system = _system(host.name, connection, values)
-        systems.append(replace(found_system, sites=tuple(str(each["name"]) for each in sites)))
+        systems.append(
+            replace(
+                found_system,
+                sites=tuple(str(each["name"]) for each in sites),
+                drill_host=str(templar.template(known.get("schedule_drill_host") or "")),
+            )
+        )
     return systems
 
 

@@ -125,6 +125,7 @@ def _collect_one(session: Session, head: str | None) -> dict[str, dict[str, Any]
             protects=each.protected,
             sites=each.sites,
             keys=Path(each.keys).expanduser() if signatures else None,
+            drill_host=each.drill_host,
         )
         for each in systems
     }

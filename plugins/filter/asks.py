@@ -121,6 +121,7 @@ OFFSITE = {
     "proved": "the evidence ledger for the newest proof of a set that came from each site",
     "immutable": "the note of each site for the newest try to delete a copy there",
     "sites": "the note of each site, and counts those that have the newest set",
+    "elsewhere": "the evidence ledger for the newest drill on another host",
 }
 
 

@@ -345,6 +345,7 @@ def test_nothing_passes_where_nothing_is_given(system):
             variables={"schedule_status": ""},
             pitr=None,
             sites=(),
+            drill_host="",
         ),
     )
     assert passing(found) == OF_THE_HOST

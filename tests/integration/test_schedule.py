@@ -309,7 +309,11 @@ def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze
     assert changed(machine.play(schedule_jobs=FEW, pitr_enabled=True)) == 0
 
     # Without continuous protection there is no watch, and no alarm of an old one.
-    machine.play(schedule_jobs=FEW[:1])
+    machine.play(schedule_jobs=FEW[:1], schedule_drill_host="far")
+    monthly = json.loads((machine.etc / "schedule.json").read_text())["jobs"][-1]
+    assert (monthly["name"], monthly["days"]) == ("drill_elsewhere", "month_start")
+    assert monthly["command"][-3:] == ["playbooks/drill.yml", "-e", "drill_host=far"]
+    assert "01..10" in (machine.units / "pms-ops-drill_elsewhere.timer").read_text()
     assert not list(machine.units.glob("pms-ops-odd*"))
     assert not list(machine.units.glob("pms-ops-pitr*"))
     assert not (machine.state / "pitr_watch.json").exists()

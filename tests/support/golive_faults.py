@@ -38,6 +38,7 @@ from tests.support.golive_system import (
     Overrides,
     System,
     record_drill,
+    record_drill_elsewhere,
     record_proof,
     record_site_proof,
     schedule_status,
@@ -827,6 +828,14 @@ def _failed_site_proof(system: System, folder: Path) -> Overrides:
     return Overrides(settings={"evidence_root": str(folder / "evidence")})
 
 
+def _drilled_on_the_same_machine(system: System, folder: Path) -> Overrides:
+    shutil.copytree(system.settings.evidence_root, folder / "evidence")
+    kernel = "both are containers of one machine: their kernel is the same"
+    shared = {"segregated": False, "shared": [kernel]}
+    record_drill_elsewhere(folder / "evidence", "2026-01-02_0600", **shared)
+    return Overrides(settings={"evidence_root": str(folder / "evidence")})
+
+
 def _noted(act: str, **facts: Any) -> Any:
     """Let the note of one site say this of an act on it."""
 
@@ -866,6 +875,12 @@ FILES = (
         _noted("upload", proved=True, signs=["it is signed by key 0123456789ab"]),
     ),
     Fault("backup.offsite_proved", "a set came back damaged", "files", _failed_site_proof),
+    Fault(
+        "backup.drilled_elsewhere",
+        "the host of the drill is a container of the same machine",
+        "files",
+        _drilled_on_the_same_machine,
+    ),
     Fault(
         "backup.offsite_immutable",
         "a site let this machine delete a copy",

@@ -20,6 +20,8 @@ from tests.support.server import LABEL, free_port
 
 IMAGE = "pms-test/ssh:13"
 PACKAGES = "openssh-server,python3"
+# The Docker Engine of this machine
+ENGINE = ("--volume", "/var/run/docker.sock:/var/run/docker.sock")
 START = """
 set -e
 install -d -m 755 /run/sshd
@@ -63,6 +65,17 @@ class SshHost:
         )
         return done.stdout
 
+    def write(self, path: str, text: str) -> None:
+        """Write a file of root's alone; the folder is made."""
+        script = 'umask 077; mkdir -p "$(dirname "$0")"; cat >"$0"'
+        subprocess.run(
+            ["docker", "exec", "-i", self.container, "sh", "-c", script, path],
+            input=text,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+
 
 def _keys(folder: Path, port: int) -> None:
     for name in ("client", "host"):
@@ -76,9 +89,20 @@ def _keys(folder: Path, port: int) -> None:
 
 
 @contextmanager
-def running(folder: Path, shared: Path) -> Iterator[SshHost]:
-    """Run the host; *shared* is a folder of this machine that it has at the same path."""
-    debian_image.provide(IMAGE, release="trixie", packages=PACKAGES)
+def running(
+    folder: Path,
+    shared: Path,
+    *,
+    image: str = IMAGE,
+    packages: str = PACKAGES,
+    before: str = "",
+    options: tuple[str, ...] = ENGINE,
+) -> Iterator[SshHost]:
+    """Run the host; *shared* is a folder of this machine that it has at the same path.
+
+    *before* is done in it before sshd starts, as part of a shell script; *options* are Docker's.
+    """
+    debian_image.provide(image, release="trixie", packages=packages)
     port = free_port()
     keys = folder / "keys"
     keys.mkdir(mode=0o700)
@@ -92,11 +116,10 @@ def running(folder: Path, shared: Path) -> Iterator[SshHost]:
                 f"{LABEL}=1",
                 "--hostname",
                 name,
-                "--volume",
-                "/var/run/docker.sock:/var/run/docker.sock",
             ),
+            *options,
             *("--volume", f"{shared}:{shared}", "--volume", f"{keys}:/keys:ro"),
-            *(IMAGE, "/bin/sh", "-c", START, str(port)),
+            *(image, "/bin/sh", "-c", before + START, str(port)),
         ],
         check=True,
         capture_output=True,

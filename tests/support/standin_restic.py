@@ -121,7 +121,8 @@ def _dump(repository: Path, rest: list[str]) -> int:
 def _restore(repository: Path, rest: list[str]) -> int:
     import shutil
 
-    shutil.copytree(repository / rest[0], rest[2], dirs_exist_ok=True)
+    snapshot, _, path = rest[0].partition(":")
+    shutil.copytree(repository / snapshot / path.lstrip("/"), rest[2], dirs_exist_ok=True)
     return 0
 
 

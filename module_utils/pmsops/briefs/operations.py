@@ -9,7 +9,7 @@ from pathlib import Path
 from ansible.module_utils.pmsops.briefs.reading import Reading, Source, percent, price, short
 from ansible.module_utils.pmsops.common import exchange_calendar, files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import drills, ledger
 from ansible.module_utils.pmsops.incidents import record
 from ansible.module_utils.pmsops.repository import manifest, sets
 
@@ -133,9 +133,9 @@ def backups(source: Source) -> Reading:
         reading.attention.append(f"{root} holds no backup set")
     elif not any(row[3] != "no" for row in reading.rows):
         reading.attention.append("no drill has proved any of the newest sets")
-    drills = ledger.records(Path(source.evidence_root), "drill")
-    if drills:
-        last = drills[-1]
+    found_drills = drills.here(ledger.inspect(Path(source.evidence_root)).entries)
+    if found_drills:
+        last = found_drills[-1]
         proved = last["record"].get("proved")
         seconds = last["record"].get("rto_seconds")
         took = f", RTO {seconds} s" if seconds is not None else ""

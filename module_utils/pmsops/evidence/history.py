@@ -137,6 +137,7 @@ def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         *("set", "proved", "rto_seconds", "rpo_seconds", "rpo_moment_seconds"),
         *("rto_target_seconds", "rpo_target_seconds", "size_bytes", "differences"),
         *("broken", "negative_control"),
+        *("drill_host", "segregated", "rto_with_fetch_seconds"),
     )
     found = ledger.of_kind(entries, "drill")[-MAX_DRILLS:]
     return [

@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import (
     controls,
     history,
+    last_drills,
     ledger,
     missing_sets,
     offsite,
@@ -54,13 +55,14 @@ def collect(
     protects: bool = False,
     sites: Sequence[str] = (),
     keys: Path | None = None,
+    drill_host: str = "",
 ) -> dict[str, Any]:
     """Return the newest set, drill and gate, open incidents, the ledger, and what is due.
 
     *head* is a pin of the ledger that was kept elsewhere. With *protects* the system is to be
-    protected continuously; *sites* are to have copies. With *keys*, the folder of the keys, the
-    signatures of the ledger are checked. A missing folder counts as empty, so its
-    backup, drill and gate are due. Nothing is changed.
+    protected continuously; *sites* are to have copies; *drill_host* is that of the monthly drill.
+    With *keys*, the folder of the keys, the signatures of the ledger are checked. A missing folder
+    counts as empty, so its backup, drill and gate are due. Nothing is changed.
     """
     chain = ledger.inspect(evidence_root, head=head, keys=keys, signed=keys is not None)
     found = {
@@ -77,7 +79,8 @@ def collect(
             for each in missing_sets.find(root, chain.entries)
         ],
         "running": _running(backup_root),
-        "drill": _drill(chain, now),
+        "drill": last_drills.here(chain.entries, now),
+        "drill_elsewhere": last_drills.elsewhere(chain.entries, now, drill_host),
         "replaced": restores.replaced(chain.entries, now),
         "refused": restores.refused(chain.entries, now),
         "former_tables": restores.former_tables(chain.entries, now),
@@ -155,17 +158,6 @@ def _running(backup_root: Path) -> str | None:
     return None
 
 
-def _drill(chain: ledger.Chain, now: datetime) -> dict[str, Any] | None:
-    found = history.drills(list(chain.entries))
-    if not found:
-        return None
-    last = found[-1]
-    names = ("at", "set", "proved", "broken", "negative_control", "rto_seconds", "rpo_seconds")
-    return {name: last[name] for name in names} | {
-        "age_seconds": restores.age_seconds(last["at"], now)
-    }
-
-
 def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
     record = history.previous(evidence_root, whole=True)
     if record is None:
@@ -195,6 +187,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
         *_due_others(found["other_databases"], limits),
         *(_entry(*each) for each in protected.due(found["protection"])),
         *(_entry(*each) for each in offsite.due(found["offsite"])),
+        *(_entry(*each) for each in last_drills.due(found["drill_elsewhere"])),
     ]
     drill, gate = found["drill"], found["gate"]
     if drill is None or not drill["proved"]:
@@ -279,6 +272,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         say("running", found["running"])
     if drill:
         say("last drill", f"{age(drill['age_seconds'])} ago, {controls.drill(drill)}")
+    last_drills.describe(found["drill_elsewhere"], say)
     protected.describe(found["protection"], say)
     offsite.describe(found["offsite"], say)
     if replaced := found["replaced"]:

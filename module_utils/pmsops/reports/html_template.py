@@ -255,8 +255,14 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <tbody>
 {% for entry in (record.history.drills | reverse | list)[:10] %}
 <tr><td class="date">{{ entry.at[:10] }}</td><td>{{ entry.set }}</td>\
-<td>{{ "proved" if entry.proved else "broken proof" if entry.broken else "failed" }}</td>\
-<td class="number">{{ entry.rto_seconds | duration }}</td>\
+<td>{{ "proved" if entry.proved else "broken proof" if entry.broken else "failed" }}\
+{% if entry.drill_host | default(none) %}\
+ on {{ entry.drill_host }}, {{ "segregated" if entry.segregated else "not segregated" }}\
+{% endif %}</td>\
+<td class="number">{{ entry.rto_seconds | duration }}\
+{% if entry.rto_with_fetch_seconds | default(none) is not none %}\
+; with the fetch {{ entry.rto_with_fetch_seconds | duration }}\
+{% endif %}</td>\
 <td class="number">{{ entry.rpo_seconds | duration }}\
 {% if entry.rpo_moment_seconds | default(none) is not none %}\
 ; to any moment {{ entry.rpo_moment_seconds | duration }}\

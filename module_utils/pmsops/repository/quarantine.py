@@ -139,13 +139,16 @@ def failed_drill(entries: Iterable[dict[str, Any]], folder: Path) -> str | None:
     """Return why the last drill of a set failed, None where it did not or where it says nothing.
 
     *entries* are the ledger's drills, oldest first. One that does not say which set it was about
-    was about the newest.
+    was about the newest. One on another host was of a copy, which may be damaged where the set is
+    not.
     """
     why = None
     taken = manifest_moment(folder)
     for entry in entries:
         record = entry["record"]
         named = record.get("set")
+        if record.get("drill_host"):
+            continue
         if entry["at"] < (taken or ""):
             continue  # of another set of that name, one that was set aside
         if named is not None and Path(str(named)).name != folder.name:

@@ -93,6 +93,8 @@ SINCE = {
     "negative control": {"pms_restore": 27_500, "pms_gate": 500},
     # Lines of the ledger that are signed: who signed (6 500), keys (6 600), signatures (5 100).
     "signed ledger": {"pms_gate": 24_500, "pms_restore": 25_500},
+    # Drills on other hosts: which they are (1 100), and what the probe of sites says of the newest.
+    "drills elsewhere": {"pms_gate": 2_900, "pms_restore": 100},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

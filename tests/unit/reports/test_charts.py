@@ -80,3 +80,9 @@ def test_sizes_are_read_by_people():
         "2 kB",
         "3 GB",
     ]
+
+
+def test_another_host_is_not_in_the_curve_of_this_one():
+    here, there = drill(1, 50.0), drill(2, 500.0) | {"drill_host": "far"}
+    assert charts.of_drills([here, there], {}) == charts.of_drills([here], {})
+    assert charts.of_drills([there], {}) == []

@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswer
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import drills, ledger
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 
@@ -89,7 +89,7 @@ def _manifest_sha256(folder: Path) -> str:
 
 def drill(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return the newest drill of the newest set on this system, else the newest drill."""
-    entries = ledger.records(context.folder("evidence_root"), "drill")
+    entries = drills.here(ledger.inspect(context.folder("evidence_root")).entries)
     if not entries:
         raise Failed("the ledger has no drill")
     system = query(context, deadline, SYSTEM).get("value")

@@ -6,23 +6,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, NotGiven, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, NotGiven, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context
-from ansible.module_utils.pmsops.evidence import ledger, offsite_proofs
+from ansible.module_utils.pmsops.evidence import drills, ledger, offsite_proofs
 from ansible.module_utils.pmsops.repository import site_notes
 
-ABOUT = ("current", "proved", "immutable", "sites")
+ABOUT = ("current", "proved", "immutable", "sites", "elsewhere")
 SHOWN = 3
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return what *about* names, over all sites of the inventory; each text is ``none`` if good.
 
-    :raises NotGiven: where the system has no other site.
+    :raises NotGiven: where the system has no other site, or no host for drills.
     """
-    names = (context.settings.facts.get("offsite") or {}).get("sites")
+    facts = context.settings.facts.get("offsite") or {}
+    names = facts.get("sites")
     if not names:
         raise NotGiven("offsite_repositories is empty")
+    if params["about"] == "elsewhere":
+        return _elsewhere(facts.get("drill_host"), context)
     if params["about"] not in ABOUT:
         raise Unanswerable(f"about is {params['about']!r}, not one of {', '.join(ABOUT)}")
     found = site_notes.assess(context.folder("backup_root"), names)
@@ -59,6 +62,28 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     return {
         "unproved": _named((name, _unproved(proofs.get(name))) for name in names),
         "at": _oldest(proofs.get(name) for name in names),
+    }
+
+
+def _elsewhere(host: str | None, context: Context) -> dict[str, Any]:
+    """Return the newest drill on another host, and what it had in common with the source.
+
+    :raises NotGiven: where the schedule has no such drill.
+    """
+    if not host:
+        raise NotGiven("schedule_drill_host is empty")
+    found = drills.elsewhere(ledger.inspect(context.folder("evidence_root")).entries)
+    if not found:
+        raise Failed(f"the ledger has no drill on {host}")
+    record = found[-1]["record"]
+    failed = f"{record.get('code')}: {record.get('why')}"
+    return {
+        "at": found[-1]["at"],
+        "host": record["drill_host"],
+        "failed": "none" if record.get("proved") is True else failed,
+        "shared": "; ".join(record.get("shared") or ()) or "none",
+        "rto_seconds": record.get("rto_seconds"),
+        "rto_with_fetch_seconds": record.get("rto_with_fetch_seconds"),
     }
 
 
