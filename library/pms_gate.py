@@ -138,8 +138,28 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-verdict: {description: Go or no-go., returned: success, type: str, sample: go}
-exit_code: {description: The verdict as an exit status., returned: success, type: int, sample: 0}
+verdict:
+  description:
+    - V(go), V(no-go), or V(broken) if the gate did not find its RV(negative_control). A broken gate
+      says nothing about the system.
+  returned: success
+  type: str
+  sample: go
+exit_code:
+  description: The verdict as an exit status; 0 for go, 1 for no-go, 4 for broken.
+  returned: success
+  type: int
+  sample: 0
+negative_control:
+  description:
+    - One random check whose real answer was judged once more by a wrong expectation, which has to
+      make a no-go.
+    - C(outcome) is V(found), V(not found), or V(nothing to check) if none of some random checks
+      passed. C(seed) of the choice, C(check), the C(comparison) that was turned, and what it was
+      C(given) as. No value of an answer is recorded.
+  returned: success
+  type: dict
+  sample: {outcome: found, seed: 28824, check: infra.redis.ping, comparison: eq, given: ne}
 blocking:
   description: Ids of the checks that make it a no-go.
   returned: success

@@ -27,7 +27,8 @@ CLOSING = """\
 The inventory comes from -i, PMS_OPS_INVENTORY or ANSIBLE_INVENTORY; without one it is the lab. A
 name without a slash is a folder of inventory/. Arguments after -- go to ansible-playbook.
 
-Exit status: 0 done; 1 failed; 2 wrong use, nothing was run; 3 could not run; 130 interrupted.
+Exit status: 0 done; 1 failed; 2 wrong use, nothing was run; 3 could not run; 4 broken
+(a proof or gate missed its negative control); 130 interrupted.
 Logs: ~/.local/state/pms-ops/runs (the newest 50, private).
 """
 

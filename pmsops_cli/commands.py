@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import confirm, console, hosts, inventory, orphans, playbooks, runner
-from pmsops_cli.exit_status import COULD_NOT_RUN, FAILED, INTERRUPTED, Stop, from_playbook
+from pmsops_cli.exit_status import BROKEN, COULD_NOT_RUN, FAILED, INTERRUPTED, Stop, from_playbook
 from pmsops_cli.project import PROJECT
 
 PLAYBOOKS = {
@@ -153,6 +153,8 @@ class Session:
         with shown.live():
             summary, log = runner.run(request, shown.show)
         status = from_playbook(summary.rc, hosts=len(summary.stats))
+        if status == FAILED and summary.broken:
+            status = BROKEN
         if summary.signalled:
             status = INTERRUPTED
         elif summary.killed:

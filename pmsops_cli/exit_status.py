@@ -7,6 +7,7 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 COULD_NOT_RUN = 3
+BROKEN = 4  # a proof or a gate did not find its negative control: it says nothing
 INTERRUPTED = 130
 
 # Of ansible-playbook: 2 means that a host failed, 8 that any_errors_fatal ended the play. Its other

@@ -17,6 +17,7 @@ FACTS = {
     "pms_gate": {"verdict": "verdict", "blocking": "blocking", "counts": "counts"},
     "pms_evidence": {"report": "report", "run": "run"},
 }
+BROKEN_PROOF = "proof.broken"
 
 
 @dataclass
@@ -76,6 +77,13 @@ class RunSummary:
         found = [failure for failure in self._failures if failure["host"] in bad]
         rescued = sum(self.stats[host].get("rescued", 0) for host in bad)
         return found[rescued:] or found
+
+    @property
+    def broken(self) -> bool:
+        """Tell whether the gate, or the proof of a run without one, missed its negative control."""
+        if "verdict" in self.facts:
+            return bool(self.facts["verdict"] == "broken")
+        return any(each["code"] == BROKEN_PROOF for each in self._failures)
 
     @property
     def errors(self) -> list[str]:

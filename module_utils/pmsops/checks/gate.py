@@ -7,12 +7,12 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.checks import attestations
+from ansible.module_utils.pmsops.checks import attestations, negative_control
 from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
 from ansible.module_utils.pmsops.checks.lacked_parts import LackedParts
 from ansible.module_utils.pmsops.checks.probes.context import Settings
@@ -72,7 +72,7 @@ def run(
             "Select other golive_sections, or leave them empty for all.",
             code="gate.section",
         )
-    variables = Variables(_values(settings) | options.variables, clock)
+    variables = Variables(settings.named() | options.variables, clock)
     known = {
         check.id: _attested(check, statements)
         for check in checklist.checks
@@ -80,7 +80,10 @@ def run(
     }
     lacked = LackedParts(checklist.checks, options.without)
     known |= lacked.skipped
-    runs = [_run(check, lacked.ids) for check in checklist.checks if check.id not in known]
+    control = negative_control.Control()
+    runs = control.chosen(
+        [_run(check, lacked.ids) for check in checklist.checks if check.id not in known]
+    )
     started = time.monotonic()
     second = SecondTry(settings, variables, deadline_seconds=options.deadline_seconds)
     with _counting(progress, {each.id for each in runs}) as report:
@@ -101,6 +104,11 @@ def run(
     hidden = settings.secrets() | options.secrets | runner.secrets() | second.secrets
     partial = bool(options.sections or options.checks)
     summary = _summary(checklist, results, settings.now, seconds, partial)
+    summary["negative_control"] = control.judge(
+        runs, found, lambda name, red: _is_no_go(checklist, results, name, red, settings.now)
+    )
+    if summary["negative_control"]["outcome"] == negative_control.NOT_FOUND:
+        summary |= {"verdict": negative_control.BROKEN, "exit_code": negative_control.EXIT_CODE}
     return {name: scrub(value, hidden) for name, value in summary.items()}
 
 
@@ -156,6 +164,21 @@ def _summary(
         ],
         "results": results,
     }
+
+
+def _is_no_go(
+    checklist: Checklist,
+    results: list[dict[str, Any]],
+    name: str,
+    red: ProbeResult,
+    now: datetime,
+) -> bool:
+    """Tell whether a check with the result *red*, as a blocker without a waiver, makes a no-go."""
+    check = next(each for each in checklist.checks if each.id == name)
+    result = _result(replace(check, severity="blocker"), red, attestations.Statements({}, {}))
+    changed = [result if each["id"] == name else each for each in results]
+    summary = _summary(checklist, changed, now, 0.0, partial=False)
+    return summary["verdict"] == "no-go" and name in summary["blocking"]
 
 
 def _counted(results: list[dict[str, Any]], section: str) -> dict[str, int]:
@@ -234,35 +257,6 @@ def _result(
         "waiver": waiver.plain() if waiver else None,
         "attestation": attestation.plain() if attestation else None,
     }
-
-
-def _values(settings: Settings) -> dict[str, Any]:
-    """Return the names that a checklist may use for the system itself; no secret among them."""
-
-    def shown(options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in options.items() if name != "password"}
-
-    return {
-        "database": shown(settings.database),
-        "redis": shown(settings.redis),
-        "api": shown(settings.api),
-        "grafana": shown(settings.grafana),
-        "dagster_url": settings.dagster_url,
-        "compose_project": settings.compose_project,
-        "app_dir": settings.app_dir,
-        "app_python": _python_of(settings.app_dir),
-        "backup_root": settings.backup_root,
-        "evidence_root": settings.evidence_root,
-    }
-
-
-def _python_of(folder: str) -> str:
-    """Return the Python of a checkout of the PMS: its own, which has its libraries."""
-    for name in (".venv", "venv"):
-        program = Path(folder, name, "bin", "python")
-        if folder and program.exists():
-            return str(program)
-    return "python3"
 
 
 def scrub(value: Any, secrets: set[str]) -> Any:

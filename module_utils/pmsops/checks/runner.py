@@ -169,7 +169,8 @@ class Runner:
             shared = {n.removeprefix(SHARED_PREFIX): self.shared[n] for n in run.shares}
             worker.run, worker.started, worker.used_for = run, time.monotonic(), run.probe
             try:
-                worker.pipe.send((run.probe, params, expect, run.timeout, shared))
+                question = (run.probe, params, expect, run.timeout, shared, run.control_seed)
+                worker.pipe.send(question)
             except OSError:
                 self._kill(worker)
                 ready.appendleft(run)

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.checks import expectations, probes
+from ansible.module_utils.pmsops.checks import expectations, probes, wrong_expectation
 from ansible.module_utils.pmsops.checks.probes import (
     Deadline,
     Failed,
@@ -49,6 +49,8 @@ class ProbeRun:
     # What no answer in time means, and whether the load of the host changes the answer
     silence: str = "unknown"
     load_sensitive: bool = False
+    # Set where the answer is judged once more, with a wrong expectation
+    control_seed: int | None = None
 
     @property
     def acts(self) -> bool:
@@ -77,6 +79,8 @@ class ProbeResult:
     cause: str = ""
     # Whether the inventory names no such part
     absent: bool = False
+    # The result with a wrong expectation, where one was asked for
+    control: ProbeResult | None = None
 
     @property
     def flaky(self) -> bool:
@@ -131,8 +135,9 @@ def serve(pipe: Connection, context: Context, clock: Clock) -> None:
     """Answer questions until the pipe closes."""
     with suppress(EOFError, OSError):
         while True:
-            probe, params, expect, timeout, context.shared = pipe.recv()
-            pipe.send(answer(probe, params, expect, Deadline.after(timeout), context, clock))
+            probe, params, expect, timeout, context.shared, seed = pipe.recv()
+            deadline = Deadline.after(timeout)
+            pipe.send(answer(probe, params, expect, deadline, context, clock, seed))
 
 
 def answer(
@@ -142,8 +147,12 @@ def answer(
     deadline: Deadline,
     context: Context,
     clock: Clock,
+    control_seed: int | None = None,
 ) -> ProbeResult:
-    """Ask one probe and judge its answer by the expectations."""
+    """Ask one probe and judge its answer by the expectations.
+
+    With a *control_seed*, an answer that passes is judged by a wrong expectation too.
+    """
     try:
         if probe.startswith(SHARED_PREFIX):
             fetch = probes.fetch(probe.removeprefix(SHARED_PREFIX))
@@ -162,7 +171,10 @@ def answer(
     unasked = probe == "http" and all(entry.get("path") != "status" for entry in expect)
     if unasked and not 200 <= found["status"] < 300:
         return ProbeResult("fail", f"HTTP status is {found['status']}")
-    return judge(found, expect, clock)
+    result = judge(found, expect, clock)
+    if control_seed is not None and expect and result.status == "pass":
+        result.control = judge(found, wrong_expectation.wrong(expect, control_seed), clock)
+    return result
 
 
 def judge(found: Any, expect: list[dict[str, Any]], clock: Clock) -> ProbeResult:

@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Drills as text, with their negative control: whether they were seen to be able to fail."""
+"""Negative controls as text: whether drills and gates were seen to be able to fail."""
 
 from __future__ import annotations
 
@@ -15,6 +15,20 @@ def drill(found: dict[str, Any]) -> str:
         return verdict
     changed = f" ({control['kind']} in {control['table']})" if control.get("table") else ""
     return f"{verdict}; negative control {control['outcome']}{changed}"
+
+
+def gate(control: dict[str, Any] | None) -> str:
+    """Return how a line about a gate ends: nothing for one of an older release."""
+    if not control:
+        return ""
+    check = f" ({control['check']})" if control.get("check") else ""
+    return f"; negative control {control['outcome']}{check}"
+
+
+def missed(found: dict[str, Any]) -> str:
+    """Return what a gate was that is no go."""
+    broken = found["verdict"] == "broken"
+    return "broken, so it says nothing about the system" if broken else f"a {found['verdict']}"
 
 
 def failed(found: dict[str, Any]) -> str:

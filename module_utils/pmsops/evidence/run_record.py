@@ -110,6 +110,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
         "system": options.system,
         "written_at": utc_stamp(now),
         **{name: gate[name] for name in GATE},
+        "negative_control": gate.get("negative_control"),
         "previous": history.compare(gate, history.previous(root, whole=not gate["partial"])),
         "history": {
             "runs": history.runs(entries),
@@ -169,6 +170,7 @@ def _remember(
             "counts": record["counts"],
             "blocking": record["blocking"],
             "partial": record["partial"],
+            "negative_control": record["negative_control"],
         },
         now=now,
         keys=options.keys,
@@ -250,7 +252,7 @@ def prometheus(record: dict[str, Any]) -> str:
     """Return the gauges for node_exporter's textfile collector."""
     started = datetime.fromisoformat(record["started_at"]).timestamp()
     gauges: list[tuple[str, str, list[tuple[dict[str, str], float]]]] = [
-        ("verdict", "1 for go, 0 for no-go.", [({}, float(record["verdict"] == "go"))]),
+        ("verdict", "1 for go, 0 for no-go and broken.", [({}, float(record["verdict"] == "go"))]),
         ("last_run_timestamp_seconds", "When the newest gate began.", [({}, started)]),
         ("duration_seconds", "How long the probes took.", [({}, record["duration_seconds"])]),
         ("checks", "Checks by status.", [({"status": k}, v) for k, v in record["counts"].items()]),

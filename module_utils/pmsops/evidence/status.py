@@ -162,7 +162,7 @@ def _gate(evidence_root: Path, now: datetime) -> dict[str, Any] | None:
     record = history.previous(evidence_root, whole=True)
     if record is None:
         return None
-    names = ("run", "verdict", "started_at", "blocking")
+    names = ("run", "verdict", "started_at", "blocking", "negative_control")
     return {name: record.get(name) for name in names} | {
         "age_seconds": restores.age_seconds(record.get("started_at"), now),
         "report": str(evidence_root / record["run"] / "report.html"),
@@ -198,7 +198,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
     if gate is None:
         due.append(_entry("no go-live checklist was run yet", "pms-ops golive"))
     elif gate["verdict"] != "go":
-        what = f"the last gate, {gate['run']}, was a {gate['verdict']}: {gate['report']}"
+        what = f"the last gate, {gate['run']}, was {controls.missed(gate)}: {gate['report']}"
         due.append(_entry(what, "pms-ops golive"))
     elif _older(gate["age_seconds"], limits.gate_hours):
         due.append(_entry(f"the last gate is {age(gate['age_seconds'])} old", "pms-ops golive"))
@@ -286,7 +286,8 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()
-        say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago")
+        control = controls.gate(gate.get("negative_control"))
+        say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago{control}")
     lines = found["ledger"]["lines"]
     say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain intact'}")
     say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")

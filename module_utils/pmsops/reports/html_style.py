@@ -39,8 +39,8 @@ p { margin: .4rem 0; }
 .verdict h1 { margin: 0; font-size: clamp(2.5rem, 9vw, 4rem); letter-spacing: -.02em; }
 .verdict p { margin: .35rem 0 0; font-size: 1.0625rem; }
 .verdict.go { background: var(--good-soft); border-color: var(--good); }
-.verdict.no-go { background: var(--bad-soft); border-color: var(--bad); }
-.go h1 { color: var(--good); } .no-go h1 { color: var(--bad); }
+.verdict.no-go, .verdict.broken { background: var(--bad-soft); border-color: var(--bad); }
+.go h1 { color: var(--good); } .no-go h1, .broken h1 { color: var(--bad); }
 .what { color: var(--muted); font-size: .875rem; margin: 0; }
 ol.first { list-style: none; counter-reset: first; padding: 0; margin: 0; }
 ol.first > li {
@@ -115,7 +115,7 @@ td.date { white-space: nowrap; }
 .strip li { width: 1.4rem; height: 1.4rem; line-height: 1.4rem; border-radius: 5px;
   text-align: center; font-size: .8125rem; font-weight: 700; }
 .strip .go { background: var(--good-soft); color: var(--good); }
-.strip .no-go { background: var(--bad-soft); color: var(--bad); }
+.strip .no-go, .strip .broken { background: var(--bad-soft); color: var(--bad); }
 .sign td { height: 2.75rem; border: 1px solid var(--line); padding: .5rem; }
 .sign th { padding-left: .5rem; }
 footer { margin: 3rem auto 2.5rem; color: var(--muted); font-size: .8125rem; }

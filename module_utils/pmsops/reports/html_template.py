@@ -57,6 +57,10 @@ owner: {{ result.owner }}</p>
 <h1>{{ headline }}</h1>
 {% if record.verdict == "go" %}
 <p>{{ good }} of {{ record.results | length }} checks passed, and no blocker is open.</p>
+{% elif record.verdict == "broken" %}
+<p><strong>The gate is broken, so it says nothing about the system.</strong> \
+Check {{ record.negative_control.check }} was given a wrong expectation, and was not \
+seen to fail.</p>
 {% else %}
 <p><strong>Do not go live.</strong> \
 {{ record.blocking | length }} blocker{{ "s are" if record.blocking | length != 1 else " is" }} \
@@ -66,7 +70,11 @@ root cause{{ "s" if first | length != 1 }}{% endif %}. \
 {% endif %}
 {% if record.partial %}<p><strong>Only part of the checklist was run, so this run gives no go-live \
 verdict.</strong></p>{% endif %}
-<p class="what">{{ record.started_at | local }} · {{ record.host }} · run {{ record.run }}</p>
+<p class="what">{{ record.started_at | local }} · {{ record.host }} · run {{ record.run }}\
+{% if record.negative_control | default(none) %} · negative control \
+{{ record.negative_control.outcome }}\
+{% if record.negative_control.check %} ({{ record.negative_control.check }}){% endif %}\
+{% endif %}</p>
 </div>
 </header>
 <main id="content">

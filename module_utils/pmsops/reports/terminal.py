@@ -18,6 +18,10 @@ MARKS = {
 ORDER = ("waived", "unknown", "fail")
 WIDTH = 100
 MARK_WIDTH = 8
+BROKEN = (
+    "The gate says nothing about the system: check {check} had a wrong expectation, and was not"
+    " seen to fail."
+)
 PARTIAL = "Partial run passed (no go-live verdict)"
 
 
@@ -87,6 +91,8 @@ def verdict(gate: dict[str, Any]) -> list[str]:
     flaky = f" ({counts['flaky']} flaky)" if counts.get("flaky") else ""
     is_no_go = gate["verdict"] != "go"
     partial = " Partial run of the checklist." if is_no_go and gate.get("partial") else ""
+    if gate["verdict"] == "broken":
+        partial += f" {BROKEN.format(check=gate['negative_control']['check'])}"
     blocking = len(gate["blocking"])
     because = f" because of {blocking} blocker{'s' if blocking != 1 else ''}" if blocking else ""
     return [

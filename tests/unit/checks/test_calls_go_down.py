@@ -16,6 +16,7 @@ ORDER = (
     *(
         "waiting",
         "gate",
+        "negative_control",
         "attestations",
         "lacked_parts",
         "checklist",
@@ -25,7 +26,7 @@ ORDER = (
         "worker",
         "probes",
     ),
-    *("variables", "expectations", "comparison", "path", "values"),
+    *("variables", "expectations", "wrong_expectation", "comparison", "path", "values"),
 )
 
 

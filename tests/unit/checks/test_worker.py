@@ -30,7 +30,7 @@ def test_it_answers_one_question_after_the_other_until_the_pipe_closes():
     thread.start()
     expect = [{"path": "total_bytes", "gt": 0}]
     for probe, status in (("disk", "pass"), ("smoke", "unknown")):
-        ours.send((probe, {"path": "/", "step": "open"}, expect, 3.0, {"token": "t"}))
+        ours.send((probe, {"path": "/", "step": "open"}, expect, 3.0, {"token": "t"}, 7))
         assert ours.recv().status == status
     ours.close()
     thread.join(5)

@@ -200,7 +200,7 @@ def test_people_read_a_line_for_each_subject(roots, tmp_path):
     said = lines(collect(roots))
     assert said["newest set"].startswith("2026-11-23_0600, 6 h old, of unknown size, verified ")
     assert said["last drill"] == "60 min ago, verified set 2026-11-23_0600 in 41 s"
-    assert said["last gate"] == "GO, 0 s ago"
+    assert said["last gate"] == "GO, 0 s ago; negative control found (a)"
     assert said["ledger"].endswith("chain intact")
     assert said["incidents"] == "none open"
 

@@ -50,6 +50,34 @@ class Settings:
         )
         return {text for text in found if text}
 
+    def named(self) -> dict[str, Any]:
+        """Return the names that a checklist may use for the system; no secret among them."""
+
+        def shown(options: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in options.items() if name != "password"}
+
+        return {
+            "database": shown(self.database),
+            "redis": shown(self.redis),
+            "api": shown(self.api),
+            "grafana": shown(self.grafana),
+            "dagster_url": self.dagster_url,
+            "compose_project": self.compose_project,
+            "app_dir": self.app_dir,
+            "app_python": _python_of(self.app_dir),
+            "backup_root": self.backup_root,
+            "evidence_root": self.evidence_root,
+        }
+
+
+def _python_of(folder: str) -> str:
+    """Return the Python of a checkout of the PMS: its own, which has its libraries."""
+    for name in (".venv", "venv"):
+        program = Path(folder, name, "bin", "python")
+        if folder and program.exists():
+            return str(program)
+    return "python3"
+
 
 @dataclass
 class Context:
