@@ -344,6 +344,28 @@ def test_facts_and_messages_of_a_run_are_gathered():
     assert outcome.errors == ["User interrupted execution"]
 
 
+@pytest.mark.parametrize(
+    ("task", "broken"),
+    [
+        ({"event": "runner_on_ok", "action": "pms_gate", "res": {"verdict": "broken"}}, True),
+        ({"event": "runner_on_ok", "action": "pms_gate", "res": {"verdict": "no-go"}}, False),
+        (
+            {"event": "runner_on_failed", "action": "pms_restore", "res": {"code": "proof.broken"}},
+            True,
+        ),
+        (
+            {"event": "runner_on_failed", "action": "pms_restore", "res": {"code": "set.damaged"}},
+            False,
+        ),
+    ],
+)
+def test_a_broken_gate_or_proof_is_told_from_a_failed_one(task, broken):
+    outcome = RunSummary()
+    data = {"host": "h", "task": "t", "task_action": task["action"], "res": task["res"]}
+    outcome.take({"event": task["event"], "event_data": data})
+    assert outcome.broken is broken
+
+
 def test_completion_names_commands_options_and_scenarios(monkeypatch, tmp_path):
     assert completion.candidates(["res"]) == ["restore"]
     assert {"restore", "report", "rollback"} <= set(completion.candidates(["r"]))
