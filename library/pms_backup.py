@@ -296,10 +296,9 @@ from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.parts import names
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import set_parts, sets
 from ansible.module_utils.pmsops.services import docker_engine
 
 
@@ -323,7 +322,7 @@ def argument_spec() -> dict:
         "parts": {
             "type": "list",
             "elements": "str",
-            "choices": list(names.TAKEN),
+            "choices": list(set_parts.TAKEN),
             "default": [],
         },
         "compose_project": {"type": "str"},

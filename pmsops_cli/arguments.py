@@ -219,7 +219,8 @@ def _backups(add: AddCommand) -> None:
         "  pms-ops restore --at latest --whole-server             the server itself is gone\n"
         "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday\n"
-        "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading",
+        "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading\n"
+        "  pms-ops restore latest --parts-only --parts compose,grafana --check",
     )
     source = restore.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -252,6 +253,7 @@ def _backups(add: AddCommand) -> None:
         action="store_true",
         help="put --tables in the place of the live ones, which are kept",
     )
+    _parts(restore)
     _confirm(restore)
     _other(restore)
     rollback = add(
@@ -274,8 +276,20 @@ def _backups(add: AddCommand) -> None:
         metavar="VOLUME",
         help="instead, remove this former server, which --whole-server kept; all: each",
     )
+    _parts(rollback)
     _confirm(rollback)
     _other(rollback)
+
+
+def _parts(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--parts",
+        metavar="A,B",
+        help="what surrounds the database, too: dagster, databases, redis, grafana, compose; all",
+    )
+    command.add_argument(
+        "--parts-only", action="store_true", help="with --parts: leave the PMS's database as it is"
+    )
 
 
 def _other(command: argparse.ArgumentParser) -> None:

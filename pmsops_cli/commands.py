@@ -252,9 +252,27 @@ def restore(session: Session) -> int:
         # They go into a schema of their own and replace nothing: no confirmation.
         variables |= {"tables": _words(given.tables), "into": given.into}
         return session.run("restore", PLAYBOOKS["restore"], variables)
+    variables |= _parts(session)
     hosts = ", ".join(sorted(each.host for each in session.systems))
     what = f"This replaces the live database {session.database} on {hosts} by {source}"
+    if given.parts_only:
+        what = f"This replaces {given.parts} of {session.database} on {hosts} by those of {source}"
+    elif given.parts:
+        what += f", and with it {given.parts}"
     return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+
+
+def _parts(session: Session) -> dict[str, Any]:
+    """Return the variables about parts."""
+    given = session.arguments
+    if given.parts_only and not given.parts:
+        raise Stop(
+            "--parts-only goes with --parts.",
+            "For example: --parts-only --parts compose,grafana",
+        )
+    if not given.parts:
+        return {}
+    return {"parts": _words(given.parts)} | ({"parts_only": True} if given.parts_only else {})
 
 
 def _whole_server(session: Session, variables: dict[str, Any]) -> int:
@@ -284,7 +302,10 @@ def rollback(session: Session) -> int:
         what = f"This removes a former server of {session.database} ({volume}), for good"
         variables = {"drop_former_server": volume}
         return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
-    variables = {"rollback": True} | other_database(session)
+    variables = {"rollback": True} | other_database(session) | _parts(session)
+    if session.arguments.parts_only:
+        what = f"This puts back what the last restore of {session.arguments.parts} replaced"
+        return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
     what = (

@@ -32,7 +32,6 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.parts import names as part_names
 from ansible.module_utils.pmsops.postgresql import (
     canary,
     catalog,
@@ -173,7 +172,7 @@ class _Run:
             "warnings": self.warnings,
             **{name: document[name] for name in ("snapshot_at", "trial", "losses", "not_restored")},
             "shrunk": document["shrunk"]["findings"],
-            "parts": part_names.texts(document),
+            "parts": surroundings.texts(document),
             "manifest_sha256": files.sha256(final / manifest.NAME),
         }
 

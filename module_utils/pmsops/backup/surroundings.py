@@ -12,9 +12,9 @@ from typing import Any
 from ansible.module_utils.pmsops.backup.dump import set_file
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.parts import names
 from ansible.module_utils.pmsops.parts.taking import Taker
 from ansible.module_utils.pmsops.pms import export
+from ansible.module_utils.pmsops.repository import set_parts
 
 
 @dataclass
@@ -47,6 +47,11 @@ class Surroundings:
             wanted, root, self.partial, self.settings.recipients, self.recipients, self.now
         )
         with progress.phase("parts"):
-            found = {names.FIELD: taker.take(earlier)}
-        warnings += names.warnings(found)
+            found = {set_parts.FIELD: taker.take(earlier)}
+        warnings += set_parts.warnings(found)
         return found
+
+
+def texts(document: dict[str, Any]) -> list[str]:
+    """Return a line for each part of a manifest, for people."""
+    return set_parts.texts(document)

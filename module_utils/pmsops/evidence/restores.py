@@ -17,6 +17,8 @@ BROKEN = "broken"
 WHY_LENGTH = 160
 # Only in a record of single tables that were put in place: the database was not replaced.
 TABLES = "tables"
+# Only in a record of parts of a set, which surround the database.
+PARTS = "parts"
 # Schemas of former tables that were dropped.
 DROPPED = "dropped_schemas"
 # After this, nobody waits for the restore any more; the ledger keeps its line.
@@ -120,7 +122,11 @@ _WAS = {UNDONE: "was undone", FAILED: "failed", BROKEN: "had a broken proof"}
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     # A whole server has a number of tables; single ones are named.
     found = ledger.of_kind(entries, *KINDS)
-    return [each for each in found if not isinstance(each["record"].get(TABLES), list)]
+    return [
+        each
+        for each in found
+        if not isinstance(each["record"].get(TABLES), list) and PARTS not in each["record"]
+    ]
 
 
 def _short(why: Any) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,6 +26,17 @@ def collect(backup_root: Path, *, now: datetime) -> list[dict[str, Any]]:
     folders = [*(folder for root in roots for folder in sets.listed(root)), *quarantined]
     found = [_described(folder, now) for folder in folders]
     return sorted(found, key=lambda each: str(each["id"]), reverse=True)
+
+
+def describe_newest(newest: dict[str, Any] | None, say: Callable[[str, str], None]) -> None:
+    """Report the newest set and its parts to people."""
+    if newest is None:
+        return
+    size = progress.size(newest["size_bytes"]) if newest["size_bytes"] else "of unknown size"
+    proof = f"verified {newest['verified_at']}" if newest["verified_at"] else "not verified"
+    say("newest set", f"{newest['id']}, {age(newest['age_seconds'])} old, {size}, {proof}")
+    for name, text in newest["parts"].items():
+        say(f"  part {name}", text)
 
 
 def _described(folder: Path, now: datetime) -> dict[str, Any]:

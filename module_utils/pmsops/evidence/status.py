@@ -23,10 +23,11 @@ from ansible.module_utils.pmsops.evidence import (
     open_incidents,
     protected,
     restores,
+    set_list,
 )
 from ansible.module_utils.pmsops.evidence.missing_sets import ACCEPT
 from ansible.module_utils.pmsops.pms import smoke_test_intents
-from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, shrinkage
 
 SHOWN_FINDINGS = 3
 # What may run: its progress file, and the lock that it holds meanwhile.
@@ -123,6 +124,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "size_bytes": None,
         "verified_at": (proof or {}).get("verified_at"),
         "trial": None,
+        "parts": {},
         "shrunk": [],
         "shrunk_remedy": None,
         "problem": None,
@@ -136,6 +138,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "age_seconds": restores.age_seconds(document["snapshot_at"], now),
         "size_bytes": document.get("totals", {}).get("bytes"),
         "trial": document.get("trial"),
+        "parts": {name: set_parts.text(each) for name, each in set_parts.of(document).items()},
         "shrunk": shrinkage.standing(backup_root, document),
         "shrunk_remedy": shrinkage.remedy(backup_root, document),
     }
@@ -261,10 +264,7 @@ def _older(seconds: float | None, hours: float) -> bool:
 def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     """Report the state to people, each line as a name and a text."""
     newest, drill, gate = found["newest_set"], found["drill"], found["gate"]
-    if newest:
-        size = progress.size(newest["size_bytes"]) if newest["size_bytes"] else "of unknown size"
-        proof = f"verified {newest['verified_at']}" if newest["verified_at"] else "not verified"
-        say("newest set", f"{newest['id']}, {age(newest['age_seconds'])} old, {size}, {proof}")
+    set_list.describe_newest(newest, say)
     for name, other in found["other_databases"].items():
         say(name, f"{other['id']}, {age(other['age_seconds'])} old" if other else "no set")
     say("sets", f"{found['sets']} in {found['backup_root']}")

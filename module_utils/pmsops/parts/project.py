@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.parts import names, secret_search, storage
-from ansible.module_utils.pmsops.repository import encryption, sets
+from ansible.module_utils.pmsops.parts import secret_search, storage
+from ansible.module_utils.pmsops.repository import encryption, set_parts, sets
 from ansible.module_utils.pmsops.services import project_files
 
 LISTING = "files.json"
@@ -64,12 +64,12 @@ class Project:
         left_out += of_part.left_out
         if not stored:
             why = "; ".join(left_out) or "no container of the project has any such file."
-            return names.not_taken(names.FILES, why)
+            return set_parts.not_taken(set_parts.FILES, why)
         document = {"schema_version": SCHEMA_VERSION, "entries": listing}
         text = json.dumps(document, indent=1, sort_keys=True).encode()
         stored.insert(0, self._store(f"{name}/{LISTING}", f"{name}/{LISTING}", text))
-        return names.entry(
-            names.FILES,
+        return set_parts.entry(
+            set_parts.FILES,
             encrypted=bool(self.recipients),
             read_at=moment,
             files=stored,

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.parts import names
-from ansible.module_utils.pmsops.repository import encryption, manifest, sets
+from ansible.module_utils.pmsops.repository import encryption, manifest, set_parts, sets
 
 
 def store(partial: Path, name: str, content: bytes, recipients: Sequence[Any]) -> str:
     """Write a file of a part, encrypted where there are recipients; return its name in the set."""
-    stored = f"{names.FOLDER}/{name}" + (encryption.SUFFIX if recipients else "")
+    stored = f"{set_parts.FOLDER}/{name}" + (encryption.SUFFIX if recipients else "")
     path = partial / stored
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if recipients:
@@ -41,7 +40,7 @@ def check(folder: Path, document: Mapping[str, Any], part: Mapping[str, Any]) ->
         wrong = list(sets.inspect(folder, wanted)[1].values())
     if wrong:
         raise OpsError(
-            f"A part of set {folder} is damaged: {'; '.join(wrong[: names.SHOWN])}. Nothing was"
+            f"A part of set {folder} is damaged: {'; '.join(wrong[: set_parts.SHOWN])}. Nothing was"
             " changed.",
             "Take another set, or restore without this part. playbooks/dr_bad_backup.yml mends a"
             " set whose files another set has, too.",
@@ -80,7 +79,7 @@ class Earlier:
             return
         with suppress(OpsError):
             for name, entry in manifest.read(folder)["files"].items():
-                if name.startswith(f"{names.FOLDER}/") and name.endswith(encryption.SUFFIX):
+                if name.startswith(f"{set_parts.FOLDER}/") and name.endswith(encryption.SUFFIX):
                     self._paths[entry["sha256"]] = folder / name
 
     def content(self, digest: str) -> bytes | None:

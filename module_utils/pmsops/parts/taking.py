@@ -12,9 +12,9 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.parts import names, packs, project, storage
+from ansible.module_utils.pmsops.parts import packs, project, storage
 from ansible.module_utils.pmsops.pms import redis_cache
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets
 from ansible.module_utils.pmsops.services import docker_engine, project_files
 
 OF_PROJECT = ("compose", "grafana")
@@ -48,7 +48,7 @@ class Taker:
     def take(self, earlier: Sequence[Path]) -> dict[str, dict[str, Any]]:
         """Return what the manifest says of each part; an error of reading is a part's own."""
         found: dict[str, dict[str, Any]] = {}
-        if names.DATABASES in self.wanted.names:
+        if set_parts.DATABASES in self.wanted.names:
             found |= self._databases()
         if "redis" in self.wanted.names:
             found["redis"] = self._redis()
@@ -66,14 +66,14 @@ class Taker:
 
     def _redis(self) -> dict[str, Any]:
         if not redis_cache.configured(self.wanted.redis):
-            return names.not_taken(names.REDIS, "no Redis is named (pms_redis_host).")
+            return set_parts.not_taken(set_parts.REDIS, "no Redis is named (pms_redis_host).")
         moment = utc_stamp(self.now())
         try:
             content, count, left_out = packs.take(self.wanted.redis)
         except (OpsError, ImportError, UnicodeDecodeError) as exc:
-            return names.not_taken(names.REDIS, str(exc))
-        return names.entry(
-            names.REDIS,
+            return set_parts.not_taken(set_parts.REDIS, str(exc))
+        return set_parts.entry(
+            set_parts.REDIS,
             encrypted=bool(self.recipients),
             read_at=moment,
             count=count,
@@ -84,7 +84,7 @@ class Taker:
     def _project(self, wanted: Sequence[str], earlier: Sequence[Path]) -> dict[str, Any]:
         if not self.wanted.compose_project:
             why = "no Compose project is named (pms_compose_project)."
-            return {name: names.not_taken(names.FILES, why) for name in wanted}
+            return {name: set_parts.not_taken(set_parts.FILES, why) for name in wanted}
         moment = utc_stamp(self.now())
         try:
             with docker_engine.refusals():
@@ -94,7 +94,7 @@ class Taker:
                     grafana=self.wanted.grafana_service,
                 )
         except (OpsError, ImportError) as exc:
-            return {name: names.not_taken(names.FILES, str(exc)) for name in wanted}
+            return {name: set_parts.not_taken(set_parts.FILES, str(exc)) for name in wanted}
         known = storage.Earlier(earlier[-1] if earlier else None)
         store = project.Project(self.root, self.partial, self.texts, self.recipients, known)
         taken = {name: store.take(name, found, moment) for name in wanted}
@@ -106,17 +106,17 @@ def of_database(root: Path, database: str, name: str) -> tuple[str, dict[str, An
     """Return the name of a database's part, and its record: the set of it, by id and hash."""
     if not name:
         why = "its own backup failed; the output of the run says why."
-        return database, names.not_taken(names.DATABASE, why) | {"database": database}
+        return database, set_parts.not_taken(set_parts.DATABASE, why) | {"database": database}
     others = root / sets.OTHERS / database
     try:
         folder = sets.newest(others) if name == NEWEST else others / name
         document = manifest.read(folder)
         digest = files.sha256(folder / manifest.NAME)
     except (OpsError, OSError) as exc:
-        return database, names.not_taken(names.DATABASE, str(exc)) | {"database": database}
-    of_dagster = set(manifest.tables(document)) >= names.DAGSTER_TABLES
-    part = names.entry(
-        names.DATABASE,
+        return database, set_parts.not_taken(set_parts.DATABASE, str(exc)) | {"database": database}
+    of_dagster = set(manifest.tables(document)) >= set_parts.DAGSTER_TABLES
+    part = set_parts.entry(
+        set_parts.DATABASE,
         encrypted=bool(document["dump"].get("encrypted")),
         read_at=document["snapshot_at"],
         count=1,
@@ -124,4 +124,4 @@ def of_database(root: Path, database: str, name: str) -> tuple[str, dict[str, An
         set=folder.name,
         manifest_sha256=digest,
     )
-    return names.DAGSTER if of_dagster else database, part
+    return set_parts.DAGSTER if of_dagster else database, part

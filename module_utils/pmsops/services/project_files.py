@@ -25,6 +25,8 @@ SYSTEM_PATHS = tuple(
 COMPOSE = "com.docker.compose."
 # The parts of a backup set that files belong to; other paths are of the machine alone.
 OF_COMPOSE, OF_GRAFANA, OF_MACHINE = "compose", "grafana", ""
+# In the name of a file that a restore of parts has replaced, and kept beside: in no later set.
+FORMER = ".before-"
 GRAFANA_FOLDERS = (Path("/etc/grafana"), Path("/var/lib/grafana"))
 
 
@@ -170,7 +172,8 @@ def _below(folder: Path) -> Iterator[Path]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each not in ("__pycache__", ".git"))
         for name in [*folders, *sorted(names)]:
-            yield Path(base, name)
+            if FORMER not in name:
+                yield Path(base, name)
 
 
 def _record(path: Path, found: Found) -> dict[str, Any] | None:

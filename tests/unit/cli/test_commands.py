@@ -542,6 +542,27 @@ def test_tables_go_into_a_schema_or_in_place_which_needs_a_confirmation(bare, ca
     assert ran == [given | {"into": "x"}, given | {"in_place": True, "confirm": "fund"}]
 
 
+def test_parts_go_with_the_database_or_alone_and_both_need_a_confirmation(bare, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("fund\n"))
+    (bare / "one.pgdump").write_bytes(b"PGDMP")
+    restore = ["-i", "bare.yml", "restore", "one.pgdump"]
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    assert main([*restore, "--parts-only", "--confirm", "fund"], bare) == USAGE
+    assert main([*restore, "--parts-only", "--parts", "compose"], bare) == USAGE
+    assert ran == []
+    assert main([*restore, "--parts", "dagster,redis", "--confirm", "fund"], bare) == DONE
+    alone = ["--parts-only", "--parts", "compose", "--confirm", "fund"]
+    assert main([*restore, *alone], bare) == DONE
+    assert main(["-i", "bare.yml", "rollback", *alone], bare) == DONE
+    given = {"file": str(bare / "one.pgdump"), "confirm": "fund"}
+    assert ran == [
+        given | {"parts": ["dagster", "redis"]},
+        given | {"parts": ["compose"], "parts_only": True},
+        {"rollback": True, "parts": ["compose"], "parts_only": True, "confirm": "fund"},
+    ]
+
+
 def test_latest_is_the_newest_set_of_the_system_by_name(bare, capsys, monkeypatch):
     argv = ["-i", "bare.yml", "restore", "latest", "--check"]
     assert main(argv, bare) == FAILED

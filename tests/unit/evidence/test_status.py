@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.pmsops.common import process_lock, timestamps
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger, restores, run_record, status
-from ansible.module_utils.pmsops.repository import protection, sets
+from ansible.module_utils.pmsops.repository import protection, set_parts, sets
 from ansible.module_utils.testing import patch_module_args
 
 from tests.support.backup_sets import make_set
@@ -117,6 +117,15 @@ def test_a_set_that_cannot_be_read_or_is_not_verified_is_due(roots, tmp_path):
     assert any("cannot be read" in text for text in due(collect(roots)))
 
 
+def test_the_parts_of_the_newest_set_are_told(roots, tmp_path):
+    part = set_parts.entry(set_parts.FILES, count=2, read_at="2026-11-23T06:00:04Z")
+    parts = {"compose": part, "redis": set_parts.not_taken(set_parts.REDIS, "it hangs")}
+    make_set(roots[0], tmp_path / "keys", "2026-11-23_0600", parts=parts)
+    said = lines(collect(roots))
+    assert said["  part compose"] == "2 files of 2026-11-23T06:00:04Z"
+    assert said["  part redis"] == "NOT TAKEN, it hangs"
+
+
 def test_what_a_restore_would_refuse_is_due_with_its_remedy(roots, tmp_path):
     folder = healthy(roots, tmp_path)
     path = folder / "manifest.json"
@@ -216,6 +225,7 @@ def test_people_read_what_is_wrong(roots, tmp_path):
         "age_seconds": 3 * 86400,
         "size_bytes": 1 << 20,
         "verified_at": None,
+        "parts": {},
     }
     said = lines(found)
     assert "not verified" in said["newest set"] and "3 d old" in said["newest set"]

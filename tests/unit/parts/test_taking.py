@@ -4,94 +4,24 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
-from ansible.module_utils.pmsops.backup import sealing
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.parts import names, packs, storage, taking
-from ansible.module_utils.pmsops.repository import encryption, manifest, sets
+from ansible.module_utils.pmsops.parts import packs, storage
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets
 from ansible.module_utils.pmsops.services import docker_engine
 
 from tests.support.backup_sets import make_set
+from tests.support.parts import SECRET, backup, project
 from tests.support.redis_server import Store, redis_server
 
 pyrage = pytest.importorskip("pyrage")
-NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
-SECRET = "hunter2"
-
-
-def container(service, folder, mounts=()):
-    labels = {
-        "com.docker.compose.service": service,
-        "com.docker.compose.project.working_dir": str(folder),
-        "com.docker.compose.project.config_files": str(folder / "docker-compose.yml"),
-    }
-    mounts = [{"Type": "bind", "Source": str(a), "Destination": b} for a, b in mounts]
-    attrs = {"Config": {"Image": f"{service}:1"}, "Image": "sha256:1", "Mounts": mounts}
-    return SimpleNamespace(name=service, labels=labels, attrs=attrs)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A Compose project with secrets in its files, and an engine that knows it."""
-    folder = tmp_path / "pms"
-    (folder / "grafana" / "dashboards").mkdir(parents=True)
-    (folder / "code").mkdir()
-    for name, text in {
-        "docker-compose.yml": "services: {api: {image: pms:1, env_file: [api.env]}}\n",
-        ".env": f"POSTGRES_PASSWORD={SECRET}\n",
-        "api.env": f"X={SECRET}\n",
-        "redis.conf": "maxmemory 256mb\n",
-        "grafana/dashboards/risk.json": '{"title": "Risk"}\n',
-        "grafana/datasource.yml": f"secureJsonData: {{password: {SECRET}}}\n",
-        "code/main.py": "print()\n",
-    }.items():
-        (folder / name).write_text(text)
-    engine = SimpleNamespace(
-        containers=SimpleNamespace(
-            list=lambda **_: [
-                container("api", folder, [(folder / "code", "/srv")]),
-                container("grafana", folder, [(folder / "grafana", "/g")]),
-                container("redis", folder, [(folder / "redis.conf", "/etc/redis.conf")]),
-            ]
-        ),
-        images=SimpleNamespace(get=lambda _: SimpleNamespace(attrs={"RepoDigests": []})),
-    )
-    monkeypatch.setattr(docker_engine, "engine", lambda: engine)
-    return folder
-
-
-def backup(tmp_path, name="2026-11-30_1200", recipients=(), earlier=(), **wanted):
-    """Take the parts into a set and seal it; return its folder and its parts."""
-    root = tmp_path / "backups"
-    partial = root / name
-    (partial / "app.pgdump").mkdir(parents=True)
-    (partial / "app.pgdump" / "toc.dat").write_text("toc")
-    wanted = taking.Wanted(**({"names": ("grafana", "compose"), "compose_project": "pms"} | wanted))
-    keys = encryption.parse_recipients(recipients) if recipients else []
-    taker = taking.Taker(wanted, root, partial, tuple(recipients), keys, lambda: NOON)
-    document = {field: {} for field in manifest.REQUIRED} | {
-        "schema_version": manifest.SCHEMA_VERSION,
-        "fingerprint_formula": 3,
-        "id": name,
-        "dump": {"path": "app.pgdump"},
-        "server": {"size_bytes": 1},
-        "snapshot_at": "2026-11-30T12:00:00Z",
-        "database_name": "macro_trading",
-        names.FIELD: taker.take(list(earlier)),
-    }
-    sealing.seal(
-        partial,
-        document,
-        list(earlier),
-        keys=tmp_path / "keys",
-        progress=Progress(tmp_path / "progress"),
-        now=lambda: NOON,
-    )
-    return partial, document[names.FIELD]
+    return project(tmp_path, monkeypatch)
 
 
 def test_a_set_has_its_parts_and_is_checked_with_them(tmp_path, folder):
@@ -180,7 +110,9 @@ def test_a_redis_that_is_down_costs_its_part_and_not_the_set(tmp_path):
     assert SECRET not in parts["redis"]["not_taken"]
     assert parts["redis"]["files"] == []
     assert sets.check(sets.resolve(there), tmp_path / "keys")
-    assert names.warnings({"parts": parts})[0].startswith("Part redis is not in the set: Redis at")
+    assert set_parts.warnings({"parts": parts})[0].startswith(
+        "Part redis is not in the set: Redis at"
+    )
 
 
 def test_the_packs_of_redis_are_in_the_set(tmp_path):

@@ -3,15 +3,15 @@ from __future__ import annotations
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.parts import names
+from ansible.module_utils.pmsops.repository import set_parts
 
 SET = {
     "id": "2026-11-30_1200",
     "parts": {
-        "dagster": names.entry(names.DATABASE, database="dagster_storage", set="x"),
-        "wiki": names.entry(names.DATABASE, database="wiki", set="y"),
-        "redis": names.not_taken(names.REDIS, "Redis did not answer."),
-        "compose": names.entry(names.FILES, count=2),
+        "dagster": set_parts.entry(set_parts.DATABASE, database="dagster_storage", set="x"),
+        "wiki": set_parts.entry(set_parts.DATABASE, database="wiki", set="y"),
+        "redis": set_parts.not_taken(set_parts.REDIS, "Redis did not answer."),
+        "compose": set_parts.entry(set_parts.FILES, count=2),
     },
 }
 
@@ -26,7 +26,7 @@ SET = {
     ],
 )
 def test_parts_are_asked_for_by_name_and_databases_by_their_own_too(asked, found):
-    assert list(names.chosen(SET, asked)) == found
+    assert list(set_parts.chosen(SET, asked)) == found
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_parts_are_asked_for_by_name_and_databases_by_their_own_too(asked, found
 )
 def test_what_a_set_does_not_have_is_refused_by_name(document, asked, code):
     with pytest.raises(OpsError) as caught:
-        names.chosen(document, [asked])
+        set_parts.chosen(document, [asked])
     assert caught.value.code == code
     assert "Nothing was changed" in str(caught.value)
