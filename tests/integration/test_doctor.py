@@ -32,10 +32,10 @@ HERE = {
     "pms_api_url": "http://127.0.0.1:9",
     "pms_dagster_url": "",
     "pms_grafana_url": "",
-    "vault_pms_db_password": "x",
-    "vault_pms_redis_password": "x",
-    "vault_pms_api_password": "x",
-    "vault_pms_grafana_password": "x",
+    "vault_pms_db_password": "long enough",
+    "vault_pms_redis_password": "long enough",
+    "vault_pms_api_password": "2026112922",
+    "vault_pms_grafana_password": "seven77",
 }
 
 
@@ -85,6 +85,9 @@ def test_an_older_inventory_is_told_what_it_lacks_and_since_when(tmp_path):
     table = doctor(OLD, tmp_path)
     for each in NEWER:
         assert f"{each['name']} (since {each['since']}): {' '.join(each['set'].split())}" in table
+    short = ("pms_api", "pms_grafana", "vault_pms_api", "vault_pms_grafana")
+    assert f"digits alone: {', '.join(f'{each}_password' for each in short)}" in table
+    assert "2026112922" not in table
     # A warning: it stands in the way of nothing.
     assert "inventory.current" not in table.rpartition("because of")[2]
 
