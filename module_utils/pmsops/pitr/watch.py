@@ -34,7 +34,7 @@ SCRIPT = """
 if {healthy}; then echo receiving; fi
 df -Pk {home} | awk 'NR == 2 {{ print "free", $4 }}'
 address=$(sed -n 's/^conninfo = //p' {conf})
-HOME={home} PGCONNECT_TIMEOUT=5 timeout 15 psql -qXAtw -F ' ' "$address" <<'SQL'
+HOME={home} PGCONNECT_TIMEOUT=5 timeout 15 psql -qXAtw -v ON_ERROR_STOP=1 -F ' ' "$address" <<'SQL'
 {query};
 SQL
 """
