@@ -106,6 +106,8 @@ def _checked(each: Mapping[str, Any]) -> str:
 
 
 def _tried(each: Mapping[str, Any]) -> str:
+    if each.get("held"):
+        return "it hid a copy and keeps it: object lock refused to delete its version"
     if each["refused"]:
         return "it refused to delete a copy, as it should"
     return "this machine CAN DELETE copies there: so can whoever takes it over"

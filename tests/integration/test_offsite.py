@@ -140,6 +140,16 @@ def test_a_set_is_copied_proved_and_fetched(prepared, kind, tmp_path):
 
 
 @pytest.mark.nightly
+def test_a_bucket_with_object_lock_hides_a_copy_and_keeps_it(prepared, tmp_path):
+    """moto has object lock in part: it refuses to delete a version, as Amazon S3 does."""
+    fund = prepared("locked")
+    fund.good("uploaded")
+    found = fund.good("tried")
+    assert (found["refused"], found["held"]) == (True, True)
+    assert fund.good("fetched", into=str(tmp_path / "back"))["set"] == FIRST
+
+
+@pytest.mark.nightly
 def test_half_of_the_packs_is_missing(prepared, tmp_path):
     fund = prepared("local")
     fund.make_set(SECOND, size=3_000_000)

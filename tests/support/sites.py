@@ -34,6 +34,15 @@ exec /usr/sbin/sshd -D -e -p "$0" -h /etc/ssh/test_key -o ListenAddress=127.0.0.
 """
 REST = 'exec restic-rest-server --path /srv --listen "127.0.0.1:$0" --no-auth'
 S3 = 'exec python3 -c "from moto.server import main; main()" -H 127.0.0.1 -p "$0"'
+LOCKED_BUCKET = """
+import boto3, sys
+client = boto3.client("s3", endpoint_url="http://127.0.0.1:" + sys.argv[1],
+                      aws_access_key_id="o", aws_secret_access_key="o", region_name="us-east-1")
+client.create_bucket(Bucket="fund", ObjectLockEnabledForBucket=True)
+rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 30}}
+client.put_object_lock_configuration(
+    Bucket="fund", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
+"""
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "fund-key", "AWS_SECRET_ACCESS_KEY": "fund-secret-of-s3"}
 
 
@@ -107,11 +116,20 @@ def s3(folder: Path) -> Iterator[Address]:
         yield Address(f"s3:http://127.0.0.1:{port}/fund", secrets=S3_KEYS)
 
 
-KINDS = {"local": local, "sftp": sftp, "rest": rest, "s3": s3}
+@contextmanager
+def locked(folder: Path) -> Iterator[Address]:
+    """The same with a bucket that keeps each version for thirty days (object lock)."""
+    port = free_port()
+    with _serving(S3, port) as name:
+        _docker("exec", name, "python3", "-c", LOCKED_BUCKET, str(port))
+        yield Address(f"s3:http://127.0.0.1:{port}/fund/copies", secrets=S3_KEYS)
+
+
+KINDS = {"local": local, "sftp": sftp, "rest": rest, "s3": s3, "locked": locked}
 
 
 @contextmanager
-def _serving(script: str, port: int, volumes: list[str] | None = None) -> Iterator[None]:
+def _serving(script: str, port: int, volumes: list[str] | None = None) -> Iterator[str]:
     debian_image.provide(IMAGE, release="trixie", packages=PACKAGES)
     name = f"pms-test-site-{uuid.uuid4().hex[:8]}"
     mounts = [word for each in volumes or [] for word in ("--volume", each)]
@@ -121,7 +139,7 @@ def _serving(script: str, port: int, volumes: list[str] | None = None) -> Iterat
     )
     try:
         _wait(port, name)
-        yield
+        yield name
     finally:
         _docker("rm", "--force", "--volumes", name)
 

@@ -9,28 +9,23 @@ already when the machine started, while all that it wrote is of the past.
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age, moment, utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.offsite import boot, fence
+from ansible.module_utils.pmsops.offsite import boot, fence, server
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import CLOCK_SECONDS, Copy
 from ansible.module_utils.pmsops.offsite.site import Site
 from ansible.module_utils.pmsops.repository import manifest, sets
 
-ASK_SECONDS = 10
 MINUTE = timedelta(minutes=1)
 NAME = "clock.json"  # in the folder of the state
 
@@ -41,7 +36,7 @@ def require_right(site: Site, copies: Iterable[Copy], places: Places, *, note: b
     :raises OpsError: offsite.clock
     """
     now = datetime.now(UTC)
-    said = of_site(site)
+    said = server.time_of(site)
     if said is not None and abs(now - said) > timedelta(seconds=CLOCK_SECONDS):
         where = "ahead of" if now > said else "behind"
         raise _wrong(
@@ -76,42 +71,6 @@ def _kept(root: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return found if found.get("boot") == boot.identity() != "" else {}
-
-
-def of_site(site: Site) -> datetime | None:
-    """Return the time that the site's server says; None for one without HTTP, or without answer."""
-    place = _server(site.url)
-    if place is None:
-        return None
-    server: http.client.HTTPConnection
-    try:
-        if place.scheme == "https":
-            cafile = str(site.ca_file) if site.ca_file else None
-            server = http.client.HTTPSConnection(
-                place.hostname or "",
-                place.port,
-                timeout=ASK_SECONDS,
-                context=ssl.create_default_context(cafile=cafile),
-            )
-        else:
-            server = http.client.HTTPConnection(
-                place.hostname or "", place.port, timeout=ASK_SECONDS
-            )
-        with closing(server):
-            server.request("HEAD", "/")  # without credentials: a refusal has the time, too
-            date = server.getresponse().headers["Date"]
-        return parsedate_to_datetime(date).astimezone(UTC) if date else None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-
-
-def _server(url: str) -> SplitResult | None:
-    """Return the server of a repository that is reached by HTTP; None for any other one."""
-    kind, _, rest = url.partition(":")
-    if kind not in ("rest", "s3"):
-        return None
-    found = urlsplit(rest if "://" in rest else f"https://{rest}")
-    return found if found.hostname and found.scheme in ("http", "https") else None
 
 
 def _set_since(known: dict[str, Any], now: datetime) -> list[str]:

@@ -14,12 +14,15 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import clock, copies, fence, remembered, retention, signs
 from ansible.module_utils.pmsops.offsite.copies import Copy
+from ansible.module_utils.pmsops.offsite.object_lock import Bucket
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.repository.retention import Policy
 
 
 def try_to_delete(work: Work, now: datetime) -> dict[str, Any]:
     """Make a small copy and try to delete it; return whether the site refused.
+
+    *held*: it hid the copy, and keeps it (S3 with object lock).
 
     :raises OpsError: offsite.*
     """
@@ -35,7 +38,10 @@ def try_to_delete(work: Work, now: datetime) -> dict[str, Any]:
         said = str(exc)
     remembered.forget(work.restic)
     left = {each.snapshot for each in copies.listed(work.restic)}
-    return {"refused": made.snapshot in left, "snapshot": made.snapshot, "said": said}
+    bucket = None if made.snapshot in left else Bucket.of(work.restic.site)
+    held = bucket is not None and bucket.holds(made.snapshot)
+    refused = held or made.snapshot in left
+    return {"refused": refused, "held": held, "snapshot": made.snapshot, "said": said}
 
 
 def prune(work: Work, policy: Policy, accepted: Collection[str], *, check: bool) -> dict[str, Any]:

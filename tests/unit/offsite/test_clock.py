@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.offsite import boot, clock, restic_errors
+from ansible.module_utils.pmsops.offsite import boot, restic_errors, server
 from ansible.module_utils.pmsops.offsite.site import Site
 
 DAY = timedelta(days=1)
 
 
 @contextmanager
-def server(now):
+def answering(now):
     """A server that refuses everybody, and whose answers are dated by *now*."""
 
     class Answer(BaseHTTPRequestHandler):
@@ -40,15 +40,15 @@ def server(now):
 @pytest.mark.parametrize("url", ["rest:http://fund@127.0.0.1:{}/x", "s3:http://127.0.0.1:{}/b"])
 def test_a_site_that_speaks_http_says_its_time_without_credentials(url):
     then = datetime(2026, 11, 22, 12, tzinfo=UTC)
-    with server(then) as port:
-        assert clock.of_site(Site("vault", url.format(port), Path("x"))) == then
+    with answering(then) as port:
+        assert server.time_of(Site("vault", url.format(port), Path("x"))) == then
 
 
 @pytest.mark.parametrize(
     "url", ["/srv/x", "sftp:u@host:/x", "rest:http://127.0.0.1:9/x", "s3:", "rest:ftp://h/x"]
 )
 def test_a_site_that_says_no_time_settles_nothing(url):
-    assert clock.of_site(Site("vault", url, Path("x"))) is None
+    assert server.time_of(Site("vault", url, Path("x"))) is None
 
 
 @pytest.mark.parametrize(("wrong", "said"), [(DAY, "24 h ahead of"), (-DAY, "24 h behind")])
@@ -56,7 +56,7 @@ def test_a_clock_that_differs_from_the_site_stops_what_would_be_written(
     stocked, monkeypatch, wrong, said
 ):
     stocked.make_set("2026-11-23_0600")
-    monkeypatch.setattr(clock, "of_site", lambda site: datetime.now(UTC) - wrong)
+    monkeypatch.setattr(server, "time_of", lambda site: datetime.now(UTC) - wrong)
     for state in ("uploaded", "tried"):
         found = stocked.call(state)
         assert found["code"] == "offsite.clock" and said in found["msg"]
@@ -65,9 +65,9 @@ def test_a_clock_that_differs_from_the_site_stops_what_would_be_written(
 
 def test_a_clock_that_the_site_confirms_is_right_whatever_was_written_before(stocked, monkeypatch):
     ledger.append(stocked.folder / "evidence", "gate", {}, now=datetime.now(UTC) + DAY)
-    monkeypatch.setattr(clock, "of_site", lambda site: datetime.now(UTC))
+    monkeypatch.setattr(server, "time_of", lambda site: datetime.now(UTC))
     assert stocked.site("uploaded")["changed"]
-    monkeypatch.setattr(clock, "of_site", lambda site: None)  # and so for the sites without HTTP
+    monkeypatch.setattr(server, "time_of", lambda site: None)  # and so for the sites without HTTP
     assert stocked.site("uploaded")["ok"]
 
 
