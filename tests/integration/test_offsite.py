@@ -10,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,101 @@ def test_a_bucket_with_object_lock_hides_a_copy_and_keeps_it(prepared, tmp_path)
     found = fund.good("tried")
     assert (found["refused"], found["held"]) == (True, True)
     assert fund.good("fetched", into=str(tmp_path / "back"))["set"] == FIRST
+
+
+@pytest.mark.parametrize(
+    "kind", ["local", *(pytest.param(k, marks=pytest.mark.nightly) for k in ("private", "locked"))]
+)
+def test_no_secret_is_in_a_process_listing_or_in_a_file_of_a_real_run(prepared, kind):
+    fund = prepared(kind)
+    fund.make_set(SECOND, size=2_000_000)
+    secrets = [Path(fund.site["password_file"]).read_text()]
+    if "environment_file" in fund.site:
+        lines = Path(fund.site["environment_file"]).read_text().splitlines()
+        secrets += [line.partition("=")[2] for line in lines if "USERNAME" not in line]
+        secrets.remove(sites.S3_KEYS["AWS_ACCESS_KEY_ID"]) if kind == "locked" else None
+    with Listing() as listing:
+        said = [fund.call("uploaded"), fund.call("tried"), fund.call("checked")]
+        Path(fund.site["password_file"]).write_text("of-another-fund")
+        said.append(fund.call("uploaded"))
+    assert [each.get("code") for each in said] == [*[None] * 3, "offsite.wrong-password"]
+    assert sum(" backup " in line for line in listing.seen) >= 2, listing.seen
+    files = {path: path.read_bytes() for path in fund.folder.rglob("*") if is_ours(path, fund)}
+    assert b"immutable" in files[fund.root / ".pms-ops" / "offsite.json"]
+    for secret in secrets:
+        assert not [line for line in listing.seen if secret in line]
+        assert secret not in json.dumps(said)
+        assert not [path for path, text in files.items() if secret.encode() in text]
+
+
+def is_ours(path: Path, fund: Fund) -> bool:
+    """Tell whether the run wrote a file: all but the files with secrets and the program."""
+    given = {fund.site["password_file"], fund.site.get("environment_file"), str(fund.restic)}
+    return path.is_file() and str(path) not in given and path.name != "htpasswd"
+
+
+class Listing:
+    """What ``ps`` shows of the programs that run meanwhile, looked at all the time."""
+
+    def __enter__(self) -> Listing:
+        self.seen: set[str] = set()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._end.wait(0.01):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with suppress(OSError):
+                    line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    if "restic" in line or "ssh" in line:
+                        self.seen.add(line)
+
+
+@pytest.mark.nightly
+def test_a_fund_reads_no_repository_of_another_one(prepared, tmp_path):
+    """Neither the network's credentials nor the repository's password of another fund open it."""
+    fund = prepared("private")
+    fund.good("uploaded")
+    env = Path(fund.site["environment_file"])
+    mine = env.read_text()
+    env.write_text("".join(f"{n}={v}\n" for n, v in sites.http_user("other").items()))
+    for state in ("uploaded", "fetched", "checked", "tried"):
+        more = {"into": str(tmp_path / "x")} if state == "fetched" else {}
+        assert fund.code(state, **more) == "offsite.refused"
+    env.write_text(mine)
+    Path(fund.site["password_file"]).write_text("password of another fund")
+    assert fund.code("fetched", into=str(tmp_path / "x")) == "offsite.wrong-password"
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.nightly
+def test_a_repository_of_another_system_and_a_copy_of_the_future_stop_an_upload(prepared):
+    fund = prepared("local")
+    assert fund.good("uploaded")["changed"]
+    assert fund.code("uploaded", system="another") == "offsite.other-system"
+    tomorrow = f"{datetime.now() + timedelta(days=1):%Y-%m-%d %H:%M:%S}"
+    command = ["backup", "--host", "fund", "--time", tomorrow, "--tag", "pms-ops,kind=trial"]
+    with_restic(fund, *command, str(fund.folder / "keys"))
+    fund.make_set(SECOND)
+    assert fund.code("uploaded") == "offsite.clock"
+    fund.call("accepted", reason="the clock was a day ahead")
+    assert fund.good("uploaded")["set"] == SECOND
+
+
+def with_restic(fund: Fund, *arguments: str) -> None:
+    """Run restic as another machine would, on the fund's repository."""
+    environment = os.environ | {
+        "RESTIC_REPOSITORY": fund.site["url"],
+        "RESTIC_PASSWORD_FILE": fund.site["password_file"],
+        "RESTIC_CACHE_DIR": str(fund.folder / "cache"),
+    }
+    subprocess.run([fund.restic, "--quiet", *arguments], env=environment, check=True, timeout=60)
 
 
 @pytest.mark.nightly

@@ -7,6 +7,8 @@ Debian 12's own is too old.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import socket
 import subprocess
 import time
@@ -33,6 +35,10 @@ exec /usr/sbin/sshd -D -e -p "$0" -h /etc/ssh/test_key -o ListenAddress=127.0.0.
   -o PasswordAuthentication=no -o PidFile=none -o Subsystem="sftp internal-sftp"
 """
 REST = 'exec restic-rest-server --path /srv --listen "127.0.0.1:$0" --no-auth'
+PRIVATE = (
+    'exec restic-rest-server --path /srv --listen "127.0.0.1:$0" --private-repos'
+    " --htpasswd-file /keys/htpasswd"
+)
 S3 = 'exec python3 -c "from moto.server import main; main()" -H 127.0.0.1 -p "$0"'
 LOCKED_BUCKET = """
 import boto3, sys
@@ -109,6 +115,24 @@ def rest(folder: Path) -> Iterator[Address]:
 
 
 @contextmanager
+def private(folder: Path) -> Iterator[Address]:
+    """rest-server that gives each user the folder of its name alone: those of two funds."""
+    port = free_port()
+    lines = []
+    for name in ("fund", "other"):
+        digest = hashlib.sha1(f"word of {name}".encode(), usedforsecurity=False).digest()
+        lines.append(f"{name}:{{SHA}}{base64.b64encode(digest).decode()}\n")
+    (folder / "htpasswd").write_text("".join(lines))
+    with _serving(PRIVATE, port, volumes=[f"{folder}:/keys:ro"]):
+        yield Address(f"rest:http://127.0.0.1:{port}/fund", secrets=http_user("fund"))
+
+
+def http_user(name: str) -> dict[str, str]:
+    """Return the credentials that rest-server asks a fund for."""
+    return {"RESTIC_REST_USERNAME": name, "RESTIC_REST_PASSWORD": f"word of {name}"}
+
+
+@contextmanager
 def s3(folder: Path) -> Iterator[Address]:
     """An S3 server meant for tests."""
     port = free_port()
@@ -125,7 +149,7 @@ def locked(folder: Path) -> Iterator[Address]:
         yield Address(f"s3:http://127.0.0.1:{port}/fund/copies", secrets=S3_KEYS)
 
 
-KINDS = {"local": local, "sftp": sftp, "rest": rest, "s3": s3, "locked": locked}
+KINDS = {"local": local, "sftp": sftp, "rest": rest, "s3": s3, "locked": locked, "private": private}
 
 
 @contextmanager
