@@ -642,3 +642,14 @@ def test_a_program_that_sets_its_path_anew_runs():
         timeout=60,
     )
     assert (done.stdout, done.returncode) == ("parse\n", 0), done.stderr
+
+
+def test_a_playbook_looks_fifty_times_a_second_whether_a_task_has_ended():
+    code = (
+        "from ansible.plugins import strategy; import ansible.executor.process.worker;"
+        " print(strategy.C.DEFAULT_INTERNAL_POLL_INTERVAL)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=PROJECT
+    )
+    assert done.stdout == "0.02\n", done.stderr
