@@ -24,6 +24,12 @@ def test_no_failure_of_one_system_ends_the_run_of_another(path):
     assert not any(play.get("any_errors_fatal") for play in plays)
 
 
+def test_no_task_of_a_role_is_run_once():
+    # One that fails in a block with a rescue drops every other host from the run.
+    roles = (PROJECT / "roles").rglob("*.yml")
+    assert [str(path) for path in roles if "run_once:" in path.read_text()] == []
+
+
 @pytest.mark.nightly
 def test_a_system_is_looked_at_while_its_neighbour_cannot_be_reached(tmp_path):
     known = {
