@@ -8,8 +8,11 @@ engine: a stand-in for another host with Docker. test_drill_on_a_host has anothe
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,8 @@ from ansible.module_utils.testing import patch_module_args
 
 from tests.support import patterns, sites
 from tests.support.server import HYPERTABLE, IMAGE
+
+pytestmark = pytest.mark.nightly  # each drill takes seconds
 
 SCHEMA = f"""
 SET ROLE macro_user;
@@ -131,3 +136,89 @@ def test_a_copy_is_restored_proved_and_dropped_on_a_server_of_its_own(far):
     assert drill["rto_with_fetch_seconds"] == pytest.approx(
         drill["rto_seconds"] + drill["fetch_seconds"], abs=0.01
     )
+
+
+def test_a_damaged_copy_is_a_failed_drill_that_leaves_nothing(far, tmp_path):
+    """Bytes of the set are altered in the repository, on the site's disk."""
+    damaged = tmp_path / "repository"
+    shutil.copytree(far.site["url"], damaged)
+    for pack in (each for each in (damaged / "data").rglob("*") if each.is_file()):
+        content = pack.read_bytes()
+        if len(content) > 20_000:  # of data; those of the metadata are small
+            pack.chmod(0o600)
+            pack.write_bytes(content[:500] + bytes(64) + content[564:])
+    found = far.drill(repositories=[far.site | {"url": str(damaged)}])
+    assert (found["code"], found["failed_drill"]) == ("offsite.damaged", True), found["msg"]
+    assert found["drill"]["proved"] is False and found["drill"]["set"] == far.set
+    assert far.left() == []
+
+
+def test_a_set_that_was_altered_before_its_copy_is_a_failed_drill(far, tmp_path):
+    """The site gives back what it was given; the signed manifest says what it should be."""
+    altered = tmp_path / "backups" / far.set
+    shutil.copytree(far.folder / "backups" / far.set, altered)
+    export = next(each for each in altered.rglob("*") if each.is_file() and each.suffix == ".zst")
+    export.chmod(0o600)
+    export.write_bytes(export.read_bytes()[:-1] + b"x")
+    site = sites.Address(str(tmp_path / "site")).option("altered", tmp_path)
+    options = far.options(
+        root=str(tmp_path / "backups"),
+        evidence_root=str(tmp_path / "evidence"),
+        keys=str(far.folder / "keys"),
+        repositories=[site],
+    )
+    del options["source"], options["image"], options["queries"]
+    for state in ("present", "uploaded"):
+        with patch_module_args(options | {"state": state}), pytest.raises(SystemExit) as end:
+            pms_offsite.main()
+        assert end.value.code == 0
+    found = far.drill(repositories=[site])
+    assert (found["code"], found["failed_drill"]) == ("set.damaged", True), found["msg"]
+    assert far.left() == []
+
+
+def test_an_image_without_a_server_or_of_another_version_is_told(far):
+    found = far.drill(image="pms-test/sites:13")
+    assert (found["code"], found["failed_drill"]) == ("drill.server", False)
+    assert far.drill(image="pms-test/nowhere:1")["code"] == "drill.no-image"
+    assert far.left() == []
+
+
+def _wait_for(found, pid):
+    deadline = time.monotonic() + 120
+    while not found():
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "it ended before"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("moment", ["server", "fetched", "restoring"])
+def test_a_drill_that_is_killed_is_cleaned_up_by_the_next(far, moment):
+    work = far.home / "drill" / "work"
+    reached = {
+        "server": lambda: any(far.left()) and (work / "s").exists(),
+        "fetched": lambda: (work / "fetched").exists(),
+        "restoring": lambda: '"data"' in _told(work),
+    }[moment]
+    if (pid := os.fork()) == 0:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        with patch_module_args(far.options()):
+            try:
+                pms_drill_elsewhere.main()
+            finally:
+                os._exit(0)
+    _wait_for(reached, pid)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert far.left() != []
+    again = far.drill()
+    assert not again.get("failed"), again.get("msg")
+    assert again["drill"]["proved"] and far.left() == []
+
+
+def _told(work: Path) -> str:
+    """Return what the restore says of its progress."""
+    path = work / ".pms-ops" / "restore.progress"
+    return path.read_text() if path.exists() else ""

@@ -28,6 +28,8 @@ from tests.support.server import needs_timescaledb
 
 pytestmark = [pytest.mark.nightly, needs_timescaledb]
 
+# The mount, the server's own, and what Ansible itself leaves of a module that is killed: its code
+THEIRS = ("/tmp/pytest-of-", "/dev/shm/PostgreSQL.", "/tmp/ansible_pms_drill_elsewhere_payload_")
 RESTIC_PASSWORD = secrets.token_urlsafe(12)
 
 
@@ -66,8 +68,7 @@ class Fund:
         found = self.host.run("find", "/var/tmp", "/tmp", "/dev/shm", "-mindepth", "1").split()
         found += self.psql("SELECT datname FROM pg_database WHERE datname LIKE '%\\_\\_%'")
         found += self.psql("SELECT rolname FROM pg_roles WHERE rolname IN ('macro_user')")
-        theirs = ("/tmp/pytest-of-", "/dev/shm/PostgreSQL.")  # the mount, and the server's own
-        return [each for each in found if not each.startswith(theirs)]
+        return [each for each in found if not each.startswith(THEIRS)]
 
 
 @pytest.fixture(scope="module")
@@ -149,16 +150,16 @@ def test_a_copy_is_proved_on_a_machine_apart(fund):
     assert not any("on host far" in each["what"] for each in state["due"])
 
 
-def test_no_secret_is_on_the_host_of_the_drill(fund):
-    """The database's password is nowhere, and that of the site where the operator put it."""
-    for secret, places in ((fund.database_password, []), (RESTIC_PASSWORD, [PASSWORD_FILE])):
-        found = fund.host.run(
-            "sh",
-            "-c",
-            'grep -rlsF -e "$0" /etc /root /opt /srv /tmp /var /dev/shm /home || true',
-            secret,
-        )
-        assert found.split() == places
+def test_a_drill_beside_the_live_database_is_not_segregated(fund):
+    fund.pms_ops("drill")
+    record = fund.drills()[-1]
+    assert (record["proved"], record["segregated"]) == (True, False)
+    assert record["source"] == {"kind": "local"} and "drill_host" not in record
+    assert record["rto_seconds"] == pytest.approx(
+        record["restore_seconds"] + record["proof_seconds"], abs=0.01
+    )
+    state = json.loads(fund.pms_ops("status", "--json", status=1))["hosts"]["one"]
+    assert state["drill"]["proved"]
 
 
 def test_a_drill_that_is_killed_in_the_middle_is_cleaned_up_by_the_next(fund):
@@ -180,6 +181,18 @@ def test_a_drill_that_is_killed_in_the_middle_is_cleaned_up_by_the_next(fund):
     drilled = len(fund.drills())
     fund.pms_ops("drill", "--host", "far")
     assert fund.drills()[drilled]["proved"] and fund.left() == []
+
+
+def test_no_secret_is_on_the_host_of_the_drill(fund):
+    """The database's password is nowhere, and that of the site where the operator put it."""
+    for secret, places in ((fund.database_password, []), (RESTIC_PASSWORD, [PASSWORD_FILE])):
+        found = fund.host.run(
+            "sh",
+            "-c",
+            'grep -rlsF -e "$0" /etc /root /opt /srv /tmp /var /dev/shm /home || true',
+            secret,
+        )
+        assert found.split() == places
 
 
 def test_the_same_machine_under_another_name_is_refused(fund):

@@ -79,11 +79,9 @@ def describe(found: Mapping[str, Any] | None, say: Callable[[str, str], None]) -
         say("elsewhere", f"{since}, {controls.failed(dict(found))}")
         return
     apart = "segregated" if found["segregated"] else "NOT SEGREGATED"
-    say(
-        "elsewhere",
-        f"{since}, {apart}, {controls.drill(dict(found))};"
-        f" {found['rto_with_fetch_seconds']:.0f} s with the fetch",
-    )
+    whole = found["rto_with_fetch_seconds"]
+    fetched = f"; {whole:.0f} s with the fetch" if whole is not None else ""
+    say("elsewhere", f"{since}, {apart}, {controls.drill(dict(found))}{fetched}")
 
 
 def _known(entry: Mapping[str, Any], names: Iterable[str], now: datetime) -> dict[str, Any]:

@@ -86,6 +86,13 @@ def backups(tmp_path):
             {"pitr_action": "backup", "pitr_kind": "incremental"},
         ),
         (["offsite"], "offsite.yml", {"offsite_action": "list"}),
+        (["prepare", "--host", "drill1"], "prepare.yml", {"drill_host": "drill1"}),
+        (["drill", "--host", "drill1"], "drill.yml", {"drill_host": "drill1"}),
+        (  # the host asks a site for it: there need be no such set here
+            ["drill", "backups/2026-11-21_0600", "--host", "drill1", "--database", "runs"],
+            "drill.yml",
+            {"drill_host": "drill1", "file": "2026-11-21_0600", "other_database": "runs"},
+        ),
         (
             ["offsite", "fetch", "proved", "--site", "vault", "--into", "/srv/x"],
             "offsite.yml",
@@ -143,6 +150,7 @@ def test_a_restore_is_of_a_set_or_of_a_moment_and_an_incremental_one_is_a_backup
 
 
 def test_an_act_on_the_sites_takes_what_belongs_to_it_and_nothing_else(ran, tmp_path):
+    assert main(["drill", "--host", "drill1", "--at", "random"], tmp_path) == USAGE
     assert main(["offsite", "fetch"], tmp_path) == USAGE
     assert main(["offsite", "check", "--into", "/srv/x"], tmp_path) == USAGE
     assert main(["offsite", "accept"], tmp_path) == USAGE
