@@ -26,12 +26,13 @@ from pathlib import Path
 from types import ModuleType
 
 import ansible.config
+import ansible.config.manager
 import ansible.module_utils
 import pytest
 import yaml
 from ansible._internal._datatag._tags import Origin, TrustedAsTemplate
+from ansible._internal._yaml import _loader
 from ansible.module_utils._internal._datatag import AnsibleTagHelper
-from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible.utils.collection_loader import _collection_meta
 
 from tests.conftest import PROJECT, share_interpreter_cache
@@ -148,11 +149,18 @@ PATTERNS = [
 ]
 
 
+def again(module: ModuleType) -> ModuleType:
+    """Return a module once more, for a test to change; this process may have a changed one."""
+    spec = importlib.util.spec_from_file_location(module.__name__, module.__file__)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
 @pytest.fixture
 def pattern(cache, site):
     """A function that says what ``re`` makes of a pattern, and how often it compiled so far."""
-    module = importlib.util.module_from_spec(importlib.util.find_spec("re._compiler"))
-    module.__spec__.loader.exec_module(module)
+    module = again(re._compiler)
     code, compiled = module._code, []
     module._code = lambda *given: compiled.append(given) or code(*given)
     site.compile_patterns_once(module)
@@ -351,13 +359,6 @@ def test_the_metadata_of_ansible_are_read_once(cache, sources):
     assert asked == ["first", "third"]
 
 
-def again(name: str) -> ModuleType:
-    """Return a module of Ansible once more, for a test to change."""
-    module = importlib.util.module_from_spec(importlib.util.find_spec(name))
-    module.__spec__.loader.exec_module(module)
-    return module
-
-
 def with_tags(data: object) -> tuple[object, ...]:
     """Return data with the types and tags of all that is in them."""
     inner: object = data
@@ -378,7 +379,7 @@ TEXT = """
 @pytest.fixture
 def document(sources):
     """Return the document in a text, with types and tags, of a path."""
-    loaders = again("ansible._internal._yaml._loader")
+    loaders = again(_loader)
     sources.change_loaders(loaders)
 
     def read(text, path=None, loader="AnsibleLoader"):
@@ -392,7 +393,7 @@ def document(sources):
 def expected(text, path=None):
     if path:
         text = TrustedAsTemplate().tag(Origin(path=str(path)).tag(text))
-    return with_tags(yaml.load(text, Loader=AnsibleLoader))  # noqa: S506 - Ansible's
+    return with_tags(yaml.load(text, Loader=again(_loader).AnsibleLoader))  # noqa: S506 - Ansible's
 
 
 def test_a_document_is_read_once_with_its_types_and_tags(cache, document):
@@ -438,7 +439,7 @@ def test_a_document_with_an_error_is_refused_as_ever(cache, document):
 
 
 def test_a_copy_has_types_and_tags_and_is_another(sources):
-    data = yaml.load(Origin(path="/here").tag(TEXT), Loader=AnsibleLoader)  # noqa: S506
+    data = yaml.load(Origin(path="/here").tag(TEXT), Loader=_loader.AnsibleLoader)  # noqa: S506
     copied = sources.Copier.deepcopy(data)
     assert with_tags(copied) == with_tags(data)
     copied[0]["debug"]["msg"].append("more")
@@ -450,8 +451,8 @@ def test_a_copy_has_types_and_tags_and_is_another(sources):
 
 def test_the_settings_of_ansible_are_read_once(cache, sources):
     path = Path(ansible.config.__file__).with_name("base.yml")
-    plain = again("ansible.config.manager").ConfigManager._read_config_yaml_file(None, path)
-    manager = again("ansible.config.manager")
+    plain = again(ansible.config.manager).ConfigManager._read_config_yaml_file(None, path)
+    manager = again(ansible.config.manager)
     sources.change_settings(manager)
     for _first_and_second in range(2):
         assert with_tags(manager.ConfigManager._read_config_yaml_file(None, path)) == with_tags(
