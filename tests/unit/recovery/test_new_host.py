@@ -17,6 +17,7 @@ from ansible.module_utils.pmsops.repository import sets, signing
 from ansible.module_utils.pmsops.services import project_files
 from ansible.module_utils.testing import patch_module_args
 
+from tests.support.backup_sets import make_set
 from tests.unit.offsite.conftest import Fund, fund, program
 
 __all__ = ["fund", "program"]
@@ -164,3 +165,13 @@ def test_images_that_no_registry_has_are_named_before_anything_is_done():
     engine = SimpleNamespace(images=SimpleNamespace(list=lambda: [here]))
     found = new_host_plan.images(engine, {"images": images})
     assert found == {"here": ["grafana"], "to_pull": ["redis:8"], "lost": ["pms:1"]}
+
+
+def test_the_new_machine_may_copy_the_sets_of_another_database_too(site, new):
+    """It was refused as the lost one, and Dagster's database was in no copy from then on."""
+    step(site, new, "fetched")
+    folder = new.root / sets.OTHERS / "dagster_storage"
+    make_set(folder, new.folder / "keys", "2026-11-29_0115")
+    ours = {"root": str(folder), "evidence_root": str(new.folder / "evidence")}
+    done = site.site("uploaded", other_database="dagster_storage", **ours)
+    assert done["ok"], done
