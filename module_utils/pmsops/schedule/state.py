@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops.common.timestamps import moment, stamp
 from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
 
 STATUS = "status.json"
+REPLACED = "replaced"
 LOCK = ".status.lock"
 METRICS = "pms_schedule.prom"
 LOCK_SECONDS = 10.0
@@ -90,6 +91,15 @@ class Schedule:
                 code="schedule.unknown",
             )
         return self.jobs[name]
+
+    def replaced(self) -> str:
+        """Return why this machine must not work any more, as its last playbook found; else nothing.
+
+        The role pms leaves the note, and removes it once the sites know this machine again.
+        """
+        with suppress(OSError):
+            return (self.state / REPLACED).read_text(encoding="utf-8").strip()
+        return ""
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the record of each job, by name; empty before the first one."""

@@ -286,3 +286,24 @@ def test_a_record_that_cannot_be_kept_does_not_keep_the_job_from_running(tmp_pat
 def test_a_schedule_that_cannot_be_read_fails_and_says_what_to_do(tmp_path):
     done = script(tmp_path, "run", "backup", INVOCATION_ID="abc")
     assert done.returncode == 1 and "playbooks/schedule.yml" in done.stderr
+
+
+def test_a_command_of_a_machine_that_was_replaced_is_refused_and_its_watch_is_silent(tmp_path):
+    """Its digest went on telling people that all was well, beside that of the new machine."""
+    ran_file = tmp_path / "ran"
+    job = options(command=["/bin/sh", "-c", f"echo x >>{ran_file}"], days="daily")
+    document = {"state_dir": str(tmp_path), "metrics_dir": str(tmp_path), "jobs": [job]}
+    document["watch"] = {"container": "no such one", "slot": "x", "connection": [], "become": []}
+    (tmp_path / "schedule.json").write_text(json.dumps(document))
+    note = tmp_path / "replaced"
+    note.write_text("Another machine took this system over. (system.replaced)\n")
+    refused = script(tmp_path, "run", "backup", INVOCATION_ID="abc")
+    assert refused.returncode == 1
+    assert "system.replaced" in refused.stderr
+    watched = script(tmp_path, "watch")
+    assert watched.returncode == 0
+    assert "system.replaced" in watched.stdout
+    assert not ran_file.exists()
+    note.unlink()
+    assert script(tmp_path, "run", "backup", INVOCATION_ID="abc").returncode == 0
+    assert ran_file.exists()
