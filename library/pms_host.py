@@ -24,19 +24,55 @@ attributes:
 options:
   state:
     description:
+      - V(engine) finds the packages of the distribution that a Docker Engine needs; none where one
+        is here.
       - V(planned) chooses the copy and says what will be there, and what cannot be.
       - V(fetched) brings sets, evidence and files here, and marks on each site that this machine
         has the system now.
       - V(placed) puts the Compose files, their C(.env) and what services mount where they were.
+      - V(archived) brings base backups and WAL into the volume of O(pitr_container), and starts it,
+        if the plan chose the newest moment.
+      - V(fallen_back) notes that the moment could not be had, for O(why), and removes what was
+        brought for it and what lies in the database's volume. The set is restored then.
       - V(noted) notes that O(step) is done.
       - V(finished) records in the ledger that this machine took over.
     type: str
-    choices: [planned, fetched, placed, noted, finished]
+    choices: [engine, planned, fetched, placed, archived, fallen_back, noted, finished]
     required: true
   set:
     description: The set to take, by its id, V(newest) or V(proved).
     type: str
     default: proved
+  moment:
+    description:
+      - V(newest) takes the newest moment of base backups and WAL, if a site has them and they lead
+        beyond the set. V(set) takes the set.
+    type: str
+    choices: [newest, set]
+    default: newest
+  reached:
+    description: With V(noted), the moment that the database has.
+    type: str
+  pitr_container:
+    description: The container that receives WAL; without it the set is taken.
+    type: str
+    default: ""
+  pitr_image:
+    description: Its image.
+    type: str
+    default: ""
+  database_container:
+    description: The database's container.
+    type: str
+    default: ""
+  why:
+    description: With V(fallen_back), why the moment could not be had.
+    type: str
+    default: ""
+  code:
+    description: With V(fallen_back), the name of that error.
+    type: str
+    default: ""
   compose_project:
     description: The PMS's Compose project; without it no container is looked for.
     type: str
@@ -79,6 +115,23 @@ compose:
   returned: success
   type: dict
   sample: {folder: /opt/macro_trading, config_files: [/opt/macro_trading/docker-compose.yml]}
+moment:
+  description:
+    - The archive whose newest moment is restored in place of the set; null if the set is.
+  returned: success
+  type: dict
+  sample: {snapshot: 9a3b4c, received_at: "2026-11-29T01:20:31Z"}
+moment_at: {description: The moment that the database has; null if it has that of the set.,
+            returned: success, type: str, sample: "2026-11-29T01:20:31Z"}
+fell_back:
+  description: Why the newest moment could not be had; null if it could, or was not tried.
+  returned: success
+  type: dict
+  sample: {code: pitr.wal-missing, why: WAL segment 000000010000000000000007 is missing.}
+packages: {description: Packages to install., returned: state is engine, type: list, elements: str,
+           sample: [docker.io, docker-compose]}
+scheduled: {description: Whether the lost machine had timers., returned: state is planned,
+            type: bool, sample: true}
 done: {description: The steps that are done., returned: success, type: list, elements: str,
        sample: [fetched, placed]}
 warnings_of_sites: {description: Sites that failed., returned: success, type: list, elements: str,
@@ -94,17 +147,34 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import options
-from ansible.module_utils.pmsops.recovery import new_host_plan
+from ansible.module_utils.pmsops.offsite.copies import Copy
+from ansible.module_utils.pmsops.offsite.work import Work
+from ansible.module_utils.pmsops.recovery import (
+    new_host_archive,
+    new_host_engine,
+    new_host_moment,
+    new_host_plan,
+)
 from ansible.module_utils.pmsops.recovery.new_host import NewHost
 from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = options.spec() | {
     "state": {
         "type": "str",
-        "choices": ["planned", "fetched", "placed", "noted", "finished"],
+        "choices": [
+            *("engine", "planned", "fetched", "placed", "archived"),
+            *("fallen_back", "noted", "finished"),
+        ],
         "required": True,
     },
     "set": {"type": "str", "default": "proved"},
+    "moment": {"type": "str", "choices": ["newest", "set"], "default": "newest"},
+    "reached": {"type": "str"},
+    "pitr_container": {"type": "str", "default": ""},
+    "pitr_image": {"type": "str", "default": ""},
+    "database_container": {"type": "str", "default": ""},
+    "why": {"type": "str", "default": ""},
+    "code": {"type": "str", "default": ""},
     "compose_project": {"type": "str"},
     "other_databases": {"type": "list", "elements": "str", "default": []},
     "identity_file": {"type": "path"},
@@ -114,7 +184,7 @@ SPEC = options.spec() | {
 
 def plan(host: NewHost, params: dict) -> dict:
     """Choose the copy, and say what will be there."""
-    host.require_empty()
+    host.require_empty(params["pitr_container"])
     host.require_keys()
     work, copy, passed_over = host.choose(params["set"])
     document = host.surroundings(work, copy)
@@ -122,13 +192,15 @@ def plan(host: NewHost, params: dict) -> dict:
         new_host_plan.require_room(host.root, copy)
     others = host.others(work, params["other_databases"])
     images = new_host_plan.images(host.engine, document)
-    archive = new_host_plan.has_archive(work.copies())
-    will, cannot = new_host_plan.lines(copy, work.site, others, document, images, archive)
+    moment = choose_moment(host, work, copy, params)
+    will, cannot = new_host_plan.lines(copy, work.site, others, document, images, moment)
     return {
         "will": will,
         "cannot": cannot,
         "lost_images": images["lost"],
         "compose": document.get("compose") or {},
+        "moment": moment.archive.document() if moment.archive else None,
+        "scheduled": bool(document.get("scheduled")),
         "site": work.site,
         "set": copy.set,
         "warnings_of_sites": passed_over,
@@ -137,9 +209,10 @@ def plan(host: NewHost, params: dict) -> dict:
 
 def fetch(host: NewHost, params: dict) -> dict:
     """Bring everything here, and leave the mark that this machine has the system now."""
-    host.require_empty()
+    host.require_empty(params["pitr_container"])
     host.require_keys()
     work, copy, _ = host.choose(params["set"])
+    archive = choose_moment(host, work, copy, params).archive
     compose = host.surroundings(work, copy).get("compose") or {}
     host.note(
         site=work.site,
@@ -148,16 +221,49 @@ def fetch(host: NewHost, params: dict) -> dict:
         taken_at=copy.taken_at,
         head=copy.head,
         compose=compose,
+        moment=archive.document() if archive else None,
     )
     host.fetch(work, copy, host.others(work, params["other_databases"]))
     return {"warnings_of_sites": host.take_over(copy)}
+
+
+def choose_moment(host: NewHost, work: Work, copy: Copy, params: dict) -> new_host_moment.Choice:
+    """Return the archive whose newest moment takes the place of the set, if one does."""
+    wanted = new_host_moment.Wanted(
+        params["moment"] == "newest", params["pitr_container"], params["pitr_image"]
+    )
+    return new_host_moment.choose(work, host.journal(), copy.taken_at, wanted, host.engine)
+
+
+def bring_archive(host: NewHost, params: dict) -> None:
+    """Bring base backups and WAL here, and start the engine that reads them."""
+    known = host.journal()
+    work = next(each for each in host.sites.works() if each.site == known["site"])
+    new_host_archive.bring(
+        work,
+        known["moment"],
+        params["pitr_container"],
+        params["pitr_image"],
+        params["database_container"],
+    )
+
+
+def fall_back(host: NewHost, params: dict) -> None:
+    """Note why the moment could not be had, and remove what was brought for it."""
+    known = host.note(fell_back={"code": params["code"], "why": params["why"]})
+    new_host_archive.drop(known["moment"], params["pitr_container"], params["database_container"])
 
 
 def run(module: AnsibleModule) -> dict:
     """Take one step, unless it is done."""
     params, state = module.params, module.params["state"]
     project = params["compose_project"]
-    engine = docker_engine.engine() if project else None
+    if state == "engine":
+        packages = new_host_engine.missing(compose=bool(project))
+        return {"changed": bool(packages), "packages": packages}
+    # A plan is made before the engine is installed, too.
+    unborn = module.check_mode and state == "planned" and not new_host_engine.here()
+    engine = docker_engine.engine() if project and not unborn else None
     host = NewHost(options.sites(params, check=module.check_mode), project or "", engine)
     began = time.monotonic()
     known = host.journal()
@@ -173,14 +279,24 @@ def run(module: AnsibleModule) -> dict:
             elif state == "placed":
                 identity = params["identity_file"]
                 result["placed"] = host.place(Path(identity) if identity else None)
+            elif state == "archived":
+                bring_archive(host, params)
+            elif state == "fallen_back":
+                fall_back(host, params)
             elif state == "finished":
                 host.finish({})
+            elif params["reached"]:
+                host.note(moment_at=params["reached"])
             seconds = round(time.monotonic() - began, 1)
             host.note(steps=host.journal().get("steps", {}) | {step: seconds})
             result["changed"] = True
     known = host.journal()
-    shown = {name: known[name] for name in ("site", "set", "compose") if name in known}
-    return result | shown | {"done": list(known.get("steps", {}))}
+    names = ("site", "set", "compose", "moment", "moment_at", "fell_back")
+    shown = {name: known[name] for name in names if name in known}
+    if known.get("fell_back"):
+        shown["moment"] = None
+    steps = {"done": list(known.get("steps", {}))}
+    return {"moment": None, "moment_at": None, "fell_back": None} | result | shown | steps
 
 
 def main() -> None:

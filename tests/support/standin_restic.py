@@ -126,6 +126,16 @@ def _restore(repository: Path, rest: list[str]) -> int:
     return 0
 
 
+def _ls(repository: Path, rest: list[str]) -> int:
+    for path in sorted((repository / rest[0]).rglob("*")):
+        at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+        node = {"message_type": "node", "name": path.name, "mtime": at.replace("+00:00", "123Z")}
+        node["path"] = f"/{path.relative_to(repository / rest[0])}"
+        node |= {"type": "dir"} if path.is_dir() else {"type": "file", "size": path.stat().st_size}
+        print(json.dumps(node))
+    return 0
+
+
 def _forget(repository: Path, rest: list[str]) -> int:
     if (repository / "append-only").exists():  # restic 0.18 ends with status 0 all the same
         print("unable to remove snapshot from the repository", file=sys.stderr)
@@ -144,6 +154,7 @@ _COMMANDS = {
     "snapshots": _list,
     "backup": _backup,
     "dump": _dump,
+    "ls": _ls,
     "restore": _restore,
     "forget": _forget,
     "prune": _nothing,

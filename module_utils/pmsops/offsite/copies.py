@@ -96,7 +96,7 @@ def of_snapshot(document: Mapping[str, Any]) -> Copy | None:
     return Copy(
         snapshot=document["id"],
         system=document.get("hostname", ""),
-        at=moment(_NANOSECONDS.sub(r"\1", document["time"]).replace("Z", "+00:00")),
+        at=time_of(document["time"]),
         kind=texts.get("kind", SET),
         set=texts.get("set", ""),
         database=texts.get("database", ""),
@@ -113,6 +113,11 @@ def of_snapshot(document: Mapping[str, Any]) -> Copy | None:
         read_bytes=summary.get("total_bytes_processed"),
         new_bytes=summary.get("data_added_packed"),
     )
+
+
+def time_of(text: str) -> datetime:
+    """Return a time that restic wrote: with nanoseconds, and the zone of the machine."""
+    return moment(_NANOSECONDS.sub(r"\1", text).replace("Z", "+00:00"))
 
 
 def listed(restic: Restic, *, cached: bool = True) -> list[Copy]:

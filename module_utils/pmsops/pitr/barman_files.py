@@ -93,7 +93,7 @@ def read(output: str) -> Files:
         elif word in ("free", "disk"):
             found.room[word] = int(value) << 10
         elif word == "backup":
-            backup = _id_of(value)
+            backup = id_of(value)
         elif word == "=":
             found.info[backup] = f"{found.info.get(backup, '')}{line.removeprefix('= ')}\n"
         elif word == "base":
@@ -104,7 +104,7 @@ def read(output: str) -> Files:
     return found
 
 
-def _id_of(file: str) -> str:
+def id_of(file: str) -> str:
     """Return the base backup whose file this is: its name has the id, or the folder is the id."""
     folder, _, name = file.rpartition("/")
     return name.removesuffix("-backup.info") if name != "backup.info" else folder.rpartition("/")[2]

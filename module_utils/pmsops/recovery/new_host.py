@@ -23,7 +23,7 @@ from ansible.module_utils.pmsops.offsite import copies, fence, surroundings
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.run import Sites
 from ansible.module_utils.pmsops.offsite.work import Work
-from ansible.module_utils.pmsops.recovery import new_host_files
+from ansible.module_utils.pmsops.recovery import new_host_archive, new_host_files
 from ansible.module_utils.pmsops.repository import sets, signing
 
 JOURNAL, FETCHED = "host.json", "host-fetched"  # in the folder of the state
@@ -59,8 +59,10 @@ class NewHost:
         files.replace(path, json.dumps(document, indent=1, sort_keys=True).encode())
         return document
 
-    def require_empty(self) -> None:
+    def require_empty(self, protection: str = "") -> None:
         """Check that there is no system on this machine yet.
+
+        *protection* is the container of continuous protection.
 
         :raises OpsError: host.occupied
         """
@@ -76,6 +78,8 @@ class NewHost:
             names += [each.name for each in self.engine.volumes.list(filters=label)]
             if names:
                 found.append(f"of Compose project {self.project}: {', '.join(sorted(names)[:4])}")
+        if self.engine and protection:
+            found += new_host_archive.there_is(protection)
         if found:
             raise OpsError(
                 f"A system is on this machine already: {'; '.join(found)}.",
@@ -229,6 +233,8 @@ class NewHost:
             "machine": fence.machine_id(self.root, create=True),
             "steps": known.get("steps", {}),
             "head_before": known.get("head", ""),
+            "moment": known.get("moment_at"),
+            "fell_back": known.get("fell_back"),
         } | dict(facts)
         ledger.append(evidence, "host", record, now=now)
         shutil.rmtree(sets.state_folder(self.root) / FETCHED, ignore_errors=True)

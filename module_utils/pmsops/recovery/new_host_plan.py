@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite import copies
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.offsite.copies import Copy
+from ansible.module_utils.pmsops.recovery import new_host_moment
 
 FREE_FACTOR = 4  # the set, its staging database, the database, and room
 
@@ -36,17 +37,24 @@ def lines(
     others: Mapping[str, Copy | None],
     document: Mapping[str, Any],
     found: Mapping[str, list[str]],
-    archive: bool,
+    moment: new_host_moment.Choice,
 ) -> tuple[list[str], list[str]]:
     """Return what will be there, and what cannot be, a line each."""
+    until = utc_stamp(moment.archive.received_at) if moment.archive else copy.taken_at
     will = [
         f"set {copy.set} of {copy.taken_at}, {'proved' if copy.proved else 'NOT PROVED'}, from"
         f" site {site}: the database with its roles, attributes and memberships; evidence and"
         " ledger up to then"
     ]
-    cannot = [f"what was committed after {copy.taken_at}, and evidence after {copy.at:%F %T} UTC"]
+    cannot = [f"what was committed after {until}, and evidence after {copy.at:%F %T} UTC"]
+    if moment.archive:
+        will.append(new_host_moment.line(moment.archive, copy.taken_at))
+    elif moment.why:
+        cannot.append(f"moments after the set: {moment.why}")
     for name, other in others.items():
-        if other is None:
+        if moment.archive:
+            will.append(f"database {name}, as of the same moment")
+        elif other is None:
             cannot.append(f"database {name}: the site has no set of it")
         else:
             will.append(f"database {name}, as of {other.taken_at} (of its own moment)")
@@ -73,12 +81,7 @@ def lines(
         cannot.append(f"the contents of volumes {', '.join(sorted(data))}: they begin empty")
     cannot += [f"in no copy: {each}" for each in document.get("left_out", ())]
     if document.get("scheduled"):
-        cannot.append("timers: install them at the end, as root (pms-ops schedule install)")
-    if archive:
-        cannot.append(
-            "moments after the set: base backups and WAL are there (pms-ops offsite fetch pitr),"
-            " and this playbook does not use them"
-        )
+        will.append("the timers of the schedule, of the inventory")
     return will, cannot
 
 
@@ -96,8 +99,3 @@ def require_room(root: Path, copy: Copy) -> None:
             "Use a larger disk, or set backup_root to one.",
             code="host.room",
         )
-
-
-def has_archive(there: list[Copy]) -> bool:
-    """Tell whether the site has base backups and WAL."""
-    return any(each.kind == copies.PITR for each in there)
