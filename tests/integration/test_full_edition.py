@@ -21,6 +21,8 @@ from ansible.module_utils.pmsops.restore import (
     table_surroundings,
 )
 from ansible.module_utils.pmsops.verify import differences
+from ansible.module_utils.pmsops.verify.negative_control import Control
+from ansible.module_utils.pmsops.verify.row_comparison import OfFingerprints
 
 from tests.support import pglite
 
@@ -273,3 +275,31 @@ def test_a_compressed_hypertable_passes_through_another_schema_with_its_rows(cur
     assert fetch_all(cursor, "SELECT * FROM pms_ops_transit.md ORDER BY symbol, at") == before
     with pytest.raises(OpsError, match="is a hypertable"):
         table_surroundings.require_exchangeable(cursor, [("pms_ops_transit", "md")], "the set")
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_the_negative_control_finds_a_change_inside_a_compressed_chunk(
+    port: int, pytestconfig: pytest.Config, with_key: bool
+) -> None:
+    """A row of it has no ctid, and what is inserted into the chunk itself is never read."""
+    connection = pglite.connect(port)
+    with connection.cursor() as made:
+        run(made, SCHEMA if with_key else SCHEMA.replace("CREATE UNIQUE INDEX", "CREATE INDEX"))
+        run(made, COMPRESS.replace("LIMIT 3", ""))
+        connection.commit()
+        try:
+            catalog.prepare(made)
+            relations = fingerprint.relations(made)
+            found = fingerprint.fingerprints([made], relations)
+            compared = OfFingerprints(found, found, relations, fingerprint.FORMULA, {})
+            kinds = set()
+            for seed in range(100 if pytestconfig.getoption("--all") else 8):
+                record = Control(seed).run(made, compared, [])
+                assert record["outcome"] == "found", record
+                kinds.add(record["kind"])
+            assert len(kinds) > 2
+        finally:
+            connection.rollback()
+            made.execute("DROP TABLE public.md")
+            connection.commit()
+            connection.close()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -209,14 +208,3 @@ def test_the_same_seed_makes_the_same_choices(cursor, compared):
         negative_control.Control(12345).run(cursor, compared, []) | {"seconds": 0} for _ in range(2)
     )
     assert first == second
-
-
-def test_each_table_has_the_same_chance_whatever_its_chunks(cursor, compared):
-    chosen = Counter(
-        negative_control.Control(seed, (changed_row.DELETED,))
-        .run(cursor, compared, [])["table"]
-        .partition(" [")[0]
-        for seed in range(60)
-    )
-    assert chosen["public.md"] < 30
-    assert len(chosen) >= 4

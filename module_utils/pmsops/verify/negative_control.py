@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops.postgresql.fingerprint import Relation
 from ansible.module_utils.pmsops.verify import changed_row
 from ansible.module_utils.pmsops.verify.differences import Difference
 from ansible.module_utils.pmsops.verify.row_comparison import Comparison
+from ansible.module_utils.pmsops.verify.sampled_rows import Refused, Sample
 
 FOUND, NOT_FOUND, NOT_UNDONE = "found", "not found", "not undone"
 # No pass, and no failure either.
@@ -115,7 +116,7 @@ class Control:
         kinds = [kind for kind in compared.kinds if kind in self.kinds]
         choice.shuffle(kinds)
         try:
-            table = changed_row.Table(
+            sample = Sample(
                 cursor,
                 relation,
                 choice,
@@ -123,13 +124,13 @@ class Control:
                 silenced=silenced,
                 max_bytes=largest,
             )
-        except changed_row.Refused as exc:
+        except Refused as exc:
             self._refused(f"{relation.key}: {exc}")
             return None
         for kind in kinds:
             try:
-                return table.change(kind)
-            except changed_row.Refused as exc:
+                return changed_row.make(sample, kind, choice)
+            except Refused as exc:
                 self._refused(f"{relation.key}, {kind}: {exc}")
         return None
 
@@ -181,10 +182,10 @@ class Control:
 
 
 def _candidates(compared: Comparison, choice: random.Random, wrong: set[str]) -> Iterator[Relation]:
-    """Yield one relation of each table that has rows, in random order; large ones come last.
+    """Yield relations with rows in random order: one of each table, the others, then large ones.
 
-    Each table has the same chance, whatever the number of its chunks. What belongs to an extension
-    is left alone.
+    So each table has the same chance, whatever the number of its chunks. What belongs to an
+    extension is left alone.
     """
     total = sum(compared.rows(key) for key in {each.key for each in compared.relations})
     most = max(MAX_ROWS, total // SHARE)
@@ -201,7 +202,9 @@ def _candidates(compared: Comparison, choice: random.Random, wrong: set[str]) ->
     tables = list(small)
     choice.shuffle(tables)
     for table in tables:
-        yield choice.choice(small[table])
+        choice.shuffle(small[table])
+    yield from (small[table][0] for table in tables)
+    yield from (each for table in tables for each in small[table][1:])
     yield from (each for _, each in sorted(large, key=lambda found: found[0]))
 
 
