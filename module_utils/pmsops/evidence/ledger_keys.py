@@ -68,7 +68,7 @@ def create(folder: Path) -> Ed25519PrivateKey:
         files.make_private_folder(folder)
         files.create_once(_path(folder, name), pem, mode=0o600)
     except OSError as exc:
-        raise _unwritable(folder, exc) from exc
+        raise _unreadable(folder, exc.strerror or exc) from exc
     pin(folder, key)
     return key
 
@@ -97,7 +97,7 @@ def load(name: str, places: list[Path]) -> tuple[Ed25519PrivateKey, Path]:
             if path.exists():
                 return _load(path), folder
         except PermissionError as exc:
-            raise _unreadable(f"{path} cannot be read: {exc.strerror}.") from exc
+            raise _unreadable(path, exc.strerror) from exc
     where = " or ".join(str(each) for each in places) or "any folder that was named"
     raise OpsError(
         f"The ledger's key {name[:DIGITS]} is not in {where}.",
@@ -120,7 +120,7 @@ def pin(folder: Path, key: Ed25519PrivateKey) -> None:
             files.make_private_folder(path.parent)
             files.replace(path, f"{encoded(key)} pms-ops ledger\n".encode(), mode=0o644)
     except OSError as exc:
-        raise _unwritable(folder, exc) from exc
+        raise _unreadable(folder, exc.strerror or exc) from exc
 
 
 def encoded(key: Ed25519PrivateKey) -> str:
@@ -140,25 +140,21 @@ def _load(path: Path) -> Ed25519PrivateKey:
     try:
         key: Ed25519PrivateKey = _signing().load_private(path)
     except OSError as exc:
-        raise _unreadable(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+        raise _unreadable(path, exc.strerror or exc) from exc
     except OpsError as exc:
         if exc.code == "signing.key":
-            raise _unreadable(str(exc)) from exc
+            raise _unreadable(path, exc) from exc
         raise
     return key
 
 
-def _unreadable(what: str) -> OpsError:
+def _unreadable(path: Path, reason: object) -> OpsError:
     return OpsError(
-        what,
+        f"The ledger's key cannot be read or kept at {path}: {reason}",
         "Give the file to the user of the playbooks, with mode 0600. Lines that were written"
         " meanwhile say that they are not signed.",
         code="ledger.key-unreadable",
     )
-
-
-def _unwritable(folder: Path, exc: OSError) -> OpsError:
-    return _unreadable(f"The ledger's key cannot be kept in {folder}: {exc.strerror or exc}.")
 
 
 def _signing() -> ModuleType:
