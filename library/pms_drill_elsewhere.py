@@ -208,7 +208,8 @@ def run(module: AnsibleModule, drill: Elsewhere) -> None:
         drill.alone(),
     ):
         inside = params | {"root": str(drill.work_folder)}
-        work = options.sites(inside, check=module.check_mode).works()[0]
+        drill.prepare()
+        work = drill.open(options.sites(inside, check=module.check_mode))
         if module.check_mode:
             drill.plan(work, params["set"])
         else:

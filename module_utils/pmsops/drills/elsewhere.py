@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.common.progress import Progress, size
 from ansible.module_utils.pmsops.drills import machine, server
 from ansible.module_utils.pmsops.offsite import copies
 from ansible.module_utils.pmsops.offsite.copies import Copy
+from ansible.module_utils.pmsops.offsite.run import Sites
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, quarantine, sets, signing
@@ -94,10 +95,10 @@ class Elsewhere:
             files.make_removable(self.work_folder)
             shutil.rmtree(self.work_folder)
 
-    def plan(self, work: Work, wanted: str) -> tuple[Copy, dict[str, Any]]:
-        """Return the copy and its signed manifest, after all that can be refused beforehand.
+    def prepare(self) -> None:
+        """Find out whether this is a machine apart that has what a drill needs.
 
-        :raises OpsError: drill.*, offsite.*, signing.*
+        :raises OpsError: drill.same-machine, drill.no-keys, drill.no-image
         """
         here = machine.describe()
         apart = machine.compare(self.source, here)
@@ -112,6 +113,23 @@ class Elsewhere:
         if self.given is None:
             self.facts["image"] = self.image
             server.require_image(self.image)
+
+    def open(self, sites: Sites) -> Work:
+        """Return the work on the one site.
+
+        :raises OpsError: offsite.restic-missing, offsite.restic-old
+        """
+        try:
+            return sites.works()[0]
+        except OpsError as exc:
+            remedy = exc.remedy.replace("offsite_restic", "restore_drill_restic")
+            raise OpsError(f"On the host of the drill: {exc}", remedy, code=exc.code) from exc
+
+    def plan(self, work: Work, wanted: str) -> tuple[Copy, dict[str, Any]]:
+        """Return the copy and its signed manifest, if there is room for it.
+
+        :raises OpsError: drill.room, offsite.*, signing.*
+        """
         copy = copies.choose(work.site, work.copies(cached=False), wanted, work.database)
         self.facts |= {
             "set": copy.set,

@@ -67,7 +67,9 @@ def test_the_plan_says_where_the_bytes_come_from_and_whether_the_machines_are_ap
 
 
 def test_the_machine_of_the_source_is_refused(far):
-    assert far.code(source=SOURCE | {"machine_id": "x"}) == "drill.same-machine"
+    source = SOURCE | {"machine_id": "x"}
+    assert far.code(source=source) == "drill.same-machine"
+    assert far.code(source=source, restic="/nowhere/restic") == "drill.same-machine"
 
 
 def test_a_container_on_the_machine_of_the_source_is_not_segregated(far):
@@ -92,7 +94,9 @@ def test_a_set_that_the_site_lacks_is_named(far):
 
 
 def test_a_host_without_restic_or_with_an_old_one_is_told(far, monkeypatch):
-    assert far.code(restic="/nowhere/restic") == "offsite.restic-missing"
+    found = far.call(restic="/nowhere/restic")
+    assert found["code"] == "offsite.restic-missing"
+    assert "restore_drill_restic" in found["remedy"]
     monkeypatch.setenv("STANDIN_VERSION", "restic 0.14.0 compiled with go1.19")
     assert far.code() == "offsite.restic-old"
 
