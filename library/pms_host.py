@@ -284,7 +284,7 @@ def run(module: AnsibleModule) -> dict:
             elif state == "fallen_back":
                 fall_back(host, params)
             elif state == "finished":
-                host.finish({})
+                host.finish()
             elif params["reached"]:
                 host.note(moment_at=params["reached"])
             seconds = round(time.monotonic() - began, 1)

@@ -3,18 +3,69 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
-from tests.molecule.conftest import ENVIRONMENT, play
+from tests.molecule.conftest import ENVIRONMENT, PROJECT, play
 from tests.support import sites
+
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Of them each is typed by the scenario, or by another test where it is not about a new machine.
+SECTIONS = {
+    "docs/OFFSITE.md": ("## The envelope", "## A new machine"),
+    "docs/DR_PLAYBOOK.md": ("## Scenario 9: The machine is gone",),
+}
+
+
+def documented() -> set[str]:
+    """Return the commands that somebody types who has nothing but the pages and the envelope."""
+    found = set()
+    for page, titles in SECTIONS.items():
+        text = (PROJECT / page).read_text()
+        for title in titles:
+            section = text.partition(f"\n{title}\n")[2].partition("\n## ")[0]
+            for block in FENCE.findall(section):
+                lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+                found |= {line.removeprefix("pms-ops -i prod ") for line in lines if line}
+    return found
+
+
+def typed() -> set[str]:
+    """Return the commands that the scenario types."""
+    text = (PROJECT / "molecule" / "dr_host" / "gone.yml").read_text()
+    words = re.findall(r"typed: (.*)", text)
+    for each in re.findall(r"loop: \[(.*)\]\n      loop_control:\n        loop_var: typed", text):
+        words += each.split(", ")
+    return {word.replace("{{ __elsewhere }}", "/srv") for word in words}
+
+
+def test_each_command_of_the_pages_on_a_new_machine_is_typed_by_the_rehearsal():
+    assert len(documented()) >= 5
+    assert documented() <= typed()
 
 
 @pytest.mark.nightly
-def test_a_new_machine_comes_from_a_site_and_the_envelope(shared_labs, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "protected"),
+    [("local", False), ("rest", True), ("sftp", True)],
+    ids=["folder", "rest-server with the newest moment", "sftp with the newest moment"],
+)
+def test_a_new_machine_comes_from_a_site_and_the_envelope(
+    kind, protected, shared_labs, tmp_path, monkeypatch
+):
     """The way back named no step between an empty machine and an empty server: issue 20."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "restic").mkdir()
-    monkeypatch.setitem(ENVIRONMENT, "PMS_TEST_ELSEWHERE", str(elsewhere))
-    monkeypatch.setitem(ENVIRONMENT, "PMS_TEST_RESTIC", str(sites.restic(tmp_path / "restic")))
-    play("dr_host", shared_labs)
+    with sites.KINDS[kind](elsewhere) as address:
+        for name, value in {
+            "PMS_TEST_ELSEWHERE": str(elsewhere),
+            "PMS_TEST_RESTIC": str(sites.restic(tmp_path / "restic")),
+            "PMS_TEST_SITE": json.dumps(address.option("vault", elsewhere)),
+            "PMS_TEST_SITE_REFUSES": str(kind == "rest").lower(),
+            "PMS_TEST_PITR": str(protected).lower(),
+        }.items():
+            monkeypatch.setitem(ENVIRONMENT, name, value)
+        play("dr_host", shared_labs)

@@ -209,8 +209,10 @@ class NewHost:
         signing.check(document, self.sites.settings.places.keys)
         return new_host_files.place(folder, document, identity)
 
-    def finish(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def finish(self) -> None:
         """Record in the ledger that this machine took over, and what went with the old one.
+
+        A run that was killed after the line does not write it again.
 
         :raises OpsError: ledger.*
         """
@@ -225,21 +227,23 @@ class NewHost:
             if gone:
                 record = {"removed": gone, ledger.OTHER: folder.name, "reason": "lost likewise"}
                 ledger.append(evidence, "backup", record, now=now)
-        record = {
+        machine = fence.machine_id(self.root, create=True)
+        taken: dict[str, Any] = {
             "set": known["set"],
             "site": known["site"],
             "snapshot": known["snapshot"],
             "taken_at": known["taken_at"],
-            "machine": fence.machine_id(self.root, create=True),
+            "machine": machine,
             "steps": known.get("steps", {}),
             "head_before": known.get("head", ""),
             "moment": known.get("moment_at"),
             "fell_back": known.get("fell_back"),
-        } | dict(facts)
-        ledger.append(evidence, "host", record, now=now)
+        }
+        before = ledger.records(evidence, "host")
+        if not any(each["record"].get("machine") == machine for each in before):
+            ledger.append(evidence, "host", taken, now=now)
         shutil.rmtree(sets.state_folder(self.root) / FETCHED, ignore_errors=True)
         self.note(finished=utc_stamp(now))
-        return record
 
 
 def _put(source: Path, target: Path) -> None:

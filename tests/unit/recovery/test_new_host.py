@@ -11,8 +11,9 @@ import pms_host
 import pms_offsite_info
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.offsite import surroundings
-from ansible.module_utils.pmsops.recovery import new_host_files, new_host_plan
+from ansible.module_utils.pmsops.recovery import new_host, new_host_files, new_host_plan
 from ansible.module_utils.pmsops.repository import sets, signing
 from ansible.module_utils.pmsops.services import project_files
 from ansible.module_utils.testing import patch_module_args
@@ -175,3 +176,74 @@ def test_the_new_machine_may_copy_the_sets_of_another_database_too(site, new):
     ours = {"root": str(folder), "evidence_root": str(new.folder / "evidence")}
     done = site.site("uploaded", other_database="dagster_storage", **ours)
     assert done["ok"], done
+
+
+class Killed(BaseException):
+    """What SIGKILL leaves: nothing after it is run."""
+
+
+# Where a step is killed: the module's function, and after how many calls of it.
+KILLS = {
+    "while the evidence comes": ("fetched", "shutil.copytree", 0),
+    "before the set is in its place": ("fetched", "_put", 0),
+    "after the set is in its place": ("fetched", "_put", 1),
+    "before the mark on the site": ("fetched", "NewHost.take_over", 0),
+    "after the mark on the site": ("fetched", "NewHost.take_over", 1),
+    "between two files": ("placed", "new_host_files.files.replace", 1),
+    "before the ledger's line": ("finished", "ledger.append", 1),
+    "after the ledger's line": ("finished", "shutil.rmtree", 0),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("killed", "target", "calls"), KILLS.values(), ids=KILLS)
+def test_a_step_that_was_killed_is_whole_the_next_time(site, new, killed, target, calls):
+    """A run that was killed after the ledger's line wrote it a second time."""
+    (site.folder / "more.env").write_text("MORE=1\n")
+    found = surroundings.Found()
+    for name in ("pms.env", "more.env"):
+        found.add(site.folder / name, "of a test")
+    surroundings.gather(site.root, found, {}, [], keys_folder=site.folder / "keys", check=False)
+    sets.mark_verified(site.make_set("2026-11-29_0115"), {})
+    assert site.site("uploaded")["ok"]
+    written = [site.folder / name for name in ("pms.env", "more.env")]
+    for state in ("fetched", "placed", "finished"):
+        if state == "placed":
+            for path in written:
+                path.unlink()
+        if state == killed:
+            with pytest.MonkeyPatch.context() as patch:
+                _kill(patch, target, calls)
+                with pytest.raises(Killed):
+                    step(site, new, state)
+            assert state not in step(site, new, "planned")["done"]
+        assert step(site, new, state)["changed"], state
+    assert [path.read_text() for path in written] == ["TOKEN=1\n", "MORE=1\n"]
+    assert [path.name for path in sets.listed(new.root)] == ["2026-11-29_0115"]
+    evidence = new.folder / "evidence"
+    kinds = [each["kind"] for each in ledger.inspect(evidence).entries]
+    assert kinds.count("host") == 1
+    assert not ledger.verify(evidence)
+    assert not (new.root / ".pms-ops" / "host-fetched").exists()
+    marks = [call for call in site.calls() if "kind=replaced" in call["argv"]]
+    assert len(marks) == 1
+
+
+def _kill(patch, target, calls):
+    """Let the function of new_host.py end the process when it is called, or has been so often."""
+    holder = new_host
+    *path, name = target.split(".")
+    for each in path:
+        holder = getattr(holder, each)
+    real, left = getattr(holder, name), [calls]
+
+    def dying(*arguments, **options):
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+        done = real(*arguments, **options)
+        if left[0] == 0 and name in ("take_over", "_put"):
+            raise Killed
+        return done
+
+    patch.setattr(holder, name, dying)
