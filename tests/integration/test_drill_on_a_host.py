@@ -108,7 +108,7 @@ def fund(server, data, tmp_path_factory) -> Iterator[Fund]:
         inventory = folder / "fund.yml"
         document = {
             "pms": {"hosts": {"one": local}, "vars": variables},
-            "elsewhere": {"hosts": {"far": far}},
+            "elsewhere": {"hosts": {"far": far, "gone": far | {"ansible_port": 1}}},
         }
         inventory.write_text(yaml.safe_dump(document))
         made = Fund(folder, inventory, host, server.password)
@@ -123,6 +123,8 @@ def test_nothing_begins_before_the_host_has_what_it_needs(fund):
         "drill", "--host", "nowhere", status=1
     )
     assert "(drill.same-machine)" in fund.pms_ops("drill", "--host", "one", status=1)
+    said = fund.pms_ops("drill", "--host", "gone", status=1)
+    assert "Host gone cannot be reached" in said and "(drill.unreachable)" in said
     said = fund.pms_ops("drill", "--host", "far", status=1)
     assert "(drill.unreachable)" in said and "prepare" in said
     fund.pms_ops("prepare", "--host", "far")
@@ -160,6 +162,14 @@ def test_a_drill_beside_the_live_database_is_not_segregated(fund):
     )
     state = json.loads(fund.pms_ops("status", "--json", status=1))["hosts"]["one"]
     assert state["drill"]["proved"]
+
+
+def test_a_set_of_a_site_that_is_drilled_here_says_where_it_came_from(fund):
+    fund.pms_ops("offsite", "prove")
+    record = fund.drills()[-1]
+    assert (record["proved"], record["segregated"]) == (True, False)
+    assert record["source"]["kind"] == "offsite" and record["source"]["site"] == "vault"
+    assert record["source"]["snapshot"]
 
 
 def test_a_drill_that_is_killed_in_the_middle_is_cleaned_up_by_the_next(fund):
