@@ -19,7 +19,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-FLAGS = ("--json", "--no-cache")
+FLAGS = ("--json", "--no-cache", "--no-scan")
 
 
 def main() -> int:
