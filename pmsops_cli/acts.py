@@ -109,9 +109,11 @@ def merge(session: Session) -> int:
 def ledger(session: Session) -> int:
     """Check the ledger, change its key, or accept lines that are not signed."""
     given = session.arguments
-    if given.action == "verify":
+    if given.anchors and given.action != "verify":
+        raise Stop("--anchors goes with verify.", "pms-ops ledger verify --anchors")
+    if given.action == "verify" and not given.anchors:
         return inspect.ledger(session)
-    if bool(given.reason) == (given.action == "rotate-key"):
+    if bool(given.reason) != (given.action in ("replace-key", "accept")):
         raise Stop(
             "A key is replaced, and a line accepted, for a reason; a rotation has none.",
             'pms-ops ledger replace-key --reason "the disk is lost"',
@@ -121,6 +123,9 @@ def ledger(session: Session) -> int:
             "A person accepts lines by their numbers; no other act has them.",
             'pms-ops ledger accept --line 41 --by "Maria Silva" --reason "keys not mounted"',
         )
+    if given.action in ("verify", "anchor"):
+        act = {"anchor_action": "verify"} if given.anchors else {"anchor_force": True}
+        return session.run("ledger", playbooks.FOLDER / "anchor.yml", act)
     states = {"rotate-key": "rotated", "replace-key": "replaced", "accept": "accepted"}
     variables = {
         "ledger_key_state": states[given.action],

@@ -472,14 +472,22 @@ def _looking(add: AddCommand) -> None:
         "ledger",
         "check the evidence ledger, or change the key that signs it",
         "  pms-ops ledger verify\n  pms-ops ledger verify --head 5f3c1e0a9b77\n"
+        "  pms-ops -i prod ledger verify --anchors\n"
+        "  pms-ops -i prod ledger anchor             now, whether it is due or not\n"
         "  pms-ops ledger rotate-key                 both keys sign the change\n"
         '  pms-ops ledger replace-key --reason "the disk is lost"\n'
         '  pms-ops ledger accept --line 41 --by "Maria Silva" --reason "keys not mounted"',
     )
     ledger.add_argument(
         "action",
-        choices=["verify", "rotate-key", "replace-key", "accept"],
-        help="check chain and signatures; make a new key; accept lines that are not signed",
+        choices=["verify", "anchor", "rotate-key", "replace-key", "accept"],
+        help="check chain and signatures; let the head leave the machine; make a new key; accept"
+        " lines that are not signed",
+    )
+    ledger.add_argument(
+        "--anchors",
+        action="store_true",
+        help="with verify: ask each anchor, and say up to which line an outsider can be sure",
     )
     ledger.add_argument(
         "--line", type=int, action="append", metavar="NUMBER", help="with accept: a line"

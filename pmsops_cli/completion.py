@@ -95,7 +95,7 @@ def _positionals(command: str) -> list[str]:
     if command == "init":
         return [FILES]
     known = {
-        "ledger": ["verify", "rotate-key", "replace-key", "accept"],
+        "ledger": ["verify", "anchor", "rotate-key", "replace-key", "accept"],
         "notify": ["test"],
         "schedule": ["install", "status", "remove"],
         "completion": ["bash", "zsh", "fish"],

@@ -59,7 +59,8 @@ FIXED = {
     "backup": "the newest backup set",
     "drill": "the last drill in the ledger",
     "journal": "the decision journal for every entry, and computes its hash again",
-    "ledger": "the evidence ledger, and computes its chain again (`scripts/verify_ledger.py`)",
+    "ledger": "the evidence ledger, and computes its chain again and each signature",
+    "anchors": "the notes of the anchors, and compares their heads with the ledger",
 }
 
 

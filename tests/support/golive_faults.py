@@ -37,6 +37,7 @@ from tests.support.golive_system import (
     TODAY,
     Overrides,
     System,
+    anchor,
     record_drill,
     record_drill_elsewhere,
     record_proof,
@@ -836,6 +837,13 @@ def _drilled_on_the_same_machine(system: System, folder: Path) -> Overrides:
     return Overrides(settings={"evidence_root": str(folder / "evidence")})
 
 
+def _recomputed_ledger(system: System, folder: Path) -> Overrides:
+    """Let an anchor have another head than the ledger, whose own head fits."""
+    shutil.copytree(system.settings.evidence_root, folder / "evidence")
+    anchor(folder / "evidence", sha256="0" * 64)
+    return Overrides(settings={"evidence_root": str(folder / "evidence")})
+
+
 def _noted(act: str, **facts: Any) -> Any:
     """Let the note of one site say this of an act on it."""
 
@@ -873,6 +881,12 @@ FILES = (
         "somebody signed the newest set with a key of today",
         "files",
         _noted("upload", proved=True, signs=["it is signed by key 0123456789ab"]),
+    ),
+    Fault(
+        "evidence.anchored",
+        "the ledger was computed anew after its head had left the machine",
+        "files",
+        _recomputed_ledger,
     ),
     Fault("backup.offsite_proved", "a set came back damaged", "files", _failed_site_proof),
     Fault(

@@ -32,7 +32,7 @@ from ansible.module_utils.pmsops.checks import gate
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import exchange_calendar, progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import anchor_notes, ledger
 from ansible.module_utils.pmsops.pitr import overview
 from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -61,6 +61,7 @@ SERVICES = ("timescaledb", "redis", "api", "dagster-webserver", "dagster-daemon"
 USERS = ("ADMIN", "MANAGER", "RISK", "VIEWER")
 TODAY = datetime.now(ZoneInfo("America/Sao_Paulo")).date()
 SITES = ("vault", "second")
+ANCHOR = "tsa"
 LOGIN = ("admin", "of-the-stand-in")
 # What the database says of itself, and lies about where a fault has said so: ahead of the
 # catalogue in the path of the role that asks.
@@ -131,6 +132,7 @@ class System:
         if asked.pitr is not None:
             facts["pitr"] = protected(**asked.pitr)
         facts["offsite"] = {"sites": list(asked.sites), "drill_host": asked.drill_host}
+        facts["anchors"] = {"names": [ANCHOR], "hours": 72}
         settings = replace(self.settings, facts=facts, **asked.settings)
         wanted = DOCUMENT["checks"] if checks is None else checks
         known = {check["id"] for check in wanted}
@@ -397,6 +399,14 @@ def record_drill(evidence: Path, document: dict[str, Any], sha256: str, **other:
     for site in SITES:
         record_site_proof(evidence, site, document["id"])
     record_drill_elsewhere(evidence, document["id"])
+    anchor(evidence)
+
+
+def anchor(evidence: Path, ago: timedelta = timedelta(0), sha256: str | None = None) -> None:
+    """Note that the head of the ledger was anchored."""
+    chain = ledger.inspect(evidence)
+    pin = anchor_notes.Pin(chain.lines, sha256 or chain.sha256, datetime.now(UTC) - ago)
+    anchor_notes.note_done(evidence, ANCHOR, pin, {})
 
 
 def record_drill_elsewhere(evidence: Path, name: str, **other: Any) -> None:

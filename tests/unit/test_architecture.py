@@ -23,7 +23,7 @@ FLOORS = (
     ("restore", "checks"),
     ("backup",),  # after each dump a trial: would this restore?
     ("pitr", "offsite"),  # one makes a set of a moment, the other copies sets to other sites
-    ("recovery", "drills", "corrections", "briefs", "control"),
+    ("recovery", "drills", "corrections", "briefs", "control", "anchors"),
 )
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 # The control node's package shows the progress of a module; modules never import it.

@@ -28,7 +28,7 @@ class Tail:
         self._root, self._stream, self._end = root, stream, len(whole)
         lines = whole.split(b"\n")[:-1]
         self.key = chain.current_key(lines)
-        self._count, self._last = len(lines), chain.sha256(lines[-1]) if lines else GENESIS
+        self.count, self._last = len(lines), chain.sha256(lines[-1]) if lines else GENESIS
         if not lines and ledger_head.read(root) is None:
             ledger_head.write(root, 0, GENESIS)  # a writer killed after its first line is no damage
         hashes = [chain.sha256(line) for line in lines]
@@ -71,7 +71,7 @@ class Tail:
     ) -> dict[str, Any]:
         """Add one line, signed by *signer*, and by the key that follows it."""
         entry: dict[str, Any] = {
-            "seq": self._count + 1,
+            "seq": self.count + 1,
             "at": utc_stamp_microseconds(now),
             "kind": kind,
             "previous": self._last,
@@ -87,13 +87,14 @@ class Tail:
         line = json.dumps(entry, sort_keys=True, separators=(",", ":"), default=str).encode()
         if signer and not unsigned:
             line = signer.signed(line, successor)
+            self.key = chain.current_key([line])
         self._stream.seek(0, os.SEEK_END)
         self._stream.write(line + b"\n")
         self._stream.flush()
         files.flush(self._stream.fileno())
         digest = chain.sha256(line)
         ledger_head.write(self._root, entry["seq"], digest)
-        self._count, self._last, self._broken, self._torn = entry["seq"], digest, "", b""
+        self.count, self._last, self._broken, self._torn = entry["seq"], digest, "", b""
         return {
             "seq": entry["seq"],
             "at": entry["at"],

@@ -119,6 +119,12 @@ def _ledger() -> Probe:
     return evidence.chain
 
 
+def _anchors() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import evidence
+
+    return evidence.anchors
+
+
 def _disk() -> Probe:
     from ansible.module_utils.pmsops.checks.probes import disk
 
@@ -229,6 +235,7 @@ KINDS: dict[str, Kind] = {
     "ledger": Kind(_ledger, ("head", "keys")),
     "pitr": Kind(_pitr, ("about",), one_of=(("about",),)),
     "offsite": Kind(_offsite, ("about",), one_of=(("about",),)),
+    "anchors": Kind(_anchors, ()),
     "attest": Kind(None, (), judges_itself=True),
     "smoke": Kind(_smoke, ("step",), one_of=(("step",),), judges_itself=True),
 }

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, NotGiven, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import drills, ledger
+from ansible.module_utils.pmsops.evidence import anchor_notes, drills, ledger
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 
@@ -141,4 +141,26 @@ def chain(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[
         "head": found.sha256,
         "problems": list(found.problems),
         "notes": list(found.notes),
+    }
+
+
+def anchors(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
+    """Return which anchors of the ledger are overdue, and what their last heads contradict.
+
+    :raises NotGiven: where the system has no anchor.
+    """
+    given = context.settings.facts.get("anchors") or {}
+    if not given.get("names"):
+        raise NotGiven("evidence_anchors is empty")
+    root = context.folder("evidence_root")
+    found = anchor_notes.assess(
+        root,
+        given["names"],
+        ledger.inspect(root),
+        now=context.settings.now,
+        hours=float(given["hours"]),
+    )
+    return {
+        "anchors": len(given["names"]),
+        **{name: "; ".join(texts[:SHOWN_FINDINGS]) or "none" for name, texts in found.items()},
     }
