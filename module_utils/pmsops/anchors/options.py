@@ -105,5 +105,7 @@ def _refuse_secret(name: str, url: str) -> None:
 
 def _wrong(what: str) -> OpsError:
     return OpsError(
-        f"{what[0].upper()}{what[1:]}.", "Correct evidence_anchors.", code="anchor.options"
+        f"evidence_anchors cannot be used: {what}.",
+        "Correct it; docs/EVIDENCE.md has an example of each type.",
+        code="anchor.options",
     )

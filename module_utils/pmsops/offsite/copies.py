@@ -24,7 +24,7 @@ SET, PITR, TRIAL, REPLACED = "set", "pitr", "trial", "replaced"
 PART = "part."
 # Two clocks of honest machines differ by less.
 CLOCK_SECONDS = 600
-NANOSECONDS = re.compile(r"(\.\d{6})\d+")
+_NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 _NAMED = {"newest": "a set", "proved": "a proved set", PITR: "base backups and WAL"}
 

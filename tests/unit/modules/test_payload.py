@@ -91,6 +91,8 @@ SINCE = {
     "a cache that stays": {"pms_gate": 2_000, "pms_restore": 2_500},
     # Lines of the ledger that are signed: who signed (6 500), keys (6 600), signatures (5 100).
     "signed ledger": {"pms_gate": 24_500, "pms_restore": 25_500},
+    # What is noted of anchors, and compared with the ledger (4 300), its probe (1 000).
+    "anchors": {"pms_gate": 6_000},
     # Drills on other hosts: which they are (1 100), and what the probe of sites says of the newest.
     "drills elsewhere": {"pms_gate": 2_900, "pms_restore": 100},
     # Changes a row of the copy and compares again (29,600), and the error of a broken proof. A gate
