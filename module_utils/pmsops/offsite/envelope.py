@@ -66,7 +66,12 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "On a new machine with Docker Engine and restic, everything above in its place:",
+        "On an empty Debian or Ubuntu, as root. restic has to be 0.18 or newer (Debian 13):",
+        "  apt-get update && apt-get install --yes git make restic",
+        f"  git clone {facts['clone'] or 'CLONE'} pms-ops && cd pms-ops",
+        f"  git checkout {facts['commit'] or 'COMMIT'}",
+        "  LAB_IMAGES=upstream make setup",
+        "Then everything above in its place, and in the folder pms-ops:",
         f"  {facts['command']} --check",
         f"  {facts['command']} --confirm {facts['database']}",
     ]
