@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import docker
 import psycopg2
 import pytest
 from ansible.module_utils.pmsops.checks import gate
@@ -21,7 +18,8 @@ from ansible.module_utils.pmsops.pms import journal_hash
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.support.gates import document, item
-from tests.support.server import LABEL, Server, execute
+from tests.support.redis_container import Redis, real_redis
+from tests.support.server import Server, execute
 
 
 def options_of(database: Database) -> dict[str, Any]:
@@ -39,47 +37,10 @@ def sql(name: str, query: str, *expect: dict[str, Any], **fields: Any) -> dict[s
     return item(name, "sql", params={"query": query}, expect=wanted, **fields)
 
 
-class Redis:
-    """A Redis server in a container."""
-
-    def __init__(self, container: Any, password: str) -> None:
-        self.container = container
-        self.password = password
-
-    @property
-    def options(self) -> dict[str, Any]:
-        self.container.reload()
-        port = int(self.container.attrs["NetworkSettings"]["Ports"]["6379/tcp"][0]["HostPort"])
-        return {"host": "127.0.0.1", "port": port, "password": self.password}
-
-
 @pytest.fixture
 def redis_server() -> Iterator[Redis]:
-    engine = docker.from_env()
-    password = secrets.token_urlsafe(12)
-    container = engine.containers.run(
-        "pms-lab/redis:8",
-        entrypoint=["redis-server", "--requirepass", password, "--bind", "0.0.0.0"],
-        command=[],
-        name=f"pms-test-{uuid.uuid4().hex[:8]}",
-        ports={"6379/tcp": ("127.0.0.1", None)},
-        labels={LABEL: "1"},
-        detach=True,
-    )
-    try:
-        made = Redis(container, password)
-        for _ in range(100):
-            try:
-                container.reload()
-                with socket.create_connection(("127.0.0.1", made.options["port"]), timeout=1) as s:
-                    s.sendall(b"PING\r\n")
-                    if s.recv(16):
-                        break
-            except (OSError, KeyError, TypeError, IndexError):
-                time.sleep(0.1)
-        yield made
-    finally:
-        container.remove(force=True, v=True)
+    with real_redis() as found:
+        yield found
 
 
 def test_a_query_is_judged_and_a_misspelt_one_never_passes(database):

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import exchange_calendar, files
-from ansible.module_utils.pmsops.repository import manifest, sets, site_notes
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, site_notes
 
 from tests.support.altering import Alter, body, status
 from tests.support.golive_system import (
@@ -719,7 +719,7 @@ def _rewritten(system: System, folder: Path, **changes: Any) -> Overrides:
     taken = _copied_set(system, folder)
     document = manifest.read(taken)
     for name, value in changes.items():
-        section = document[name]
+        section = document.get(name)
         document[name] = {**section, **value} if isinstance(section, dict) else value
     files.replace(taken / manifest.NAME, json.dumps(document).encode(), mode=0o400)
     sets.mark_verified(taken, {"set": document["id"]})
@@ -749,6 +749,11 @@ _refused_set = _trial_of(
     count=1,
 )
 _untried_set = _trial_of(status="not run", reason="the server's disk has 1 kB free")
+
+
+def _set_without_packs(system: System, folder: Path) -> Overrides:
+    parts = {"redis": set_parts.not_taken(set_parts.REDIS, "Redis did not answer.")}
+    return _rewritten(system, folder, parts=parts)
 
 
 def _shrunk_set(system: System, folder: Path) -> Overrides:
@@ -868,6 +873,7 @@ FILES = (
     Fault("backup.verified", "nobody ever restored the set", "files", _unproved_set),
     Fault("backup.restorable", "a child has nulls that its parent refuses", "files", _refused_set),
     Fault("backup.tried", "the server had no room for a trial", "files", _untried_set),
+    Fault("backup.parts", "Redis hung during the backup", "files", _set_without_packs),
     Fault("backup.size", "the set was made of an empty database", "files", _empty_set),
     Fault("backup.not_shrunk", "somebody deleted most rows of a table", "files", _shrunk_set),
     Fault("backup.space", "sets grow faster than the disk has room", "files", _growing_sets),

@@ -138,7 +138,7 @@ def _newest_set(backup_root: Path, now: datetime) -> dict[str, Any] | None:
         "age_seconds": restores.age_seconds(document["snapshot_at"], now),
         "size_bytes": document.get("totals", {}).get("bytes"),
         "trial": document.get("trial"),
-        "parts": {name: set_parts.text(each) for name, each in set_parts.of(document).items()},
+        "parts": set_parts.short_texts(document),
         "shrunk": shrinkage.standing(backup_root, document),
         "shrunk_remedy": shrinkage.remedy(backup_root, document),
     }

@@ -60,6 +60,9 @@ class Taker:
     def _databases(self) -> dict[str, dict[str, Any]]:
         found = {}
         for database, name in sorted(self.wanted.databases.items()):
+            # Of a first go-live, which backs up the PMS's own alone: status and doctor say so.
+            if name == NEWEST and not sets.listed(self.root / sets.OTHERS / database):
+                continue
             key, part = of_database(self.root, database, name)
             found[database if key in found else key] = part
         return found

@@ -67,18 +67,28 @@ def not_taken(kind: str, why: str) -> dict[str, Any]:
 
 
 def texts(document: Mapping[str, Any]) -> list[str]:
-    """Return a line for each part of a manifest, for people."""
-    return [f"{name}: {text(found)}" for name, found in of(document).items()]
+    """Return a line for each part of a manifest, for people, with what is left out."""
+    return [
+        f"{name}: {text(part)}{_without(part['left_out'])}" for name, part in of(document).items()
+    ]
 
 
-def text(found: Mapping[str, Any]) -> str:
-    """Return what people want to know of one part."""
-    if found["not_taken"]:
-        return f"NOT TAKEN, {found['not_taken']}"
-    if found["kind"] == DATABASE:
-        return f"set {found['set']} of database {found['database']}, of {found['read_at']}"
-    noun = ("pack" if found["kind"] == REDIS else "file") + "s" * (found["count"] != 1)
-    return f"{found['count']} {noun} of {found['read_at']}" + _without(found["left_out"])
+def short_texts(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return a few words on each part of a manifest, by name."""
+    return {
+        name: text(part) + (f", {len(out)} left out" if (out := part["left_out"]) else "")
+        for name, part in of(document).items()
+    }
+
+
+def text(part: Mapping[str, Any]) -> str:
+    """Return what a set has of a part, and of which moment."""
+    if part["not_taken"]:
+        return f"NOT TAKEN, {part['not_taken']}"
+    if part["kind"] == DATABASE:
+        return f"set {part['set']} of database {part['database']}, of {part['read_at']}"
+    noun = ("pack" if part["kind"] == REDIS else "file") + "s" * (part["count"] != 1)
+    return f"{part['count']} {noun} of {part['read_at']}"
 
 
 def _without(lines: Sequence[str]) -> str:

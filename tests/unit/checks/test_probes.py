@@ -31,7 +31,7 @@ from ansible.module_utils.pmsops.checks.probes.sql import _plain as plain_value
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET = "the-signing-key"
@@ -639,6 +639,19 @@ def test_the_newest_set_says_whether_it_would_restore(tmp_path):
         found = ask("backup", {}, **settings)
         assert (found["trial"], found["trial_reason"]) == (trial, reason)
         assert found["refused"] == "CHECK public.t.c: is violated by 2 rows."
+
+
+def test_the_newest_set_says_which_of_its_parts_were_not_taken(tmp_path):
+    newest = backup_set(tmp_path, "2026-11-23_0600")
+    assert ask("backup", {}, backup_root=str(tmp_path))["parts_not_taken"] == "nothing"
+    document = json.loads((newest / "manifest.json").read_text())
+    parts = {
+        "redis": set_parts.not_taken(set_parts.REDIS, "Redis did not answer."),
+        "compose": set_parts.entry(set_parts.FILES, left_out=["/pms/.env: a secret"]),
+    }
+    (newest / "manifest.json").write_text(json.dumps(document | {"parts": parts}))
+    told = ask("backup", {}, backup_root=str(tmp_path))["parts_not_taken"]
+    assert told == "Part redis is not in the set: Redis did not answer."
 
 
 @pytest.mark.parametrize(("recorded", "same"), [("7391823", True), ("7391824", False)])

@@ -118,11 +118,13 @@ def test_a_set_that_cannot_be_read_or_is_not_verified_is_due(roots, tmp_path):
 
 
 def test_the_parts_of_the_newest_set_are_told(roots, tmp_path):
-    part = set_parts.entry(set_parts.FILES, count=2, read_at="2026-11-23T06:00:04Z")
+    part = set_parts.entry(
+        set_parts.FILES, count=2, read_at="2026-11-23T06:00:04Z", left_out=["/pms/.env: a secret"]
+    )
     parts = {"compose": part, "redis": set_parts.not_taken(set_parts.REDIS, "it hangs")}
     make_set(roots[0], tmp_path / "keys", "2026-11-23_0600", parts=parts)
     said = lines(collect(roots))
-    assert said["  part compose"] == "2 files of 2026-11-23T06:00:04Z"
+    assert said["  part compose"] == "2 files of 2026-11-23T06:00:04Z, 1 left out"
     assert said["  part redis"] == "NOT TAKEN, it hangs"
 
 

@@ -13,7 +13,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import anchor_notes, drills, ledger
-from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, shrinkage
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 
 SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
@@ -43,6 +43,7 @@ def backup(params: dict[str, Any], context: Context, deadline: Deadline) -> dict
         "database": document["database_name"],
         "same_server": _of_this_server(document, context, deadline),
         **_trial(document),
+        "parts_not_taken": "; ".join(set_parts.warnings(document)) or "nothing",
         "shrunk": "; ".join(shrinkage.standing(root, document)[:SHOWN_FINDINGS]) or "nothing",
         "verified": proof is not None,
         "verified_at": (proof or {}).get("verified_at"),
