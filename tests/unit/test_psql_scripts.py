@@ -64,7 +64,8 @@ def test_the_rule_sees_files_and_standard_input_alone(line, found):
 
 
 def test_every_script_for_psql_stops_at_its_first_error():
-    skipped = Path(__file__).name, "CHANGELOG.md"
+    # The page about the behaviour itself, and the data that it is rendered from.
+    skipped = Path(__file__).name, "CHANGELOG.md", "COMPATIBILITY.md", "compatibility.yml"
     found = {
         str(path.relative_to(PROJECT)): lines
         for path in files()
