@@ -45,7 +45,10 @@ SEES = {
     "answer": ("http", "dagster", "grafana"),
     "pms": ("http",),
     "container": ("container",),
-    "files": ("backup", "drill", "ledger", "disk", "command", "file", "pitr", "offsite"),
+    "files": (
+        *("backup", "drill", "ledger", "anchors"),
+        *("disk", "command", "file", "pitr", "offsite"),
+    ),
     "pitr": ("pitr",),
     "smoke": ("smoke",),
     "step": ("smoke", "backup", "drill"),
