@@ -59,6 +59,7 @@ def of_set(system: str, folder: Path, places: Places, database: str = "") -> Cop
         key=signing.signer_of(document) or "",
         head=ledger.inspect(places.evidence_root).sha256,
         parts={name: str(path.absolute()) for name, path in parts.items()},
+        refers_to=manifest.refers_to(document),
     )
 
 

@@ -22,6 +22,7 @@ MARK = "pms-ops"
 # Kinds. A trial is made in order to be deleted; a mark says that a new machine took over.
 SET, PITR, TRIAL, REPLACED = "set", "pitr", "trial", "replaced"
 PART = "part."
+REFERS = "refers."  # to the set of another database, which is a part of the set
 # Two clocks of honest machines differ by less.
 CLOCK_SECONDS = 600
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
@@ -47,6 +48,7 @@ class Copy:
     head: str = ""
     machine: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
+    refers_to: Mapping[str, str] = field(default_factory=dict)
     read_bytes: int | None = None
     new_bytes: int | None = None
 
@@ -64,6 +66,7 @@ class Copy:
             "head": self.head,
             "machine": self.machine,
         } | {PART + name: path for name, path in self.parts.items()}
+        texts |= {REFERS + name: text for name, text in self.refers_to.items()}
         return [MARK, *(f"{name}={quote(text)}" for name, text in texts.items() if text)]
 
     def document(self) -> dict[str, Any]:
@@ -107,12 +110,17 @@ def of_snapshot(document: Mapping[str, Any]) -> Copy | None:
         key=texts.get("key", ""),
         head=texts.get("head", ""),
         machine=texts.get("machine", ""),
-        parts={
-            name.removeprefix(PART): path for name, path in texts.items() if name.startswith(PART)
-        },
+        parts=_named(texts, PART),
+        refers_to=_named(texts, REFERS),
         read_bytes=summary.get("total_bytes_processed"),
         new_bytes=summary.get("data_added_packed"),
     )
+
+
+def _named(texts: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {
+        name.removeprefix(prefix): text for name, text in texts.items() if name.startswith(prefix)
+    }
 
 
 def time_of(text: str) -> datetime:

@@ -8,6 +8,7 @@ copy of the future, lets nothing go that counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ansible.module_utils.pmsops.offsite.copies import PITR, SET, TRIAL, Copy, of_sets
@@ -20,10 +21,13 @@ def expired(copies: Sequence[Copy], policy: Policy, database: str = "") -> list[
     """Return the copies that the policy does not keep, oldest first.
 
     All copies of a set go together. One whose moment is unknown stays: a person decides about it.
+    So does the set of another database as long as there is a copy of a set that refers to it.
     """
     mine = of_sets(copies, database)
-    keep = plan(_candidates(mine), policy)
-    known = {each.name for each in _candidates(mine)}
+    needed = {each.refers_to.get(database, "") for each in of_sets(copies)} if database else set()
+    candidates = [replace(each, needed=each.name in needed) for each in _candidates(mine)]
+    keep = plan(candidates, policy)
+    known = {each.name for each in candidates}
     doomed = [each for each in mine if each.set in known and each.set not in keep]
     if not database:
         for kind, count in ((PITR, KEPT_ARCHIVES), (TRIAL, 0)):

@@ -211,3 +211,16 @@ def test_a_copy_of_the_future_stops_each_act_until_a_person_says_that_the_clock_
     (known,) = site_notes.assess(deleting.root, ["vault"])
     assert known["current"] and known["errors"]["clock"]["code"] == "offsite.clock"
     assert deleting.site("pruned", **LAST)["removed"] == ["2026-11-22_0600", "2026-11-23_0600"]
+
+
+def test_a_set_stays_on_the_site_as_long_as_a_copy_of_a_set_refers_to_it():
+    """The part of the set that a new machine takes would be gone."""
+    others = [copy(day, database="dagster_storage", set=f"d-{day}") for day in range(4)]
+    mine = copy(1, refers_to={"dagster_storage": "d-1"})
+    snapshot = {"id": "s1", "hostname": "fund", "time": "2026-11-23T12:00:00Z", "tags": mine.tags()}
+    assert of_snapshot(snapshot).refers_to == {"dagster_storage": "d-1"}
+    policy = Policy(last=1, daily=0, weekly=0, monthly=0)
+    gone = retention.expired([*others, mine], policy, "dagster_storage")
+    assert [each.set for each in gone] == ["d-0", "d-2"]
+    gone = retention.expired([*others, copy(1)], policy, "dagster_storage")
+    assert [each.set for each in gone] == ["d-0", "d-1", "d-2"]
