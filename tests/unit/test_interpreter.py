@@ -37,6 +37,7 @@ from ansible.utils.collection_loader import _collection_meta
 
 from tests.conftest import PROJECT, share_interpreter_cache
 
+pytestmark = pytest.mark.own_tools
 INTERPRETER = PROJECT / "tests/support/interpreter"
 
 

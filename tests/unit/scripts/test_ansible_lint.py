@@ -51,6 +51,7 @@ def write(folder, files):
     return found
 
 
+@pytest.mark.own_tools
 @pytest.mark.parametrize("wrong", [None, *WRONG])
 def test_its_own_checks_follow_only_where_the_one_check_finds_something(
     tmp_path, monkeypatch, script, wrong
