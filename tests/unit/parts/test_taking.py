@@ -10,7 +10,9 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.parts import packs, storage
 from ansible.module_utils.pmsops.repository import manifest, set_parts, sets
 from ansible.module_utils.pmsops.services import docker_engine
+from jsonschema import Draft202012Validator
 
+from tests.conftest import PROJECT
 from tests.support.backup_sets import make_set
 from tests.support.parts import SECRET, backup, project
 from tests.support.redis_server import Store, redis_server
@@ -149,6 +151,21 @@ def test_a_set_names_the_sets_of_other_databases_by_id_and_hash(tmp_path):
     assert parts["dagster"]["set"] == dagster.name
     assert parts["dagster"]["manifest_sha256"] == sets.resolve(dagster).manifest_sha256
     assert "its own backup failed" in parts["wiki"]["not_taken"]
+
+
+def test_the_manifest_says_of_parts_what_its_published_schema_says(tmp_path, folder):
+    dagster = make_set(tmp_path / "backups" / sets.OTHERS / "dagster_storage", tmp_path / "keys")
+    _, parts = backup(
+        tmp_path,
+        names=set_parts.TAKEN,
+        redis={"host": "127.0.0.1", "port": 1},
+        databases={"dagster_storage": dagster.name, "wiki": ""},
+    )
+    assert set(parts) == {"dagster_storage", "wiki", "redis", "grafana", "compose"}
+    published = json.loads((PROJECT / "docs" / "schemas" / "manifest.schema.json").read_text())
+    validator = Draft202012Validator(published["properties"]["parts"])
+    assert [each.message for each in validator.iter_errors(parts)] == []
+    assert set_parts.FIELD not in published["required"]
 
 
 def files_of(folder):
