@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +23,17 @@ _CANDIDATE = re.compile(r"^(\S+):\n(?:  .*\n)*?  Candidate: (?!\(none\))(?:\d+:)
 
 
 def here() -> bool:
-    """Tell whether there is a Docker Engine to ask."""
-    return bool(os.environ.get("DOCKER_HOST")) or SOCKET.exists()
+    """Tell whether there is a Docker Engine to ask: one that died leaves its socket behind."""
+    if os.environ.get("DOCKER_HOST"):
+        return True
+    with socket.socket(socket.AF_UNIX) as stream:
+        try:
+            stream.connect(str(SOCKET))
+        except PermissionError:
+            return True  # of another user: whoever asks is told
+        except OSError:
+            return False
+    return True
 
 
 def missing(*, compose: bool) -> list[str]:
@@ -37,7 +47,7 @@ def missing(*, compose: bool) -> list[str]:
         return []
     if any(shutil.which(each) for each in DAEMON):
         raise OpsError(
-            f"The Docker Engine is installed and does not run: there is no {SOCKET}.",
+            f"The Docker Engine is installed and does not run: nobody answers at {SOCKET}.",
             "Start it (systemctl start docker), and look at journalctl -u docker.",
             code="host.docker-down",
         )

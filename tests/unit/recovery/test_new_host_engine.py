@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.recovery import new_host_engine
@@ -85,8 +87,18 @@ def test_no_plugin_is_installed_where_compose_is_not_used(machine):
 
 
 def test_an_engine_that_is_here_needs_nothing(machine):
-    (machine / "docker.sock").touch()
-    assert new_host_engine.missing(compose=True) == []
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(machine / "docker.sock"))
+        server.listen()
+        assert new_host_engine.missing(compose=True) == []
+
+
+def test_the_socket_of_an_engine_that_is_gone_is_no_engine(machine):
+    """On a machine whose engine had died, the plan asked it, and ended there."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(machine / "docker.sock"))
+    write(machine, DEBIAN_12)
+    assert new_host_engine.missing(compose=True) == ["docker.io"]
 
 
 def refused():
