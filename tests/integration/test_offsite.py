@@ -290,6 +290,17 @@ def test_a_full_site_is_named_and_goes_on_when_there_is_room(prepared, tmp_path)
 
 
 @pytest.mark.nightly
+def test_a_server_without_room_is_named_within_a_minute(prepared):
+    """restic tries the same for fifteen minutes; a backup does not wait for that."""
+    fund = prepared("small")
+    fund.make_set(SECOND, size=8_000_000)
+    began = time.monotonic()
+    assert fund.code("uploaded") == "offsite.full"
+    assert time.monotonic() - began < 90
+    assert fund.good("checked", check_parts=1)["part"] == 1
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("url", ["sftp:root@127.0.0.1:/x", "rest:http://127.0.0.1:9/x"])
 def test_a_site_that_is_away_is_named_within_seconds(prepared, url):
     fund = prepared("local")

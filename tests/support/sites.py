@@ -115,6 +115,14 @@ def rest(folder: Path) -> Iterator[Address]:
 
 
 @contextmanager
+def small(folder: Path) -> Iterator[Address]:
+    """rest-server with room for three megabytes."""
+    port = free_port()
+    with _serving(f"{REST} --max-size 3000000", port):
+        yield Address(f"rest:http://127.0.0.1:{port}/fund")
+
+
+@contextmanager
 def private(folder: Path) -> Iterator[Address]:
     """rest-server that gives each user the folder of its name alone: those of two funds."""
     port = free_port()
@@ -149,7 +157,15 @@ def locked(folder: Path) -> Iterator[Address]:
         yield Address(f"s3:http://127.0.0.1:{port}/fund/copies", secrets=S3_KEYS)
 
 
-KINDS = {"local": local, "sftp": sftp, "rest": rest, "s3": s3, "locked": locked, "private": private}
+KINDS = {
+    "local": local,
+    "sftp": sftp,
+    "rest": rest,
+    "s3": s3,
+    "locked": locked,
+    "private": private,
+    "small": small,
+}
 
 
 @contextmanager

@@ -28,6 +28,9 @@ LOOK_SECONDS = 1.0
 # What restic says when it tries again, which for a site that is not there it does for 15 minutes.
 _VAIN = re.compile(r"returned error, retrying after .*(connection refused|no such host|bucket)")
 VAIN_TRIES = 3
+# A site that is full has no room a minute later either.
+_FULL = re.compile(r"returned error, retrying after .*(\(507\)|Insufficient Storage|QuotaExceeded)")
+FULL_TRIES = 5
 MAX_MESSAGES = 1 << 20
 # Go collects garbage earlier above it: the index of a large repository and two packs fit in.
 MEMORY = "384MiB"
@@ -35,7 +38,7 @@ READERS = 2
 # Why a site may not answer in time
 OF_THE_SITE = (
     *("offsite.unreachable", "offsite.no-bucket"),
-    *("offsite.refused", "offsite.certificate"),
+    *("offsite.refused", "offsite.certificate", "offsite.full"),
 )
 
 
@@ -173,7 +176,11 @@ def _awaited(process: subprocess.Popen[bytes], errors: int, seconds: float) -> b
         try:
             return process.communicate(timeout=min(LOOK_SECONDS, seconds))[0]
         except subprocess.TimeoutExpired:
-            if seconds <= CONNECT_SECONDS and len(_VAIN.findall(_told(errors))) >= VAIN_TRIES:
+            told = _told(errors)
+            asks = seconds <= CONNECT_SECONDS
+            if asks and len(_VAIN.findall(told)) >= VAIN_TRIES:
+                return None
+            if len(_FULL.findall(told)) >= FULL_TRIES:
                 return None
     return None
 

@@ -84,6 +84,17 @@ def test_a_site_that_is_not_there_is_given_up_before_the_time_is_up(stocked, mon
     assert stocked.call("uploaded")["code"] == "offsite.unreachable"
 
 
+def test_a_site_without_room_is_named_while_restic_would_try_for_a_quarter_of_an_hour(
+    stocked, monkeypatch
+):
+    monkeypatch.setattr(restic, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(restic, "END_SECONDS", 2)
+    stocked.make_set("2026-11-23_0600")
+    line = "Save(<data/07>) returned error, retrying after 1s: unexpected HTTP response (507)\n"
+    stocked.fault("backup", {"sleep": 60, "before": line * 5})
+    assert stocked.call("uploaded")["code"] == "offsite.full"
+
+
 @pytest.mark.parametrize(
     ("said", "code"),
     [
