@@ -43,7 +43,8 @@ options:
         id of the set.
     type: str
   into:
-    description: Folder to fetch into; it is empty, or missing.
+    description:
+      - Folder to fetch into; it is empty, or missing, or has what a killed fetch left there.
     type: path
   known_seconds:
     description:

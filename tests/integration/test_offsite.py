@@ -358,11 +358,15 @@ def test_killed_at_any_point_of_any_act_the_next_run_goes_on(prepared, tmp_path,
             more |= LAST if state == "pruned" else {}
             ledger.append(fund.folder / "evidence", "gate", {"n": number}, now=datetime.now(UTC))
             killed(fund.options(state, **more), 0.1 + 3 * random.random())
-            shutil.rmtree(tmp_path / f"back-{number}", ignore_errors=True)
             fund.good(state, **more)
+            shutil.rmtree(tmp_path / f"back-{number}", ignore_errors=True)
         assert (fund.root / FIRST).is_dir() and (fund.root / SECOND).is_dir()
     assert fund.good("checked", check_parts=1)
+    stale = tmp_path / "last" / ".fetched" / str(fund.folder).lstrip("/") / "evidence" / "stale"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("of a copy that a killed run fetched")
     assert fund.good("fetched", into=str(tmp_path / "last"))["set"] == SECOND
+    assert not list((tmp_path / "last").rglob("stale"))
 
 
 def killed(options: dict[str, Any], seconds: float) -> None:

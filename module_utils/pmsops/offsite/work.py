@@ -28,6 +28,7 @@ FETCHED = {
     "inventory": contents.INVENTORY,
     "system": "system",
 }
+PARTIAL = ".fetched"  # what restic writes into, until all of it has come
 TRIES = 2  # of a copy during which a file of the evidence was replaced
 
 
@@ -142,6 +143,8 @@ class Work:
     def fetch(self, wanted: str, into: Path, snapshot: str = "") -> dict[str, Any]:
         """Bring a copy into an empty folder, from the site alone; check its set's files.
 
+        What a killed fetch left there is used again.
+
         *wanted* is the id of a set, ``newest`` or ``proved``; ``pitr`` is the newest archive of
         base backups and WAL, whose files Barman checks. *snapshot* names one of a set's copies.
 
@@ -153,16 +156,21 @@ class Work:
         there = [each for each in there if snapshot in ("", each.snapshot)]
         copy = copies.choose(self.site, there, wanted, self.database)
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
-        whole = into / ".fetched"
+        whole = into / PARTIAL
+        for left in [each for each in into.iterdir() if each != whole]:
+            _remove(left)
+        if whole.exists():
+            files.make_removable(whole)
         self.restic.call(
-            *("restore", copy.snapshot, "--target", str(whole)), changes=True, cached=False
+            *("restore", copy.snapshot, "--target", str(whole), "--delete"),
+            changes=True,
+            cached=False,
         )
         for name, path in copy.parts.items():
             target = into / (copy.set if name == "set" else FETCHED.get(name, name))
             target.parent.mkdir(mode=0o700, exist_ok=True)
             (whole / path.lstrip("/")).rename(target)
-        files.make_removable(whole)
-        shutil.rmtree(whole)
+        _remove(whole)
         taken = {"seconds": round(time.monotonic() - began, 1)}
         if copy.kind == copies.PITR:
             return copy.document() | taken | {"folder": str(into / copies.PITR)}
@@ -246,16 +254,32 @@ class Work:
 
 
 def require_empty(folder: Path) -> None:
-    """Check that a folder is empty or missing.
+    """Check that a folder is empty or missing, or that a killed fetch left all that is in it.
 
     :raises OpsError: offsite.not-empty
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or _foreign(folder)):
         raise OpsError(
             f"{folder} is not empty: a copy is fetched into an empty folder.",
             "Name another folder, or remove what is in it.",
             code="offsite.not-empty",
         )
+
+
+def _foreign(folder: Path) -> bool:
+    """Tell whether a folder holds what no killed fetch left there."""
+    names = {path.name for path in folder.iterdir()}
+    ours = {PARTIAL, copies.PITR, *(path.split("/")[0] for path in FETCHED.values())}
+    left = {name for name in names - ours if not sets.NAME.fullmatch(name)}
+    return bool(names) and (PARTIAL not in names or bool(left))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        files.make_removable(path)
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def next_part(last: dict[str, Any] | None, parts: int) -> int:

@@ -93,6 +93,19 @@ def test_a_set_comes_back_from_the_site_alone_into_an_empty_folder(stocked, tmp_
     assert stocked.call("fetched", into=str(into))["code"] == "offsite.not-empty"
 
 
+def test_a_fetch_that_was_killed_goes_on_in_its_folder_and_touches_no_other(stocked, tmp_path):
+    into = tmp_path / "fetched"
+    for name in (".fetched/srv/half", "keys/trusted", "2026-11-21_0600"):
+        (into / name).mkdir(parents=True)
+    (into / ".fetched" / "srv").chmod(0o500)
+    (into / "mine").write_text("of a person")
+    assert stocked.call("fetched", into=str(into))["code"] == "offsite.not-empty"
+    assert (into / ".fetched" / "srv" / "half").is_dir()
+    (into / "mine").unlink()
+    assert stocked.site("fetched", into=str(into))["folder"] == str(into / NEWEST)
+    assert sorted(path.name for path in into.iterdir()) == [NEWEST, "evidence", "keys"]
+
+
 def test_a_set_that_was_altered_on_the_site_is_refused_when_it_is_fetched(stocked, tmp_path):
     copy = next(stocked.repository.glob("*/**/a.csv"))
     copy.chmod(0o600)
