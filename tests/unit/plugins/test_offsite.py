@@ -53,6 +53,8 @@ def test_each_site_has_a_line_and_a_failure_has_its_remedy():
 def test_a_site_that_deletes_is_named():
     assert "CAN DELETE" in lines({"sites": [GOOD | {"refused": False}]}, "try")[0]
     assert "as it should" in lines({"sites": [GOOD | {"refused": True}]}, "try")[0]
+    held = GOOD | {"refused": True, "held": True}
+    assert "object lock" in lines({"sites": [held]}, "try")[0]
 
 
 def test_each_act_has_its_words():
