@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.verify import changed_row, negative_control
 from ansible.module_utils.pmsops.verify.differences import Difference
 from ansible.module_utils.pmsops.verify.row_comparison import OfFingerprints
 
+from tests.support.rich_database import known_parts, rich_database
 from tests.support.server import HYPERTABLE
 
 # Keys, checks, triggers and generated columns, as those that refuse changes in a PMS.
@@ -208,3 +209,20 @@ def test_the_same_seed_makes_the_same_choices(cursor, compared):
         negative_control.Control(12345).run(cursor, compared, []) | {"seconds": 0} for _ in range(2)
     )
     assert first == second
+
+
+def test_no_control_of_a_sound_proof_is_broken_whatever_the_tables_have(server, tmp_path, tries):
+    """Every kind of table that the tests know: a change that nobody can see is not tried."""
+    with rich_database(server, tmp_path, known_parts()) as rich:
+        connection = rich.database.connect()
+        try:
+            with connection.cursor() as cursor:
+                catalog.prepare(cursor)
+                relations = fingerprint.relations(cursor)
+                found = fingerprint.fingerprints([cursor], relations)
+                several = OfFingerprints(found, found, relations, fingerprint.FORMULA, {})
+                for seed in range(tries):
+                    record = negative_control.Control(seed).run(cursor, several, [])
+                    assert record["outcome"] == "found", record
+        finally:
+            connection.close()

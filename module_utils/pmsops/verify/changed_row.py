@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.postgresql.connection import fetch_all
 from ansible.module_utils.pmsops.verify.sampled_rows import (
     FLOATS,
     STRINGS,
+    VALUE,
     Column,
     Refused,
     Sample,
@@ -76,7 +77,7 @@ def _flip(sample: Sample, choice: random.Random) -> Change:
     where, values = sample.where(row)
     _execute(
         sample,
-        f"UPDATE {sample.place} SET {column.sql} = %s WHERE {where}"
+        f"UPDATE {sample.place} SET {column.sql} = {VALUE} WHERE {where}"
         f" RETURNING pg_catalog.encode(pg_catalog.{send}({column.sql}), 'hex')",
         (repr(_number(column, raw.hex())), *values),
         [(raw.hex(),)],
@@ -157,7 +158,8 @@ def _execute(
     sample: Sample, sql: str, values: tuple[Any, ...], expected: list[tuple[Any, ...]]
 ) -> None:
     """Run a statement that has to return what is *expected* of a change that was made."""
-    if fetch_all(sample.cursor, sql, values) != expected:
+    text = sql.replace("%", "%%").replace(VALUE, "%s")
+    if fetch_all(sample.cursor, text, values) != expected:
         raise Refused("the change did not stay")
 
 

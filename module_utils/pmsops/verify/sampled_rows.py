@@ -20,6 +20,8 @@ from ansible.module_utils.pmsops.postgresql.fingerprint import Relation
 
 # Number of rows, from a random one on.
 WINDOW = 16
+# The place of a value in a statement; no name can have it, while one may have a %.
+VALUE = "\0"
 # Types, the function that gives a value's bytes, their form in struct, and bits of the mantissa.
 FLOATS = {"real": ("float4send", ">f", 23), "double precision": ("float8send", ">d", 52)}
 STRINGS = ("text", "character varying", "character", "nondeterministic")
@@ -134,7 +136,8 @@ class Sample:
         """Return the condition that finds a row, and its values."""
         pairs = list(zip(self._key, row.at, strict=True))
         text = " AND ".join(
-            f"{column} IS NULL" if value is None else f"{column} = %s" for column, value in pairs
+            f"{column} IS NULL" if value is None else f"{column} = {VALUE}"
+            for column, value in pairs
         )
         return text, tuple(value for _, value in pairs if value is not None)
 
