@@ -2,7 +2,7 @@
 # Install the requirements of the project: Docker Engine, the tools for the lab's images, .venv.
 #
 #   scripts/setup.sh         for `make golive`
-#   scripts/setup.sh --dev   for the tests and linters too, with PGlite (scripts/install_pglite.sh)
+#   scripts/setup.sh --dev   for the tests and linters too, with packages of npm
 #   scripts/setup.sh --lint  only for the linters: the same .venv, but no Docker Engine
 #
 # If Docker answers, nothing outside the project's folder is changed. Otherwise missing packages are
@@ -272,8 +272,8 @@ make_venv() {
 }
 
 # The tests of TimescaleDB's full edition run on it; linters do not need it.
-get_pglite() {
-    [[ $LOCK == control || $ENGINE == unneeded ]] || "$PROJECT/scripts/install_pglite.sh"
+get_node_packages() {
+    [[ $LOCK == control || $ENGINE == unneeded ]] || "$PROJECT/scripts/install_node_packages.sh"
 }
 
 # ---------------------------------------------------------------- main
@@ -294,7 +294,7 @@ main() {
 
     PATH="$PATH:$TOOLS/usr/bin"
     if nothing_to_do; then
-        get_pglite
+        get_node_packages
         return 0
     fi
     PYTHON=$(find_python ensurepip || find_python) || refuse "No Python 3.11 or newer." \
@@ -309,7 +309,7 @@ main() {
     get_missing
     [[ $ENGINE =~ ^(answers|unneeded)$ ]] || start_engine
     make_venv
-    get_pglite
+    get_node_packages
     say "ready"
 }
 

@@ -2,114 +2,29 @@
 
 from __future__ import annotations
 
-import html
-import json
-import os
 import re
-import shutil
-import subprocess
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.module_utils.pmsops.evidence import history, ledger, run_record
 
-from tests.support.gates import NOW, mixed
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND"),
+from tests.support.browser import (
+    DARK,
+    LIGHT,
+    audited,
+    broken_rules,
+    chromium,
+    require_browser,
 )
-LIGHT, DARK = (), ("--blink-settings=preferredColorScheme=0",)
-# Runs beside the page, in the frame's parent: the page itself lets no script run.
-AUDIT = """
-const frame = document.querySelector('iframe');
-function rgb(text) {
-  const n = text.match(/[\\d.]+/g).map(Number);
-  return n.length > 3 ? n : [...n, 1];
-}
-function over(top, below) {
-  return [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-}
-function background(view, element) {
-  const layers = [];
-  for (let e = element; e; e = e.parentElement)
-    layers.push(rgb(view.getComputedStyle(e).backgroundColor));
-  return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
-}
-function luminance(colour) {
-  const [r, g, b] = colour.slice(0, 3).map(v => {
-    v /= 255;
-    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-function contrast(a, b) {
-  const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
-  return (high + 0.05) / (low + 0.05);
-}
-function audit() {
-  const view = frame.contentWindow, page = frame.contentDocument, faint = new Set(), wide = [];
-  let texts = 0;
-  const walker = page.createTreeWalker(page.body, 4);
-  while (walker.nextNode()) {
-    const node = walker.currentNode, element = node.parentElement;
-    if (!node.data.trim() || element.closest('style, title, desc, defs, .hidden, .skip')) continue;
-    if (!element.getClientRects().length) continue;
-    const style = view.getComputedStyle(element);
-    if (style.visibility === 'hidden' || style.opacity === '0') continue;
-    texts += 1;
-    const behind = background(view, element);
-    const ink = over(rgb(element.closest('svg') ? style.fill : style.color), behind);
-    const size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    const ratio = contrast(ink, behind);
-    const text = node.data.trim().slice(0, 40);
-    if (ratio < (large ? 3 : 4.5)) faint.add(text + ' ' + ratio.toFixed(2));
-    if (size < 12 && !element.closest('svg')) faint.add('small: ' + text);
-  }
-  for (const element of page.body.querySelectorAll('*')) {
-    const box = element.getBoundingClientRect();
-    if (box.right > view.innerWidth + 1 && !element.closest('.scroll, svg, .skip, .hidden'))
-      wide.push(element.tagName + '.' + element.className);
-  }
-  const unnamed = [], invisible = [], order = [];
-  for (const element of page.querySelectorAll('a[href], summary, [tabindex]')) {
-    if (!element.textContent.trim()) unnamed.push(element.outerHTML.slice(0, 80));
-    element.focus();
-    const style = view.getComputedStyle(element);
-    if (page.activeElement !== element || style.outlineStyle === 'none')
-      invisible.push(element.outerHTML.slice(0, 80));
-    order.push(element.getBoundingClientRect().top + view.scrollY);
-  }
-  const levels = [...page.querySelectorAll('h1, h2, h3')].map(e => Number(e.tagName[1]));
-  return {
-    texts, faint: [...faint], wide: [...new Set(wide)], unnamed, invisible, levels,
-    focusable: order.length, scroll: page.documentElement.scrollWidth, width: view.innerWidth,
-    dark: view.matchMedia('(prefers-color-scheme: dark)').matches,
-    verdict: page.querySelector('h1').getBoundingClientRect().bottom,
-  };
-}
-frame.addEventListener('load', () => {
-  let found;
-  try { found = audit(); } catch (error) { found = {error: String(error)}; }
-  document.title = 'audited';
-  document.getElementById('found').textContent = JSON.stringify(found);
-});
-"""
+from tests.support.gates import NOW, mixed
 
 
 @pytest.fixture(autouse=True)
 def browser() -> None:
-    """Fail without a browser: a report that nobody looked at is not tested."""
-    if CHROMIUM is None and os.environ.get("PMS_TEST_WITHOUT_BROWSER"):
-        pytest.skip("PMS_TEST_WITHOUT_BROWSER is set, and there is no chromium")
-    if CHROMIUM is None:
-        pytest.fail("Install Debian's package chromium, or set PMS_TEST_WITHOUT_BROWSER=1.")
+    """Fail without a browser."""
+    require_browser()
 
 
 @pytest.fixture(scope="module")
@@ -139,40 +54,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(written["report"])
 
 
-def chromium(profile: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
-
-
-def audited(report: Path, folder: Path, width: int, scheme: tuple[str, ...]) -> dict[str, Any]:
-    """Return what the audit sees of the page in a window of this width."""
-    # In a frame, since a headless window has a least width; a policy would forbid only the audit.
-    text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", report.read_text())
-    outer = folder / "audit.html"
-    outer.write_text(
-        "<!doctype html><meta charset=utf-8><meta name=color-scheme content='light dark'>"
-        f"<pre id=found></pre><iframe width={width} height=800 style='border:0'"
-        f' srcdoc="{html.escape(text, quote=True)}"></iframe><script>{AUDIT}</script>'
-    )
-    done = chromium(
-        folder / "profile",
-        *scheme,
-        "--window-size=1300,1000",
-        "--virtual-time-budget=8000",
-        "--dump-dom",
-        outer.as_uri(),
-    )
-    match = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match and match[1], done.stderr[-2000:]
-    found = json.loads(html.unescape(match[1]))
-    assert "error" not in found, found
-    return found
-
-
 @pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_it_can_be_read_and_used_by_keyboard(report, tmp_path, width, scheme):
@@ -189,6 +70,12 @@ def test_it_can_be_read_and_used_by_keyboard(report, tmp_path, width, scheme):
     levels = found["levels"]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+@pytest.mark.nightly
+def test_it_breaks_no_rule_of_axe_core(report, tmp_path):
+    found = broken_rules(report, tmp_path, 360, LIGHT)
+    assert found["broken"] == [] and len(found["kept"]) > 20
 
 
 def test_it_prints(report, tmp_path):

@@ -104,7 +104,7 @@ figure { margin: 0; padding: 1rem; background: var(--card); border: 1px solid va
   border-radius: 12px; }
 figcaption { font-size: .875rem; color: var(--muted); margin-bottom: .5rem; }
 figure svg { display: block; width: 100%; height: auto; }
-.scroll { overflow-x: auto; margin-top: .75rem; }
+.scroll { position: relative; overflow-x: auto; margin-top: .75rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { text-align: left; padding: .45rem .75rem .45rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: normal; }

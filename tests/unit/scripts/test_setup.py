@@ -35,6 +35,7 @@ REAL_PROGRAMS = [
     "sleep",
     "tail",
 ]
+NODE_PACKAGES = ("tests/support/pglite", "tests/support/axe")
 CHANGES_THE_MACHINE = ["apt-get", "setsid", "systemctl", "dpkg-deb"]
 
 
@@ -280,28 +281,30 @@ def test_for_the_linters_an_ordinary_user_without_docker_gets_the_packages(machi
     assert machine.changes == []
 
 
-def ready_for_pglite(machine):
+def ready_for_node_packages(machine):
     ready(machine, "dev")
     project = machine.root / "project"
-    shutil.copy(PROJECT / "scripts/install_pglite.sh", project / "scripts/install_pglite.sh")
-    shutil.copytree(PROJECT / "tests/support/pglite", project / "tests/support/pglite")
+    script = "scripts/install_node_packages.sh"
+    shutil.copy(PROJECT / script, project / script)
+    for each in NODE_PACKAGES:
+        shutil.copytree(PROJECT / each, project / each)
     machine.stub("mmdebstrap", "exit 0")
     machine.stub("node", "echo v20.1.0")
     return project
 
 
-def test_only_the_tests_get_pglite(machine, engine):
-    ready_for_pglite(machine)
+def test_only_the_tests_get_packages_of_npm(machine, engine):
+    ready_for_node_packages(machine)
     machine.stub("npm", f'echo npm "$1" >>"{machine.root}/changes"')
     assert machine.run("--lint").returncode == machine.run().returncode == 0
     assert machine.run("--dev", PMS_TEST_WITHOUT_PGLITE="1").returncode == 0
     assert machine.changes == []
     assert machine.run("--dev").returncode == machine.run("--dev").returncode == 0
-    assert machine.changes == ["npm ci"]
+    assert machine.changes == ["npm ci"] * len(NODE_PACKAGES)
 
 
-def test_pglite_that_cannot_be_installed_stops_the_set_up_with_the_way_out(machine, engine):
-    project = ready_for_pglite(machine)
+def test_packages_of_npm_that_cannot_be_had_stop_the_set_up_with_the_way_out(machine, engine):
+    project = ready_for_node_packages(machine)
     machine.stub("npm", "echo no such host; exit 1")
     result = machine.run("--dev")
     assert result.returncode == 1
