@@ -70,6 +70,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "uninstall": uninstall.command,
         "status": inspect.status,
         "report": inspect.report,
+        "site": inspect.site,
         "ledger": acts.ledger,
     }
     return known[given.command](commands.Session(given, cwd))

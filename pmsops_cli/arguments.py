@@ -468,6 +468,12 @@ def _looking(add: AddCommand) -> None:
         "--run", metavar="RUN", default="latest", help="the run (default: the newest)"
     )
     report.add_argument("--open", action="store_true", help="open it with $BROWSER")
+    site = add(
+        "site",
+        "write one page over all runs, sets, drills and incidents, and print its path",
+        "  pms-ops site\n  BROWSER=firefox pms-ops site --open",
+    )
+    site.add_argument("--open", action="store_true", help="open it with $BROWSER")
     ledger = add(
         "ledger",
         "check the evidence ledger, or change the key that signs it",

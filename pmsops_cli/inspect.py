@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The read-only commands: status, report and ledger verify."""
+"""The commands that only look: status, report, site and ledger verify."""
 
 from __future__ import annotations
 
@@ -69,14 +69,57 @@ def report(session: Session) -> int:
     else:
         print("\n".join(paths))
     if session.arguments.open:
-        _open(paths[0])
+        _open(paths[0], "report")
     return DONE
 
 
-def _open(path: str) -> None:
+def site(session: Session) -> int:
+    """Write the page over all runs on each host, and print its path; with --open, open it."""
+    given = session.arguments
+    pages: dict[str, dict[str, Any]] = {}
+    here: list[str] = []
+    for part in session.split():
+        written = _pages(part)
+        local = {each.host for each in part.systems if each.local}
+        for host, page in written.items():
+            # Two systems may call their hosts alike.
+            pages[host if host not in pages else f"{host} ({part.inventories[0]})"] = page
+            here += [page["path"]] if host in local else []
+    if given.json:
+        print(json.dumps({"command": "site", "pages": pages}, indent=1, sort_keys=True))
+    else:
+        for host, page in pages.items():
+            print(page["path"] if page["path"] in here else f"{host}:{page['path']}")
+            for text in page["problems"]:
+                print(f"  {text}")
+    if given.open:
+        if not here:
+            raise Stop(
+                "The page is on another machine, so nothing was opened.",
+                "Copy the folder of the evidence here: the page links to the files beside it.",
+            )
+        if not given.check:
+            _open(here[0], "site")
+    return DONE
+
+
+def _pages(session: Session) -> dict[str, dict[str, Any]]:
+    """Return the page of each host, written there.
+
+    :raises Stop: where a host did not write it.
+    """
+    found: dict[str, dict[str, Any]] = ask_hosts(
+        session, {}, playbook="site", check=session.arguments.check
+    )["pages"]
+    return found
+
+
+def _open(path: str, command: str) -> None:
     browser = shlex.split(os.environ.get("BROWSER", ""))
     if not browser:
-        raise Stop("BROWSER is not set, so nothing was opened.", "BROWSER=firefox pms-ops report")
+        raise Stop(
+            "BROWSER is not set, so nothing was opened.", f"BROWSER=firefox pms-ops {command}"
+        )
     try:
         subprocess.Popen(
             [*browser, path],
@@ -139,13 +182,15 @@ def _ask_hosts(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def ask_hosts(session: Session, variables: dict[str, Any]) -> dict[str, Any]:
-    """Return what the short playbook read on other hosts.
+def ask_hosts(
+    session: Session, variables: dict[str, Any], *, playbook: str = "status", check: bool = False
+) -> dict[str, Any]:
+    """Return what the short playbook found on other hosts.
 
     :raises Stop: where a host did not answer.
     """
     code, document, _shown = session.quiet_run(
-        "status", playbooks.FOLDER / "status.yml", variables, check=False
+        playbook, playbooks.FOLDER / f"{playbook}.yml", variables, check=check
     )
     if code != DONE:
         failed = "; ".join(f"{each['host']}: {each['what']}" for each in document["failed"])

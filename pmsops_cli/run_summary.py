@@ -111,6 +111,11 @@ class RunSummary:
             self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
         if action == "pms_status" and "sets" in result:
             self.facts.setdefault("sets", {})[data.get("host", "")] = result["sets"]
+        if action == "pms_site":
+            self.facts.setdefault("pages", {})[data.get("host", "")] = {
+                "path": result["path"],
+                "problems": result["problems"],
+            }
         for key, name in FACTS.get(action, {}).items():
             # The PMS's database comes first; other databases of the server have lines of their own.
             if result.get(key) is not None and not (action == "pms_backup" and name in self.facts):

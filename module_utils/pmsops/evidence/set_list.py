@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import age
+from ansible.module_utils.pmsops.common.timestamps import age, moment
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 DAMAGED = ".damaged"
@@ -61,12 +61,19 @@ def _described(folder: Path, now: datetime) -> dict[str, Any]:
         document = manifest.read(folder)
     except OpsError as exc:
         return found | {"problem": found["problem"] or str(exc)}
-    taken = datetime.fromisoformat(document["snapshot_at"])
+    totals = document.get("totals", {})
+    try:
+        seconds = round((now - moment(document["snapshot_at"])).total_seconds(), 1)
+        size = totals.get("bytes")
+        size = None if size is None else int(size)
+    except (TypeError, ValueError, AttributeError) as exc:
+        damage = f"{folder / manifest.NAME} is damaged: {exc}"
+        return found | {"problem": found["problem"] or damage}
     return found | {
         "database": document.get("database_name"),
         "snapshot_at": document["snapshot_at"],
-        "age_seconds": round((now - taken).total_seconds(), 1),
-        "size_bytes": document.get("totals", {}).get("bytes"),
+        "age_seconds": seconds,
+        "size_bytes": size,
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.pmsops.evidence import set_list, status
 
-from pmsops_cli import commands, hosts
+from pmsops_cli import commands, hosts, inspect
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import DONE, FAILED, USAGE
 from tests.support.backup_sets import make_set
@@ -251,3 +251,32 @@ def test_the_status_looks_at_continuous_protection_and_says_what_was_seen_in_an_
     assert "any moment  never seen" in capsys.readouterr().out  # of the folders
     main(["status"], tmp_path)
     assert "any moment  off" in capsys.readouterr().out  # of the host's answer
+
+
+def test_the_page_over_all_runs_is_named_by_its_path_and_opened_where_it_is_here(
+    ran, tmp_path, monkeypatch, capsys
+):
+    page = {"path": "/srv/evidence/site/index.html", "problems": ["Run x: it is gone"]}
+    asked, opened = [], []
+
+    def quiet_run(self, name, playbook, variables, *, check):
+        asked.append((name, playbook.name, variables, check))
+        return DONE, {"facts": {"pages": {"one": page}}}, None
+
+    monkeypatch.setattr(commands.Session, "quiet_run", quiet_run)
+    monkeypatch.setattr(commands.Session, "split", lambda self: [self])
+    monkeypatch.setattr(inspect.subprocess, "Popen", lambda argv, **_: opened.append(argv))
+    monkeypatch.setenv("BROWSER", "firefox --new-tab")
+    assert main(["site", "--open"], tmp_path) == DONE
+    assert asked == [("site", "site.yml", {}, False)]
+    assert opened == [["firefox", "--new-tab", page["path"]]]
+    assert capsys.readouterr().out == f"{page['path']}\n  Run x: it is gone\n"
+    assert main(["site", "--check", "--json"], tmp_path) == DONE
+    assert json.loads(capsys.readouterr().out)["pages"] == {"one": page}
+    assert asked[1][3] is True
+    far = hosts.System("one", False, "fund", tmp_path / "backups", tmp_path / "evidence")
+    monkeypatch.setattr(commands.Session, "systems", [far])
+    assert main(["site", "--open"], tmp_path) == USAGE
+    said = capsys.readouterr()
+    assert said.out.startswith(f"one:{page['path']}") and "another machine" in said.err
+    assert len(opened) == 1
