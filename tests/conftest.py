@@ -30,6 +30,9 @@ def share_interpreter_cache() -> None:
 
 
 share_interpreter_cache()
+# Without a buffer, a module that comes by standard input (pipelining) is read byte by byte: a tenth
+# of a second for each.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
 settings.register_profile("ci", max_examples=100, deadline=None)

@@ -14,7 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.molecule.conftest import ENVIRONMENT, LABS, PLAYBOOK, PROJECT, lab_name, play, today
+from tests.molecule.conftest import (
+    ENVIRONMENT,
+    LABS,
+    PIPELINED,
+    PLAYBOOK,
+    PROJECT,
+    lab_name,
+    play,
+    today,
+)
 from tests.molecule.documents import PROTECTED_PAGE, TIMEOUT_SECONDS, blocks, type_block
 
 LAB = lab_name("moleculepms")
@@ -61,7 +70,7 @@ def run(playbook, environment, *arguments):
 def started(shared_labs):
     """A lab with a set in its backups."""
     shared_labs[LAB] = today()
-    environment = ENVIRONMENT | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
+    environment = ENVIRONMENT | PIPELINED | {"PMS_LAB_INSTANCE": LAB, "ANSIBLE_NOCOLOR": "1"}
     run("playbooks/lab.yml", environment, SMALL)
     # As after a first go-live: no other database has a set yet.
     run("playbooks/backup.yml", environment, "--extra-vars={backup_other_databases: []}")

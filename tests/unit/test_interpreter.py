@@ -281,6 +281,7 @@ def test_a_hidden_sitecustomize_runs_too(cache, tmp_path):
 def test_every_process_that_a_test_starts_has_the_cache(monkeypatch):
     assert os.environ["PYTHONPATH"].split(os.pathsep).count(str(INTERPRETER)) == 1
     assert os.environ["PMS_TEST_PYTHONPATH"] == str(INTERPRETER)
+    assert "PYTHONUNBUFFERED" not in os.environ
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     share_interpreter_cache()
     share_interpreter_cache()
