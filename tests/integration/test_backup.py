@@ -21,6 +21,7 @@ import jsonschema
 import pyrage
 import pytest
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup import surroundings
 from ansible.module_utils.pmsops.backup.dump import Dump
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
@@ -450,7 +451,7 @@ def fill(root):
         ("dump", pg_dump, "start"),
         ("CSV", Dump, "_export_tables"),
         ("globals", pg_dumpall, "read"),
-        ("application", backup.export, "content"),
+        ("application", surroundings.export, "content"),
         ("manifest", backup.manifest, "write"),
     ],
 )
@@ -554,6 +555,7 @@ import ansible.module_utils
 ansible.module_utils.__path__.append({str(PROJECT / "module_utils")!r})
 from pathlib import Path
 from ansible.module_utils.pmsops.backup import run as backup
+from ansible.module_utils.pmsops.backup import surroundings
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common import signals as interrupts
 from ansible.module_utils.pmsops.postgresql.connection import Database

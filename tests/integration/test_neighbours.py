@@ -25,8 +25,10 @@ def test_no_failure_of_one_system_ends_the_run_of_another(path):
 
 
 def test_no_task_of_a_role_is_run_once():
-    # One that fails in a block with a rescue drops every other host from the run.
-    roles = (PROJECT / "roles").rglob("*.yml")
+    # One that fails in a block with a rescue drops every other host from the run. A new machine is
+    # one host: its playbook installs the timers of the control node by a role that is run once.
+    alone = PROJECT / "roles" / "host" / "tasks" / "protect.yml"
+    roles = (path for path in (PROJECT / "roles").rglob("*.yml") if path != alone)
     assert [str(path) for path in roles if "run_once:" in path.read_text()] == []
 
 

@@ -348,6 +348,7 @@ QUERIES: tuple[tuple[str, Answer], ...] = (
     ("AND backend_type = 'client backend' AND pid <> pg_backend_pid()", _others),
     ("l.relation::regclass", lambda server, current, params: [("t (writer)",)]),
     ("WITH RECURSIVE up AS", _written),
+    ("WHERE n_tup_del > 0", lambda server, current, params: []),
     ("enable_transparent_decompression", lambda server, current, params: []),
     ("count(DISTINCT loid) FROM pg_largeobject", lambda server, now, params: [(0,)]),
     ("count(*) FROM ONLY", lambda server, now, params: [(len(server.databases[now].rows),)]),

@@ -67,7 +67,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         *lines,
         "",
         "On an empty Debian or Ubuntu, as root. restic has to be 0.18 or newer (Debian 13):",
-        "  apt-get update && apt-get install --yes git make restic",
+        "  apt-get update && apt-get install --yes git restic make",
         f"  git clone {facts['clone'] or 'CLONE'} pms-ops && cd pms-ops",
         f"  git checkout {facts['commit'] or 'COMMIT'}",
         "  LAB_IMAGES=upstream make setup",

@@ -52,8 +52,9 @@ class Journal:
     ``state`` holds: step; live; side (the staging database) with manifest_sha256 and set; of a
     swap incoming, incoming_mark, incoming_oid, outgoing (None without a live database), services
     (those that ran before), slots (see slot_handover), read_only (the incoming database's own
-    default), since_xid (the first transaction that may have written to it while it was live) and
-    accepted (the PMS works on it); steps ``[[step, moment], ...]``.
+    default), since_xid (the first transaction that may have written to it while it was live),
+    deleted_before (rows deleted in a staging database until then, by table) and accepted (the PMS
+    works on it); steps ``[[step, moment], ...]``.
     """
 
     path: Path

@@ -8,6 +8,7 @@ changed since the renames. A deleted row leaves no such trace; the server's stat
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg2
@@ -19,6 +20,8 @@ from ansible.module_utils.pmsops.postgresql.connection import (
 )
 
 SHOWN = 5
+# Of how many tables the journal keeps what was deleted before a swap; only a negative control does.
+KEPT = 20
 # Which transactions are newer; the numbers wrap at 2^32.
 _SINCE = "((xmin::text::bigint - {since}) & 4294967295) < {count}"
 # Physical tables with the table that an application knows: a chunk's hypertable, a partition's
@@ -41,6 +44,8 @@ _TABLES = """WITH RECURSIVE up AS (
                           AND d.objid = up.leaf AND d.deptype = 'e')
        AND (%s OR {condition})
      ORDER BY 2, 1"""
+_DELETED = """SELECT format('%%I.%%I', schemaname, relname), n_tup_del FROM pg_stat_all_tables
+     WHERE n_tup_del > 0 AND schemaname <> 'pg_catalog' ORDER BY 2 DESC, 1 LIMIT %s"""
 
 
 def began(cursor: Any) -> int:
@@ -48,15 +53,29 @@ def began(cursor: Any) -> int:
     return int(fetch_value(cursor, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"))
 
 
+def deleted(database: Database) -> dict[str, int]:
+    """Return how many rows the server's statistics have as deleted so far, by physical table.
+
+    They count those of transactions that were rolled back, too: of a negative control.
+
+    :raises OpsError: database.*
+    """
+    try:
+        with database.session(superuser=True, read_only=True) as cursor:
+            return {leaf: int(rows) for leaf, rows in fetch_all(cursor, _DELETED, (KEPT,))}
+    except psycopg2.Error as exc:
+        raise database.to_error(exc) from exc
+
+
 def count(
-    database: Database, since: int, *, everywhere: bool, restored: bool
+    database: Database, since: int, *, everywhere: bool, before: Mapping[str, int] | None
 ) -> list[dict[str, Any]]:
     """Return the tables that were written to since transaction *since*, each with its numbers.
 
     Each is ``{table, columns, rows, deleted, condition}``: rows inserted or changed that are there
     now, rows deleted (an upper bound), and the condition that selects the rows. Without
-    *everywhere* only tables are read whose definition was made or changed since. Deleted rows are
-    known of a *restored* database alone, in which nothing else deletes any.
+    *everywhere* only tables are read whose definition was made or changed since. *before* is what
+    ``deleted`` said of a restored database; of any other, deleted rows are not known (None).
 
     :raises OpsError: database.*
     """
@@ -69,9 +88,9 @@ def count(
                 "SELECT set_config(name, 'off', true) FROM pg_settings"
                 " WHERE name = 'timescaledb.enable_transparent_decompression'"
             )
-            for leaf, table, columns, deleted in fetch_all(cursor, tables, (everywhere,)):
+            for leaf, table, columns, ever in fetch_all(cursor, tables, (everywhere,)):
                 rows = fetch_value(cursor, f"SELECT count(*) FROM ONLY {leaf} WHERE {condition}")
-                gone = int(deleted) if restored else 0
+                gone = 0 if before is None else max(int(ever) - before.get(leaf, 0), 0)
                 if rows or gone:
                     each = {"table": table, "columns": columns, "condition": condition}
                     each = found.setdefault(table, each | {"rows": 0, "deleted": 0})
@@ -99,13 +118,17 @@ def describe(written: list[dict[str, Any]]) -> str:
 
 
 def count_or_explain(
-    database: Database, since: int | None, *, everywhere: bool, restored: bool
+    database: Database,
+    since: int | None,
+    *,
+    everywhere: bool,
+    before: Mapping[str, int] | None,
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return what was written, or why it could not be counted."""
     why = "the journal of the swap does not say when it began"
     if since is not None:
         try:
-            return count(database, since, everywhere=everywhere, restored=restored), None
+            return count(database, since, everywhere=everywhere, before=before), None
         except OpsError as exc:
             why = str(exc)
     return [], f"What was written to it while it was live could not be counted: {why}"

@@ -28,13 +28,20 @@ class Rejected:
     remedy: str = ""
 
 
-def before_swap(cursor: Any, incoming: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the mark of *incoming*, and what the journal needs to keep it after a swap back."""
+def before_swap(
+    cursor: Any, live: Database, incoming: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the mark of *incoming*, and what the journal needs to keep it after a swap back.
+
+    :raises OpsError: database.*
+    """
     found = registry.read(cursor)[incoming]
+    restored = found.kind == registry.STAGING
     return found.mark, {
         "incoming_oid": found.oid,
         "read_only": swap_statements.own_read_only(cursor, found),
         "since_xid": late_writes.began(cursor),
+        "deleted_before": late_writes.deleted(live.named(incoming)) if restored else {},
     }
 
 
@@ -50,7 +57,10 @@ def keep(live: Database, state: dict[str, Any], *, sealed: bool) -> Rejected:
         return Rejected()
     staging = state["incoming_mark"].get("is") == registry.STAGING
     written, unknown = late_writes.count_or_explain(
-        live.named(found.name), state.get("since_xid"), everywhere=not sealed, restored=staging
+        live.named(found.name),
+        state.get("since_xid"),
+        everywhere=not sealed,
+        before=state.get("deleted_before", {}) if staging else None,
     )
     name = found.name
     if staging and not written and not unknown:

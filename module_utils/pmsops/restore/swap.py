@@ -80,7 +80,7 @@ class Swap:
         # Without a live database no service can have worked, and one that is down is down for that.
         due = running if outgoing else list(self.services.names)
         with self._maintenance() as cursor:
-            mark, facts = rejected.before_swap(cursor, incoming)
+            mark, facts = rejected.before_swap(cursor, self.live, incoming)
         self.journal.record(
             "swap",
             live=self.live.name,
