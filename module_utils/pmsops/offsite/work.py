@@ -170,12 +170,15 @@ class Work:
             target = into / (copy.set if name == "set" else FETCHED.get(name, name))
             target.parent.mkdir(mode=0o700, exist_ok=True)
             (whole / path.lstrip("/")).rename(target)
-        _remove(whole)
         taken = {"seconds": round(time.monotonic() - began, 1)}
         if copy.kind == copies.PITR:
+            _remove(whole)
             return copy.document() | taken | {"folder": str(into / copies.PITR)}
         folder = into / copy.set
         checked = sets.check(sets.resolve(folder), self.places.keys)
+        # Last, since it says that the fetch is not done: a run that is killed while it checks files
+        # would leave a folder that no next one takes.
+        _remove(whole)
         return copy.document() | {
             "folder": str(folder),
             "files": checked["files"],

@@ -12,7 +12,7 @@ import docker.errors
 import pms_offsite_info
 import pytest
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.offsite import contents
+from ansible.module_utils.pmsops.offsite import contents, work
 from ansible.module_utils.pmsops.repository import sets, site_notes
 
 from tests.unit.offsite.conftest import SECRET
@@ -102,6 +102,19 @@ def test_a_fetch_that_was_killed_goes_on_in_its_folder_and_touches_no_other(stoc
     assert stocked.call("fetched", into=str(into))["code"] == "offsite.not-empty"
     assert (into / ".fetched" / "srv" / "half").is_dir()
     (into / "mine").unlink()
+    assert stocked.site("fetched", into=str(into))["folder"] == str(into / NEWEST)
+    assert sorted(path.name for path in into.iterdir()) == [NEWEST, "evidence", "keys"]
+
+
+def test_a_fetch_that_was_killed_while_it_checked_the_files_goes_on(stocked, tmp_path, monkeypatch):
+    into = tmp_path / "fetched"
+
+    def killed(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(work.sets, "check", killed)
+        stocked.call("fetched", into=str(into))
     assert stocked.site("fetched", into=str(into))["folder"] == str(into / NEWEST)
     assert sorted(path.name for path in into.iterdir()) == [NEWEST, "evidence", "keys"]
 
