@@ -392,6 +392,8 @@ def killed(options: dict[str, Any], seconds: float) -> None:
     )
     run = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.DEVNULL)
     time.sleep(seconds)
+    with suppress(ProcessLookupError):
+        run.send_signal(signal.SIGSTOP)  # so that it starts no other restic meanwhile
     children = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(run.pid)], capture_output=True, text=True, check=False
     ).stdout.split()
