@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.pmsops.reports.html_style import STYLE
+from ansible.module_utils.pmsops.reports.html_document import document
 
 BODY = """
 {% macro changes(entries) %}
@@ -314,24 +314,4 @@ ledger of {{ record.ledger.lines }} line{{ "s" if record.ledger.lines != 1 }} be
 </footer>
 """
 
-TEMPLATE = (
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" \
-content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<title>{{ headline }} · {{ record.title }} · \
-{{ record.run }}</title>
-<style>"""
-    + STYLE
-    + """</style>
-</head>
-<body>"""
-    + BODY
-    + """</body>
-</html>
-"""
-)
+TEMPLATE = document("{{ headline }} · {{ record.title }} · {{ record.run }}", BODY)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.pmsops.reports.html_style import STYLE
+from ansible.module_utils.pmsops.reports.html_document import document
 
 MORE_STYLE = """
 main, header, footer { max-width: 76rem; }
@@ -267,25 +267,9 @@ line{{ "s" if group.lines | length != 1 }}</summary>
 <script>{{ script | safe }}</script>
 """
 
-TEMPLATE = (
-    """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'unsafe-inline'; script-src 'sha256-{{ script_hash }}'; base-uri 'none'; \
-form-action 'none'">
-<title>Evidence{% if system %} of {{ system }}{% endif %}</title>
-<style>"""
-    + STYLE
-    + MORE_STYLE
-    + """</style>
-</head>
-<body>"""
-    + BODY
-    + """</body>
-</html>
-"""
+TEMPLATE = document(
+    "Evidence{% if system %} of {{ system }}{% endif %}",
+    BODY,
+    policy="script-src 'sha256-{{ script_hash }}'; ",
+    style=MORE_STYLE,
 )
