@@ -8,8 +8,10 @@
 # Matters: a cron job that lets old copies go looks well for years while none goes, and a test of
 #          "can this machine delete its copies?" by the status says yes where the server refuses.
 #          List the snapshots after each forget, and compare.
-# Output:  forget --json: status 0, 1 snapshots after it, 1 before it; it said:
+# Output:  forget --json: status 0, 1 snapshots after it, 1 before it; on stderr:
+#          Remove(<snapshot/56f1e5ce9b>) failed: unexpected HTTP response (403): 403 Forbidden
 #          unable to remove snapshot/56f1e5ce9bf7... from the repository
+#          forget --quiet: the same
 set -euo pipefail
 WORK=$(mktemp -d)
 trap '{ [ -z "${SERVER:-}" ] || kill "$SERVER"; rm -rf "$WORK"; }' EXIT
@@ -54,8 +56,8 @@ count() {
 BEFORE=$(count)
 for format in --json --quiet; do
     STATUS=0
-    timeout 120 "$RESTIC" "$format" forget latest >"$WORK/said" 2>&1 || STATUS=$?
-    echo "forget $format: status $STATUS, $(count) snapshots after it, $BEFORE before it; it said:"
+    timeout 120 "$RESTIC" "$format" forget latest >"$WORK/told" 2>"$WORK/said" || STATUS=$?
+    echo "forget $format: status $STATUS, $(count) snapshots after it, $BEFORE before it; on stderr:"
     cat "$WORK/said"
     [ "$STATUS" = 0 ]
     grep -q "unable to remove" "$WORK/said"
