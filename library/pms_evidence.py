@@ -35,6 +35,12 @@ options:
     description: The registered result of M(pms_gate).
     type: dict
     required: true
+  audit:
+    description:
+      - What the control node knows of the run (code, playbook, ticket, environment, start), as the
+        filter C(pms_audit) returns it.
+    type: dict
+    default: {}
   backup_root:
     description: Folder of the backup sets that the report shows.
     type: path
@@ -137,6 +143,7 @@ SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "keys": {"type": "path", "no_log": False},
     "gate": {"type": "dict", "required": True},
+    "audit": {"type": "dict", "default": {}},
     "backup_root": {"type": "path"},
     "system": {"type": "dict", "default": {}},
     "targets": {"type": "dict", "default": {}, "options": TARGETS},
@@ -159,6 +166,7 @@ def run(module: AnsibleModule) -> dict:
             keys=Path(params["keys"]) if params["keys"] else None,
             backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
             system=params["system"],
+            audit=params["audit"],
             targets={key: value for key, value in params["targets"].items() if value is not None},
         )
         written = run_record.write(gate, options, now=datetime.now(UTC))

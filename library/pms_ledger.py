@@ -46,10 +46,16 @@ options:
       - offsite
       - host
       - merge
+      - deficiency
   record:
     description: The facts to record. Never a secret.
     type: dict
     default: {}
+  audit:
+    description:
+      - What the control node knows of the run (code, playbook, ticket, environment, start), as the
+        filter C(pms_audit) returns it. The line then has the block C(audit).
+    type: dict
   head:
     description:
       - Hash of a line, or its first 12 or more digits, as a pin that was kept elsewhere. The chain
@@ -119,12 +125,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import audit, ledger
 
 SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "kind": {"type": "str", "choices": list(ledger.KINDS)},
     "record": {"type": "dict", "default": {}},
+    "audit": {"type": "dict"},
     "head": {"type": "str"},
     "keys": {"type": "path", "no_log": False},
     "strict": {"type": "bool", "default": False},
@@ -139,7 +146,8 @@ def run(module: AnsibleModule) -> dict:
     added = None
     if params["kind"] and not module.check_mode:
         now = datetime.now(UTC)
-        added = ledger.append(root, params["kind"], params["record"], now=now, keys=keys)
+        with audit.given(params["audit"]):
+            added = ledger.append(root, params["kind"], params["record"], now=now, keys=keys)
         if added["unsigned"]:
             module.warn(f"Line {added['seq']} of the ledger is not signed. {added['unsigned']}")
     checked = params["strict"] or not params["kind"]

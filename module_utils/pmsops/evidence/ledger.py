@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import (
+    audit,
     chain,
     ledger_head,
     ledger_keys,
@@ -38,6 +39,7 @@ KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
     *("drill", "incident", "waiver", "signoff", "attestation", "proof", "offsite"),
     *("host", "merge"),  # a new machine took over; what the lost one had came back
+    "deficiency",
 )
 # In the record of an entry about another database of the server than the PMS's: its name.
 OTHER = "other_database"
@@ -87,6 +89,7 @@ def append(
         raise OpsError(
             f"The ledger knows no kind {kind!r}.", f"Use {', '.join(KINDS)}.", code="ledger.kind"
         )
+    record = audit.added(kind, record, now)
     with writing(evidence_root) as tail:
         return tail.add(kind, record, now, tail.signer(keys, now))
 

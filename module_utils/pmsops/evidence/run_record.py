@@ -17,10 +17,10 @@ from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.evidence import history, ledger
+from ansible.module_utils.pmsops.evidence import audit, deficiencies, history, ledger
 from ansible.module_utils.pmsops.reports import html, junit
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = audit.SCHEMA_VERSION
 LATEST = "latest"
 PROMETHEUS = "golive.prom"
 PARTIAL = ".partial-"
@@ -44,6 +44,7 @@ class Options:
     system: dict[str, Any] = field(default_factory=dict)
     targets: dict[str, float] = field(default_factory=dict)
     keys: Path | None = None  # the folder of the ledger's key
+    audit: dict[str, Any] = field(default_factory=dict)  # what the control node knows of the run
 
 
 def write(gate: dict[str, Any], options: Options, *, now: datetime) -> dict[str, Any]:
@@ -109,6 +110,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
         "host": socket.gethostname(),
         "system": options.system,
         "written_at": utc_stamp(now),
+        audit.FIELD: audit.block("gate", gate, options.audit, now=now),
         **{name: gate[name] for name in GATE},
         "negative_control": gate.get("negative_control"),
         "previous": history.compare(gate, history.previous(root, whole=not gate["partial"])),
@@ -118,6 +120,7 @@ def _record(gate: dict[str, Any], options: Options, now: datetime) -> dict[str, 
             "drills": history.drills(entries),
         },
         "targets": options.targets,
+        "deficiencies": deficiencies.open_ones(deficiencies.collect(entries, now)),
         "ledger": {
             "lines": chain.lines,
             "sha256": chain.sha256,
@@ -171,6 +174,7 @@ def _remember(
             "blocking": record["blocking"],
             "partial": record["partial"],
             "negative_control": record["negative_control"],
+            audit.FIELD: record[audit.FIELD],
         },
         now=now,
         keys=options.keys,

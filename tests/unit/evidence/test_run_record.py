@@ -54,11 +54,14 @@ def test_the_record_is_what_its_schema_says(tmp_path, gate):
 
 def test_the_schema_refuses_a_record_that_is_not_true_to_itself(tmp_path):
     record = record_of(write(tmp_path))
-    # Records of older releases are of the same schema, and have no negative control.
+    # Records of older releases have no negative control, and those of schema 1 no audit block.
     wrong = {"negative_control": record["negative_control"] | {"outcome": "maybe"}}
     assert list(RECORD.iter_errors(record | wrong))
     for name in set(record) - set(wrong):
         assert list(RECORD.iter_errors({k: v for k, v in record.items() if k != name})), name
+    assert list(RECORD.iter_errors(record | {"schema_version": 1}))
+    old = {key: record[key] for key in set(record) - {"audit", "deficiencies"}}
+    assert list(RECORD.iter_errors(old | {"schema_version": 1})) == []
     record["results"][0]["status"] = "waived"
     assert list(RECORD.iter_errors(record))
 
