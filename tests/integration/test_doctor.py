@@ -154,3 +154,22 @@ def test_tools_older_than_the_server_in_the_minor_are_a_warning(versions, status
     checklist = yaml.safe_load((PROJECT / "roles/doctor/files/checklist.yml").read_text())
     (check,) = [each for each in checklist["checks"] if each["id"] == "database.tools"]
     assert check["severity"] == "warning"
+
+
+# A Python in which the package of time stamps cannot be found.
+WITHOUT_STAMPS = """#!/bin/sh
+PYTHONPATH={folder} exec {python} "$@"
+"""
+
+
+def test_a_missing_package_of_time_stamps_is_named_where_an_anchor_needs_it(tmp_path):
+    """It came out at the first anchor, as a warning at the end of a nightly backup."""
+    hidden = "import sys\nsys.modules['rfc3161_client'] = None\n"
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    python = tmp_path / "python"
+    python.write_text(WITHOUT_STAMPS.format(folder=tmp_path, python=sys.executable))
+    python.chmod(0o755)
+    tsa = {"name": "tsa", "type": "rfc3161", "url": "http://127.0.0.1:9", "ca_file": "/x"}
+    table = doctor(OLD, tmp_path, ansible_python_interpreter=str(python), evidence_anchors=[tsa])
+    assert "missing: rfc3161-client, for tsa" in table
+    assert "missing: " not in table.replace("missing: rfc3161-client", "")  # the host is usable

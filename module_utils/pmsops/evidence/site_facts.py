@@ -70,7 +70,7 @@ def collect(sources: Sources, *, now: datetime) -> Facts:
         entries=entries[::-1],
         runs=_runs(root, entries),
         sets=_sets(sources, now),
-        incidents=_incidents(root),
+        incidents=_incidents(root, entries),
     )
     named = [f"The ledger is damaged: {text}" for text in chain.problems]
     for noun, rows in (
@@ -153,19 +153,46 @@ def _sets(sources: Sources, now: datetime) -> list[dict[str, Any]]:
     return found
 
 
-def _incidents(root: Path) -> list[dict[str, Any]]:
+def _incidents(root: Path, entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each incident that has a folder or a line in the ledger, newest first."""
+    recorded = {
+        each["record"]["incident"]: each["record"]
+        for each in entries
+        if each["kind"] == "incident" and isinstance(each["record"].get("incident"), str)
+    }
     # Incidents begin with their day; requests/ beside them is the log of requests to the PMS.
-    folders = _folders(root / incidents.FOLDER, "2*")
-    return [_incident(root, folder) for folder in reversed(folders)]
+    folders = {folder.name: folder for folder in _folders(root / incidents.FOLDER, "2*")}
+    found = {name: _incident(root, folder, recorded.get(name)) for name, folder in folders.items()}
+    for name in set(recorded) - set(found):
+        gone = "the ledger has this incident, and its folder is gone"
+        # The record itself says when it ended.
+        found[name] = _shown_incident(name, recorded[name]) | {"problem": gone}
+    return [found[name] for name in sorted(found, reverse=True)]
 
 
-def _incident(root: Path, folder: Path) -> dict[str, Any]:
-    document, _digest, problem = _read(folder / incidents.NAME)
-    said = document or {}
+def _incident(root: Path, folder: Path, recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    document, digest, problem = _read(folder / incidents.NAME)
+    # After a failed attempt the incident stays open, and its file goes on.
+    ended = (recorded or {}).get("outcome") == "recovered"
+    if problem is None and document and document.get("closed_at") and not ended:
+        problem = "the ledger has no line about the end of this incident"
+    elif problem is None and recorded and ended and recorded.get("incident_sha256") != digest:
+        problem = (
+            f"{incidents.NAME} was altered after the incident was closed: the ledger has another"
+            " SHA-256"
+        )
+    return _shown_incident(folder.name, document or {}) | {
+        "problem": problem,
+        "record": _link(incidents.NAME, root=root, folder=folder),
+        "report": _link("incident.md", root=root, folder=folder),
+    }
+
+
+def _shown_incident(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     facts = said.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     return {
-        "id": folder.name,
+        "id": name,
         "title": said.get("title"),
         "scenario": said.get("scenario"),
         "at": said.get("began_at"),
@@ -174,9 +201,8 @@ def _incident(root: Path, folder: Path) -> dict[str, Any]:
         "recovery_seconds": said.get("recovery_seconds"),
         "cause": facts.get("cause"),
         "data_loss": facts.get("data_loss"),
-        "problem": problem,
-        "record": _link(incidents.NAME, root=root, folder=folder),
-        "report": _link("incident.md", root=root, folder=folder),
+        "record": None,
+        "report": None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, set_list, site, site_facts
+from ansible.module_utils.pmsops.incidents import lifecycle
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.reports import site as rendering
 from ansible.module_utils.pmsops.repository import sets
@@ -246,6 +248,46 @@ def test_a_damaged_incident_is_named_and_counts_as_open(roots):
     found = written(roots)
     assert found["incidents"] == 1 and "incident.json cannot be read" in found["problems"][0]
     assert "1 open" in page(roots).text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda folder: None, None),
+        (lambda folder: alter(folder / "incident.json"), "altered after the incident was closed"),
+        (lambda folder: shutil.rmtree(folder), "its folder is gone"),
+    ],
+    ids=["as it was", "altered", "removed"],
+)
+def test_an_altered_incident_was_shown_as_if_it_were_the_recorded_one(roots, change, named):
+    evidence, _ = roots
+    incident, _ = incidents.begin(evidence, "redis", title="Redis", symptoms=[], began_at=NOW)
+
+    def end(outcome):
+        ended = incidents.end(
+            incident.folder, outcome, facts={}, checks=[], verified_at=NOW, now=NOW
+        )
+        ledger.append(evidence, "incident", lifecycle.ledger_content(ended), now=NOW)
+
+    end("not_recovered")
+    incidents.record_action(incident.folder, "recover", "restart Redis", finished=True)
+    assert written(roots)["problems"] == []  # it is still open
+    end("recovered")
+    change(incident.folder)
+    problems = written(roots)["problems"]
+    assert [named in each for each in problems] == ([True] if named else [])
+    assert named is None or named in page(roots).row(incident.id)
+
+
+def test_an_incident_that_was_closed_without_a_line_is_named(roots):
+    incident, _ = incidents.begin(roots[0], "redis", title="Redis", symptoms=[], began_at=NOW)
+    incidents.end(incident.folder, "recovered", facts={}, checks=[], verified_at=NOW, now=NOW)
+    assert "no line about the end" in written(roots)["problems"][0]
+
+
+def alter(path):
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"recovery_seconds": 1.0}))
 
 
 def test_the_evidence_of_the_first_release_is_shown(tmp_path):
