@@ -511,7 +511,8 @@ def _first_contact(add: AddCommand) -> None:
         "write an inventory from a Compose file and its .env",
         "  pms-ops init /opt/macro_trading/docker-compose.yml\n"
         "  pms-ops init compose.yml --name prod --host ops@pms.example.net\n"
-        "  pms-ops init compose.yml --service database=pg --force",
+        "  pms-ops init compose.yml --service database=pg --force\n"
+        "  pms-ops -i prod init /opt/fund2/compose.yml --add --name fund2   a further system",
     )
     init.add_argument(
         "compose_file",
@@ -563,6 +564,11 @@ def _first_contact(add: AddCommand) -> None:
         "--plain-secrets",
         action="store_true",
         help="keep the secrets in a plain 0600 file instead of a vault",
+    )
+    init.add_argument(
+        "--add",
+        action="store_true",
+        help="put the system NAME into the inventory that -i names, beside those that it has",
     )
     init.add_argument("--force", action="store_true", help="overwrite existing files")
     add(

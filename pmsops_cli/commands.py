@@ -40,10 +40,13 @@ class Session:
         self.vault_files = [str(_from(each, cwd)) for each in arguments.vault_password_file]
         self.vault_password = _ask_password() if arguments.ask_vault_pass else None
         self._systems: list[hosts.System] | None = None
+        # Hosts whose variables cannot be read, as of a vault that does not open, and why.
+        self.unread: dict[str, str] = {}
 
-    def again(self, words: str) -> str:
-        """Return a command of pms-ops with the -i options of this one."""
+    def again(self, words: str, host: str | None = None) -> str:
+        """Return a command of pms-ops with the -i options of this one, for one host if named."""
         given = "".join(f" -i {shlex.quote(each)}" for each in self.arguments.inventory)
+        given += f" -l {shlex.quote(host)}" if host else ""
         return _COMMAND.sub(lambda _: f"pms-ops{given}", words) if given else words
 
     def split(self) -> list[Session]:
@@ -67,7 +70,7 @@ class Session:
             typed = dict(zip(self.inventories, self.arguments.inventory, strict=False))
             part.arguments = argparse.Namespace(**vars(self.arguments))
             part.arguments.inventory = [typed.get(each, each) for each in part.inventories]
-            part._systems = None
+            part._systems, part.unread = None, {}
             parts.append(part)
         return parts
 
@@ -87,13 +90,14 @@ class Session:
 
     @property
     def systems(self) -> list[hosts.System]:
-        """Return the hosts of the inventory, read at first use.
+        """Return the hosts of the inventory that can be read, at first use.
 
-        :raises Stop: if the inventories describe several systems, or cannot be read.
+        :raises Stop: if the inventories describe several systems, or cannot be read; or if two
+            hosts have one database or folder.
         """
         if self._systems is None:
             self.require_one()
-            self._systems = hosts.read(
+            found, self.unread = hosts.read_each(
                 hosts.Sources(
                     inventories=self.inventories,
                     extra=self.extra,
@@ -102,7 +106,17 @@ class Session:
                     vault_password=self.vault_password,
                 )
             )
+            hosts.require_apart(found)
+            self._systems = found
         return self._systems
+
+    def _limit(self) -> str | None:
+        """Return the hosts that a playbook is to run on; one that cannot be read would end it."""
+        limit: str | None = self.arguments.limit
+        if not hosts.describes_several(self.inventories):
+            return limit
+        left = len(self.systems) and self.unread
+        return ":".join([limit or "all", *(f"!{host}" for host in left)]) if left else limit
 
     @property
     def database(self) -> str:
@@ -134,7 +148,7 @@ class Session:
     ) -> tuple[int, dict[str, Any], console.Display]:
         """Run a playbook; return exit status, result, and a display that has not printed it."""
         self.require_one()
-        given = self.arguments
+        given, limit = self.arguments, self._limit()
         shown = console.Display(name, as_json=given.json, verbose=given.verbose)
         request = runner.Request(
             name=name,
@@ -143,7 +157,7 @@ class Session:
             variables=variables,
             arguments=[
                 *(["--check"] if check else []),
-                *([f"--limit={given.limit}"] if given.limit else []),
+                *([f"--limit={limit}"] if limit else []),
                 *(word for each in self.extra for word in ("-e", each)),
                 *(f"--vault-password-file={each}" for each in self.vault_files),
                 *given.passed,

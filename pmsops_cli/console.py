@@ -32,7 +32,8 @@ WORDS = {
 _SCRIPT = re.compile(r"(?<![\w/.-])scripts/pms-ops(?![\w/.-])")
 # A playbook in a message, which users of the front door start by another name.
 _PLAYBOOK = re.compile(
-    r"ansible-playbook((?: -i \S+)*) (?:playbooks/(dr|ops)_(?!restore)(\w+)\.yml|golive\.yml(?! -))"
+    r"ansible-playbook((?: (?:-i|--limit) \S+)*)"
+    r" (?:playbooks/(dr|ops)_(?!restore)(\w+)\.yml|golive\.yml(?! -))"
 )
 
 

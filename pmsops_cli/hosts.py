@@ -7,10 +7,13 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pmsops_cli import inventory, project
 from pmsops_cli.exit_status import COULD_NOT_RUN, Stop
+
+if TYPE_CHECKING:
+    from ansible.module_utils.pmsops.control.neighbours import Place
 
 GROUP = "pms"
 NAMES = (
@@ -35,6 +38,7 @@ class System:
     protected: bool = False  # continuously, by base backups and WAL
     sites: tuple[str, ...] = ()  # which have copies of the sets
     drill_host: str = ""  # of the monthly drill elsewhere
+    place: Place | None = None  # what no other system may share
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,28 @@ def described(inventories: list[str]) -> dict[str, list[str]]:
     return sources.systems(inventories)
 
 
+def describes_several(inventories: list[str]) -> bool:
+    """Tell whether an inventory has variables for single hosts, as `init --add` writes them."""
+    return any(any(Path(each, "host_vars").glob("*")) for each in inventories if "," not in each)
+
+
 def read(sources: Sources) -> list[System]:
     """Return the hosts of the group pms.
 
     :raises Stop: if the inventory cannot be read, has no such host, or lacks a value.
+    """
+    systems, unread = read_each(sources)
+    for host, reason in unread.items():
+        raise _unreadable(sources, f"{host}: {reason}")
+    return systems
+
+
+def read_each(sources: Sources) -> tuple[list[System], dict[str, str]]:
+    """Return the hosts of the group pms, and why others of it cannot be read, by name.
+
+    A vault that does not open is the matter of one system; the others are read.
+
+    :raises Stop: if the inventory cannot be read, has no such host, or none that can be read.
     """
     project.enter()
     # Ansible prints its warnings on standard error, where they hide ours.
@@ -83,25 +105,55 @@ def read(sources: Sources) -> list[System]:
     from ansible.errors import AnsibleError
 
     try:
-        return _read(sources)
+        systems, unread = _read(sources)
     except AnsibleError as exc:
-        text = " ".join(str(exc).split())
+        raise _unreadable(sources, _one_line(exc)) from exc
+    if not systems:
+        raise _unreadable(sources, "; ".join(dict.fromkeys(unread.values())))
+    return systems, unread
+
+
+def require_apart(systems: list[System]) -> None:
+    """Refuse two systems that share a database or a folder: one would act on what is the other's.
+
+    :raises Stop: if two do.
+    """
+    from ansible.module_utils.pmsops.control import neighbours
+
+    places = [each.place for each in systems if each.place]
+    shared = neighbours.shared_by_any(places)
+    if shared:
         raise Stop(
-            f"The inventory {', '.join(sources.inventories)} cannot be read: {text}",
-            "Correct it; with a vault, give --vault-password-file or --ask-vault-pass.",
-            status=COULD_NOT_RUN,
-        ) from exc
+            f"Nothing was run. {' '.join(shared)}",
+            "Give each system a database and folders of its own, in its host_vars.",
+        )
 
 
-def _read(sources: Sources) -> list[System]:
+def _unreadable(sources: Sources, why: str) -> Stop:
+    return Stop(
+        f"The inventory {', '.join(sources.inventories)} cannot be read: {why}",
+        "Correct it; with a vault, give --vault-password-file or --ask-vault-pass.",
+        status=COULD_NOT_RUN,
+    )
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
+
+
+def _read(sources: Sources) -> tuple[list[System], dict[str, str]]:
     import ansible.context
+    from ansible.errors import AnsibleError
     from ansible.inventory.manager import InventoryManager
     from ansible.module_utils.common.collections import ImmutableDict
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader
-    from ansible.template import Templar
+    from ansible.plugins.vars import host_group_vars
     from ansible.vars.manager import VariableManager
 
+    # Ansible remembers which files of variables there were, and `init` has just written some.
+    host_group_vars.FOUND.clear()
+    host_group_vars.NAK.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it was called before
         init_plugin_loader()
@@ -124,26 +176,44 @@ def _read(sources: Sources) -> list[System]:
         )
     variables = VariableManager(loader=loader, inventory=hosts)
     role = project.PROJECT / "roles" / "pms"
-    defaults = loader.load_from_file(str(role / "defaults" / "main.yml"))
-    constants = loader.load_from_file(str(role / "vars" / "main.yml"))
-    systems = []
+    shared = {
+        "defaults": loader.load_from_file(str(role / "defaults" / "main.yml")),
+        "constants": loader.load_from_file(str(role / "vars" / "main.yml"))
+        | {"role_path": str(role)},
+    }
+    systems: list[System] = []
+    unread: dict[str, str] = {}
     for host in found:
-        known = {**defaults, **variables.get_vars(host=host), **constants, "role_path": str(role)}
-        known.setdefault("pitr_enabled", False)  # of another role
-        known.setdefault("ansible_playbook_python", str(project.VENV_BIN / "python"))
-        templar = Templar(loader=loader, variables=known)
-        values = {name: str(templar.template(known[name])) for name in NAMES}
-        sites = templar.template(known.get("offsite_repositories", []))
-        connection = str(templar.template(known.get("ansible_connection", "ssh")))
-        found_system = _system(host.name, connection, values)
-        systems.append(
-            replace(
-                found_system,
-                sites=tuple(str(each["name"]) for each in sites),
-                drill_host=str(templar.template(known.get("schedule_drill_host") or "")),
-            )
-        )
-    return systems
+        try:
+            known = {**shared["defaults"], **variables.get_vars(host=host), **shared["constants"]}
+            systems.append(_described(host.name, known, loader))
+        except AnsibleError as exc:
+            unread[host.name] = _one_line(exc)
+    return systems, unread
+
+
+def _described(host: str, known: dict[str, Any], loader: Any) -> System:
+    """Return a host by its variables."""
+    from ansible.module_utils.pmsops.control import neighbours
+    from ansible.template import Templar
+
+    known.setdefault("pitr_enabled", False)  # of another role
+    known.setdefault("ansible_playbook_python", str(project.VENV_BIN / "python"))
+    templar = Templar(loader=loader, variables=known)
+    values = {name: str(templar.template(known[name])) for name in NAMES}
+    sites = templar.template(known.get("offsite_repositories", []))
+    connection = {
+        name: str(templar.template(known[name])) for name in neighbours.CONNECTION if name in known
+    }
+    where = connection | {
+        name: str(templar.template(known.get(name, ""))) for name in neighbours.NAMES
+    }
+    return replace(
+        _system(host, connection.get("ansible_connection", "ssh"), values),
+        sites=tuple(str(each["name"]) for each in sites),
+        drill_host=str(templar.template(known.get("schedule_drill_host") or "")),
+        place=neighbours.place(host, where),
+    )
 
 
 def _system(host: str, connection: str, values: dict[str, str]) -> System:

@@ -12,12 +12,24 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import compose, compose_roles, compose_running, compose_service, project, vault
+import yaml
+
+from pmsops_cli import (
+    compose,
+    compose_roles,
+    compose_running,
+    compose_service,
+    init_place,
+    project,
+    vault,
+)
 from pmsops_cli.compose_roles import Question
 from pmsops_cli.exit_status import DONE, Stop
+from pmsops_cli.init_place import Target
 from pmsops_cli.inventory_writer import Description, describe
 from pmsops_cli.project import PROJECT
 
@@ -28,11 +40,14 @@ OPTIONAL = {
     "pms_redis_db": "pms_redis_port",
     "pms_redis_tls": "pms_redis_port",
     "pms_redis_username": "pms_redis_port",
+    "pms_keys_dir": "evidence_root",
 }
 EXAMPLE = PROJECT / "inventory" / "example"
-HOSTS = "hosts.yml"
-VARIABLES = "group_vars/pms/pms.yml"
-SECRETS = "group_vars/pms/vault.yml"
+VARIABLES = "group_vars/pms/pms.yml"  # of the example
+OF_OTHERS = (
+    "# --- What group_vars/pms says of another system -----------------------------------",
+    "# These are the defaults; give values of this system's own.",
+)
 REMOTE_PYTHON = "/opt/pms-ops/venv/bin/python"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
 _HOST = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<host>[^@:\s]+)(?::(?P<port>\d+))?")
@@ -43,19 +58,25 @@ def command(given: Namespace, cwd: Path) -> int:
     project.enter()
     if not _NAME.fullmatch(given.name) or given.name in ("lab", "example"):
         raise Stop(f"{given.name!r} is no name for an inventory.", "Use letters and digits: prod.")
+    target = init_place.added(given, cwd, PROJECT) if given.add else _own(given.name)
     found = _collect(given, cwd)
     own = [cwd / Path(each).expanduser() for each in given.vault_password_file]
-    box = vault.Vault(given.name, own[-1] if own else None)
-    folder = PROJECT / "inventory" / given.name
+    box = vault.Vault(target.vault, own[-1] if own else None)
     root = cwd / Path(given.root).expanduser() if given.root else Path("/srv/pms-ops") / given.name
-    before = box.read(folder / SECRETS)
+    before = box.read(target.folder / target.secrets)
     password = before.get("vault_pms_db_password")
     found.secrets["vault_pms_db_password"] = password or secrets.token_urlsafe(24)
     found.values |= {"backup_root": str(root / "backups"), "evidence_root": str(root / "evidence")}
-    plain = {HOSTS: _hosts(given), VARIABLES: _variables(found.values)}
-    differences = _differences(folder, plain, before, found.secrets)
+    if given.add:
+        target = _beside_others(given, target, found)
+    plain = {
+        target.hosts: _hosts(given),
+        target.variables: _variables(found.values) + _of_others(target),
+    }
+    folder = target.folder
+    differences = _differences(target, plain, before, found.secrets)
     written: list[str] = []
-    edited = bool(differences) and folder.exists() and not given.force
+    edited = bool(differences) and (folder / target.hosts).exists() and not given.force
     if edited and given.create_role and not given.check:
         print(f"{folder} was edited since; it stays as it is.", file=sys.stderr)
         differences = []
@@ -66,10 +87,11 @@ def command(given: Namespace, cwd: Path) -> int:
             "Add --force to write over it, or choose another --name.",
         )
     if differences and not given.check:
-        written = _write(folder, plain, found, box, plain_secrets=given.plain_secrets)
+        written = _write(target, plain, found, box, plain_secrets=given.plain_secrets)
     document = {
         "command": "init",
         "inventory": str(folder),
+        "system": given.name,
         "roles": found.roles,
         "owner": found.owner,
         "values": found.values,
@@ -82,10 +104,36 @@ def command(given: Namespace, cwd: Path) -> int:
         _say(given, document, found)
     status = DONE
     if given.create_role and not given.check:
-        status, document["create_role"] = _create_role(given, cwd, found)
+        status, document["create_role"] = _create_role(given, cwd, found, target)
     if given.json:
         print(json.dumps(document, indent=1, sort_keys=True))
     return status
+
+
+def _own(name: str) -> Target:
+    return Target(PROJECT / "inventory" / name, vault=name)
+
+
+def _beside_others(given: Namespace, target: Target, found: Description) -> Target:
+    """Return the place of an added system, with what it must not take over from the group.
+
+    :raises Stop: where it shares a database or a folder with another one.
+    """
+    found.values["pms_keys_dir"] = f"~/.config/pms-ops/{given.name}/keys"
+    host = yaml.safe_load(_hosts(given))["pms"]["hosts"][given.name]
+    init_place.require_apart(target, given.name, given, found, host)
+    known = {*yaml.safe_load(_variables(found.values)), *found.secrets}
+    others = init_place.of_other_systems(target, given, known)
+    found.secrets |= {name: "" for name in others if name.startswith(init_place.OF_VAULT)}
+    plain = {name: each for name, each in others.items() if name not in found.secrets}
+    return replace(target, others=plain)
+
+
+def _of_others(target: Target) -> str:
+    if not target.others:
+        return ""
+    text = yaml.safe_dump(target.others, sort_keys=True, allow_unicode=True, width=1000)
+    return "\n" + "\n".join(OF_OTHERS) + "\n" + text
 
 
 def _collect(given: Namespace, cwd: Path) -> Description:
@@ -231,10 +279,11 @@ def _scalar(value: Any) -> str:
 
 
 def _differences(
-    folder: Path, plain: dict[str, str], before: dict[str, str], after: dict[str, str]
+    target: Target, plain: dict[str, str], before: dict[str, str], after: dict[str, str]
 ) -> list[str]:
     """Return the difference as lines; of secrets only their names."""
     lines: list[str] = []
+    folder = target.folder
     for name, text in plain.items():
         path = folder / name
         old = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -242,12 +291,12 @@ def _differences(
     changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
     if changed:
         words = "other values for" if before else "values for"
-        lines.append(f"{folder / SECRETS}: {words} {', '.join(changed)}")
+        lines.append(f"{folder / target.secrets}: {words} {', '.join(changed)}")
     return lines
 
 
 def _write(
-    folder: Path,
+    target: Target,
     plain: dict[str, str],
     found: Description,
     box: vault.Vault,
@@ -263,11 +312,13 @@ def _write(
         if box.make_password():
             written.append(str(box.file))
         secret = box.content(found.secrets)
-    (folder / SECRETS).parent.mkdir(parents=True, exist_ok=True)
+    folder = target.folder
+    (folder / target.secrets).parent.mkdir(parents=True, exist_ok=True)
+    (folder / target.variables).parent.mkdir(parents=True, exist_ok=True)
     for name, text in plain.items():
         files.replace(folder / name, text.encode(), mode=0o644)
-    files.replace(folder / SECRETS, secret, mode=0o600)
-    return [*written, *(str(folder / name) for name in (*plain, SECRETS))]
+    files.replace(folder / target.secrets, secret, mode=0o600)
+    return [*written, *(str(folder / name) for name in (*plain, target.secrets))]
 
 
 def _say(given: Namespace, document: dict[str, Any], found: Description) -> None:
@@ -292,18 +343,30 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
             f" with owner={found.owner} and vault_pms_db_password as its password"
             + "".join(f", then with owner={each}" for each in _other_owners(found))
         )
-    prepare = f"  pms-ops -i {given.name} prepare\n" if given.host else ""
-    print(f"Next:\n{prepare}  pms-ops -i {given.name} doctor\n  pms-ops -i {given.name} golive")
+    named = f"-i {given.name}"
+    variables = VARIABLES
+    if given.add:
+        named = " ".join([*_typed(given), "-l", given.name])
+        variables = f"host_vars/{given.name}/pms.yml"
+    prepare = f"  pms-ops {named} prepare\n" if given.host else ""
+    print(f"Next:\n{prepare}  pms-ops {named} doctor\n  pms-ops {named} golive")
     print(
-        "golive_smoke_test is false, which is a no-go: set it true in group_vars/pms/pms.yml where"
-        " a tagged, compensated test trade may be made."
+        f"golive_smoke_test is false, which is a no-go: set it true in {variables} where a tagged,"
+        " compensated test trade may be made."
     )
     sys.stdout.flush()
+
+
+def _typed(given: Namespace) -> list[str]:
+    """Return the option of the inventory that a system is added to, as it was typed."""
+    return [word for each in given.inventory for word in ("-i", shlex.quote(each))]
 
 
 def _again(given: Namespace) -> str:
     """Return this command as it was typed, for the shell."""
     words = ["pms-ops", "init", *given.compose_file, "--name", given.name]
+    words += [word for each in given.inventory for word in ("-i", each)] if given.add else []
+    words += ["--add"] if given.add else []
     for name in ("env", "host", "project", "root"):
         if getattr(given, name):
             words += [f"--{name}", getattr(given, name)]
@@ -315,11 +378,13 @@ def _again(given: Namespace) -> str:
     return shlex.join(words + (["--plain-secrets"] if given.plain_secrets else []))
 
 
-def _create_role(given: Namespace, cwd: Path, found: Description) -> tuple[int, dict[str, Any]]:
+def _create_role(
+    given: Namespace, cwd: Path, found: Description, target: Target
+) -> tuple[int, dict[str, Any]]:
     """Run docs/database-rights.sql in the database's container; return what came of it."""
     from pmsops_cli.commands import Session
 
-    given.inventory, given.limit = [str(PROJECT / "inventory" / given.name)], None
+    given.inventory, given.limit = [str(target.folder)], given.name if given.add else None
     session = Session(given, cwd)
     for owner in (found.owner, *_other_owners(found)):
         status, document, shown = session.quiet_run(

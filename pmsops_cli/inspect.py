@@ -135,9 +135,10 @@ def _collect(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
     """Return the state of each host, with commands for its system; several systems one by one."""
     found: dict[str, dict[str, Any]] = {}
     for part in session.split():
-        for host, state in _collect_one(part, head).items():
+        of_part = _collect_one(part, head)
+        for host, state in of_part.items():
             for due in state["due"]:
-                due["next"] = part.again(due["next"])
+                due["next"] = part.again(due["next"], host if len(of_part) > 1 else None)
             # Two systems may call their hosts alike.
             found[host if host not in found else f"{host} ({part.inventories[0]})"] = state
     return found

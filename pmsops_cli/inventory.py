@@ -45,6 +45,17 @@ def vault_password_file(name: str) -> Path:
     return config_folder() / "vault" / f"{name}.pass"
 
 
+def vault_names(folder: Path) -> list[str]:
+    """Return the names of the vaults of an inventory: its own, and that of each added system."""
+    added = sorted(path.parent.name for path in folder.glob("host_vars/*/vault.yml"))
+    return [folder.name, *(added_vault(folder, name) for name in added)]
+
+
+def added_vault(folder: Path, name: str) -> str:
+    """Return the name of the vault of a system that `init --add` put into an inventory."""
+    return f"{folder.name}.{name}"
+
+
 def vault_arguments(inventories: list[str], environment: Mapping[str, str]) -> list[str]:
     """Return the arguments that open the vaults whose passwords `init` made.
 
@@ -52,6 +63,6 @@ def vault_arguments(inventories: list[str], environment: Mapping[str, str]) -> l
     """
     if environment.get("ANSIBLE_VAULT_PASSWORD_FILE"):
         return []
-    names = [Path(each).name for each in inventories if "," not in each]
+    names = [name for each in inventories if "," not in each for name in vault_names(Path(each))]
     files = [(name, vault_password_file(name)) for name in names]
     return [f"--vault-id={name}@{path}" for name, path in files if path.is_file()]
