@@ -69,7 +69,9 @@ def test_init_finds_each_part_by_what_it_is(described):
 
 
 def test_doctor_finds_the_requirements_met(described):
-    described.playbook("doctor")
+    said = described.playbook("doctor")
+    # Where nobody set one it said "There is no image none".
+    assert "off (pitr_enabled). pitr_image is not set" in said
 
 
 def test_a_healthy_system_is_quiet(described):
