@@ -71,6 +71,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "status": inspect.status,
         "report": inspect.report,
         "site": inspect.site,
+        "evidence": acts.evidence,
         "ledger": acts.ledger,
     }
     return known[given.command](commands.Session(given, cwd))

@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope, merge and ledger."""
+"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope, merge,
+ledger and evidence."""
 
 from __future__ import annotations
 
@@ -135,6 +136,13 @@ def ledger(session: Session) -> int:
     }
     wanted = {name: value for name, value in variables.items() if value}
     return session.run("ledger", playbooks.FOLDER / "ledger_key.yml", wanted)
+
+
+def evidence(session: Session) -> int:
+    """Export the evidence of a period as one signed zip."""
+    given = session.arguments
+    variables = {"since": given.since, "until": given.until}
+    return session.run("evidence", playbooks.FOLDER / "evidence_export.yml", variables)
 
 
 def _schedule_status(session: Session) -> int:

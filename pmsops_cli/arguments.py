@@ -474,6 +474,16 @@ def _looking(add: AddCommand) -> None:
         "  pms-ops site\n  BROWSER=firefox pms-ops site --open",
     )
     site.add_argument("--open", action="store_true", help="open it with $BROWSER")
+    evidence = add(
+        "evidence",
+        "export the evidence of a period as one signed zip, which an outsider checks",
+        "  pms-ops -i prod evidence export --since 2026-01-01 --until 2026-12-31",
+    )
+    evidence.add_argument("action", choices=["export"], help="write the zip, and print its path")
+    evidence.add_argument(
+        "--since", metavar="DAY", required=True, help="its first day, such as 2026-01-01"
+    )
+    evidence.add_argument("--until", metavar="DAY", required=True, help="its last day")
     ledger = add(
         "ledger",
         "check the evidence ledger, or change the key that signs it",

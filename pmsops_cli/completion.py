@@ -96,6 +96,7 @@ def _positionals(command: str) -> list[str]:
         return [FILES]
     known = {
         "ledger": ["verify", "anchor", "rotate-key", "replace-key", "accept"],
+        "evidence": ["export"],
         "notify": ["test"],
         "schedule": ["install", "status", "remove"],
         "completion": ["bash", "zsh", "fish"],

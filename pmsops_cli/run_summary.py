@@ -15,6 +15,7 @@ FACTS = {
     "pms_swap": {"former": "former_database", "down_seconds": "down_seconds"},
     "pms_verify": {"identical": "identical", "count": "differences"},
     "pms_gate": {"verdict": "verdict", "blocking": "blocking", "counts": "counts"},
+    "pms_evidence_export": {"path": "export", "key": "key", "problems": "problems"},
     "pms_evidence": {"report": "report", "run": "run"},
 }
 BROKEN_PROOF = "proof.broken"

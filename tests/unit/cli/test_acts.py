@@ -120,6 +120,11 @@ def backups(tmp_path):
             {"at": "latest", "whole_server": True},
         ),
         (["drill", "--at", "random"], "drill.yml", {"drill_at": "random"}),
+        (
+            ["evidence", "export", "--since", "2026-01-01", "--until", "2026-12-31"],
+            "evidence_export.yml",
+            {"since": "2026-01-01", "until": "2026-12-31"},
+        ),
     ],
 )
 def test_an_act_needs_no_json_in_quotes(ran, tmp_path, argv, playbook, variables):

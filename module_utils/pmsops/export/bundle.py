@@ -1,0 +1,166 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The zip: what was collected, the verifier, and a signed manifest of all of it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import socket
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.version import TOOL
+from ansible.module_utils.pmsops.evidence import ledger, ledger_keys
+from ansible.module_utils.pmsops.export import contents, segment, verify_script
+from ansible.module_utils.pmsops.export.period import Period
+from ansible.module_utils.pmsops.export.segment import Segment
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+FOLDER = "exports"
+VERIFIER = "verify.py"
+# The one date that every zip can hold: the same evidence gives the same bytes.
+DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for: the folders, the period, and secrets that no file may hold."""
+
+    evidence_root: Path
+    period: Period
+    keys: Path
+    system: str = ""
+    authorities: Mapping[str, Path] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+
+
+def write(request: Request, *, now: datetime, check: bool = False) -> dict[str, Any]:
+    """Write the zip, and return where it is and what is wrong with the evidence in it.
+
+    :raises OpsError: export.secret, export.unwritable, ledger.not-signed, or those of
+        ledger_keys.load
+    """
+    root = request.evidence_root
+    chain = ledger.inspect(root, keys=request.keys, signed=True)
+    lines = segment.cut(_content(root / ledger.NAME), request.period)
+    key = _key(request, chain)
+    found = contents.collect(root, lines, request.authorities)
+    found.files[VERIFIER] = _source(verify_script)
+    manifest = _manifest(request, chain, lines, found.problems, now)
+    contents.refuse_secrets(found.files, request.secrets)
+    path = root / FOLDER / f"{request.period.since}_{request.period.until}.zip"
+    if not check:
+        _write(path, sealed(found.files, manifest, key))
+    return {
+        "changed": True,
+        "path": str(path),
+        "key": manifest["ledger"]["key"],
+        "lines": manifest["ledger"]["in_period"],
+        "files": len(found.files) + 2,
+        "problems": manifest["problems"],
+    }
+
+
+def sealed(found: Mapping[str, bytes], manifest: dict[str, Any], key: Ed25519PrivateKey) -> bytes:
+    """Return the zip of files and their signed manifest."""
+    listed = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, content in found.items()
+    }
+    about = contents.written(manifest | {"files": listed})
+    digest = hashlib.sha256(about).hexdigest()
+    value = key.sign(f"{verify_script.FORMAT}\n{digest}".encode())
+    signature = {
+        **ledger_keys.identity(key),
+        "manifest_sha256": digest,
+        "value": base64.b64encode(value).decode(),
+    }
+    signed = {
+        verify_script.MANIFEST: about,
+        verify_script.SIGNATURE: contents.written(signature),
+    }
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted((dict(found) | signed).items()):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return stream.getvalue()
+
+
+def _manifest(
+    request: Request,
+    chain: ledger.Chain,
+    lines: Segment,
+    problems: list[str],
+    now: datetime,
+) -> dict[str, Any]:
+    return {
+        "format": verify_script.FORMAT,
+        "tool": TOOL,
+        "system": request.system,
+        "host": socket.gethostname(),
+        "made_at": utc_stamp(now),
+        "period": request.period.document(),
+        "ledger": {
+            "lines": chain.lines,
+            "sha256": chain.sha256,
+            "start": lines.start,
+            "in_period": len(lines.inside),
+            "key": chain.key,
+            "notes": list(chain.notes),
+        },
+        "problems": [f"the ledger is damaged: {each}" for each in chain.problems] + problems,
+    }
+
+
+def _key(request: Request, chain: ledger.Chain) -> Ed25519PrivateKey:
+    """Return the key with which the ledger ends.
+
+    :raises OpsError: ledger.not-signed, or those of ledger_keys.load
+    """
+    if chain.key is None:
+        raise OpsError(
+            f"The lines of the ledger in {request.evidence_root} are not signed yet, so nobody"
+            " could tell who made the export.",
+            "The next line begins that: run pms-ops backup.",
+            code="ledger.not-signed",
+        )
+    places = ledger_keys.folders(request.evidence_root, request.keys)
+    return ledger_keys.load(chain.key, places)[0]
+
+
+def _source(module: Any) -> bytes:
+    """Return the text of a module, which may be in the zip that Ansible ships."""
+    text: str = module.__loader__.get_source(module.__name__)
+    return text.encode()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        files.make_private_folder(path.parent)
+        files.replace(path, content)
+    except OSError as exc:
+        raise OpsError(
+            f"{path} cannot be written: {exc.strerror or exc}.",
+            "Give the user of the playbook write access and free space there, then run it again.",
+            code="export.unwritable",
+        ) from exc

@@ -1,0 +1,515 @@
+#!/usr/bin/env python3
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Check an export of evidence, offline: this file needs nothing but Python.
+
+    python verify.py                          the folder in which this file is
+    python verify.py evidence.zip             a zip that nobody unpacked
+    python verify.py --key 5f3c1e0a9b77       and that this key, known otherwise, signed it
+    python verify.py --tsa-ca root.pem        time stamps by this root, known otherwise
+
+Exit status: 0 whole; 1 broken, each fault is named; 2 cannot be checked; 3 chain and hashes hold,
+but the signatures were not checked, since the package `cryptography` is missing.
+
+manifest.json has the SHA-256 of each other file, and signature.json signs it: Ed25519 over
+`pms-ops evidence export 1`, a line feed, and the SHA-256 of manifest.json in hex.
+ledger/lines.jsonl has whole lines of the ledger, the first of them with the number that the
+manifest calls `start`, up to its end. Each is a JSON object with `seq`, `at`, `kind`, `previous`
+and `record`; `previous` is the SHA-256 of the line before. ledger/earlier.jsonl has older lines
+that still were in force. A signed line ends with `,"signature":{"key":...,"value":...}}`: Ed25519
+over `pms-ops ledger line 1`, a line feed, and the SHA-256 in hex of the line without that field.
+The id of a key is the SHA-256 of its raw public half, which a line of kind `signing` brings.
+
+This file shares no code with what makes the export. Who does not trust the one in the zip takes it
+from the source of pms-ops: module_utils/pmsops/export/verify_script.py, the same to the byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+WHOLE, BROKEN, CANNOT, NO_SIGNATURES = 0, 1, 2, 3
+FORMAT = "pms-ops evidence export 1"
+MANIFEST, SIGNATURE = "manifest.json", "signature.json"
+LINES, EARLIER, HEAD = "ledger/lines.jsonl", "ledger/earlier.jsonl", "ledger/ledger.head"
+STATE = "anchors/state.json"
+SIGNED = re.compile(rb',"signature":(\{[^{}]*(?:\{[^{}]*\}[^{}]*)?\})\}$')
+TOKEN = re.compile(r"anchors/([^/]+)/(\d+)-[0-9a-f]{12}\.tsr")
+CLOCK = timedelta(minutes=5)
+SHORTEST_KEY = 12
+# What a file of another form than expected makes of the code that reads it.
+UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+class Unreadable(Exception):
+    """What was given is no export."""
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def moment(text: Any) -> datetime | None:
+    """Return a moment, None where there is none."""
+    try:
+        found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def read(place: Path) -> tuple[dict[str, bytes], list[str]]:
+    """Return the files of an export by name, and what is wrong with how they are kept."""
+    try:
+        if place.is_dir():
+            paths = [each for each in sorted(place.rglob("*")) if not each.is_dir()]
+            return {each.relative_to(place).as_posix(): each.read_bytes() for each in paths}, []
+        with zipfile.ZipFile(place) as archive:
+            listed = archive.namelist()
+            twice = sorted({name for name in listed if listed.count(name) > 1})
+            files = {name: archive.read(name) for name in listed}
+            return files, [f"{name} is in the zip twice" for name in twice]
+    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, ValueError) as exc:
+        raise Unreadable(f"{place} cannot be read: {exc}") from exc
+    except Exception as exc:
+        raise Unreadable(f"{place} is damaged: {type(exc).__name__}: {exc}") from exc
+
+
+def document(files: dict[str, bytes], name: str) -> dict[str, Any]:
+    """Return a file that was written as sorted JSON."""
+    if name not in files:
+        raise Unreadable(f"{name} is missing: this is no export, or it was removed")
+    try:
+        found = json.loads(files[name])
+    except (ValueError, RecursionError) as exc:
+        raise Unreadable(f"{name} was altered: it is no JSON ({exc})") from exc
+    text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    if not isinstance(found, dict) or text.encode(errors="surrogatepass") != files[name]:
+        raise Unreadable(f"{name} was altered: it is not written as the export writes it")
+    return found
+
+
+class Check:
+    """One export, and what is wrong with it."""
+
+    def __init__(self, files: dict[str, bytes], keys: list[str]) -> None:
+        """Take the files, and the ids of keys that are known otherwise."""
+        self.files = files
+        self.known = keys
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        self.manifest = document(files, MANIFEST)
+        self.signature: dict[str, Any] = {}
+        try:
+            self.signature = document(files, SIGNATURE)
+        except Unreadable as exc:
+            self.problems.append(str(exc))
+        if self.manifest.get("format") != FORMAT:
+            raise Unreadable(f"{MANIFEST} is of another format: {self.manifest.get('format')!r}")
+        # (what, bytes that were signed, id of the key, signature in Base64)
+        self.to_check: list[tuple[str, bytes, str, str]] = []
+        self.publics: dict[str, str] = {}
+        self.key = ""
+        self.chains: list[tuple[str, set[str]]] = []
+        self.excused: dict[int, str] = {}
+        self.accepted: set[int] = set()
+        self.hashes: dict[int, str] = {}
+        self.entries: dict[int, dict[str, Any]] = {}
+        self.newest: datetime | None = None
+
+    def run(self, root: Path | None) -> bool:
+        """Look at everything; return False where signatures could not be checked."""
+        for step in (
+            *(self.files_fit, self.lines_fit, self.end_fits, self.period_fits, self.records_fit),
+            *(self.incidents_fit, self.anchors_fit, self.keys_fit),
+            lambda: self.stamps_fit(root),
+        ):
+            try:
+                step()
+            except UNEXPECTED as exc:
+                self.problems.append(
+                    f"a file is not as an export writes it: {type(exc).__name__}: {exc}"
+                )
+        return self.signatures_fit()
+
+    def files_fit(self) -> None:
+        """Compare each file with the manifest."""
+        listed = self.manifest.get("files", {})
+        for name, entry in sorted(listed.items()):
+            if name not in self.files:
+                self.problems.append(f"{name} is missing")
+            elif sha256(self.files[name]) != entry.get("sha256"):
+                self.problems.append(f"{name} was altered: its SHA-256 is not the manifest's")
+        for name in sorted(set(self.files) - set(listed) - {MANIFEST, SIGNATURE}):
+            self.problems.append(f"{name} was added: the manifest has no such file")
+        if self.signature.get("manifest_sha256") != sha256(self.files[MANIFEST]):
+            self.problems.append(f"{MANIFEST} is not the one that {SIGNATURE} is about")
+        if set(self.signature) != {"key", "manifest_sha256", "public_key", "value"}:
+            self.problems.append(f"{SIGNATURE} has other fields than an export writes")
+        self.problems += [f"the export says: {each}" for each in self.manifest.get("problems", [])]
+
+    def lines_fit(self) -> None:
+        """Compare each line of the ledger with the one before."""
+        about = self.manifest["ledger"]
+        earlier = self.files.get(EARLIER, b"").split(b"\n")[:-1]
+        for line in earlier:
+            number = json.loads(line).get("seq")
+            if type(number) is not int or number in self.hashes or number >= about["start"]:
+                self.problems.append(f"{EARLIER} has a line of number {number}, which is not so")
+            else:
+                self.take(number, line)
+        lines = self.files.get(LINES, b"").split(b"\n")
+        if lines.pop():
+            self.problems.append(f"{LINES} has an end without a line feed")
+        for number, line in enumerate(lines, about["start"]):
+            self.take(number, line)
+        last = about["start"] + len(lines) - 1
+        if (about["lines"], about["sha256"]) != (last, self.hashes.get(last, "0" * 64)):
+            self.problems.append(
+                f"the manifest counts {about['lines']} lines of the ledger, and the last here is"
+                f" line {last}, or has another hash"
+            )
+
+    def take(self, number: int, line: bytes) -> None:
+        """Take one line down."""
+        before = self.hashes.get(number - 1, "0" * 64 if number == 1 else None)
+        self.hashes[number] = sha256(line)
+        try:
+            entry = json.loads(line)
+            kind, previous, at = entry["kind"], entry["previous"], entry["at"]
+            if not isinstance(entry["record"], dict):
+                raise ValueError("its record is no object")
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.problems.append(f"line {number} is no entry of a ledger")
+            return
+        self.entries[number] = entry
+        if entry.get("seq") != number:
+            self.problems.append(
+                f"line {number} carries the number {entry.get('seq')}: one was removed, added or"
+                " moved"
+            )
+        elif before is not None and previous != before:
+            self.problems.append(
+                f"line {max(number - 1, 1)} was changed: line {number} refers to another content"
+            )
+        if "broken" in entry:
+            self.problems.append(f"line {number} found the ledger damaged: {entry['broken']}")
+        found = SIGNED.search(line)
+        self.date(number, at, signed=bool(self.key or found))
+        if found is None:
+            if "unsigned" in entry:
+                self.excused[number] = "is not signed, and says why"
+            elif self.key:
+                self.problems.append(f"line {number} is not signed, and those before it are")
+            return
+        try:
+            self.signed(number, line[: found.start()] + b"}", json.loads(found[1]), kind, entry)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.problems.append(f"line {number} has a signature or a key in no known form")
+
+    def date(self, number: int, text: Any, *, signed: bool) -> None:
+        """Compare a date with the newest one before it."""
+        at = moment(text)
+        if at is None:
+            if signed:
+                self.problems.append(f"line {number} has no date")
+            return
+        if signed and self.newest and self.newest - at > CLOCK:
+            self.excused[number] = f"is dated {text}, before the lines that it follows"
+        self.newest = max(self.newest or at, at)
+
+    def signed(
+        self, number: int, body: bytes, signature: dict[str, Any], kind: str, entry: dict[str, Any]
+    ) -> None:
+        """Take down who signed a line, and which keys it brings."""
+        about = entry["record"] if kind == "signing" else {}
+        event = about.get("event")
+        successor = signature.get("successor") or {}
+        if event in ("began", "replaced"):
+            if event == "began" and self.key:
+                self.problems.append(f"line {number} begins to sign, and others did before")
+            if event == "replaced":
+                self.notes.append(f"line {number} replaced a key that was lost: {about.get('why')}")
+            self.key = about["key"]
+            self.chains.append((f"line {number}", {self.key}))
+            self.bring(number, about)
+        if signature["key"] != self.key:
+            self.problems.append(
+                f"line {number} is signed by key {signature['key']}; in use is"
+                f" {self.key or 'none that the export has'}"
+            )
+        message = b"pms-ops ledger line 1\n" + sha256(body).encode()
+        self.to_check.append((f"line {number}", message, signature["key"], signature["value"]))
+        if event == "rotated":
+            self.bring(number, about)
+            if successor.get("key") != about["key"] or not self.chains:
+                self.problems.append(f"line {number} changes the key, and no new key signed it")
+            else:
+                self.chains[-1][1].add(about["key"])
+            self.to_check.append(
+                (f"line {number}", message, str(successor.get("key")), str(successor.get("value")))
+            )
+            self.key = about["key"]
+        if event == "accepted":
+            self.accepted |= {each for each in about["lines"] if each < number}
+
+    def bring(self, number: int, about: dict[str, Any]) -> None:
+        """Take a public key down, whose hash has to be its id."""
+        raw = base64.b64decode(about["public_key"], validate=True)
+        if sha256(raw) != about["key"]:
+            self.problems.append(f"line {number} brings a public key that is not the one it names")
+        self.publics[about["key"]] = about["public_key"]
+        name = f"keys/{about['key']}.pub"
+        if self.files.get(name, b"").split(b" ")[0] != about["public_key"].encode():
+            self.problems.append(f"{name} is not the key that line {number} brings, or is missing")
+
+    def end_fits(self) -> None:
+        """Compare the last line with the head that was beside the ledger."""
+        for number, why in sorted(self.excused.items()):
+            text = f"line {number} {why}"
+            if number in self.accepted:
+                self.notes.append(f"accepted by a person: {text}")
+            else:
+                self.problems.append(text)
+        try:
+            head = json.loads(self.files[HEAD])
+            count, digest = int(head["lines"]), str(head["sha256"])
+        except (ValueError, KeyError, TypeError):
+            self.problems.append(f"{HEAD} is missing or damaged: an end cut off would not show")
+            return
+        last = self.manifest["ledger"]["lines"]
+        if count > last:
+            self.problems.append(f"line {last + 1} is missing: the head counts {count} lines")
+        elif self.hashes.get(count) != digest:
+            self.problems.append(f"line {count} was changed: the head has another hash")
+        elif last > count + 1:
+            self.problems.append(f"line {count + 2} is not pinned: the head counts {count} lines")
+
+    def inside(self) -> list[int]:
+        """Return the numbers of the lines of the period."""
+        period = self.manifest["period"]
+        start, end = moment(period["from"]), moment(period["before"])
+        if start is None or end is None:
+            raise KeyError("period")
+        first = self.manifest["ledger"]["start"]
+        dates = {n: moment(e["at"]) for n, e in self.entries.items() if n >= first}
+        return sorted(n for n, at in dates.items() if at is not None and start <= at < end)
+
+    def period_fits(self) -> None:
+        """Compare the lines of the period with what the manifest says."""
+        inside, about = self.inside(), self.manifest["ledger"]
+        if len(inside) != about["in_period"]:
+            self.problems.append(
+                f"the manifest counts {about['in_period']} lines of the period, here are"
+                f" {len(inside)}"
+            )
+        start = moment(self.manifest["period"]["from"])
+        first = self.entries.get(about["start"])
+        at = moment(first["at"]) if first else None
+        if about["start"] > 1 and (at is None or start is None or at >= start):
+            self.problems.append(
+                f"line {about['start']} is not older than the period: lines may be left out"
+            )
+        if not inside:
+            self.notes.append("the period is empty: the ledger has no line of it")
+
+    def records_fit(self) -> None:
+        """Compare the record of each run with its line."""
+        told: dict[str, int] = {}
+        for number in self.inside():
+            record = self.entries[number]["record"]
+            if self.entries[number]["kind"] == "gate" and "record_sha256" in record:
+                name = f"records/{record.get('run')}/record.json"
+                told[name] = number
+                if name not in self.files:
+                    self.problems.append(f"{name} is missing, and line {number} is about it")
+                elif sha256(self.files[name]) != record["record_sha256"]:
+                    self.problems.append(f"{name} was altered: line {number} has another SHA-256")
+        for name in sorted(self.files):
+            if re.fullmatch(r"records/[^/]+/record\.json", name) and name not in told:
+                self.problems.append(f"{name} is in no line of the ledger of this period")
+
+    def incidents_fit(self) -> None:
+        """Compare each incident that is closed with the last line about it."""
+        last = {
+            entry["record"].get("incident"): (number, entry["record"]["incident_sha256"])
+            for number, entry in sorted(self.entries.items())
+            if entry["kind"] == "incident" and "incident_sha256" in entry["record"]
+        }
+        for name, content in sorted(self.files.items()):
+            match = re.fullmatch(r"incidents/([^/]+)/incident\.json", name)
+            closed = match and json.loads(content).get("closed_at")
+            if match and closed and match[1] not in last:
+                self.problems.append(f"{name} is closed, and no line of the ledger is about it")
+            elif match and closed and sha256(content) != last[match[1]][1]:
+                number = last[match[1]][0]
+                self.problems.append(f"{name} was altered: line {number} has another SHA-256")
+
+    def anchors_fit(self) -> None:
+        """Compare heads that left the machine with the lines."""
+        notes = json.loads(self.files.get(STATE, b"{}"))
+        for name, note in sorted(notes.items()):
+            done = note.get("done")
+            if not done:
+                self.problems.append(f"anchor {name} took no head")
+                continue
+            found = self.hashes.get(done["lines"])
+            if found is not None and found != done["sha256"]:
+                self.problems.append(f"line {done['lines']} was changed after anchor {name}")
+            elif done["lines"] > self.manifest["ledger"]["lines"]:
+                self.problems.append(f"line {done['lines']} is missing: anchor {name} has it")
+            else:
+                self.notes.append(
+                    f"anchor {name}: line {done['lines']} at {done['at']} by this machine's note;"
+                    f" ask the place itself for {done['sha256']}"
+                )
+
+    def keys_fit(self) -> None:
+        """Compare the key of the manifest with that of the ledger, and both with known ones."""
+        signer = str(self.signature.get("key"))
+        if signer != self.key:
+            self.problems.append(
+                f"{MANIFEST} is signed by key {signer}; the ledger ends with {self.key or 'none'}"
+            )
+        if self.publics.get(signer) != self.signature.get("public_key"):
+            self.problems.append(f"{SIGNATURE} brings another public key than the ledger")
+        message = f"{FORMAT}\n{sha256(self.files[MANIFEST])}".encode()
+        value = str(self.signature.get("value"))
+        self.to_check.append((MANIFEST, message, signer, value))
+        for where, keys in self.chains if self.known else ():
+            if not any(key.startswith(known) for key in keys for known in self.known):
+                self.problems.append(
+                    f"{where} begins with key {', '.join(sorted(keys))}, none of those given"
+                )
+        if self.known and not self.chains:
+            self.problems.append("the export has no key that could be compared")
+
+    def signatures_fit(self) -> bool:
+        """Check each signature; return False where the package is missing."""
+        try:
+            from cryptography.exceptions import InvalidSignature
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        except ImportError:
+            return False
+        for what, message, key, value in self.to_check:
+            try:
+                raw = base64.b64decode(self.publics[key], validate=True)
+                given = base64.b64decode(value, validate=True)
+                if base64.b64encode(given).decode() != value:
+                    raise ValueError("not the canonical form")
+                Ed25519PublicKey.from_public_bytes(raw).verify(given, message)
+            except (InvalidSignature, *UNEXPECTED):
+                both = f"{MANIFEST} or {SIGNATURE}" if what == MANIFEST else what
+                self.problems.append(f"{both} was changed after it was signed, or others signed it")
+        return True
+
+    def stamps_fit(self, root: Path | None) -> None:
+        """Check each RFC 3161 token: its hash here, its signature by openssl where that is."""
+        tool = shutil.which("openssl")
+        for name in sorted(self.files):
+            match = TOKEN.fullmatch(name)
+            if not match:
+                continue
+            digest = self.hashes.get(int(match[2]))
+            if digest is None or bytes.fromhex(digest) not in self.files[name]:
+                self.problems.append(f"{name} is a time stamp of something else than the line")
+                continue
+            issuer = f"anchors/{match[1]}/ca.pem"
+            authority = root.read_bytes() if root else self.files.get(issuer)
+            if not tool or authority is None:
+                why = f"no {issuer}" if tool else "no program openssl"
+                self.notes.append(f"{name}: the authority's signature was not checked, {why}")
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                token, trusted = Path(folder, "token"), Path(folder, "root")
+                token.write_bytes(self.files[name])
+                trusted.write_bytes(authority)
+                options = ("-digest", digest, "-in", str(token), "-CAfile", str(trusted))
+                done = subprocess.run(
+                    [tool, "ts", "-verify", *options], capture_output=True, text=True, check=False
+                )
+            if done.returncode:
+                self.problems.append(f"{name} is not signed by the authority")
+                continue
+            by = "the root that was given" if root else f"{issuer}, which was not compared"
+            self.notes.append(f"{name}: line {match[2]} was there at its time, by {by}")
+
+
+def check(
+    files: dict[str, bytes], kept: list[str], keys: list[str], root: Path | None = None
+) -> int:
+    """Check one export, print what was found, and return the exit status.
+
+    *kept* is what is wrong with how its files are kept, *root* the certificates to trust.
+    """
+    found = Check(files, keys)
+    found.problems += kept
+    checked = found.run(root)
+    for note in dict.fromkeys(found.notes):
+        print(f"note: {note}")
+    if not checked:
+        print("signatures not checked: this Python has no package cryptography")
+    if keys:
+        print(f"the keys were compared with {', '.join(keys)}")
+    else:
+        print(f"signed by key {found.signature.get('key')}")
+        print("  THE KEY WAS NOT COMPARED: get its id by another way, and give it with --key")
+    if found.problems:
+        print("BROKEN:")
+        print("\n".join(f"  {each}" for each in dict.fromkeys(found.problems)))
+        return BROKEN
+    about, period = found.manifest["ledger"], found.manifest["period"]
+    print(
+        f"whole: {len(files)} files; lines {about['start']} to {about['lines']} of the ledger,"
+        f" {about['in_period']} of them from {period['since']} to {period['until']}"
+    )
+    return WHOLE if checked else NO_SIGNATURES
+
+
+def key_id(text: str) -> str:
+    """Return the id of a key, or its beginning.
+
+    :raises argparse.ArgumentTypeError: where it is too short to tell keys apart.
+    """
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_KEY},64}}", text.lower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {SHORTEST_KEY} to 64 digits in hex")
+    return text.lower()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Return the exit status of one check."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    here = Path(__file__).resolve().parent
+    parser.add_argument("export", nargs="?", type=Path, default=here, help="folder or zip")
+    parser.add_argument(
+        "--key", action="append", type=key_id, default=[], help="id of a key known otherwise"
+    )
+    parser.add_argument("--tsa-ca", type=Path, help="root of the time stamping authority, in PEM")
+    given = parser.parse_args(argv)
+    if not given.export.exists() or (given.tsa_ca and not given.tsa_ca.is_file()):
+        print("There is no such file.", file=sys.stderr)
+        return CANNOT
+    try:
+        return check(*read(given.export), given.key, given.tsa_ca)
+    except Unreadable as exc:
+        print(f"BROKEN:\n  {exc}")
+        return BROKEN
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
