@@ -8,6 +8,8 @@ short_description: Recover Dagster and today's jobs
 description:
   - Starts stopped services, reloads code, starts schedules, ends stuck runs and runs failed jobs
     again, least intrusive step first.
+  - A process that works on after the end of its run is waited for, and ended where it does not end,
+    before its job runs again. Whoever runs the module on the host has to be root to see it there.
   - If Dagster cannot be recovered, the PMS does today's work itself, once. The module then fails
     with the code V(pipeline.by_hand), because Dagster is still down.
 author: Operations team (@ops)
@@ -80,6 +82,14 @@ actions:
   type: list
   elements: str
   sample: [Start schedule pms_eod_schedule, Run pms_preopen_pipeline again]
+left_out:
+  description:
+    - The jobs and days of their schedules that had no run in the last two weeks; empty in check
+      mode. Nothing is run for them.
+  returned: success
+  type: list
+  elements: str
+  sample: [pms_eod_pipeline had no run on 2026-11-26]
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Read it.}
 code: {description: Stable name of the error., returned: failure, type: str, sample: pipeline.job}
 """
@@ -94,7 +104,7 @@ from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.incidents.record import action_recorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import pipeline
+from ansible.module_utils.pmsops.recovery import pipeline, pipeline_jobs
 from ansible.module_utils.pmsops.recovery.dagster import Dagster
 from ansible.module_utils.pmsops.services.manager import Services
 
@@ -135,11 +145,16 @@ def run(module: AnsibleModule) -> dict:
         },
     )
     if module.check_mode:
-        actions = pipeline.plan(symptoms, target)
-    else:
-        folder = Path(params["incident"]) if params["incident"] else None
-        actions = pipeline.recover(symptoms, target, record=action_recorder(folder, "recover"))
-    return {"changed": bool(actions), "actions": actions}
+        return _result(module, pipeline.plan(symptoms, target), [])
+    record = action_recorder(Path(params["incident"]) if params["incident"] else None, "recover")
+    actions = pipeline.recover(symptoms, target, record=record)
+    return _result(module, actions, pipeline_jobs.name_left_out(target, record))
+
+
+def _result(module: AnsibleModule, actions: list[str], left_out: list[str]) -> dict:
+    for line in left_out:
+        module.warn(f"{line}.")
+    return {"changed": bool(actions), "actions": actions, "left_out": left_out}
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.pms import dagster_runs
+from ansible.module_utils.pmsops.pms.dagster_runs import OVER
+
 LOCATIONS = """{ workspaceOrError { __typename
   ... on PythonError { message }
   ... on Workspace { locationEntries { name loadStatus locationOrLoadError { __typename
@@ -35,7 +38,7 @@ FAILURE = """query($id: ID!) { logsForRun(runId: $id) { __typename
     error { message causes { message } } } } } } }"""
 TROUBLE = """{ runsOrError(limit: 200) { __typename
   ... on PythonError { message }
-  ... on Runs { results { runId jobName status creationTime endTime } } } }"""
+  ... on Runs { results { runId jobName status creationTime endTime tags { key value } } } } }"""
 RELOAD = """mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) {
   __typename ... on PythonError { message }
   ... on WorkspaceLocationEntry { locationOrLoadError { __typename
@@ -46,12 +49,8 @@ START = """mutation($selector: ScheduleSelector!) { startSchedule(scheduleSelect
 TERMINATE = """mutation($id: String!, $policy: TerminateRunPolicy!) {
   terminateRun(runId: $id, terminatePolicy: $policy) { __typename
   ... on PythonError { message } ... on TerminateRunFailure { message } } }"""
-# Statuses in which a run has ended.
-OVER = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 POLL_SECONDS = 0.25
 STUCK_MINUTES = 60
-# A job whose newest run failed earlier than this is no longer reported.
-TROUBLE_DAYS = 4
 TEXT_LENGTH = 200
 
 Send = Callable[[dict[str, Any]], tuple[int, Any]]
@@ -96,7 +95,7 @@ class Dagster:
 
     def locations(self) -> list[dict[str, Any]]:
         """Return the code locations: name, status, and the error of one that does not load."""
-        workspace = self._part(LOCATIONS, "workspaceOrError")
+        workspace = self.part(LOCATIONS, "workspaceOrError")
         found = []
         for entry in workspace.get("locationEntries", []):
             loaded = entry.get("locationOrLoadError") or {}
@@ -120,7 +119,7 @@ class Dagster:
                 "cron": schedule["cronSchedule"],
                 "job": schedule["pipelineName"],
             }
-            for node in self._part(SCHEDULES, "repositoriesOrError").get("nodes", [])
+            for node in self.part(SCHEDULES, "repositoriesOrError").get("nodes", [])
             for schedule in node["schedules"]
         ]
 
@@ -132,7 +131,7 @@ class Dagster:
                 "repositoryName": node["name"],
                 "scheduleName": schedule["name"],
             }
-            for node in self._part(SCHEDULES, "repositoriesOrError").get("nodes", [])
+            for node in self.part(SCHEDULES, "repositoriesOrError").get("nodes", [])
             for schedule in node["schedules"]
             if schedule["scheduleState"]["status"] != "RUNNING"
         ]
@@ -161,7 +160,7 @@ class Dagster:
                 "started_at": _stamp(run["startTime"]),
                 "ended_at": _stamp(run["endTime"]),
             }
-            for run in self._part(RUNS, "runsOrError", only).get("results", [])
+            for run in self.part(RUNS, "runsOrError", only).get("results", [])
         ]
         for run in found[:1]:
             run["failure"] = self.failure(run["id"]) if run["status"] == "FAILURE" else None
@@ -182,37 +181,9 @@ class Dagster:
         return None
 
     def trouble(self, now: datetime, minutes: float = STUCK_MINUTES) -> dict[str, Any]:
-        """Return the jobs whose newest run failed, and the runs that do not end.
-
-        ``failed`` and ``stuck`` hold both as text, or None without any.
-        """
-        seconds = now.timestamp()
-        results = self._part(TROUBLE, "runsOrError").get("results", [])
-        newest: dict[str, dict[str, Any]] = {}
-        for run in sorted(results, key=lambda each: float(each["creationTime"]), reverse=True):
-            newest.setdefault(run["jobName"], run)
-        since = seconds - TROUBLE_DAYS * 86400
-        failed = sorted(
-            job
-            for job, run in newest.items()
-            if run["status"] in ("FAILURE", "CANCELED") and run["creationTime"] > since
-        )
-        stuck = [
-            {
-                "id": run["runId"],
-                "job": run["jobName"],
-                "status": run["status"],
-                "since": _stamp(run["creationTime"]),
-            }
-            for run in results
-            if run["status"] not in OVER and run["creationTime"] < seconds - 60 * minutes
-        ]
-        return {
-            "failed_jobs": failed,
-            "stuck_runs": stuck,
-            "failed": ", ".join(self._with_failure(newest[job]) for job in failed) or None,
-            "stuck": ", ".join(f"{each['job']} since {each['since']}" for each in stuck) or None,
-        }
+        """Return failed jobs and stuck runs, as ``dagster_runs.trouble`` does."""
+        results = self.part(TROUBLE, "runsOrError").get("results", [])
+        return dagster_runs.trouble(results, now, minutes, self._with_failure)
 
     def _with_failure(self, run: dict[str, Any]) -> str:
         """Return the job of a run that failed, and why it failed if Dagster says it."""
@@ -275,7 +246,7 @@ class Dagster:
         return str(self.graphql(STATUS, {"id": run_id})["runOrError"].get("status") or "GONE")
 
     def _selector(self, job: str) -> dict[str, str]:
-        for node in self._part(JOBS, "repositoriesOrError").get("nodes", []):
+        for node in self.part(JOBS, "repositoriesOrError").get("nodes", []):
             if any(known["name"] == job for known in node["jobs"]):
                 return {
                     "repositoryLocationName": node["location"]["name"],
@@ -284,7 +255,8 @@ class Dagster:
                 }
         raise DagsterError(f"Dagster knows no job {job}")
 
-    def _part(self, query: str, name: str, variables: Any = None) -> dict[str, Any]:
+    def part(self, query: str, name: str, variables: Any = None) -> dict[str, Any]:
+        """Return one part of an answer, which may be an error of Python itself."""
         part: dict[str, Any] = self.graphql(query, variables).get(name) or {}
         if part.get("__typename") == "PythonError":
             raise DagsterError(f"Dagster reports an error: {_short(part)}")

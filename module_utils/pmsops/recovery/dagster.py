@@ -6,12 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import dagster
 from ansible.module_utils.pmsops.pms.dagster import DagsterError
+from ansible.module_utils.pmsops.recovery import dagster_gaps
 
 REQUEST_SECONDS = 20.0
 PING_SECONDS = 3.0
@@ -55,9 +56,14 @@ class Dagster:
         )
 
     def trouble(self, minutes: float) -> dict[str, Any]:
-        """Return ``failed_jobs``, and ``stuck_runs`` older than *minutes*."""
+        """Return ``failed_jobs``, ``lost_runs``, and ``stuck_runs`` older than *minutes*."""
         with self._refusals():
             return self._dagster.trouble(datetime.now(UTC), minutes)
+
+    def days_left_out(self) -> dict[str, list[date]]:
+        """Return, for each job, the days of its schedule on which it had no run."""
+        with self._refusals():
+            return dagster_gaps.read(self._dagster, datetime.now(UTC))
 
     def reload(self, location: str) -> str | None:
         """Reload a code location; return why it does not load, or None if it does."""

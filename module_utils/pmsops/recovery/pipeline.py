@@ -16,18 +16,17 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
-from ansible.module_utils.pmsops.pms import redis_cache
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.recovery import days_work, pipeline_fallback
+from ansible.module_utils.pmsops.recovery import pipeline_fallback, pipeline_jobs
 from ansible.module_utils.pmsops.recovery.dagster import Dagster
 from ansible.module_utils.pmsops.recovery.dagster_services import (
     DAEMON,
     WEBSERVER,
     names,
-    restart_outdated,
 )
 from ansible.module_utils.pmsops.recovery.pipeline_fallback import Symptoms
+from ansible.module_utils.pmsops.recovery.run_processes import RunProcesses, listed
 from ansible.module_utils.pmsops.recovery.services import (
     DesiredState,
     bring_up,
@@ -66,6 +65,11 @@ class Pipeline:
     patience: float = 1.0
     redis: Mapping[str, Any] | None = None
 
+    @property
+    def processes(self) -> RunProcesses:
+        """Return what looks for the processes of Dagster's runs."""
+        return RunProcesses(self.services)
+
     def names(self, *parts: str) -> tuple[str, ...]:
         """Return the services of *parts* (all without any) that the inventory names."""
         return names(self.services, *parts)
@@ -87,6 +91,8 @@ def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -
     except OpsError as exc:
         if exc.code not in FALLBACK_CODES:
             raise
+        # Dagster does not say which runs there are, and the step of any of them acts on the book.
+        pipeline_jobs.await_processes(pipeline, record)
         done += pipeline_fallback.run(
             pipeline.api,
             pipeline.database,
@@ -101,7 +107,7 @@ def recover(symptoms: Symptoms, pipeline: Pipeline, *, record: ActionRecorder) -
             f"{exc.remedy} Then run this playbook again; until then no schedule fires.",
             code="pipeline.by_hand",
         ) from exc
-    _run_jobs(symptoms, pipeline, done, record)
+    pipeline_jobs.run(symptoms, pipeline, done, record)
     return done
 
 
@@ -125,7 +131,13 @@ def plan(symptoms: Symptoms, pipeline: Pipeline) -> list[str]:
         steps += [f"Start {each['scheduleName']}" for each in schedules]
     trouble = pipeline.dagster.trouble(pipeline.stuck_minutes)
     steps += [f"End the stuck run of {each['job']}" for each in trouble["stuck_runs"]]
-    jobs = [job for job in trouble["failed_jobs"] if not _work_there(job, symptoms, pipeline)]
+    if found := pipeline.processes.found([each["id"] for each in trouble["lost_runs"]]):
+        steps.append(f"Wait for {listed(found)}, or end it")
+    jobs = [
+        job
+        for job in trouble["failed_jobs"]
+        if not pipeline_jobs.work_there(job, symptoms, pipeline)
+    ]
     return steps + [f"Run {job} again" for job in jobs]
 
 
@@ -204,62 +216,6 @@ def _start_schedules(pipeline: Pipeline, done: list[str], record: ActionRecorder
         with record(text):
             pipeline.dagster.start_schedule(selector)
         done.append(text)
-
-
-def _run_jobs(
-    symptoms: Symptoms, pipeline: Pipeline, done: list[str], record: ActionRecorder
-) -> None:
-    """End stuck runs, and run each failed or missing job once, unless its work is there.
-
-    :raises OpsError: pipeline.job.
-    """
-    trouble = pipeline.dagster.trouble(pipeline.stuck_minutes)
-    jobs = list(trouble["failed_jobs"])
-    for run in trouble["stuck_runs"]:
-        text = f"End run {run['id']} of {run['job']}, {run['status']} since {run['since']}"
-        with record(text) as action:
-            action.result = pipeline.dagster.end_run(run["id"], seconds=10.0)
-        done.append(text)
-        jobs.append(run["job"])
-    if "pipeline.data" in symptoms.seen:
-        jobs.append(pipeline.data_job)
-    if "pipeline.pack" in symptoms.seen:
-        jobs.append(pipeline.pack_job)
-    if jobs:
-        done += restart_outdated(pipeline.services, pipeline.database, record=record)
-    for job in dict.fromkeys(jobs):
-        if there := _work_there(job, symptoms, pipeline):
-            done.append(f"{job} not run again, the day's work is there: {there}")
-            continue
-        text = f"Run {job} again"
-        with record(text) as action:
-            try:
-                ended = pipeline.dagster.run_job(job, seconds=pipeline.job_seconds)
-            finally:  # its assets write an empty book over the cached one, also where they fail
-                cache = redis_cache.forget_after_run(pipeline.redis, symptoms.pack_day)
-            action.result = f"run {ended['id']}: {ended['status']} after {ended['seconds']} s"
-            action.result += f". {cache.problem}" if cache.problem else ""
-            if ended["status"] != "SUCCESS":
-                why = ended["failure"] or "Dagster does not say why"
-                raise OpsError(
-                    f"Job {job} ended {ended['status']} again, run {ended['id']}: {why}.",
-                    "Open the run in Dagster and read the failed step; it names what is missing.",
-                    code="pipeline.job",
-                )
-        done.append(text)
-
-
-def _work_there(job: str, symptoms: Symptoms, pipeline: Pipeline) -> str:
-    """Return what the database has of a job's work of today; "" if the job may run.
-
-    The job of the data writes the same days again. Any other may act on the book.
-    """
-    if job == pipeline.data_job:
-        return ""
-    if job == pipeline.pack_job:
-        has_pack = days_work.has_pack(pipeline.database, symptoms.pack_day)
-        return f"morning pack of {symptoms.pack_day}" if has_pack else ""
-    return ", ".join(days_work.found(pipeline.database, symptoms.pack_day))
 
 
 def _restarted(pipeline: Pipeline, part: str) -> DesiredState:

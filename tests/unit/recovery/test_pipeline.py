@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents.record import Action
-from ansible.module_utils.pmsops.pms import dagster
+from ansible.module_utils.pmsops.pms import dagster, dagster_runs
 from ansible.module_utils.pmsops.pms.client import Answer
 from ansible.module_utils.pmsops.pms.redis_cache import Forgotten
-from ansible.module_utils.pmsops.recovery import pipeline
+from ansible.module_utils.pmsops.recovery import pipeline, pipeline_jobs, run_processes
 from ansible.module_utils.pmsops.services.manager import Services
 
 from tests.support.book_database import BookDatabase
@@ -39,8 +40,14 @@ class Dagster:
         self.beats = True
         self.off: list[str] = []
         self.failed: list[str] = []
+        self.lost: list[dict[str, str]] = []
         self.stuck: list[dict[str, Any]] = []
         self.ends = "SUCCESS"
+
+        self.gaps: dict[str, list[date]] = {}
+
+    def days_left_out(self) -> dict[str, list[date]]:
+        return self.gaps
 
     def ping(self) -> None:
         if not self.up:
@@ -53,7 +60,11 @@ class Dagster:
         return self.beats
 
     def trouble(self, _minutes: float) -> dict[str, Any]:
-        return {"failed_jobs": self.failed, "stuck_runs": self.stuck}
+        return {
+            "failed_jobs": self.failed,
+            "lost_runs": self.lost,
+            "stuck_runs": self.stuck,
+        }
 
     def reload(self, name: str) -> str | None:
         self.did.append(f"reload {name}")
@@ -98,7 +109,9 @@ class Api:
 
 
 @pytest.fixture
-def target(tmp_path):
+def target(tmp_path, monkeypatch):
+    # No test of a recovery looks at the processes of the machine that it runs on.
+    monkeypatch.setattr(run_processes, "_here", lambda _asked: b"[]")
     database = BookDatabase(StandIn())
     database.agents = ["inflation_agent", "monetary_agent", "fiscal_agent", "cross_asset_agent"]
     return pipeline.Pipeline(
@@ -284,7 +297,7 @@ def test_after_a_run_the_empty_book_that_it_cached_is_forgotten(target, monkeypa
         forgotten.append(given)
         return Forgotten(0, "Redis was not cleared")
 
-    monkeypatch.setattr(pipeline.redis_cache, "forget_after_run", forget)
+    monkeypatch.setattr(pipeline_jobs.redis_cache, "forget_after_run", forget)
     target.dagster.failed, target.dagster.ends = ["eod"], ends
     found = replace(target, redis={"host": "redis"})
     with nullcontext() if ends == "SUCCESS" else pytest.raises(OpsError):
@@ -300,6 +313,107 @@ def test_a_failed_job_whose_work_is_there_does_not_run_again(target):
     assert target.dagster.did == ["run data"]
     assert f"eod not run again, the day's work is there: 5 trade proposals of {DAY}" in done
     assert f"pack not run again, the day's work is there: morning pack of {DAY}" in done
+
+
+# --- what works on after the end of its run -------------------------------------------------------
+
+LOST, OTHER = "1023e3e9-df12-4a5d-93ee-81776f50b908", "80fef607-b75c-43b2-84a0-8674aa9a6dcf"
+
+
+class Processes:
+    """Processes of runs; each look takes one from the time that they still need."""
+
+    def __init__(self, monkeypatch: Any, target: pipeline.Pipeline, **looks: int) -> None:
+        self.target, self.looks = target, looks
+        self.signals: list[str] = []
+        self.stubborn = False
+        self.writes: dict[str, int] = {}
+        monkeypatch.setattr(run_processes, "_here", self.ask)
+        monkeypatch.setattr(run_processes, "POLL_SECONDS", 0.0)
+        monkeypatch.setattr(run_processes, "SIGNAL_SECONDS", 0.01)
+
+    def ask(self, text: str) -> bytes:
+        asked = json.loads(text)
+        if asked["end"] and not self.stubborn:
+            self.signals.append(asked["signal"])
+            self.looks = {}
+        runs = {"lost": LOST, "other": OTHER}
+        found = [
+            {"pid": 40, "began": 7, "run": runs[name]}
+            for name in self.looks
+            if asked["runs"] is None or runs[name] in asked["runs"]
+        ]
+        self.looks = {name: left - 1 for name, left in self.looks.items() if left > 1}
+        if not self.looks:
+            self.target.database.of_day |= self.writes
+        return json.dumps(found).encode()
+
+
+def test_a_failed_job_is_not_run_while_its_former_step_still_works(target, monkeypatch):
+    """With the worker of a run killed the run is FAILURE, and its step works on and writes."""
+    target = replace(target, patience=1.0)
+    target.dagster.failed = ["eod"]
+    target.dagster.lost = [{"id": LOST, "job": "eod"}]
+    processes = Processes(monkeypatch, target, lost=5)
+    processes.writes = {"trade_proposals": 5}
+    assert planned(target)[0] == f"Wait for process 40 of run {LOST} (this host), or end it"
+    done = recover(target)
+    assert target.dagster.did == []
+    assert done[-1] == f"eod not run again, the day's work is there: 5 trade proposals of {DAY}"
+    assert f"process 40 of run {LOST} (this host) awaited" in done
+    assert processes.signals == []
+
+
+def test_a_step_that_does_not_end_is_ended_before_its_job_runs_again(target, monkeypatch):
+    target.dagster.failed = ["eod"]
+    target.dagster.lost = [{"id": LOST, "job": "eod"}]
+    processes = Processes(monkeypatch, target, lost=99, other=99)
+    assert f"process 40 of run {LOST} (this host) ended" in recover(target)
+    assert processes.signals == ["SIGTERM"]
+    assert target.dagster.did == ["run eod"]
+
+
+def test_the_step_of_a_stuck_run_is_ended_with_its_run(target, monkeypatch):
+    """Dagster marks a run without a worker as canceled, and its step works on."""
+    target = replace(target, patience=1.0, job_seconds=10_000.0)
+    target.dagster.stuck = [{"id": LOST, "job": "eod", "status": "STARTED", "since": "then"}]
+    processes = Processes(monkeypatch, target, lost=99)
+    recover(target)
+    assert processes.signals == ["SIGTERM"]
+    assert target.dagster.did == [f"end {LOST}", "run eod"]
+
+
+def test_no_job_runs_beside_a_step_that_cannot_be_ended(target, monkeypatch):
+    target.dagster.failed = ["eod"]
+    target.dagster.lost = [{"id": LOST, "job": "eod"}]
+    Processes(monkeypatch, target, lost=10**6).stubborn = True
+    with pytest.raises(OpsError) as caught:
+        recover(target)
+    assert caught.value.code == "pipeline.process"
+    assert target.dagster.did == []
+
+
+def test_the_pms_does_not_do_the_work_beside_a_step_of_a_dagster_that_is_down(target, monkeypatch):
+    target.dagster.up = False
+    Processes(monkeypatch, target, other=10**6)
+    with pytest.raises(OpsError) as caught:
+        recover(target)
+    assert caught.value.code == "pipeline.process"
+    assert target.api.asked == []
+
+
+def test_days_that_a_gap_left_out_are_named(target):
+    target.dagster.gaps = {"eod": [date(2026, 11, 23), date(2026, 11, 24)]}
+    recorded: list[str] = []
+
+    def record(text: str) -> Any:
+        recorded.append(text)
+        return nullcontext(Action())
+
+    (line,) = pipeline_jobs.name_left_out(target, record)
+    assert line.startswith("eod had no run on 2026-11-23, 2026-11-24: after a gap")
+    assert recorded == [line]
+    assert pipeline_jobs.name_left_out(replace(target, dagster=Dagster(url="")), record) == []
 
 
 def test_another_error_does_not_lead_to_the_fallback(target):
@@ -332,7 +446,7 @@ HOUR = 3600.0
 
 def run(job: str, status: str, hours_ago: float) -> dict[str, Any]:
     created = NOW - hours_ago * HOUR
-    ended = created + 5 if status in dagster.OVER else None
+    ended = created + 5 if status in dagster_runs.OVER else None
     name = f"{job}{hours_ago}"
     return {
         "runId": name,
@@ -360,6 +474,9 @@ def test_the_newest_run_of_a_job_speaks_for_it(runs, failed, stuck):
     now = datetime.fromtimestamp(NOW, UTC)
     found = dagster.Dagster(lambda _body: (200, {"data": data})).trouble(now, 60)
     assert found["failed"] == failed
+    lost = [each["runId"] for each in runs if each["status"] in ("FAILURE", "CANCELED")]
+    assert {each["id"] for each in found["lost_runs"]} <= set(lost)
+    assert not failed or found["lost_runs"][0]["job"] == failed
     assert (found["stuck"] or "").startswith(stuck or "") and bool(found["stuck"]) == bool(stuck)
 
 
