@@ -35,6 +35,7 @@ share_interpreter_cache()
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 # Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
+settings.register_profile("check", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None)
 settings.register_profile("nightly", max_examples=1500, deadline=None)
 

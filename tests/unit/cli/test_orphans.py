@@ -123,6 +123,7 @@ def test_what_was_started_on_another_host_is_followed_by_status(killed, system):
     assert "may go on there: pms-ops status shows" in errors
 
 
+@pytest.mark.long
 def test_a_playbook_that_is_killed_leaves_its_module_and_the_front_door_waits(tmp_path, system):
     """As in the field: kill -9 of ansible-playbook while its module works."""
     ready, done = tmp_path / "ready", tmp_path / "done"

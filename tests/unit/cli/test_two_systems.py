@@ -83,6 +83,7 @@ def test_an_inventory_without_hosts_of_its_own_is_no_second_system(tmp_path, cap
     assert list(json.loads(capsys.readouterr().out)["hosts"]) == ["a"]
 
 
+@pytest.mark.long
 def test_a_playbook_refuses_two_systems_too(funds):
     play = Path(sys.executable).with_name("ansible-playbook")
     done = subprocess.run(

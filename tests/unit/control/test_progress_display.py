@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 
+import pytest
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress_text import describe
 from ansible.module_utils.pmsops.control.progress_display import ProgressDisplay
@@ -90,6 +91,7 @@ def test_a_phase_that_says_nothing_still_shows_that_time_passes(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_worker_sees_whether_ansible_has_a_terminal():
     def told(output):
         done = subprocess.run(

@@ -211,6 +211,7 @@ def _kill(machine, where):
         machine.engine.faults.add(where)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["restore", "run", "create"])
 def test_an_archive_whose_bringing_was_killed_comes_whole_the_next_time(machine, where):
     machine.upload()

@@ -49,6 +49,7 @@ def nothing_is_left(scene):
     assert left <= {"restore.json", "restore.room", "restore.lock"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_swap_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     scene = scene_of(staged=True)
@@ -97,6 +98,7 @@ def test_a_swap_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     assert taken_back > 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_rollback_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
     scene = scene_of(former=True)
@@ -118,6 +120,7 @@ def test_a_rollback_killed_anywhere_is_finished_or_taken_back(scene_of, lost):
         assert scene.server.oid(undone) == LIVE_OID
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 @pytest.mark.parametrize("mended", [False, True], ids=["still broken", "mended meanwhile"])
 def test_a_swap_killed_while_it_goes_back_never_leaves_a_broken_pms(scene_of, lost, mended):
@@ -144,6 +147,7 @@ def test_a_swap_killed_while_it_goes_back_never_leaves_a_broken_pms(scene_of, lo
     assert ends == ({LIVE_OID, STAGING_OID} if mended else {LIVE_OID})
 
 
+@pytest.mark.long
 def test_a_swap_without_a_live_database_killed_anywhere_ends_with_one(scene_of):
     scene = scene_of(staged=True, gone=True)
     total = points_of(scene, "swapped", STAGING)
@@ -164,6 +168,7 @@ def test_a_swap_without_a_live_database_killed_anywhere_ends_with_one(scene_of):
 DEATHS = ("before COMMIT", "after COMMIT", "before start api", "after write restore.json")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("problems", [[], ["the PMS does not answer"]], ids=["well", "broken"])
 @pytest.mark.parametrize("death", DEATHS)
 def test_a_recovery_that_is_killed_anywhere_is_done_by_the_next_one(scene_of, death, problems):

@@ -58,6 +58,7 @@ def test_an_accepted_swap_lets_the_writes_go_on(scene, mode):
     assert sum(found.values()) == scene.server.acknowledged
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("problems", [[], ["broken"]], ids=["well", "broken"])
 def test_a_swap_that_is_killed_anywhere_loses_no_acknowledged_write(scene_of, mode, problems):

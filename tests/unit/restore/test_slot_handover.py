@@ -54,6 +54,7 @@ def test_a_failed_probe_leaves_the_slots_alone(scene, handling):
     assert not any("of slot" in each for each in scene.killer.points)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 @pytest.mark.parametrize("broken", [False, True], ids=["works", "broken"])
 @pytest.mark.parametrize("handling", ["drop", "recreate"])

@@ -54,6 +54,7 @@ def test_the_module_itself_records_a_swap_and_a_rollback(recorded):
     assert len(lines(scene)) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_swap_killed_anywhere_has_one_line_after_the_next_run(recorded, lost):
     later = 0
@@ -171,6 +172,7 @@ def test_a_swap_and_a_rollback_that_were_refused_have_lines_that_say_so(recorded
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lost", [False, True], ids=["journal", "journal lost"])
 def test_a_swap_that_was_killed_and_is_undone_by_the_next_run_has_a_line(recorded, lost):
     undone = 0

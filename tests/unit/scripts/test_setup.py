@@ -20,6 +20,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
+pytestmark = pytest.mark.long
 REAL_PROGRAMS = [
     "bash",
     "cat",
