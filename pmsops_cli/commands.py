@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pmsops_cli import confirm, console, hosts, inventory, orphans, playbooks, runner
-from pmsops_cli.exit_status import BROKEN, COULD_NOT_RUN, FAILED, INTERRUPTED, Stop, from_playbook
+from pmsops_cli.exit_status import COULD_NOT_RUN, FAILED, INTERRUPTED, Stop
 from pmsops_cli.project import PROJECT
 
 PLAYBOOKS = {
@@ -166,9 +166,9 @@ class Session:
         )
         with shown.live():
             summary, log = runner.run(request, shown.show)
-        status = from_playbook(summary.rc, hosts=len(summary.stats))
-        if status == FAILED and summary.broken:
-            status = BROKEN
+        for host, why in self.unread.items():
+            summary.outcomes.left_out(host, why)
+        status = summary.status
         if summary.signalled:
             status = INTERRUPTED
         elif summary.killed:

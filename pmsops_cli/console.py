@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.control import end_table
 
-from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, INTERRUPTED
-from pmsops_cli.run_summary import RunSummary
+from pmsops_cli.exit_status import BROKEN, COULD_NOT_RUN, DONE, FAILED, INTERRUPTED
+from pmsops_cli.run_summary import BY_HOST, RunSummary
 
 SHOWN_CHANGES = 8
 # Ansible skips a task within milliseconds; one that takes longer does something.
@@ -24,6 +25,7 @@ WORDS = {
     DONE: ("green", "done"),
     FAILED: ("red", "failed"),
     COULD_NOT_RUN: ("red", "could not run"),
+    BROKEN: ("red", "broken"),
     INTERRUPTED: ("yellow", "interrupted"),
 }
 
@@ -128,7 +130,8 @@ class Display:
     def end(self, document: dict[str, Any]) -> None:
         """Print the result: one JSON document, or a summary for people."""
         if self._json:
-            print(json.dumps(document, indent=1, sort_keys=True, default=str))
+            plain = {name: each for name, each in document.items() if name != "table"}
+            print(json.dumps(plain, indent=1, sort_keys=True, default=str))
             self._reasons(document)
             return
         for line in document["messages"]:
@@ -138,10 +141,13 @@ class Display:
         colour, words = WORDS[document["exit_code"]]
         check = ", check mode" if document["check"] else ""
         seconds = document["seconds"]
+        several = len(document["systems"]) > 1
+        for line in document["table"] if several else []:
+            self.out.print(line, markup=False)
         self.out.print(f"[{colour}]{self._name}: {words}[/]{check}, {seconds:.0f} s")
         for name in ("report", "set", "former_database"):
             # In check mode the database does not exist yet; the plan names it.
-            if document["facts"].get(name) and not document["check"]:
+            if document["facts"].get(name) and not document["check"] and not several:
                 shown = name.replace("_", " ")
                 self.out.print(f"  {shown:<8} {document['facts'][name]}", markup=False)
         self.out.print(f"  {'log':<8} {document['log']}", markup=False)
@@ -199,6 +205,8 @@ def document(
         "started_at": utc_stamp(summary.began),
         "seconds": round((datetime.now(UTC) - summary.began).total_seconds(), 1),
         "hosts": summary.stats,
+        "systems": end_table.documents(summary.rows),
+        "table": end_table.lines(summary.rows),
         "changed": summary.changed,
         "failed": [
             each | {name: _ours(each[name]) for name in ("what", "remedy")}
@@ -206,6 +214,10 @@ def document(
         ],
         "errors": summary.errors,
         "messages": [_ours(line) for line in summary.messages],
-        "facts": summary.facts,
+        "facts": {
+            name: value
+            for name, value in summary.facts.items()
+            if name in BY_HOST or len(summary.rows) < 2
+        },
         "log": str(log),
     }

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.control.end_table import BROKEN_PROOF, Outcomes, Row, worst
+
+from pmsops_cli.exit_status import BROKEN, FAILED, from_playbook
+
 # The results that the end of a run repeats, by module and key.
 FACTS = {
     "pms_backup": {"set": "set"},
@@ -18,7 +22,11 @@ FACTS = {
     "pms_evidence_export": {"path": "export", "key": "key", "problems": "problems"},
     "pms_evidence": {"report": "report", "run": "run"},
 }
-BROKEN_PROOF = "proof.broken"
+# Those that are kept by host. The others are of one system, and of several none of them is.
+BY_HOST = ("status", "sets", "pages")
+# Statuses of ansible-playbook that the numbers of each host explain: 4 is also an inventory that
+# cannot be read, which has no hosts.
+SAYS_BY_HOST = (0, 2, 4, 8)
 
 
 @dataclass
@@ -33,7 +41,8 @@ class RunSummary:
     at_work: bool = False
     skipped: bool = False
     changed: list[dict[str, str]] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
+    # By host, since those of several run side by side.
+    said: dict[str, list[str]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     stats: dict[str, dict[str, int]] = field(default_factory=dict)
     rc: int | None = None
@@ -42,6 +51,7 @@ class RunSummary:
     killed: bool = False
     # Names the run in the environment of all its processes.
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     _failures: list[dict[str, str]] = field(default_factory=list)
     _errors: list[str] = field(default_factory=list)
 
@@ -63,9 +73,41 @@ class RunSummary:
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
             self.at_work = True
             if not data.get("ignore_errors"):
-                self._failures += failures(data)
+                self._failed(failures(data), unreachable=kind == "runner_on_unreachable")
         elif kind == "playbook_on_stats":
             self.stats = _stats(data)
+
+    def _failed(self, found: list[dict[str, str]], *, unreachable: bool) -> None:
+        self._failures += found
+        for each in found:
+            if unreachable:
+                self.outcomes.unreachable(each["host"], each["what"])
+            else:
+                self.outcomes.failed(each["host"], each["what"], each["code"], each["remedy"])
+
+    @property
+    def messages(self) -> list[str]:
+        """Return what the run said; that of several hosts below their names."""
+        if len(self.said) < 2:
+            return [line for said in self.said.values() for line in said]
+        return [
+            line
+            for host in sorted(self.said)
+            for line in (f"{host}:", *(f"  {each}" for each in self.said[host]))
+        ]
+
+    @property
+    def status(self) -> int:
+        """Return the exit status: of several systems that of the worst."""
+        status = from_playbook(self.rc, hosts=len(self.stats))
+        if len(self.rows) > 1 and self.rc in SAYS_BY_HOST:
+            return worst(self.rows)
+        return BROKEN if status == FAILED and self.broken else status
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return what the run came to for each system, worst first."""
+        return self.outcomes.rows(self.stats)
 
     @property
     def failed(self) -> list[dict[str, str]]:
@@ -104,10 +146,11 @@ class RunSummary:
         result, action = data.get("res") or {}, data.get("task_action", "")
         action = action.rpartition(".")[2]
         self.progress = ""
+        self.outcomes.ok(data.get("host", ""), action, result)
         if result.get("changed"):
             self.changed.append({"host": data.get("host", ""), "task": data.get("task", "")})
         if action == "debug" and "msg" in result:
-            self.messages += _lines(result["msg"])
+            self.said.setdefault(data.get("host", ""), []).extend(_lines(result["msg"]))
         if action == "pms_status" and "status" in result:
             self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
         if action == "pms_status" and "sets" in result:

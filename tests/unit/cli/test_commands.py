@@ -27,7 +27,7 @@ from pmsops_cli import (
     runs,
 )
 from pmsops_cli.__main__ import main
-from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, USAGE, Stop, from_playbook
+from pmsops_cli.exit_status import BROKEN, COULD_NOT_RUN, DONE, FAILED, USAGE, Stop, from_playbook
 from pmsops_cli.run_summary import RunSummary
 from tests.conftest import PROJECT
 
@@ -232,7 +232,7 @@ def test_a_listing_names_what_to_type_first_and_every_argument(capsys, tmp_path)
     ],
 )
 def test_what_a_playbook_says_to_type_is_said_as_a_command_of_ours(said, typed, tmp_path):
-    outcome = RunSummary(messages=[said])
+    outcome = RunSummary(said={"lab": [said]})
     told = console.document("dr", tmp_path, outcome, tmp_path, status=DONE, check=False)
     assert told["messages"] == [typed]
 
@@ -342,6 +342,49 @@ def test_facts_and_messages_of_a_run_are_gathered():
     outcome.take({"event": "error", "stdout": "[ERROR]: User interrupted execution"})
     outcome.take({"event": "error", "stdout": "[ERROR]: Task failed: its own event says it"})
     assert outcome.errors == ["User interrupted execution"]
+
+
+def of_host(kind: str, host: str, **more: object) -> dict:
+    return {"event": kind, "event_data": {"host": host, "task": "Try", **more}}
+
+
+def test_a_run_over_several_systems_ends_with_the_status_of_the_worst(capsys):
+    outcome = RunSummary()
+    outcome.take(of_host("runner_on_ok", "a", task_action="pms_gate", res={"verdict": "go"}))
+    outcome.take(of_host("runner_on_ok", "b", task_action="pms_gate", res={"verdict": "broken"}))
+    outcome.take(of_host("runner_on_failed", "b", res={"msg": "BROKEN"}))
+    outcome.take(of_host("runner_on_unreachable", "c", res={"msg": "no route"}))
+    for host in ("a", "b"):
+        outcome.take(of_host("runner_on_ok", host, task_action="debug", res={"msg": f"I, {host}"}))
+    ended = {"ok": {"a": 2, "b": 1, "c": 0}, "failures": {"b": 1}, "dark": {"c": 1}}
+    outcome.take({"event": "playbook_on_stats", "event_data": ended})
+    outcome.rc = 4
+    assert outcome.status == BROKEN
+    found = console.document(
+        "golive", Path("x.yml"), outcome, Path("log"), status=outcome.status, check=False
+    )
+    assert [each["system"] for each in found["systems"]] == ["b", "c", "a"]
+    assert "verdict" not in found["facts"]
+    assert found["messages"] == ["a:", "  I, a", "b:", "  I, b"]
+    console.Display("golive", as_json=False).end(found)
+    said = capsys.readouterr().out
+    assert said.index("b       BROKEN") < said.index("c       unreachable  no route")
+    assert "golive: broken" in said
+
+
+def test_a_broken_gate_of_one_system_is_shown_and_no_fault_of_the_front_door(capsys):
+    outcome = RunSummary()
+    outcome.take(event("runner_on_ok", task_action="pms_gate", res={"verdict": "broken"}))
+    outcome.take(event("runner_on_failed", res={"msg": "BROKEN"}))
+    outcome.take(stats(failures=1))
+    outcome.rc = 2
+    assert outcome.status == BROKEN
+    found = console.document(
+        "golive", Path("x.yml"), outcome, Path("log"), status=outcome.status, check=False
+    )
+    assert found["status"] == "broken" and found["facts"]["verdict"] == "broken"
+    console.Display("golive", as_json=False).end(found)
+    assert "golive: broken" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -455,7 +498,7 @@ def test_cron_mails_the_reason_of_a_failure_and_nothing_else(capsys):
     feed(one, ("playbook_on_task_start", "backup : Make a backup set"), ("runner_on_ok", ""))
     failure = {"host": "a", "task": "backup", "what": "no room", "remedy": "free it", "code": "x.y"}
     result = {
-        "messages": ["looked"], "changed": [], "failed": [], "errors": [], "exit_code": DONE,
+        "messages": ["looked"], "systems": [], "changed": [], "failed": [], "errors": [], "exit_code": DONE,
         "check": False, "seconds": 1, "facts": {}, "log": "x.log",
     }  # fmt: skip
     one.end(result)

@@ -1,0 +1,41 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Systems side by side: none waits for another one."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+
+PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
+# They run a task once, for the control node, which other strategies do not know.
+ONCE = ("dr_host", "schedule")
+
+
+def of_systems(path: Path) -> list[dict]:
+    plays = yaml.safe_load(path.read_text())
+    return [play for play in plays if "pms" in str(play.get("hosts", ""))]
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_no_system_waits_at_a_task_for_another_one(path):
+    # With linear, Ansible's own, each host waits at each task for the slowest one.
+    wanted = "linear" if path.stem in ONCE else "host_pinned"
+    assert {play.get("strategy") for play in of_systems(path)} <= {wanted}
+
+
+def test_a_task_that_is_run_once_is_in_a_playbook_that_can():
+    with_once = {path.stem for path in PLAYBOOKS if "run_once:" in path.read_text()}
+    assert with_once <= set(ONCE)
+
+
+def test_a_host_that_hangs_is_given_up_and_the_table_is_shown():
+    settings = configparser.ConfigParser()
+    settings.read(PROJECT / "ansible.cfg")
+    assert "ServerAliveInterval=10" in settings["ssh_connection"]["ssh_args"]
+    assert settings["defaults"].getint("forks") >= 12
+    assert "pms_systems" in settings["defaults"]["callbacks_enabled"]
