@@ -30,6 +30,8 @@ options:
       - V(fetched) brings sets, evidence and files here, and marks on each site that this machine
         has the system now.
       - V(placed) puts the Compose files, their C(.env) and what services mount where they were.
+        They come from the parts of the set; what it does not hold, or what changed after it, comes
+        from beside the set. Copies of older releases have all of it there.
       - V(archived) brings base backups and WAL into the volume of O(pitr_container), and starts it,
         if the plan chose the newest moment.
       - V(fallen_back) notes that the moment could not be had, for O(why), and removes what was
@@ -187,13 +189,13 @@ def plan(host: NewHost, params: dict) -> dict:
     host.require_empty(params["pitr_container"])
     host.require_keys()
     work, copy, passed_over = host.choose(params["set"])
-    document = host.surroundings(work, copy)
+    document, parts = host.surroundings(work, copy), host.file_parts(work, copy)
     if "fetched" not in host.journal().get("steps", {}):
         new_host_plan.require_room(host.root, copy)
-    others = host.others(work, params["other_databases"])
+    others = host.others(work, copy, params["other_databases"])
     images = new_host_plan.images(host.engine, document)
     moment = choose_moment(host, work, copy, params)
-    will, cannot = new_host_plan.lines(copy, work.site, others, document, images, moment)
+    will, cannot = new_host_plan.lines(copy, work.site, others, document, parts, images, moment)
     return {
         "will": will,
         "cannot": cannot,
@@ -223,7 +225,7 @@ def fetch(host: NewHost, params: dict) -> dict:
         compose=compose,
         moment=archive.document() if archive else None,
     )
-    host.fetch(work, copy, host.others(work, params["other_databases"]))
+    host.fetch(work, copy, host.others(work, copy, params["other_databases"]))
     return {"warnings_of_sites": host.take_over(copy)}
 
 

@@ -8,6 +8,7 @@ short_description: Gather what a new machine needs beside a set
 description:
   - Copies the Compose files with their C(.env), what services mount from the host, and O(paths)
     into a folder beside the sets. M(pms_offsite) copies that folder along with each set.
+  - A file that O(set) holds among its parts, with the same content, is named and not copied again.
   - A folder of more than 64 MB or 5000 files is data; it is named in RV(left_out) and not copied.
 author: Operations team (@ops)
 attributes:
@@ -25,6 +26,9 @@ options:
     description: Folder of the sets.
     type: path
     required: true
+  set:
+    description: Folder of the set with which they go; the newest set of O(root) by default.
+    type: path
   keys:
     description: Folder of the signing key, which signs the list of files.
     type: path
@@ -62,11 +66,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: Paths of the files that are copied.
+  description: Paths of the files that are copied, here or as a part of the set.
   returned: success
   type: list
   elements: str
   sample: [/opt/macro_trading/.env, /opt/macro_trading/docker-compose.yml]
+held:
+  description: How many of them each part of the set holds.
+  returned: success
+  type: dict
+  sample: {compose: 2, grafana: 14}
 left_out:
   description: What is in no copy, and why.
   returned: success
@@ -82,16 +91,19 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: lock.held}
 """
 
+from collections import Counter
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.offsite import surroundings
+from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.services import docker_engine, project_files
 
 SPEC = {
     "root": {"type": "path", "required": True},
+    "set": {"type": "path"},
     "keys": {"type": "path", "required": True, "no_log": False},
     "compose_project": {"type": "str"},
     "paths": {"type": "list", "elements": "path", "default": []},
@@ -111,17 +123,21 @@ def run(module: AnsibleModule) -> dict:
     for path in params["paths"]:
         found.add(Path(path), "named by offsite_paths")
     toolkit = {"version": TOOL["version"], "commit": params["toolkit_commit"]}
+    root = Path(params["root"])
+    there = [Path(params["set"])] if params["set"] else sets.listed(root)
     changed, document = surroundings.gather(
-        Path(params["root"]),
+        root,
         found,
         {"scheduled": params["scheduled"], "toolkit": toolkit},
         params["recipients"],
         keys_folder=Path(params["keys"]),
         check=module.check_mode,
+        backup_set=there[-1] if there else None,
     )
     return {
         "changed": changed,
         "files": [each["path"] for each in document["files"] if "bytes" in each],
+        "held": dict(Counter(each["part"] for each in document["files"] if "part" in each)),
         "left_out": document["left_out"],
         "images": document["images"],
     }

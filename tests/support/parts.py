@@ -71,7 +71,7 @@ def backup(tmp_path, name="2026-11-30_1200", recipients=(), earlier=(), **wanted
         "id": name,
         "dump": {"path": "app.pgdump"},
         "server": {"size_bytes": 1},
-        "snapshot_at": "2026-11-30T12:00:00Z",
+        "snapshot_at": f"{name[:10]}T12:00:00Z",
         "database_name": "macro_trading",
         set_parts.FIELD: taker.take(list(earlier)),
     }

@@ -44,7 +44,7 @@ def of_set(system: str, folder: Path, places: Places, database: str = "") -> Cop
     document = manifest.read(folder)
     parts = {"set": folder}
     if not database:
-        parts |= _surroundings(places)
+        parts |= _surroundings(places, folder)
     return Copy(
         snapshot="",
         system=system,
@@ -103,12 +103,13 @@ def left_out(places: Places) -> list[str]:
     return [str(path) for path in found]
 
 
-def _surroundings(places: Places) -> dict[str, Path]:
+def _surroundings(places: Places, backup_set: Path) -> dict[str, Path]:
     found = {
         "evidence": places.evidence_root,
         "keys": places.keys / signing.TRUSTED,
-        "system": places.root / sets.STATE / surroundings.FOLDER,
     }
+    if system := surroundings.goes_with(places.root, backup_set):
+        found["system"] = system
     if places.inventory:
         folder = sets.state_folder(places.root) / FOLDER
         files.make_private_folder(folder)

@@ -3,8 +3,9 @@
 
 The Compose files with their ``.env``, what services mount from the host (Grafana's dashboards and
 provisioning among it), and files that an operator names. ``system.json`` says where each belongs,
-which images the containers have, and what is in no copy. Where sets are encrypted, so is each file;
-the note is signed as a manifest is, since a new machine writes these files where it says.
+which images the containers have, and what is in no copy. A file that the set holds among its parts
+is named there, with the part, and is not stored a second time. Where sets are encrypted, so is each
+file; the note is signed as a manifest is, since a new machine writes these files where it says.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock
+from ansible.module_utils.pmsops.parts import held_files
 from ansible.module_utils.pmsops.repository import encryption, sets, signing
 from ansible.module_utils.pmsops.services import project_files
 from ansible.module_utils.pmsops.services.project_files import Found
 
 FOLDER = Path("offsite") / "system"  # in the folder of the state
 NOTE = "system.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 stored each file, also those that the set holds
 CACHE, LOCK, LOCK_SECONDS = "offsite-system.json", "offsite-system.lock", 60
 
 
@@ -35,10 +37,12 @@ def gather(
     *,
     keys_folder: Path,
     check: bool,
+    backup_set: Path | None = None,
 ) -> tuple[bool, dict[str, Any]]:
     """Bring the folder to be copied up to date; return whether it changed, and what it says.
 
-    A file that is as before is not encrypted again, so that a site gets nothing new.
+    It goes along with *backup_set*, whose files it does not repeat. A file that is as before is not
+    encrypted again, so that a site gets nothing new.
 
     :raises OpsError: encryption.*, lock.held, signing.*
     """
@@ -51,12 +55,16 @@ def gather(
     digests = {
         each["path"]: files.sha256(Path(each["path"])) for each in entries if "bytes" in each
     }
+    held = held_files.of_set(root, backup_set, digests) if backup_set else {}
     for number, each in enumerate(entries):
-        if "bytes" in each:
+        if each["path"] in held:
+            each["part"] = held[each["path"]]
+        elif "bytes" in each:
             each["stored"] = f"files/{number:05d}" + (encryption.SUFFIX if keys else "")
     document = {
         "schema_version": SCHEMA_VERSION,
         "encrypted": bool(keys),
+        "set": backup_set.name if backup_set else None,
         "compose": found.compose,
         "images": found.images,
         "volumes": found.volumes,
@@ -71,6 +79,16 @@ def gather(
             _write(folder, document, digests, same, keys, keys_folder)
             files.replace(cache, json.dumps(kept, sort_keys=True).encode())
     return changed, document
+
+
+def goes_with(root: Path, backup_set: Path) -> Path | None:
+    """Return the folder to be copied along with a set.
+
+    None if there is none, or if it lacks files since another set holds them.
+    """
+    folder = root / sets.STATE / FOLDER
+    of = _read(folder / NOTE).get("set")
+    return folder if folder.exists() and of in (None, backup_set.name) else None
 
 
 def _write(

@@ -24,7 +24,7 @@ from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.run import Sites
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.recovery import new_host_archive, new_host_files
-from ansible.module_utils.pmsops.repository import sets, signing
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, signing
 
 JOURNAL, FETCHED = "host.json", "host-fetched"  # in the folder of the state
 KEY_LOST = "the key was on a machine that is lost; this one took over"
@@ -147,13 +147,35 @@ class NewHost:
         signing.check(document, self.sites.settings.places.keys)
         return document
 
-    def others(self, work: Work, names: Sequence[str]) -> dict[str, Copy | None]:
-        """Return the newest copy of each other database of the server."""
+    def file_parts(self, work: Work, copy: Copy) -> dict[str, dict[str, Any]]:
+        """Return the parts of the copy's set that are files; of a set of an older release none.
+
+        :raises OpsError: signing.*, offsite.*
+        """
+        path = f"{copy.parts['set']}/{manifest.NAME}"
+        given = work.restic.call("dump", copy.snapshot, path, changes=True, binary=True).output
+        return self._file_parts(json.loads(given))
+
+    def _file_parts(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        signing.check(document, self.sites.settings.places.keys)
+        return {
+            name: part
+            for name, part in set_parts.of(document).items()
+            if part["kind"] == set_parts.FILES and not part["not_taken"]
+        }
+
+    def others(self, work: Work, copy: Copy, names: Sequence[str]) -> dict[str, Copy | None]:
+        """Return the copy of each other database: the one that the set refers to, else the newest.
+
+        None stands for a database of which the site has no copy.
+        """
         there = work.copies()
         found = {}
         for name in names:
             mine = copies.of_sets(there, name)
-            found[name] = max(mine, key=lambda each: (each.taken_at, each.at)) if mine else None
+            meant = [each for each in mine if each.set == copy.refers_to.get(name)]
+            best = max(meant or mine, key=lambda each: (each.taken_at, each.at), default=None)
+            found[name] = best
         return found
 
     def fetch(self, work: Work, copy: Copy, others: Mapping[str, Copy | None]) -> dict[str, Any]:
@@ -199,15 +221,20 @@ class NewHost:
     def place(self, identity: Path | None) -> list[str]:
         """Put the files of the copy where they were; return those that were written.
 
-        :raises OpsError: host.file-differs, host.file-damaged, encryption.*, signing.*
+        They are the set's parts, and what lies beside the set: what no part of it holds, or what
+        changed after it. Copies of an older release have all of them beside the set.
+
+        :raises OpsError: host.file-differs, host.file-damaged, encryption.*, signing.*, parts.*
         """
         folder = sets.state_folder(self.root) / FETCHED / "pms" / "system"
-        try:
+        document: dict[str, Any] = {"files": []}
+        if (folder / surroundings.NOTE).is_file():
             document = json.loads((folder / surroundings.NOTE).read_bytes())
-        except OSError:
-            return []
-        signing.check(document, self.sites.settings.places.keys)
-        return new_host_files.place(folder, document, identity)
+            signing.check(document, self.sites.settings.places.keys)
+        backup_set = self.root / self.journal()["set"]
+        recorded = manifest.read(backup_set)
+        parts = new_host_files.Parts(backup_set, recorded, self._file_parts(recorded))
+        return new_host_files.place(folder, document, parts, identity)
 
     def finish(self) -> None:
         """Record in the ledger that this machine took over, and what went with the old one.

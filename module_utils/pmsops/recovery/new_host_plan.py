@@ -12,8 +12,10 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.recovery import new_host_moment
+from ansible.module_utils.pmsops.repository import set_parts
 
 FREE_FACTOR = 4  # the set, its staging database, the database, and room
+SHOWN = 4
 
 
 def images(engine: Any, document: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -36,6 +38,7 @@ def lines(
     site: str,
     others: Mapping[str, Copy | None],
     document: Mapping[str, Any],
+    parts: Mapping[str, Mapping[str, Any]],
     found: Mapping[str, list[str]],
     moment: new_host_moment.Choice,
 ) -> tuple[list[str], list[str]]:
@@ -58,14 +61,23 @@ def lines(
             cannot.append(f"database {name}: the site has no set of it")
         else:
             will.append(f"database {name}, as of {other.taken_at} (of its own moment)")
+            if copy.refers_to.get(name, other.set) != other.set:
+                cannot.append(
+                    f"database {name} as of set {copy.refers_to[name]}, which the set refers to:"
+                    " the site does not have it"
+                )
     if not document:
+        lacking = "files beside the parts" if parts else "Compose files, .env"
         cannot.append(
-            "Compose files, .env and what services mount: this copy is of a toolkit that did not"
-            " keep them. Put them in place by hand, and name them with -e host_compose_files="
+            f"{lacking} and what services mount: this copy does not have them. Put them in place"
+            " by hand, and name the Compose files with -e host_compose_files="
         )
-    stored = [each for each in document.get("files", ()) if "bytes" in each]
+    will += [f"part {name} of the set: {set_parts.text(part)}" for name, part in parts.items()]
+    stored = [each["path"] for each in document.get("files", ()) if "stored" in each]
     if stored:
-        will.append(f"{len(stored)} files: {', '.join(each['path'] for each in stored[:4])}...")
+        more = ", ..." if len(stored) > SHOWN else ""
+        beside = " beside the parts" if parts else ""
+        will.append(f"{len(stored)} files{beside}: {', '.join(stored[:SHOWN])}{more}")
     if found["here"]:
         will.append(f"images that are here: {', '.join(found['here'])}")
     if found["to_pull"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pms_host
@@ -130,6 +131,9 @@ def test_the_end_is_in_the_ledger_with_the_sets_that_were_lost(site, new):
     assert json.loads(entries[-2])["record"]["removed"] == ["x"]
 
 
+NO_PARTS = new_host_files.Parts(Path("set"), {}, {})
+
+
 def document(tmp_path, content=b"x"):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "0").write_bytes(content)
@@ -140,7 +144,7 @@ def document(tmp_path, content=b"x"):
 
 def test_a_file_that_differs_from_the_signed_list_is_not_placed(tmp_path):
     with pytest.raises(OpsError) as caught:
-        new_host_files.place(tmp_path, document(tmp_path), None)
+        new_host_files.place(tmp_path, document(tmp_path), NO_PARTS, None)
     assert caught.value.code == "host.file-damaged"
     assert not (tmp_path / "there").exists()
 
