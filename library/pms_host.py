@@ -47,11 +47,12 @@ options:
     default: proved
   moment:
     description:
-      - V(newest) takes the newest moment of base backups and WAL, if a site has them and they lead
-        beyond the set. V(set) takes the set.
+      - V(preferred) takes the newest moment of base backups and WAL, if a site has them and they
+        lead beyond the set, and the set if not. V(newest) stops where that moment cannot be had
+        (C(host.no-moment)); a plan in check mode says so. V(set) takes the set.
     type: str
-    choices: [newest, set]
-    default: newest
+    choices: [preferred, newest, set]
+    default: preferred
   reached:
     description: With V(noted), the moment that the database has.
     type: str
@@ -170,7 +171,11 @@ SPEC = options.spec() | {
         "required": True,
     },
     "set": {"type": "str", "default": "proved"},
-    "moment": {"type": "str", "choices": ["newest", "set"], "default": "newest"},
+    "moment": {
+        "type": "str",
+        "choices": [new_host_moment.PREFERRED, new_host_moment.NEWEST, "set"],
+        "default": new_host_moment.PREFERRED,
+    },
     "reached": {"type": "str"},
     "pitr_container": {"type": "str", "default": ""},
     "pitr_image": {"type": "str", "default": ""},
@@ -184,7 +189,7 @@ SPEC = options.spec() | {
 }
 
 
-def plan(host: NewHost, params: dict) -> dict:
+def plan(host: NewHost, params: dict, *, check: bool) -> dict:
     """Choose the copy, and say what will be there."""
     host.require_empty(params["pitr_container"])
     host.require_keys()
@@ -194,8 +199,13 @@ def plan(host: NewHost, params: dict) -> dict:
         new_host_plan.require_room(host.root, copy)
     others = host.others(work, copy, params["other_databases"])
     images = new_host_plan.images(host.engine, document)
-    moment = choose_moment(host, work, copy, params)
+    moment = choose_moment(host, work, copy, params, check=check)
     will, cannot = new_host_plan.lines(copy, work.site, others, document, parts, images, moment)
+    if must_be_newest(params, host.journal()) and moment.archive is None:
+        cannot.append(
+            "a machine: the newest moment was asked for, so dr_host.yml will stop before anything"
+            " is done (-e host_moment=preferred takes the set instead)"
+        )
     return {
         "will": will,
         "cannot": cannot,
@@ -229,12 +239,29 @@ def fetch(host: NewHost, params: dict) -> dict:
     return {"warnings_of_sites": host.take_over(copy)}
 
 
-def choose_moment(host: NewHost, work: Work, copy: Copy, params: dict) -> new_host_moment.Choice:
-    """Return the archive whose newest moment takes the place of the set, if one does."""
+def choose_moment(
+    host: NewHost, work: Work, copy: Copy, params: dict, *, check: bool = False
+) -> new_host_moment.Choice:
+    """Return the archive whose newest moment takes the place of the set, if one does.
+
+    With *check* it is no error if none does, although the newest moment was asked for.
+
+    :raises OpsError: host.no-moment
+    """
     wanted = new_host_moment.Wanted(
-        params["moment"] == "newest", params["pitr_container"], params["pitr_image"]
+        params["moment"], params["pitr_container"], params["pitr_image"]
     )
-    return new_host_moment.choose(work, host.journal(), copy.taken_at, wanted, host.engine)
+    known = host.journal()
+    found = new_host_moment.choose(work, known, copy.taken_at, wanted, host.engine)
+    if must_be_newest(params, known) and not check:
+        found.require()
+    return found
+
+
+def must_be_newest(params: dict, known: dict) -> bool:
+    """Tell whether no set may take the place of the newest moment, and none has."""
+    done = known.get("steps", {})
+    return params["moment"] == new_host_moment.NEWEST and "databases" not in done
 
 
 def bring_archive(host: NewHost, params: dict) -> None:
@@ -274,7 +301,7 @@ def run(module: AnsibleModule) -> dict:
     result = {"changed": False, "warnings_of_sites": []}
     with docker_engine.refusals(), signals.raised():
         if state == "planned":
-            result |= plan(host, params)
+            result |= plan(host, params, check=module.check_mode)
         elif step not in done and not module.check_mode:
             if state == "fetched":
                 result |= fetch(host, params)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import ledger, ledger_keys
 from ansible.module_utils.pmsops.offsite import copies
+from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
 from ansible.module_utils.pmsops.offsite.run import Settings
 from ansible.module_utils.pmsops.offsite.site import Site
@@ -60,6 +62,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     lines += ["", "Trusted keys: a copy of each file, whose name is its fingerprint (SHA-256)"]
     folder = settings.places.keys / signing.TRUSTED
     lines += [f"  {folder}/{each}.pub" for each in trusted(settings.places.keys)]
+    lines += ["", *_ledger(settings.places)]
     if facts.get("recipients"):
         lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
         lines += [f"  {each}" for each in facts["recipients"]]
@@ -74,6 +77,18 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         "Then everything above in its place, and in the folder pms-ops:",
         f"  {facts['command']} --check",
         f"  {facts['command']} --confirm {facts['database']}",
+    ]
+
+
+def _ledger(places: Places) -> list[str]:
+    """Return the lines about the ledger's key, whose id is known to nobody but by this page."""
+    key = ledger.inspect(places.evidence_root).key
+    if key is None:
+        return ["Ledger: no key signs it yet. Print this page anew once one does"]
+    return [
+        f"Ledger: signed by key {key}",
+        f"  a copy of {ledger_keys.trusted_folder(places.keys) / key}.pub",
+        f"  verify with: scripts/verify_ledger.py EVIDENCE --key {key}",
     ]
 
 

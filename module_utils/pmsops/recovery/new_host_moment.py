@@ -26,12 +26,14 @@ from ansible.module_utils.pmsops.pitr.barman_answers import SERVER
 from ansible.module_utils.pmsops.pitr.barman_files import Files, id_of
 from ansible.module_utils.pmsops.pitr.engine import BaseBackup
 
+PREFERRED, NEWEST = "preferred", "newest"  # the set takes the place of the first, not the second
+
 
 @dataclass(frozen=True)
 class Wanted:
     """What an operator wants, and the engine of continuous protection of the inventory."""
 
-    newest: bool
+    moment: str
     container: str = ""  # empty: this system is not protected continuously
     image: str = ""
 
@@ -58,10 +60,28 @@ class Archive:
 
 @dataclass(frozen=True)
 class Choice:
-    """The archive whose newest moment takes the place of the set, or why none does."""
+    """The archive whose newest moment takes the place of the set, or why none does.
+
+    *needs* is what has to be done before, on a machine that has no Docker Engine yet.
+    """
 
     archive: Archive | None = None
     why: str = ""
+    needs: str = ""
+
+    def require(self) -> None:
+        """Check that there is such an archive.
+
+        :raises OpsError: host.no-moment
+        """
+        if self.archive is None:
+            why = self.why or "the site has no base backups and WAL"
+            raise OpsError(
+                f"The newest moment was asked for and cannot be had: {why}. Nothing was changed.",
+                "Mend that, or take the set: -e host_moment=set. -e host_moment=preferred takes the"
+                " newest moment if it can be had, and the set if not.",
+                code="host.no-moment",
+            )
 
 
 def choose(
@@ -80,7 +100,7 @@ def choose(
         there = [each for each in there if snapshot and each.snapshot == snapshot]
         if not there:
             return Choice(why="the run that began took the set" if has else "")
-    elif not wanted.newest:
+    elif wanted.moment not in (PREFERRED, NEWEST):
         return Choice(why="the set was asked for (host_moment)" if has else "")
     elif not wanted.container:
         return Choice(
@@ -93,7 +113,9 @@ def choose(
     if archive is None:
         return Choice(why=f"site {work.site} has no base backups and WAL")
     why = "" if known else obstacle(archive, taken_at, engine, wanted.image)
-    return Choice(why=why) if why else Choice(archive)
+    if why:
+        return Choice(why=why)
+    return Choice(archive, needs=f"image {wanted.image}" if engine is None else "")
 
 
 def newest(work: Work, there: Sequence[Copy]) -> Archive | None:
@@ -143,7 +165,7 @@ def obstacle(archive: Archive, taken_at: str, engine: Any, image: str) -> str:
     if not image:
         return "pitr_image is empty"
     if engine is None:
-        return ""  # asked again once it is installed
+        return ""  # the plan says what is needed, and it is asked again before anything is done
     if image not in {tag for each in engine.images.list() for tag in each.tags}:
         return f"this machine has no image {image} (pitr_image; docs/PITR.md says how to make it)"
     free = _free_for_volumes(engine)
@@ -153,7 +175,7 @@ def obstacle(archive: Archive, taken_at: str, engine: Any, image: str) -> str:
     return ""
 
 
-def line(archive: Archive, taken_at: str) -> str:
+def line(archive: Archive, taken_at: str, needs: str = "") -> str:
     """Return what the plan says of the moment that can be had."""
     younger = int((archive.received_at - time_of(taken_at)).total_seconds())
     base = archive.base.id if archive.base else ""
@@ -162,7 +184,14 @@ def line(archive: Archive, taken_at: str) -> str:
         f" {younger // 60} min {younger % 60} s younger than the set, from base backup {base},"
         f" {archive.size_bytes / 1e6:.0f} MB to fetch. The whole server comes back, with the"
         " passwords of its roles. Base backups and WAL are not signed: after an intrusion take the"
-        " set (-e host_moment=set). If the moment cannot be proved, the set is restored"
+        " set (-e host_moment=set)."
+        + (
+            f" It needs {needs} here, which no registry has: load it (docker load)."
+            if needs
+            else ""
+        )
+        + " If the moment cannot be had or proved, the set is restored, unless host_moment=newest"
+        " was given"
     )
 
 

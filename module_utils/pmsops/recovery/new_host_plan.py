@@ -51,7 +51,7 @@ def lines(
     ]
     cannot = [f"what was committed after {until}, and evidence after {copy.at:%F %T} UTC"]
     if moment.archive:
-        will.append(new_host_moment.line(moment.archive, copy.taken_at))
+        will.append(new_host_moment.line(moment.archive, copy.taken_at, moment.needs))
     elif moment.why:
         cannot.append(f"moments after the set: {moment.why}")
     for name, other in others.items():

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 import pms_envelope
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import sets
 
 from tests.unit.offsite.conftest import SECRET
@@ -28,6 +30,19 @@ def test_the_page_names_all_and_no_secret(fund):
     assert "token" not in text
     (key,) = (fund.folder / "keys" / "trusted").glob("*.pub")
     assert key.name in text
+    assert "Ledger: no key signs it yet" in text
+
+
+def test_the_page_names_the_key_of_the_ledger_as_the_ledger_does(fund):
+    """Who opened the envelope could not tell whose ledger the copy had."""
+    keys = fund.folder / "keys"
+    now = datetime.now(UTC)
+    ledger.append(fund.folder / "evidence", "backup", {"set": "y"}, now=now, keys=keys)
+    key = ledger.inspect(fund.folder / "evidence").key
+    text = "\n".join(fund.call("", pms_envelope, **GIVEN)["page"])
+    assert f"Ledger: signed by key {key}" in text
+    assert f"{keys}/trusted/ledger/{key}.pub" in text
+    assert f"--key {key}" in text
 
 
 def test_the_test_opens_each_repository_in_an_empty_home(fund):

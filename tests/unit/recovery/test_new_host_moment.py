@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import docker.errors
 import pytest
 from ansible.module_utils.pmsops.offsite import contents
-from ansible.module_utils.pmsops.recovery import new_host_moment
+from ansible.module_utils.pmsops.recovery import new_host_engine, new_host_moment
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -172,6 +172,39 @@ def test_a_moment_that_cannot_be_had_is_named_and_the_set_is_taken(machine, said
     plan = machine.take("planned", **options)
     assert plan["moment"] is None
     assert said in " ".join(plan["cannot"])
+
+
+@pytest.mark.parametrize(
+    ("said", "options"), [*list(REASONS.items())[1:], ("", {})], ids=[*list(REASONS)[1:], "damaged"]
+)
+def test_where_the_newest_moment_was_asked_for_no_set_takes_its_place(machine, said, options):
+    """It was restored in silence for want of an image, and what WAL had of the day was left."""
+    machine.upload()
+    if not options:
+        machine.fund.fault("ls", *[{"status": 1, "said": "Fatal: pack abc is damaged"}] * 3)
+    wanted = {"moment": "newest"} | options
+    seen = machine.take("planned", _ansible_check_mode=True, **wanted)
+    assert "dr_host.yml will stop before anything is done" in " ".join(seen["cannot"])
+    for state in ("planned", "fetched"):
+        refused = machine.take(state, **wanted)
+        assert refused["code"] == "host.no-moment"
+        assert said in refused["msg"]
+    assert not sets.listed(machine.new.root)
+    assert not any("kind=replaced" in call["argv"] for call in machine.fund.calls())
+
+
+def test_a_moment_that_was_asked_for_is_taken(machine):
+    machine.upload()
+    assert machine.take("planned", moment="newest")["moment"]
+    assert machine.take("fetched", moment="newest")["moment"]
+
+
+def test_a_plan_without_a_docker_engine_says_which_image_the_moment_needs(machine, monkeypatch):
+    """The plan of an empty machine promised a moment for which the image was missing."""
+    machine.upload()
+    monkeypatch.setattr(new_host_engine, "here", lambda: False)
+    said = " ".join(machine.take("planned", _ansible_check_mode=True)["will"])
+    assert f"It needs image {IMAGE} here" in said
 
 
 def test_a_base_backup_that_never_ended_is_no_moment(machine):
