@@ -87,6 +87,9 @@ options:
       - Folder of node_exporter's textfile collector. After each run, also a failed one,
         C(pms_backup.prom) is written there. Without it no metrics are written.
     type: path
+  metrics_system:
+    description: The label C(system) of the metrics. Without it the name of the database.
+    type: str
   max_shared:
     description:
       - How many sets share one unchanged file at most. The next set keeps a file of its own, so
@@ -317,6 +320,7 @@ def argument_spec() -> dict:
         "trial": {"type": "str", "choices": ["schema", "none"], "default": "schema"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
+        "metrics_system": {"type": "str"},
         "max_shared": {"type": "int", "default": 7},
         "redis": argument_specs.redis(),
         "parts": {
@@ -371,6 +375,7 @@ def publish(module: AnsibleModule, settings: Settings, reason: str, began: float
             module.params["database"]["name"],
             reason=reason,
             duration_seconds=time.monotonic() - began,
+            system=module.params["metrics_system"] or module.params["database"]["name"],
         )
     except OSError as exc:
         module.warn(f"The metrics were not written: {exc}")

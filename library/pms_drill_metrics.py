@@ -32,6 +32,9 @@ options:
     description: Folder for the textfile collector of Prometheus' node exporter.
     type: path
     required: true
+  metrics_system:
+    description: The label C(system) of the gauges. Without it O(database).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -58,6 +61,7 @@ SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "database": {"type": "str", "required": True},
     "folder": {"type": "path", "required": True},
+    "metrics_system": {"type": "str"},
 }
 
 
@@ -69,7 +73,12 @@ def main() -> None:
     if not module.check_mode:
         try:
             with file_system.coded(folder):
-                drill_metrics.publish(folder, params["database"], entries)
+                drill_metrics.publish(
+                    folder,
+                    params["database"],
+                    entries,
+                    params["metrics_system"] or params["database"],
+                )
         except OpsError as exc:
             module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(changed=False)

@@ -93,6 +93,9 @@ options:
       - Folder for the textfile collector of Prometheus' node exporter; C(pms_offsite.prom) is
         written there. Without it no metrics are written.
     type: path
+  metrics_system:
+    description: The label C(system) of the metrics. Without it O(system).
+    type: str
 """
 
 EXAMPLES = r"""
@@ -160,6 +163,7 @@ SPEC = options.spec() | {
     "keep_monthly": {"type": "int", "default": 60},
     "strict": {"type": "bool", "default": True},
     "metrics": {"type": "path"},
+    "metrics_system": {"type": "str"},
 }
 REQUIRED = [
     ("state", "fetched", ["into"]),
@@ -192,7 +196,12 @@ def run(module: AnsibleModule, found: list[dict]) -> bool:
     with signals.raised():
         found += acts[state]()
     if params["metrics"] and not module.check_mode:
-        sites.publish(Path(params["metrics"]), params["other_database"] or params["system"])
+        sites.publish(
+            Path(params["metrics"]),
+            params["other_database"] or params["system"],
+            system=params["metrics_system"] or params["system"],
+            other_database=params["other_database"],
+        )
     return any(each["changed"] for each in found)
 
 

@@ -133,6 +133,9 @@ options:
       - Folder for the textfile collector of Prometheus' node exporter; C(pms_pitr.prom) is written
         there. Without it no metrics are written.
     type: path
+  metrics_system:
+    description: The label C(system) of the metrics. Without it the name of the database.
+    type: str
   synchronous:
     description:
       - Let each commit wait until its WAL is on the archive's disk, so that none is lost with the
@@ -309,6 +312,7 @@ SPEC = {
     "file": {"type": "path"},
     "evidence_root": {"type": "path"},
     "metrics": {"type": "path"},
+    "metrics_system": {"type": "str"},
     "synchronous": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
 }
@@ -360,6 +364,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     place = overview.Place(
         database.name,
         *(Path(params[name]) if params[name] else None for name in PLACES),
+        system=params["metrics_system"] or params["database"]["name"],
     )
 
     def ask() -> dict:

@@ -43,6 +43,10 @@ options:
     description: Whether there is a watch over continuous protection. Without it, its record goes.
     type: bool
     default: false
+  metrics_system:
+    description: The label C(system) of the metrics. Without it they have none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -72,6 +76,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
 from ansible.module_utils.pmsops.schedule import state, watch
@@ -84,6 +89,7 @@ SPEC = {
     "metrics_dir": {"type": "path", "required": True},
     "jobs": {"type": "list", "elements": "dict", "default": []},
     "watched": {"type": "bool", "default": False},
+    "metrics_system": {"type": "str", "default": ""},
 }
 
 
@@ -93,7 +99,7 @@ def present(module: AnsibleModule, schedule: Schedule) -> dict:
     before = schedule.records() if schedule.state.exists() else {}
     after = schedule.planned(now)["jobs"]
     shown = [_shown(before.values()), _shown(after)]
-    missing = not (schedule.metrics_folder / state.METRICS).exists()
+    missing = not _metrics(schedule, state.METRICS).exists()
     unwatched = [] if module.params["watched"] else _watch_files(schedule)
     changed = shown[0] != shown[1] or missing or bool(unwatched)
     if changed and not module.check_mode:
@@ -110,7 +116,7 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
     ours = [
         *(schedule.state / name for name in (state.STATUS, state.LOCK)),
         *(schedule.state / name for name in (notify_state.STATE, notify_state.LOCK)),
-        *(schedule.metrics_folder / name for name in (state.METRICS, notify_state.METRICS)),
+        *(_metrics(schedule, name) for name in (state.METRICS, notify_state.METRICS)),
         *_watch_files(schedule),
     ]
     found = [path for path in ours if path.exists()]
@@ -126,8 +132,12 @@ def absent(module: AnsibleModule, schedule: Schedule) -> dict:
 
 def _watch_files(schedule: Schedule) -> list[Path]:
     """Return the files of the watch that are there."""
-    files = schedule.state / watch.NAME, schedule.metrics_folder / watch.METRICS
+    files = schedule.state / watch.NAME, _metrics(schedule, watch.METRICS)
     return [path for path in files if path.exists()]
+
+
+def _metrics(schedule: Schedule, name: str) -> Path:
+    return textfile_metrics.path_of(schedule.metrics_folder, name, schedule.system)
 
 
 def _emptied(folder: Path, removed: list[Path]) -> list[Path]:
@@ -154,6 +164,7 @@ def main() -> None:
         schedule = Schedule(
             [ScheduledJob.from_options(options) for options in params["jobs"]], *folders
         )
+        schedule.system = params["metrics_system"]
         result = (present if params["state"] == "present" else absent)(module, schedule)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

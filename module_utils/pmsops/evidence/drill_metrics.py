@@ -55,10 +55,11 @@ def gauges(database: str, entries: Iterable[dict[str, Any]]) -> list[Gauge]:
     ]  # fmt: skip
 
 
-def publish(folder: Path, database: str, entries: Iterable[dict[str, Any]]) -> None:
+def publish(
+    folder: Path, database: str, entries: Iterable[dict[str, Any]], system: str = ""
+) -> None:
     """Write the gauges for the collector that reads *folder*.
 
     :raises OSError: if the file cannot be written.
     """
-    textfile_metrics.write(folder, gauges(database, entries), METRICS)
-    files.hand_over(folder / METRICS)
+    files.hand_over(textfile_metrics.write(folder, gauges(database, entries), METRICS, system))

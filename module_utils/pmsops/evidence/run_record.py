@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files, process_lock
+from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import audit, deficiencies, history, ledger
@@ -255,30 +256,23 @@ def _markdown(text: str) -> str:
 def prometheus(record: dict[str, Any]) -> str:
     """Return the gauges for node_exporter's textfile collector."""
     started = datetime.fromisoformat(record["started_at"]).timestamp()
-    gauges: list[tuple[str, str, list[tuple[dict[str, str], float]]]] = [
-        ("verdict", "1 for go, 0 for no-go and broken.", [({}, float(record["verdict"] == "go"))]),
-        ("last_run_timestamp_seconds", "When the newest gate began.", [({}, started)]),
-        ("duration_seconds", "How long the probes took.", [({}, record["duration_seconds"])]),
-        ("checks", "Checks by status.", [({"status": k}, v) for k, v in record["counts"].items()]),
-        (
-            "check_ok",
-            "1 where a check passes or is attested.",
-            [(_labels(r), float(r["status"] in ("pass", "attested"))) for r in record["results"]],
-        ),
-        (
-            "check_seconds",
-            "How long a check took.",
-            [({"check": r["id"]}, r["seconds"]) for r in record["results"]],
-        ),
-    ]
-    lines = []
-    for name, text, samples in gauges:
-        lines += [f"# HELP pms_golive_{name} {text}", f"# TYPE pms_golive_{name} gauge"]
-        for labels, value in samples:
-            inside = ",".join(f'{key}="{_escaped(label)}"' for key, label in labels.items())
-            braces = f"{{{inside}}}" if inside else ""
-            lines.append(f"pms_golive_{name}{braces} {value:.15g}")
-    return "\n".join(lines) + "\n"
+    results = record["results"]
+    gauges = [
+        Gauge("pms_golive_verdict", "1 for go, 0 for no-go and broken.",
+              [({}, float(record["verdict"] == "go"))]),
+        Gauge("pms_golive_last_run_timestamp_seconds", "When the newest gate began.",
+              [({}, started)]),
+        Gauge("pms_golive_duration_seconds", "How long the probes took.",
+              [({}, record["duration_seconds"])]),
+        Gauge("pms_golive_checks", "Checks by status.",
+              [({"status": status}, count) for status, count in record["counts"].items()]),
+        Gauge("pms_golive_check_ok", "1 where a check passes or is attested.",
+              [(_labels(r), float(r["status"] in ("pass", "attested"))) for r in results]),
+        Gauge("pms_golive_check_seconds", "How long a check took.",
+              [({"check": r["id"]}, r["seconds"]) for r in results]),
+    ]  # fmt: skip
+    system = record["system"].get("label") or record["system"].get("name") or ""
+    return textfile_metrics.render(gauges, system)
 
 
 def _labels(result: dict[str, Any]) -> dict[str, str]:
@@ -288,7 +282,3 @@ def _labels(result: dict[str, Any]) -> dict[str, str]:
         "severity": result["severity"],
         "status": result["status"],
     }
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -109,6 +109,7 @@ class Notifier:
             state=notify_state.State(
                 Path(chosen["state_dir"]).expanduser(),
                 Path(metrics_dir).expanduser() if metrics_dir else None,
+                " ".join(str(chosen["system"]).split()),
             ),
             secrets=frozenset(text for text in (*own, *secrets) if text),
             **given,

@@ -26,8 +26,9 @@ MAX_MESSAGES = 50
 class State:
     """The record of the notifications, in a folder."""
 
-    def __init__(self, folder: Path, metrics_folder: Path | None = None) -> None:
+    def __init__(self, folder: Path, metrics_folder: Path | None = None, system: str = "") -> None:
         self.folder = folder
+        self.system = system
         self.metrics_folder = metrics_folder
 
     def read(self) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class State:
             files.replace(self.folder / STATE, content)
             hand_over(self.folder / STATE)
             if self.metrics_folder is not None:
-                textfile_metrics.write(self.metrics_folder, gauges(document["channels"]), METRICS)
-                hand_over(self.metrics_folder / METRICS)
+                found = gauges(document["channels"])
+                hand_over(textfile_metrics.write(self.metrics_folder, found, METRICS, self.system))
 
 
 def decide(document: dict[str, Any], event: Event, repeat: timedelta) -> tuple[bool, int]:

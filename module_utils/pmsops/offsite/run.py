@@ -164,10 +164,14 @@ class Sites:
             self.settings.places.root, [each.name for each in self.settings.sites]
         )
 
-    def publish(self, folder: Path, database: str) -> None:
+    def publish(
+        self, folder: Path, database: str, *, system: str, other_database: str | None = None
+    ) -> None:
         """Write the gauges. A folder that cannot be written hinders nobody."""
         with suppress(OSError):
-            site_metrics.publish(folder, database, self.assessed())
+            site_metrics.publish(
+                folder, database, self.assessed(), system=system, other_database=other_database
+            )
 
     def _each(
         self,

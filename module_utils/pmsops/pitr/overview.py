@@ -57,6 +57,7 @@ class Place:
     root: Path | None
     evidence_root: Path | None
     metrics: Path | None
+    system: str = ""
 
     def before(self) -> dict[str, Any] | None:
         """Return what was seen before."""
@@ -70,12 +71,12 @@ class Place:
             if self.metrics:
                 entries = ledger.inspect(self.evidence_root).entries if self.evidence_root else ()
                 proof = proofs.last(entries)
-                protection.publish(self.metrics, self.database, seen, proof)
+                protection.publish(self.metrics, self.database, seen, proof, self.system)
 
     def forget(self) -> None:
         """Remove notes and gauges."""
         if self.root:
-            protection.forget(self.root, self.metrics)
+            protection.forget(self.root, self.metrics, self.system)
             damage.forget(self.root)
 
 

@@ -93,7 +93,13 @@ def file_name(root: Path) -> str:
 
 
 def publish(
-    folder: Path, root: Path, database: str, *, reason: str, duration_seconds: float
+    folder: Path,
+    root: Path,
+    database: str,
+    *,
+    reason: str,
+    duration_seconds: float,
+    system: str = "",
 ) -> Path:
     """Write the gauges of a backup run that ends now for the collector that reads *folder*.
 
@@ -106,7 +112,7 @@ def publish(
         ended_at=datetime.now(UTC),
         duration_seconds=duration_seconds,
     )
-    return textfile_metrics.write(folder, gauges, file_name(root))
+    return textfile_metrics.write(folder, gauges, file_name(root), system)
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -43,20 +43,25 @@ def write(backup_root: Path, seen: Mapping[str, Any]) -> None:
 
 
 def publish(
-    folder: Path, database: str, seen: Mapping[str, Any], proof: Mapping[str, Any] | None
+    folder: Path,
+    database: str,
+    seen: Mapping[str, Any],
+    proof: Mapping[str, Any] | None,
+    system: str = "",
 ) -> None:
     """Write the gauges for the collector that reads *folder*.
 
     :raises OSError: if the file cannot be written.
     """
-    textfile_metrics.write(folder, gauges(database, seen, proof), METRICS)
-    files.hand_over(folder / METRICS)
+    found = gauges(database, seen, proof)
+    files.hand_over(textfile_metrics.write(folder, found, METRICS, system))
 
 
-def forget(backup_root: Path, metrics_folder: Path | None) -> None:
+def forget(backup_root: Path, metrics_folder: Path | None, system: str = "") -> None:
     """Remove note and gauges: there is no protection any more."""
     paths = [backup_root / sets.STATE / NAME]
-    paths += [metrics_folder / METRICS] if metrics_folder else []
+    if metrics_folder:
+        paths.append(textfile_metrics.path_of(metrics_folder, METRICS, system))
     for path in paths:
         with suppress(OSError):
             path.unlink()

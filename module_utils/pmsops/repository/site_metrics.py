@@ -47,13 +47,20 @@ def gauges(database: str, found: Sequence[Mapping[str, Any]]) -> list[Gauge]:
     ]  # fmt: skip
 
 
-def publish(folder: Path, database: str, found: Sequence[Mapping[str, Any]]) -> None:
-    """Write the gauges for the collector that reads *folder*.
+def publish(
+    folder: Path,
+    database: str,
+    found: Sequence[Mapping[str, Any]],
+    *,
+    system: str = "",
+    other_database: str | None = None,
+) -> None:
+    """Write the gauges for the collector that reads *folder*; another database has its own file.
 
     :raises OSError: if the file cannot be written.
     """
-    textfile_metrics.write(folder, gauges(database, found), METRICS)
-    files.hand_over(folder / METRICS)
+    name = METRICS.replace(".", f"_{other_database}.") if other_database else METRICS
+    files.hand_over(textfile_metrics.write(folder, gauges(database, found), name, system))
 
 
 def _labels(database: str, each: Mapping[str, Any]) -> dict[str, str]:

@@ -51,6 +51,8 @@ class Schedule:
     timers: bool | None = None
     # Where the watch over continuous protection looks; None: there is none
     watch: dict[str, Any] | None = None
+    # The label of its metrics; an older schedule names none
+    system: str = ""
 
     def __init__(self, jobs: Iterable[ScheduledJob], state: Path, metrics_folder: Path) -> None:
         self.jobs = {job.name: job for job in jobs}
@@ -77,6 +79,7 @@ class Schedule:
         schedule.unit_prefix = str(document.get("unit_prefix", cls.unit_prefix))
         schedule.timers = document.get("timers")
         schedule.watch = document.get("watch") or None
+        schedule.system = str(document.get("metrics_system") or "")
         return schedule
 
     def job(self, name: str) -> ScheduledJob:
@@ -174,8 +177,8 @@ class Schedule:
     def write(self, document: dict[str, Any]) -> None:
         """Write the record and its metrics."""
         _put(self.state, STATUS, json.dumps(document, indent=2).encode() + b"\n", mode=0o644)
-        textfile_metrics.write(self.metrics_folder, gauges(document["jobs"]), METRICS)
-        hand_over(self.metrics_folder / METRICS)
+        found = gauges(document["jobs"])
+        hand_over(textfile_metrics.write(self.metrics_folder, found, METRICS, self.system))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -85,8 +85,9 @@ def write(schedule: Schedule, record: Mapping[str, Any]) -> None:
     """
     files.replace(schedule.state / NAME, json.dumps(record).encode() + b"\n", mode=0o644)
     files.hand_over(schedule.state / NAME)
-    textfile_metrics.write(schedule.metrics_folder, gauges(record), METRICS)
-    files.hand_over(schedule.metrics_folder / METRICS)
+    files.hand_over(
+        textfile_metrics.write(schedule.metrics_folder, gauges(record), METRICS, schedule.system)
+    )
 
 
 def asks(schedule: Schedule, name: str) -> bool:

@@ -90,10 +90,10 @@ def test_what_did_not_arrive_is_recorded_until_something_does(tmp_path):
     made.send(failure(70))
     assert (kept()["undelivered"], kept()["problem"]) == (2, "it answered 500")
     assert kept()["failing_since"] == "2026-11-24T12:00:00+00:00"
-    assert figure()[0] == 'pms_notify_undelivered{channel="one"} 2'
+    assert figure()[0] == 'pms_notify_undelivered{system="pms-ops",channel="one"} 2'
     made.send(failure(140))
     assert (kept()["undelivered"], kept()["problem"]) == (0, None)
-    assert figure()[0] == 'pms_notify_undelivered{channel="one"} 0'
+    assert figure()[0] == 'pms_notify_undelivered{system="pms-ops",channel="one"} 0'
 
 
 def test_tries_are_counted_and_what_cannot_help_is_not_tried_again(tmp_path):

@@ -225,4 +225,4 @@ def test_what_is_known_of_the_sites_is_returned_without_asking_them(stocked):
 def test_gauges_are_written_where_they_are_asked_for(stocked):
     stocked.call("uploaded", metrics=str(stocked.folder / "metrics"))
     text = (stocked.folder / "metrics" / "pms_offsite.prom").read_text()
-    assert 'pms_offsite_current{database="fund",site="vault"} 1' in text
+    assert 'pms_offsite_current{system="fund",database="fund",site="vault"} 1' in text
