@@ -143,14 +143,15 @@ class Place:
         self.status = status
         self.answer = answer
 
-    def exec_run(self, words: list[str], *, user: str, demux: bool) -> tuple[int, Any]:
-        assert (user, demux) == ("0", True)
+    def exec_run(self, words: list[str], *, user: str) -> SimpleNamespace:
+        assert user == "0"
         if isinstance(self.answer, Exception):
             raise self.answer
         if self.answer is not None:
-            return 127, (None, self.answer)
+            return SimpleNamespace(exit_code=127, output=self.answer)
         done = subprocess.run(words, capture_output=True)
-        return done.returncode, (done.stdout, done.stderr)
+        warning = b"sitecustomize: a warning\n"
+        return SimpleNamespace(exit_code=done.returncode, output=warning + done.stdout)
 
 
 def inside(**made: Place) -> Any:
