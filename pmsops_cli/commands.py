@@ -120,19 +120,11 @@ class Session:
 
     @property
     def database(self) -> str:
-        """Return the database's name, which a confirmation repeats.
+        """Return what a confirmation repeats: the database, or each system with its own."""
+        from ansible.module_utils.pmsops.control import confirmation
 
-        :raises Stop: if the hosts have several databases.
-        """
-        if other := getattr(self.arguments, "database", None):
-            return str(other)
-        names = sorted({each.database for each in self.systems})
-        if len(names) > 1:
-            raise Stop(
-                f"The hosts have several databases: {', '.join(names)}.",
-                "Choose one host with --limit.",
-            )
-        return names[0]
+        other = getattr(self.arguments, "database", None)
+        return confirmation.expected({each.host: other or each.database for each in self.systems})
 
     def run(
         self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool | None = None

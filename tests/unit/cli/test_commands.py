@@ -498,8 +498,8 @@ def test_cron_mails_the_reason_of_a_failure_and_nothing_else(capsys):
     feed(one, ("playbook_on_task_start", "backup : Make a backup set"), ("runner_on_ok", ""))
     failure = {"host": "a", "task": "backup", "what": "no room", "remedy": "free it", "code": "x.y"}
     result = {
-        "messages": ["looked"], "systems": [], "changed": [], "failed": [], "errors": [], "exit_code": DONE,
-        "check": False, "seconds": 1, "facts": {}, "log": "x.log",
+        "messages": ["looked"], "systems": [], "changed": [], "failed": [], "errors": [],
+        "exit_code": DONE, "check": False, "seconds": 1, "facts": {}, "log": "x.log",
     }  # fmt: skip
     one.end(result)
     assert capsys.readouterr().err == ""

@@ -194,3 +194,12 @@ def test_a_playbook_runs_without_the_system_whose_vault_does_not_open(place):
     assert list(session.unread) == ["fund2"]
     limited = commands.Session(arguments.parse(["-i", "prod", "-l", "prod", "backup"]), place)
     assert limited._limit() == "prod"
+
+
+@pytest.mark.parametrize("words", [["rollback"], ["restore", "--at", "latest"], ["dr", "api"]])
+def test_what_destroys_is_refused_for_two_systems_of_one_database_name(place, capsys, words):
+    assert add(place) == DONE
+    capsys.readouterr()
+    assert main(["-i", "prod", *words, "--confirm", "macro_trading"], place) == USAGE
+    said = capsys.readouterr().err
+    assert "fund2:macro_trading,prod:macro_trading" in said and "Nothing was changed." in said
