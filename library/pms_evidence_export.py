@@ -8,7 +8,7 @@ short_description: Export the evidence of a period as one signed zip
 description:
   - Writes C(exports/SINCE_UNTIL.zip) below O(evidence_root). It has the records of the period, the
     lines of the ledger from the period to the end with what makes them checkable, public keys, time
-    stamps, and a manifest that the ledger's key signs.
+    stamps, a report for people, and a manifest that the ledger's key signs.
   - Whoever has the zip checks it offline with the file C(verify.py) in it, which needs nothing but
     Python, and the package C(cryptography) for signatures.
   - What is wrong with the evidence is said in the zip and in RV(problems); it does not fail the
@@ -52,6 +52,23 @@ options:
     type: list
     elements: dict
     default: []
+  backup_root:
+    description: Folder of the backup sets; without it no set is known to be held or removed.
+    type: path
+  schedule:
+    description:
+      - The schedule that the role C(schedule) wrote, by which the report tells what was planned and
+        missed. Where it cannot be read, the report says that this was not measured.
+    type: path
+  language:
+    description: Language of the report. V(pt) is Brazilian Portuguese.
+    type: str
+    choices: [en, pt]
+    default: en
+  pdf:
+    description: Print the report as PDF too, where this host has Chromium.
+    type: bool
+    default: true
   secrets:
     description: Secrets of the inventory. No file of the export may have one in it.
     type: list
@@ -81,6 +98,11 @@ key:
   returned: success
   type: str
   sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+pdf:
+  description: The printed report in the zip, or why there is none.
+  returned: success
+  type: str
+  sample: report.pdf
 lines: {description: Lines of the ledger in the period., returned: success, type: int, sample: 812}
 files: {description: Files of the zip., returned: success, type: int, sample: 240}
 problems:
@@ -112,6 +134,10 @@ SPEC = {
     "until": {"type": "str", "required": True},
     "system": {"type": "str", "default": ""},
     "anchors": {"type": "list", "elements": "dict", "default": []},
+    "backup_root": {"type": "path"},
+    "schedule": {"type": "path"},
+    "language": {"type": "str", "choices": ["en", "pt"], "default": "en"},
+    "pdf": {"type": "bool", "default": True},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
 
@@ -128,6 +154,10 @@ def run(module: AnsibleModule) -> dict:
             each["name"]: Path(each["ca_file"]) for each in params["anchors"] if each.get("ca_file")
         },
         secrets=frozenset(params["secrets"]),
+        backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
+        schedule=Path(params["schedule"]) if params["schedule"] else None,
+        language=params["language"],
+        pdf=params["pdf"],
     )
     return bundle.write(request, now=datetime.now(UTC), check=module.check_mode)
 

@@ -141,7 +141,7 @@ def ledger(session: Session) -> int:
 def evidence(session: Session) -> int:
     """Export the evidence of a period as one signed zip."""
     given = session.arguments
-    variables = {"since": given.since, "until": given.until}
+    variables = {"since": given.since, "until": given.until, "lang": given.lang}
     return session.run("evidence", playbooks.FOLDER / "evidence_export.yml", variables)
 
 

@@ -477,13 +477,17 @@ def _looking(add: AddCommand) -> None:
     evidence = add(
         "evidence",
         "export the evidence of a period as one signed zip, which an outsider checks",
-        "  pms-ops -i prod evidence export --since 2026-01-01 --until 2026-12-31",
+        "  pms-ops -i prod evidence export --since 2026-01-01 --until 2026-12-31\n"
+        "  pms-ops -i prod evidence export --since 2026-01-01 --until 2026-12-31 --lang pt",
     )
     evidence.add_argument("action", choices=["export"], help="write the zip, and print its path")
     evidence.add_argument(
         "--since", metavar="DAY", required=True, help="its first day, such as 2026-01-01"
     )
     evidence.add_argument("--until", metavar="DAY", required=True, help="its last day")
+    evidence.add_argument(
+        "--lang", choices=["en", "pt"], default="en", help="language of the report (default: en)"
+    )
     ledger = add(
         "ledger",
         "check the evidence ledger, or change the key that signs it",

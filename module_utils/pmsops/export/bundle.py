@@ -18,8 +18,10 @@ from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.evidence import ledger, ledger_keys
-from ansible.module_utils.pmsops.export import contents, segment, verify_script
+from ansible.module_utils.pmsops.evidence import ledger, ledger_keys, set_list
+from ansible.module_utils.pmsops.export import contents, pdf, plan, report, segment, verify_script
+from ansible.module_utils.pmsops.export import facts as report_facts
+from ansible.module_utils.pmsops.export.language import Language
 from ansible.module_utils.pmsops.export.period import Period
 from ansible.module_utils.pmsops.export.segment import Segment
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 FOLDER = "exports"
-VERIFIER = "verify.py"
+VERIFIER, REPORT, PDF = "verify.py", "report.html", "report.pdf"
+OF_HERE = ("folder", "age_seconds")
 # The one date that every zip can hold: the same evidence gives the same bytes.
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -42,6 +45,10 @@ class Request:
     system: str = ""
     authorities: Mapping[str, Path] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    backup_root: Path | None = None
+    schedule: Path | None = None  # what the role schedule wrote
+    language: str = "en"
+    pdf: bool = False
 
 
 def write(request: Request, *, now: datetime, check: bool = False) -> dict[str, Any]:
@@ -57,18 +64,57 @@ def write(request: Request, *, now: datetime, check: bool = False) -> dict[str, 
     found = contents.collect(root, lines, request.authorities)
     found.files[VERIFIER] = _source(verify_script)
     manifest = _manifest(request, chain, lines, found.problems, now)
+    manifest["pdf"] = add_report(found, request, lines, manifest, now=now)
     contents.refuse_secrets(found.files, request.secrets)
-    path = root / FOLDER / f"{request.period.since}_{request.period.until}.zip"
+    suffix = "" if request.language == "en" else f"_{request.language}"
+    path = root / FOLDER / f"{request.period.since}_{request.period.until}{suffix}.zip"
     if not check:
         _write(path, sealed(found.files, manifest, key))
     return {
         "changed": True,
         "path": str(path),
         "key": manifest["ledger"]["key"],
+        "pdf": manifest["pdf"],
         "lines": manifest["ledger"]["in_period"],
         "files": len(found.files) + 2,
         "problems": manifest["problems"],
     }
+
+
+def add_report(
+    found: contents.Contents,
+    request: Request,
+    lines: Segment,
+    manifest: dict[str, Any],
+    *,
+    now: datetime,
+) -> str:
+    """Add the report and what it is made of; return its printed form, or why there is none."""
+    language = Language(request.language)
+    present = set_list.collect(request.backup_root, now=now) if request.backup_root else []
+    facts = report_facts.collect(lines, found.files, present)
+    known = plan.read(request.schedule)
+    planned = plan.compare(known, lines.inside, request.period, now) if known else None
+    # A path of this machine and an age of this moment are of no use elsewhere.
+    told = [{k: v for k, v in each.items() if k not in OF_HERE} for each in present]
+    found.add_json("sets.json", told)
+    if known:
+        found.add_json("schedule.json", known.document())
+    for each in facts.checklists:
+        found.add_json(f"checklists/{each['sha256']}.json", each["checks"])
+    page = report.page(manifest, facts, planned, found.files, language)
+    found.files[REPORT] = page.encode(errors="replace")
+    period = request.period
+    days = {"since": language.day(period.since), "until": language.day(period.until)}
+    readme = language.text("readme", system=request.system, **days)
+    found.files["README.txt"] = readme.encode(errors="replace")
+    if not request.pdf:
+        return "it was not asked for"
+    content, why = pdf.printed(page)
+    if content is None:
+        return why
+    found.files[PDF] = content
+    return PDF
 
 
 def sealed(found: Mapping[str, bytes], manifest: dict[str, Any], key: Ed25519PrivateKey) -> bytes:

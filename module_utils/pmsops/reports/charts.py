@@ -71,6 +71,11 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
     return charts
 
 
+def over_time(name: str, labels: list[str], series: list[tuple[str, list[float | None]]]) -> str:
+    """Return curves as SVG; the series ``target`` has no dots."""
+    return _chart(name, name, labels, series, line=True)["svg"]
+
+
 def duration(seconds: float | None) -> str:
     """Return a duration for people: ``83.4 seconds``."""
     if seconds is None:

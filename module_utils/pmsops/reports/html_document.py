@@ -6,14 +6,19 @@ from __future__ import annotations
 from ansible.module_utils.pmsops.reports.html_style import STYLE
 
 
-def document(title: str, body: str, *, policy: str = "", style: str = "") -> str:
+def document(
+    title: str, body: str, *, policy: str = "", style: str = "", language: str = "en"
+) -> str:
     """Return the template of a self-contained page, which loads nothing from anywhere.
 
-    *policy* allows more than styles; *style* comes after the common one.
+    *policy* allows more than styles; *style* comes after the common one. *language* may be a
+    template, too.
     """
     return (
         """<!doctype html>
-<html lang="en">
+<html lang=\""""
+        + language
+        + """\">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -123,7 +123,7 @@ def backups(tmp_path):
         (
             ["evidence", "export", "--since", "2026-01-01", "--until", "2026-12-31"],
             "evidence_export.yml",
-            {"since": "2026-01-01", "until": "2026-12-31"},
+            {"since": "2026-01-01", "until": "2026-12-31", "lang": "en"},
         ),
     ],
 )

@@ -1,0 +1,171 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report for a period: one HTML page without any other file, in one language."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ansible.module_utils.pmsops.evidence import verdicts
+from ansible.module_utils.pmsops.export import contents, plan
+from ansible.module_utils.pmsops.export.facts import Facts
+from ansible.module_utils.pmsops.export.language import UNITS, Language
+from ansible.module_utils.pmsops.export.report_template import TEMPLATE
+from ansible.module_utils.pmsops.reports import charts
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+SECTIONS = (
+    *("plan", "runs", "sets", "times", "waivers", "holds", "restores", "deficiencies"),
+    *("access", "checklists", "not_covered", "mapping", "proof"),
+)
+# By headings only: which sections a reader of a rule may look at.
+MAPPING = (
+    ("rule_dora", ("plan", "sets", "times", "restores", "holds")),
+    ("rule_cvm", ("plan", "runs", "waivers", "deficiencies", "access")),
+    ("rule_anbima", ("times", "restores", "plan")),
+    ("rule_soc_12", ("plan", "sets", "holds")),
+    ("rule_soc_13", ("times", "restores", "deficiencies")),
+    ("rule_iso", ("plan", "sets", "times", "holds")),
+)
+# Columns of numbers, by the keys of their headings
+NUMERIC = (
+    *("planned", "done", "failed", "missed", "size", "rows", "runs_count", "checks_count"),
+    *("records_count", "last_line"),
+)
+EVENTS = ("began", "rotated", "replaced", "accepted", "host", "merge")
+PASSED = verdicts.PASS.lower()
+
+
+def page(
+    manifest: Mapping[str, Any],
+    facts: Facts,
+    planned: list[dict[str, Any]] | None,
+    files: Mapping[str, bytes],
+    language: Language,
+) -> str:
+    """Return the page; *planned* is None where nobody can tell what was planned."""
+    targets = _targets(files)
+    return _template(language.name).render(
+        m=manifest,
+        f=facts,
+        plan=planned,
+        shown=plan.SHOWN,
+        is_open=manifest["made_at"] < manifest["period"]["before"],
+        tiles=_tiles(facts, planned, language),
+        sections=SECTIONS,
+        mapping=MAPPING,
+        events=EVENTS,
+        numeric=NUMERIC,
+        targets=targets,
+        charts=_charts(facts, targets, language),
+        anchors=_anchors(files),
+    )
+
+
+@cache
+def _template(name: str) -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    language = Language(name)
+    environment.globals |= {
+        "t": language.text,
+        "when": language.when,
+        "day": language.day,
+        "number": language.number,
+        "duration": language.duration,
+        "size": language.size,
+    }
+    environment.filters["when"] = language.when
+    return environment.from_string(TEMPLATE)
+
+
+def _tiles(
+    facts: Facts, planned: list[dict[str, Any]] | None, language: Language
+) -> list[tuple[str, str]]:
+    """Return the figures at the head, each with the key of its text."""
+    counted = [each["counts"]["missed"] for each in planned or () if each["counts"]]
+    still_open = sum(each["closed"] is None for each in facts.deficiencies)
+
+    def of(rows: list[dict[str, Any]]) -> str:
+        return f"{sum(each['verdict'] == PASSED for each in rows)} / {len(rows)}"
+
+    proved = sum(bool(each["proved_by"]) for each in facts.sets)
+    return [
+        (of(facts.runs), "tile_runs"),
+        (f"{proved} / {len(facts.sets)}", "tile_sets"),
+        (of(facts.drills), "tile_drills"),
+        (str(sum(counted)) if counted else language.text("not_measured"), "tile_missed"),
+        (str(len(facts.incidents)), "tile_incidents"),
+        (str(still_open), "tile_deficiencies"),
+    ]
+
+
+def _targets(files: Mapping[str, bytes]) -> dict[str, float | None]:
+    """Return the targets of the newest run that has them."""
+    found: dict[str, float | None] = {"rto": None, "rpo": None}
+    for name, content in sorted(files.items()):
+        if name.startswith(f"{contents.RECORDS}/") and name.endswith("/record.json"):
+            try:
+                targets = json.loads(content).get("targets") or {}
+                for key in found:
+                    value = targets.get(f"{key}_seconds")
+                    found[key] = float(value) if value else found[key]
+            except (ValueError, AttributeError, TypeError, RecursionError):
+                continue
+    return found
+
+
+def _charts(
+    facts: Facts, targets: Mapping[str, float | None], language: Language
+) -> list[dict[str, Any]]:
+    """Return the curves of time and data against their targets."""
+    from markupsafe import Markup
+
+    drawn = []
+    for key in ("rto", "rpo"):
+        rows = [each for each in facts.drills if each[f"{key}_seconds"] is not None]
+        if not rows:
+            continue
+        took = [each[f"{key}_seconds"] for each in rows]
+        goals = [each[f"{key}_target_seconds"] or targets[key] for each in rows]
+        highest = max([*took, *(each for each in goals if each is not None)])
+        factor, unit = next((each for each in UNITS if highest >= 1.5 * each[0]), UNITS[-1])
+        series: list[tuple[str, list[float | None]]] = [(key, [each / factor for each in took])]
+        if any(goal is not None for goal in goals):
+            series.append(("target", [None if g is None else g / factor for g in goals]))
+        labels = [language.when(each["at"]).split(" ")[0] for each in rows]
+        caption = "chart_of" if len(series) > 1 else "chart_without"
+        svg = charts.over_time(f"period-{key}", labels, series)
+        hidden = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+        drawn.append(
+            {
+                "caption": language.text(caption, what=language.text(key), unit=unit),
+                "svg": Markup(hidden),  # noqa: S704 -- drawn here, of numbers and dates
+            }
+        )
+    return drawn
+
+
+def _anchors(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """Return the heads that left the machine, by this machine's notes."""
+    try:
+        notes = json.loads(files.get(f"{contents.ANCHORS}/state.json", b"{}"))
+        done = {name: note["done"] for name, note in notes.items() if note.get("done")}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return []
+    return [
+        {
+            "name": name,
+            "at": each.get("at"),
+            "lines": each.get("lines"),
+            "token": any(f.startswith(f"{contents.ANCHORS}/{name}/") for f in files),
+        }
+        for name, each in sorted(done.items())
+    ]

@@ -1,0 +1,314 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report for a period, as a template: a section for each question of an auditor."""
+
+from __future__ import annotations
+
+from ansible.module_utils.pmsops.reports.html_document import document
+
+MORE_STYLE = """
+header h1 { margin: 2rem 0 .25rem; font-size: clamp(1.75rem, 6vw, 2.5rem); }
+main, header, footer { max-width: 68rem; }
+nav ol { columns: 18rem; column-gap: 2.5rem; padding-left: 1.3rem; font-size: .9375rem; }
+td.name { white-space: nowrap; }
+.gap { padding: .5rem .85rem; border-left: 3px solid var(--warn); background: var(--warn-soft); }
+td.long { overflow-wrap: anywhere; min-width: 12rem; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem;
+  background: var(--shade); border-radius: 8px; }
+code { overflow-wrap: anywhere; }
+.tiles li { padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: 12px; }
+@media print { nav { display: none; } table { font-size: 8.5pt; }
+  thead { display: table-header-group; } .scroll { overflow: visible; } }
+"""
+
+MACROS = """
+{% macro head(id, lead="") %}<h2 id="{{ id }}">{{ t(id) }}</h2>
+{% if lead %}<p class="muted">{{ t(lead) }}</p>
+{% endif %}{% endmacro %}
+{% macro open(label, columns) %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table>
+<thead><tr>{% for each in columns %}<th scope="col"\
+{% if each in numeric %} class="number"{% endif %}>{{ t(each) }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% endmacro %}
+{% macro close() %}
+</tbody></table></div>
+{% endmacro %}
+{% macro nothing() %}<p class="muted">{{ t("none") }}</p>
+{% endmacro %}
+{% macro tag(verdict) %}<span class="tag \
+{{ {"pass": "good", "fail": "bad"}.get(verdict, "warn") }}">{{ t(verdict) }}</span>{% endmacro %}
+{% macro line(each) %}<td>{{ each.line }}</td><td class="date">{{ when(each.at) }}</td>\
+{% endmacro %}
+{% macro control(each) %}{% if each.control %}\
+{% if each.control == "found" %}{{ t("found") }}{% else %}<span class="tag bad">\
+{{ t("not_found") }}</span>{% endif %}{% else %}{{ t("not_measured") }}{% endif %}{% endmacro %}
+{% macro phases(found) %}{% for name, seconds in found.items() if seconds is number %}\
+{{ t("restore_phase" if name == "restore" else name) }} {{ duration(seconds) }}\
+{% if not loop.last %}, {% endif %}{% else %}{{ t("not_measured") }}{% endfor %}{% endmacro %}
+"""
+
+SECTIONS = """
+<section aria-labelledby="plan">
+{{ head("plan", "plan_lead") }}
+{% if plan is none %}<p class="gap">{{ t("no_plan") }}</p>
+{% elif not plan %}{{ nothing() }}
+{% else %}{{ open("plan", ["job", "when", "planned", "done", "failed", "missed", "not_measured"]) }}
+{% for job in plan %}
+<tr><td>{{ job.title }}<br><code>{{ job.name }}</code></td>\
+<td>{{ t(job.days) }}{% if job["at"] | length < 6 %}, {{ job["at"] | join(", ") }}{% else %}, \
+{{ job["at"] | length }} &times;{% endif %}</td>\
+<td class="number">{{ job.planned }}</td>
+{% if job.counts %}<td class="number">{{ job.counts.done }}</td>\
+<td class="number">{{ job.counts.failed }}</td>\
+<td class="number">{% if job.counts.missed %}<span class="tag bad">{{ job.counts.missed }}</span>\
+{% else %}0{% endif %}</td><td class="number">{{ job.counts.not_measured }}</td>\
+{% else %}<td colspan="4">{{ t("unrecorded") }}</td>{% endif %}</tr>
+{% if job.missed_at %}<tr><td colspan="7"><strong>{{ t("missed_at") }}</strong>: \
+{{ job.missed_at[:shown] | map("when") | join(", ") }}{% if job.missed_at | length > shown %} \
+(+{{ job.missed_at | length - shown }} {{ t("more") }}){% endif %}</td></tr>
+{% endif %}
+{% if job.unknown_until %}<tr><td colspan="7">\
+{{ t("unknown_until", moment=when(job.unknown_until)) }}</td></tr>
+{% endif %}
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="runs">
+{{ head("runs") }}
+{% if not f.runs %}{{ nothing() }}{% else %}
+{{ open("runs", ["line", "at", "run", "verdict", "checks", "unmeasured_checks", "blocking",
+  "control", "ticket"]) }}
+{% for run in f.runs %}
+<tr>{{ line(run) }}<td class="name">{{ run.run }}\
+{% if run.partial %} ({{ t("partial") }}){% endif %}</td>\
+<td>{{ tag(run.verdict) }}</td>\
+<td>{% if run.checks is none %}{{ t("not_measured") }}{% else %}{{ run.passed }} / \
+{{ run.checks }}{% endif %}</td>\
+<td>{{ t("not_measured") if run.not_measured is none else run.not_measured }}</td>\
+<td class="long">{{ run.blocking | join(", ") }}</td><td>{{ control(run) }}</td>\
+<td>{{ run.ticket or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="sets">
+{{ head("sets", "sets_lead") }}
+{% if not f.sets %}{{ nothing() }}{% else %}
+{{ open("sets", ["line", "made", "set", "size", "rows", "proved", "state"]) }}
+{% for each in f.sets %}
+<tr>{{ line(each) }}<td class="name">{{ each.set }}\
+{% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}</td>\
+<td class="number">{{ size(each.size_bytes) }}</td>\
+<td class="number">{{ number(each.rows) }}</td>\
+<td>{% if each.proved_by %}<span class="tag good">{{ t("proved") }}</span> {{ t("line_of") }} \
+{{ each.proved_by | join(", ") }}{% elif not each.failed_by %}<span class="tag warn">\
+{{ t("not_proved") }}</span>{% endif %}{% if each.failed_by %} <span class="tag bad">\
+{{ t("proof_failed") }}</span> {{ t("line_of") }} {{ each.failed_by | join(", ") }}{% endif %}</td>\
+<td>{{ t(each.state) }}{% if each.removed_by %} ({{ t("line_of") }} {{ each.removed_by }})\
+{% endif %}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="times">
+{{ head("times", "times_lead") }}
+{% if charts %}<div class="charts">
+{% for each in charts %}<figure><figcaption>{{ each.caption }}</figcaption>{{ each.svg }}</figure>
+{% endfor %}</div>
+{% else %}<p class="gap">{{ t("no_times") }}</p>
+{% endif %}
+{% if f.drills %}{{ open("times", ["line", "at", "verdict", "set", "where", "rto", "rpo",
+  "phases", "control"]) }}
+{% for each in f.drills %}
+<tr>{{ line(each) }}<td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
+<td class="name">{{ each.set or t("not_measured") }}{% if each.other %} {{ t("of_database") }} \
+{{ each.other }}{% endif %}</td>\
+<td>{{ each.where or t("here") }}, \
+{{ t("segregated" if each.segregated else "not_segregated") }}</td>
+{% for name in ["rto", "rpo"] %}{% set took, goal = each[name ~ "_seconds"], \
+each[name ~ "_target_seconds"] or targets[name] %}
+<td>{{ duration(took) }}{% if took is not none %}<br>{% if goal %}\
+<span class="tag {{ "bad" if took > goal else "good" }}">\
+{{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% else %}\
+{{ t("no_target") }}{% endif %}{% endif %}</td>\
+{% endfor %}<td>{{ phases(each.phases) }}</td><td>{{ control(each) }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="waivers">
+{{ head("waivers") }}
+{% if not f.waivers %}{{ nothing() }}{% else %}
+{{ open("waivers", ["line", "at", "check", "who", "why", "since", "until"]) }}
+{% for each in f.waivers %}
+<tr>{{ line(each) }}<td>{{ each.check or "" }}</td><td>{{ each.who or "" }}</td>\
+<td class="long">{{ each.why or "" }}</td><td>{{ day(each.when) }}</td>\
+<td>{{ day(each.until) }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="holds">
+{{ head("holds") }}
+<h3>{{ t("holds_now") }}</h3>
+<p class="gap">{{ t("holds_gap") }}</p>
+{% if not f.holds %}{{ nothing() }}{% else %}{{ open("holds_now", ["set", "made", "why"]) }}
+{% for each in f.holds %}<tr><td>{{ each.set }}</td><td class="date">{{ when(each.made) }}</td>\
+<td class="long">{{ each.reason }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+<h3>{{ t("deletions") }}</h3>
+{% if not f.deletions %}{{ nothing() }}{% else %}
+{{ open("deletions", ["line", "at", "set", "who", "why"]) }}
+{% for each in f.deletions %}
+<tr>{{ line(each) }}<td class="long">{{ each.sets | join(", ") }}</td>\
+<td>{{ t("by_" ~ each.by) }}{% if each.site %}, {{ t("on_site") }}{% endif %}</td>\
+<td class="long">{{ each.reason or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="restores">
+{{ head("restores") }}
+<h3>{{ t("restores_of") }}</h3>
+{% if not f.restores %}{{ nothing() }}{% else %}
+{{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "former", "phases",
+  "ticket"]) }}
+{% for each in f.restores %}
+<tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
+{{ each.tables | join(", ") }}{% endif %}</td>\
+<td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
+<td>{{ each.set or "" }}</td><td>{{ duration(each.down_seconds) }}</td>\
+<td>{{ each.former or "" }}</td><td>{{ phases(each.phases) }}</td>\
+<td>{{ each.ticket or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+<h3>{{ t("incidents") }}</h3>
+{% if not f.incidents %}{{ nothing() }}{% else %}
+{{ open("incidents", ["incident", "began", "closed", "recovery", "cause", "data_loss"]) }}
+{% for each in f.incidents %}
+<tr><td>{{ each.title or "" }}<br><code>{{ each.id }}</code>{% if not each.readable %} \
+<span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
+<td class="date">{{ when(each.began_at) }}</td>\
+<td class="date">{% if each.closed_at %}{{ when(each.closed_at) }}{% else %}\
+<span class="tag bad">{{ t("open") }}</span>{% endif %}</td>\
+<td>{{ duration(each.recovery_seconds) }}</td><td class="long">{{ each.cause or "" }}</td>\
+<td class="long">{{ each.data_loss or t("not_measured") }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="deficiencies">
+{{ head("deficiencies", "deficiencies_lead") }}
+{% if not f.deficiencies %}{{ nothing() }}{% else %}
+{{ open("deficiencies", ["line", "at", "deficiency", "owner", "due", "state"]) }}
+{% for each in f.deficiencies %}
+<tr><td>{{ each.line }}</td><td class="date">{{ when(each.opened_at) }}</td>\
+<td class="long">{{ each.title or "" }}<br><code>{{ each.id }}</code> {{ each.finding or "" }}</td>\
+<td>{{ each.owner or "" }}</td><td>{{ day(each.due) }}</td>\
+<td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ each.closed.record.line }}, \
+{{ when(each.closed.at) }}{% else %}<span class="tag {{ "bad" if each.overdue else "warn" }}">\
+{{ t("overdue" if each.overdue else "open") }}</span>{% endif %}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="access">
+{{ head("access") }}
+<p class="gap">{{ t("access_gap") }}</p>
+<h3>{{ t("changes") }}</h3>
+{% if not f.changes %}{{ nothing() }}{% else %}
+{{ open("changes", ["line", "at", "what", "key", "who", "why"]) }}
+{% for each in f.changes %}
+<tr>{{ line(each) }}<td>{{ t("event_" ~ each.what) if each.what in events else each.what }}\
+{% if each.lines %}: {{ each.lines | join(", ") }}{% endif %}\
+{% if each.machine %}: {{ each.machine }}{% endif %}</td>\
+<td>{% if each.key %}<code>{{ each.key[:16] }}</code>{% endif %}</td>\
+<td>{{ each.who or "" }}</td><td class="long">{{ each.why or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+<h3>{{ t("persons") }}</h3>
+{% if not f.persons %}{{ nothing() }}{% else %}
+{{ open("persons", ["line", "at", "who", "role", "decision", "run"]) }}
+{% for each in f.persons %}
+<tr>{{ line(each) }}<td>{{ each.name or "" }}</td><td>{{ each.role or "" }}</td>\
+<td>{{ each.decision or each.task or "" }}</td><td>{{ each.run or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="checklists">
+{{ head("checklists") }}
+{% if not f.checklists %}{{ nothing() }}{% else %}
+{{ open("checklists", ["version", "first_run", "last_run", "runs_count", "checks_count", "added",
+  "dropped"]) }}
+{% for each in f.checklists %}
+<tr><td><code>{{ each.sha256[:16] }}</code></td><td>{{ each.first }}</td><td>{{ each.last }}</td>\
+<td class="number">{{ each.runs }}</td>\
+<td class="number">{{ each.checks | length }} ({{ each.blockers }})</td>\
+<td class="long">{{ each.added | join(", ") }}</td>\
+<td class="long">{{ each.removed | join(", ") }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="not_covered">
+{{ head("not_covered", "not_covered_lead") }}
+{% if not f.not_covered %}<p class="muted">{{ t("not_covered_none") }}</p>{% else %}
+{{ open("not_covered", ["what", "records_count"]) }}
+{% for text, count in f.not_covered %}<tr><td class="long">{{ text }}</td>\
+<td class="number">{{ count }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+"""
+
+BODY = (
+    """
+<a class="skip" href="#glance">{{ t("skip") }}</a>
+<header>
+<h1>{{ t("title") }}</h1>
+<p>{{ t("period") }}: <strong>{{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}\
+</strong></p>
+<p class="muted small">{{ t("system") }}: {{ m.system }} · {{ t("host") }}: {{ m.host }} · \
+{{ t("made_at") }}: {{ when(m.made_at) }} · {{ m.tool.name }} {{ m.tool.version }}<br>\
+{{ t("signed_by") }} <code>{{ m.ledger.key }}</code><br>{{ t("zone") }}</p>
+</header>
+<main>
+{% if not m.ledger.in_period %}<p class="gap">{{ t("empty") }}</p>
+{% endif %}
+{% if is_open %}<p class="gap">{{ t("period_open") }}</p>
+{% endif %}
+{% if m.problems %}
+<section aria-labelledby="problems" class="notes red">
+{{ head("problems", "problems_lead") }}
+<ul>{% for each in m.problems %}<li>{{ each }}</li>{% endfor %}</ul>
+</section>
+{% else %}<p>{{ t("whole") }}</p>
+{% endif %}
+{% if m.ledger.notes %}<section aria-labelledby="notes">
+{{ head("notes") }}
+<ul>{% for each in m.ledger.notes %}<li>{{ each }}</li>{% endfor %}</ul>
+</section>
+{% endif %}
+<section aria-labelledby="glance">
+{{ head("glance") }}
+<ul class="tiles">
+{% for number, label in tiles %}<li><strong>{{ number }}</strong><span>{{ t(label) }}</span></li>
+{% endfor %}</ul>
+<nav aria-label="{{ t("sections") }}"><ol>
+{% for each in sections %}<li><a href="#{{ each }}">{{ t(each) }}</a></li>
+{% endfor %}</ol></nav>
+</section>
+"""
+    + SECTIONS
+    + """
+<section aria-labelledby="mapping">
+{{ head("mapping") }}
+<p class="gap">{{ t("mapping_lead") }}</p>
+{{ open("mapping", ["rule", "sections"]) }}
+{% for rule, names in mapping %}<tr><td class="long">{{ t(rule) }}</td><td class="long">\
+{% for each in names %}<a href="#{{ each }}">{{ t(each) }}</a>{% if not loop.last %}; {% endif %}\
+{% endfor %}</td></tr>
+{% endfor %}{{ close() }}
+</section>
+<section aria-labelledby="proof">
+{{ head("proof", "proof_lead") }}
+<pre>python verify.py --key {{ m.ledger.key[:16] }}</pre>
+<p>{{ t("proof_key") }}</p>
+<h3>{{ t("anchored") }}</h3>
+{% if not anchors %}<p class="gap">{{ t("anchors_none") }}</p>{% else %}
+{{ open("anchored", ["anchor", "at", "last_line", "what"]) }}
+{% for each in anchors %}<tr><td>{{ each.name }}</td><td class="date">{{ when(each.at) }}</td>\
+<td class="number">{{ each.lines }}</td><td>{{ t("stamp" if each.token else "note") }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+</section>
+</main>
+<footer><p>{{ t("footer") }}</p></footer>
+"""
+)
+
+TEMPLATE = MACROS + document(
+    '{{ t("title") }}, {{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}',
+    BODY,
+    style=MORE_STYLE,
+    language='{{ t("language") }}',
+)

@@ -1,0 +1,333 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The report for a period: what was missed, proved, in force and not measured, in two languages."""
+
+from __future__ import annotations
+
+import re
+import string
+import time
+import zipfile
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.export import bundle, pdf, plan, report_template, segment
+from ansible.module_utils.pmsops.export import facts as report_facts
+from ansible.module_utils.pmsops.export.language import CATALOGUES, Language
+from ansible.module_utils.pmsops.export.period import Period
+
+from tests.support import exported
+from tests.support.exported import NOW, YEAR
+
+EMPTY = Period.parse("2026-08-01", "2026-08-31")
+
+
+class Page(HTMLParser):
+    """The texts of each section, its rows, and what the page would load or run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: dict[str, str] = {}
+        self.rows: dict[str, list[str]] = {}
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.section = "head"
+        self.quiet = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.tags.add(tag)
+        self.quiet = tag in ("style", "title") or (self.quiet and tag != "body")
+        if tag == "section":
+            self.section = given["aria-labelledby"]
+        if "id" in given:
+            self.ids.append(given["id"])
+        if tag == "tr":
+            self.rows.setdefault(self.section, []).append("")
+        self.links += [given[name] for name in ("href", "src", "action") if name in given]
+        assert not [name for name in given if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.sections[self.section] = self.sections.get(self.section, "") + data
+        if self.rows.get(self.section):
+            self.rows[self.section][-1] += data + " "
+
+
+@pytest.fixture(scope="module")
+def fund(tmp_path_factory):
+    return exported.busy(tmp_path_factory.mktemp("busy"))
+
+
+def page_of(fund, period=YEAR, **more):
+    request = exported.busy_request(fund, period=period, **more)
+    path = bundle.write(request, now=NOW)["path"]
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("report.html").decode()
+
+
+@pytest.fixture(scope="module")
+def text(fund):
+    return page_of(fund)
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def row(page, section, words):
+    """Return the one row of a section that has these words."""
+    found = [each for each in page.rows[section] if words in each]
+    assert len(found) == 1, (words, page.rows[section])
+    return " ".join(found[0].split())
+
+
+def test_it_loads_nothing_and_runs_nothing(text, page):
+    assert "script" not in page.tags
+    assert all(link.startswith("#") for link in page.links) and len(page.links) > 20
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+    assert "default-src 'none'" in text and "&lt;script&gt;alert(1)" in text
+
+
+def test_every_section_that_an_auditor_asks_for_is_there(page):
+    assert set(page.sections) >= {
+        *("plan", "runs", "sets", "times", "waivers", "holds", "restores", "deficiencies"),
+        *("access", "checklists", "not_covered", "mapping", "proof"),
+    }
+
+
+def test_what_the_schedule_planned_and_the_ledger_lacks_was_missed(page):
+    backup = row(page, "plan", "The backup")
+    # Planned from 1 May, when the schedule is first known, to the end of the year.
+    assert backup.startswith("The backup backup daily, 05:30 245 27 0 218 0")
+    assert "2026-05-04 05:30" in page.sections["plan"]
+    assert "NOT MEASURED before 2026-05-01 00:00: the schedule was not known" in page.sections[
+        "plan"
+    ].replace("\n", " ")
+
+
+def test_a_job_without_lines_in_the_ledger_was_not_measured_and_not_missed(page):
+    assert "NOT MEASURED: the ledger has no lines of this job" in row(page, "plan", "The verify")
+
+
+def test_a_proof_that_was_broken_is_not_measured_and_neither_done_nor_failed(fund):
+    lines = segment.cut((fund.evidence / ledger.NAME).read_bytes(), YEAR)
+    known = plan.read(fund.root / "schedule" / "schedule.json")
+    drill = next(e for e in plan.compare(known, lines.inside, YEAR, NOW) if e["name"] == "drill")
+    assert drill["counts"]["not_measured"] == 1
+    assert sum(drill["counts"].values()) == drill["planned"]
+
+
+def test_a_run_whose_time_is_not_over_is_neither_planned_nor_missed(fund):
+    known = plan.read(fund.root / "schedule" / "schedule.json")
+    now = datetime(2026, 5, 3, 9, 0, tzinfo=UTC)  # half an hour after the third
+    found = next(e for e in plan.compare(known, [], YEAR, now) if e["name"] == "backup")
+    assert (found["planned"], found["counts"]["missed"]) == (2, 2)
+
+
+def test_without_a_schedule_nobody_can_tell_what_was_planned(fund):
+    page = Page(_without_schedule(fund))
+    assert "NOT MEASURED: this host has no schedule" in page.sections["plan"]
+    assert "NOT MEASURED" in page.sections["glance"]
+
+
+def _without_schedule(fund):
+    path = bundle.write(fund.request(backup_root=fund.root / "sets"), now=NOW)["path"]
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("report.html").decode()
+
+
+def test_each_set_says_which_line_proved_it_and_where_it_is(page):
+    assert "Proved line 4 " in row(page, "sets", "2026-05-01_0600").replace("proved", "Proved")
+    assert "not proved" in row(page, "sets", "2026-05-02_0600")
+    assert "removed" in row(page, "sets", "2026-05-02_0600")
+    assert "proof failed" in row(page, "sets", "2026-05-10_0600")
+    assert row(page, "sets", "2026-05-29_0600").endswith("held")
+    assert row(page, "sets", "2026-05-28_0600").endswith("on the disk")
+    assert "NOT MEASURED: it is not on the disk" in row(page, "sets", "2026-05-20_0600")
+
+
+def test_times_are_compared_with_their_targets_and_drawn(text, page):
+    assert "within the target (7 min)" in row(page, "times", "2026-05-01_0600")
+    assert "over the target (7 min)" in row(page, "times", "2026-05-28_0600")
+    assert text.count("<svg ") == 2
+    assert "restore 4.17 min, verify 50 s" in row(page, "times", "2026-05-01_0600")
+    broken = next(each for each in page.rows["times"] if " x" in each and "NOT" in each)
+    assert "NOT MEASURED" in broken and "passed" not in broken
+
+
+def test_waivers_holds_restores_incidents_deficiencies_keys_and_persons_have_their_rows(page):
+    assert "2026-12-31" in row(page, "waivers", "infra.disk")
+    assert "annual audit" in row(page, "holds", "2026-05-29_0600")
+    assert "by retention" in row(page, "holds", "2026-05-02_0600")
+    assert "41.5 s" in row(page, "restores", "2026-05-30_0600")
+    assert "full disk" in row(page, "restores", "restore failed")
+    assert "5 min" in row(page, "restores", "Redis")
+    assert "open" in row(page, "restores", "Disk")
+    assert "overdue" in row(page, "deficiencies", "A disk is small")
+    assert "both keys signed" in page.sections["access"]
+    assert "risk officer" in row(page, "access", "Maria Silva")
+
+
+def test_what_the_ledger_cannot_tell_says_so(page):
+    assert "NOT MEASURED: when each hold began" in page.sections["holds"]
+    assert "NOT MEASURED: who logged in" in page.sections["access"]
+
+
+def test_the_table_of_rules_names_headings_and_sends_the_reader_to_counsel(page):
+    said = " ".join(page.sections["mapping"].split())
+    assert "Counsel has to confirm" in said
+    for rule in ("DORA, Article 12", "CVM Resolution 21", "ANBIMA", "A1.2", "A1.3", "A.8.13"):
+        assert rule in said
+
+
+def test_an_empty_period_says_that_it_is_empty(fund):
+    page = Page(page_of(fund, EMPTY))
+    assert "This period is empty: the ledger has no line of it" in page.sections["head"]
+    assert "None in this period" in page.sections["runs"]
+    assert "NOT MEASURED: no drill of this period" in page.sections["times"]
+    assert row(page, "plan", "The backup").startswith("The backup backup daily, 05:30 31 0 0 31 0")
+
+
+def test_a_ledger_cut_off_stands_at_the_head(tmp_path):
+    fund = exported.busy(tmp_path)
+    path = fund.evidence / ledger.NAME
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    page = Page(page_of(fund))
+    assert "the ledger is damaged: line 47 is missing" in page.sections["problems"]
+    assert "The ledger is whole" not in str(page.sections)
+
+
+def test_a_period_that_is_not_over_says_so(fund):
+    page = Page(page_of(fund, Period.parse("2027-01-01", "2027-12-31")))
+    assert "The period is not over" in page.sections["head"]
+
+
+def test_a_version_of_the_checklist_is_a_file_with_its_checks():
+    def record(digest, *ids, partial=False):
+        results = [{"id": each, "severity": "blocker"} for each in ids]
+        return {"checklist_sha256": digest, "partial": partial, "results": results}
+
+    found = report_facts.checklists(
+        {
+            "1": record("a", "x", "y"),
+            "2": record("a", "x", "y"),
+            "3": record("b", "y", "z"),
+            "4": record("c", "y", partial=True),
+            "5": {"checklist_sha256": 7},
+        }
+    )
+    first, second = found
+    assert (first["first"], first["last"], first["runs"], first["blockers"]) == ("1", "2", 2, 2)
+    assert (first["added"], first["removed"]) == ([], [])
+    assert (second["added"], second["removed"]) == (["z"], ["x"])
+
+
+# --- languages
+
+
+def test_both_languages_have_the_same_keys_and_the_same_parts():
+    assert set(CATALOGUES["en"]) == set(CATALOGUES["pt"])
+
+    def parts(text):
+        return {
+            name for _text, name, _format, _conversion in string.Formatter().parse(text) if name
+        }
+
+    for key, english in CATALOGUES["en"].items():
+        assert parts(english) == parts(CATALOGUES["pt"][key]), key
+
+
+# The same in both languages, or only names.
+SAME = {"line_of", "language"}
+
+
+def test_no_text_was_left_in_english():
+    same = {key for key, text in CATALOGUES["en"].items() if text == CATALOGUES["pt"][key]}
+    assert same <= SAME
+
+
+def test_each_text_of_the_template_is_in_the_catalogue():
+    used = set(re.findall(r'\bt\("(\w+)"', report_template.TEMPLATE))
+    used |= set(re.findall(r'head\("(\w+)"', report_template.TEMPLATE))
+    used |= {
+        key
+        for columns in re.findall(r"open\(\"\w+\", \[(.*?)\]", report_template.TEMPLATE, re.DOTALL)
+        for key in re.findall(r'"(\w+)"', columns)
+    }
+    assert len(used) > 100
+    assert used <= set(CATALOGUES["en"]) | {"by_", "kind_", "event_"}
+
+
+def test_the_portuguese_report_has_no_english_but_what_records_say(fund):
+    page = Page(page_of(fund, language="pt"))
+    said = " ".join(" ".join(page.sections.values()).split())
+    assert "Evidências da operação" in said and "01/01/2026 a 31/12/2026" in said
+    assert "NÃO MEDIDO" in said and "NOT MEASURED" not in said
+    assert "não é um parecer jurídico" in said
+    assert "1.234.567" in said and "4,17 min" in said
+    for english in (" passed", "Missed", "Waivers", "Negative control", "Counsel", "None in"):
+        assert english not in said, english
+
+
+def test_the_portuguese_export_has_its_own_name_and_its_own_readme(fund):
+    path = bundle.write(exported.busy_request(fund, language="pt"), now=NOW)["path"]
+    assert path.endswith("2026-01-01_2026-12-31_pt.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert "O relatório está em report.html" in archive.read("README.txt").decode()
+
+
+@pytest.mark.parametrize(
+    ("value", "en", "pt"),
+    [
+        (None, "NOT MEASURED", "NÃO MEDIDO"),
+        (0.0, "0 s", "0 s"),
+        (41.52, "41.5 s", "41,5 s"),
+        (90, "1.5 min", "1,5 min"),
+        (3 * 86400, "3 d", "3 d"),
+    ],
+)
+def test_durations_are_written_as_people_of_each_language_do(value, en, pt):
+    assert Language("en").duration(value) == en
+    assert Language("pt").duration(value) == pt
+
+
+def test_a_moment_is_of_sao_paulo():
+    assert Language("en").when("2026-01-01T02:30:00Z") == "2025-12-31 23:30"
+    assert Language("pt").when("2026-01-01T02:30:00Z") == "31/12/2025 23:30"
+    assert Language("pt").when("yesterday") == "yesterday"
+
+
+# --- print
+
+
+def test_without_chromium_the_export_says_why_it_has_no_pdf(fund, monkeypatch):
+    monkeypatch.setattr(pdf, "PROGRAMS", ("no-such-browser",))
+    found = bundle.write(exported.busy_request(fund, pdf=True), now=NOW)
+    assert found["pdf"] == "this host has no no-such-browser"
+    assert exported.manifest_of(found["path"])["pdf"] == found["pdf"]
+
+
+def test_a_browser_that_prints_nothing_costs_only_the_pdf(tmp_path, monkeypatch):
+    program = tmp_path / "chromium"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    content, why = pdf.printed("<p>")
+    assert content is None and why == "chromium printed nothing (FileNotFoundError)"
+
+
+@pytest.mark.nightly
+def test_3000_lines_are_exported_in_seconds_of_the_processor(tmp_path):
+    fund = exported.busy(tmp_path)
+    exported.add_lines(fund, 3000)
+    began = time.process_time()
+    found = bundle.write(exported.busy_request(fund), now=NOW)
+    took = time.process_time() - began
+    print(f"{took:.1f} s of the processor")
+    assert took < 10
+    assert (found["lines"], found["problems"]) == (3048, [])
