@@ -54,6 +54,35 @@ def remove_lab(instance: str) -> None:
     )
     shutil.rmtree(PROJECT / f".lab-{instance}", ignore_errors=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert leftovers(instance) == []
+
+
+def leftovers(instance: str) -> list[str]:
+    """Return containers, volumes and networks of a lab, as the engine knows them."""
+    found = []
+    of_the_lab = f"--filter=label=com.docker.compose.project=pms-lab-{instance}"
+    for kind in ("container", "volume", "network"):
+        every = ["--all"] if kind == "container" else []
+        listed = subprocess.run(
+            ["docker", kind, "ls", *every, "--quiet", of_the_lab],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        found += [f"{kind} {each}" for each in listed.stdout.split()]
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def whole_scenarios(pytestconfig):
+    """`make test` leaves out parts of scenarios that its other tests prove.
+
+    They run in `make test-all`, and where a person runs a scenario by molecule.
+    """
+    ENVIRONMENT["PMS_TEST_WHOLE"] = str(bool(pytestconfig.getoption("--all"))).lower()
+    yield
+    del ENVIRONMENT["PMS_TEST_WHOLE"]
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +111,10 @@ def _labs() -> dict[str, list[str]]:
 LABS = _labs()
 
 
-def shared_lab(scenario: str) -> str | None:
-    """Return the lab that the scenario leaves to others: those of disasters share theirs."""
+def lab_of(scenario: str) -> str:
+    """Return the lab of a scenario, which others may share."""
     (lab,) = (name for name, scenarios in LABS.items() if scenario in scenarios)
-    return lab if scenario.startswith("dr_") else None
+    return lab
 
 
 def today() -> date:
@@ -93,10 +122,10 @@ def today() -> date:
     return datetime.now(BUSINESS_ZONE).date()
 
 
-def play(scenario: str, shared_labs: dict[str, date]) -> None:
+def play(scenario: str, shared_labs: dict[str, date], *, leaves_lab: bool = True) -> None:
     """Run a scenario; it has to end well, and to have found all of its playbooks."""
     began = today()
-    lab = shared_lab(scenario)
+    lab = lab_of(scenario) if leaves_lab else None
     ready = lab in shared_labs and shared_labs.pop(lab) == began
     status, output = _played(scenario, lab, ready)
     if status and today() != began:

@@ -148,11 +148,11 @@ def test_a_disaster_is_recovered_from(scenario, shared_labs):
 
 def test_no_scenario_is_left_out():
     assert {
-        lab_name("molecule"): ["default"],
         lab_name("moleculekilled"): ["dr_killed"],
         lab_name("moleculepitr"): ["dr_pitr"],
         lab_name("moleculehost"): ["dr_host"],
     }.items() <= LABS.items()
-    own = ("molecule", "moleculedr", "moleculekilled", "moleculepitr", "moleculehost")
+    own = ("moleculedr", "moleculekilled", "moleculepitr", "moleculehost")
     assert set(LABS) == {*(lab_name(each) for each in own), LAB}
     assert "dr_triage" in LABS[LAB]
+    assert "default" in LABS[lab_name("moleculedr")]
