@@ -118,18 +118,16 @@ class ThrowAway:
         """Run a script that has these volumes to work on."""
         container = self._create(script, arguments, volumes=volumes)
         try:
-            container.start()
-            status = container.wait(timeout=6 * 3600)["StatusCode"]
+            status = docker_engine.run_to_end(container, 6 * 3600)
             said: bytes = container.logs(stdout=True, stderr=True)
-            return Done(int(status), said.decode(errors="replace"))
+            return Done(status, said.decode(errors="replace"))
         finally:
             _remove(container)
 
     def _output(self, script: str, arguments: list[str], volumes: dict[str, Any]) -> str:
         container = self._create(script, arguments, volumes=volumes)
         try:
-            container.start()
-            container.wait(timeout=6 * 3600)
+            docker_engine.run_to_end(container, 6 * 3600)
             said: bytes = container.logs(stdout=True, stderr=False)
             return said.decode(errors="replace")
         finally:

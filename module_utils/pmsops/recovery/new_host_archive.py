@@ -18,6 +18,7 @@ from ansible.module_utils.pmsops.pitr.server_files import network_of
 from ansible.module_utils.pmsops.pitr.server_volume import LIVE, ServerVolume
 from ansible.module_utils.pmsops.services import docker_engine
 
+SECONDS = 6 * 3600  # that one command on a volume may take
 FETCHING = ".pms-ops-fetching"  # in the archive's volume, until all of it is there
 
 
@@ -107,7 +108,7 @@ def _carried_out(client: Any, image: str, command: list[str], source: str, targe
     import docker.errors
 
     try:
-        client.containers.run(
+        container = client.containers.create(
             image,
             entrypoint=command[:1],
             command=command[1:],
@@ -115,9 +116,16 @@ def _carried_out(client: Any, image: str, command: list[str], source: str, targe
             network_mode="none",
             volumes={source: {"bind": target, "mode": "rw"}},
             healthcheck={"test": ["NONE"]},
-            remove=True,
         )
-    except docker.errors.DockerException as exc:
+        try:
+            status = docker_engine.run_to_end(container, SECONDS)
+            said = container.logs().decode(errors="replace").strip()[-200:]
+        finally:
+            # Also one that did not start: run(remove=True) of docker-py leaves that.
+            container.remove(force=True)
+        if status:
+            raise docker.errors.DockerException(f"exit status {status}: {said}")
+    except (OpsError, docker.errors.DockerException) as exc:
         raise OpsError(
             f"The Docker Engine would not run {command[0]} on volume {source}: {exc}",
             "Its message names the cause. Run dr_host.yml again: it goes on.",

@@ -55,7 +55,7 @@ def needed(
 ) -> tuple[str, str] | None:
     """Return verb and reason for a container in a Docker *state*, or None if it needs nothing."""
     status = state.get("Status")
-    health = (state.get("Health") or {}).get("Status", "none")
+    health = containers.health(state)
     if status == "paused":
         return "unpause", "was paused"
     if status == "restarting":
@@ -191,7 +191,7 @@ def _wait(desired: DesiredState, step: Step) -> str:
     while True:
         step.container.reload()
         state = step.container.attrs["State"]
-        health = (state.get("Health") or {}).get("Status", "none")
+        health = containers.health(state)
         if state["Status"] == "running" and health in ("healthy", "none"):
             return f"healthy after {time.monotonic() - began:.1f} s"
         if time.monotonic() - began > desired.healthy_seconds:

@@ -101,6 +101,46 @@ def database_container(docker_engine: Any, name: str | None) -> Any:
     return container
 
 
+def health(state: dict[str, Any]) -> str:
+    """Return the health in a container's ``State``: none, starting, healthy or unhealthy.
+
+    While a container is paused, and until its first check afterwards, the engine calls it unhealthy
+    without a check that failed. It is "starting" then, as after a start: nobody has looked yet.
+    """
+    found = state.get("Health") or {}
+    status = str(found.get("Status") or "none")
+    failed = found.get("FailingStreak", 1)  # an engine that does not count has looked
+    return "starting" if status == "unhealthy" and not failed else status
+
+
+def checked_at(state: dict[str, Any]) -> str | None:
+    """Return when the engine last checked a container's health, None if it has not."""
+    checks = (state.get("Health") or {}).get("Log") or []
+    return str(checks[-1]["End"]) if checks else None
+
+
+def run_to_end(container: Any, seconds: float) -> int:
+    """Start a container that was made, and return its exit status once it has ended.
+
+    The engine's answer to ``wait`` is 0, at once, for a container that never started.
+
+    :raises OpsError: clients.engine.
+    """
+    with refusals():
+        container.start()
+        container.wait(timeout=seconds)
+        container.reload()
+    state = container.attrs["State"]
+    if state["Status"] not in ("exited", "dead") or str(state.get("StartedAt")).startswith("0001-"):
+        raise OpsError(
+            f"A container of the Docker Engine is {state['Status']} and did not run to its end"
+            f" ({state.get('Error') or 'the engine does not say why'}).",
+            "Look whether the engine was restarted (systemctl status docker), then run again.",
+            code="clients.engine",
+        )
+    return int(state["ExitCode"])
+
+
 def started_at(state: dict[str, Any]) -> datetime | None:
     """Return the start of a container from its ``State``, None if Docker does not give it."""
     try:

@@ -177,5 +177,5 @@ def _state(container: Any) -> str | None:
     """Return in which state a container does not serve, None if it does."""
     if container.status != "running":
         return DOWN
-    health = container.attrs["State"].get("Health", {}).get("Status", "healthy")
-    return {"healthy": None, "starting": STARTING}.get(health, UNHEALTHY)
+    health = containers.health(container.attrs["State"])
+    return {"healthy": None, "none": None, "starting": STARTING}.get(health, UNHEALTHY)

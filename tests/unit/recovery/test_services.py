@@ -34,6 +34,12 @@ from tests.support.standin_pms import StandIn
         ({"Status": "running"}, False, None),
         ({"Status": "running", "Health": {"Status": "starting"}}, False, None),
         ({"Status": "running", "Health": {"Status": "unhealthy"}}, False, "restart"),
+        # After a pause, until the next check. A restart loses what the PMS has in memory.
+        (
+            {"Status": "running", "Health": {"Status": "unhealthy", "FailingStreak": 0}},
+            False,
+            None,
+        ),
         ({"Status": "exited", "ExitCode": 137}, True, "start"),
         ({"Status": "created"}, False, "start"),
         ({"Status": "dead"}, False, "start"),

@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.checks.probes import (
     part,
 )
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.services import docker_engine
 from ansible.module_utils.pmsops.services.docker_engine import started_at
 
 # A container that was restarted and has run for less than this may be in a loop.
@@ -58,7 +59,8 @@ def describe(found: dict[str, Any], now: datetime, names: list[str]) -> dict[str
     return {
         "name": found["Name"].lstrip("/"),
         "status": state.get("Status"),
-        "health": (state.get("Health") or {}).get("Status", "none"),
+        "health": docker_engine.health(state),
+        "health_checked_at": docker_engine.checked_at(state),
         "restarts": restarts,
         "restarting": bool(state.get("Restarting")),
         "looping": bool(state.get("Restarting"))
