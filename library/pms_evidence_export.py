@@ -103,6 +103,11 @@ pdf:
   returned: success
   type: str
   sample: report.pdf
+no_attestations:
+  description: Why the zip has no in-toto statements of the runs; empty where it has.
+  returned: success
+  type: str
+  sample: this host lacks the packages in-toto-attestation and securesystemslib
 lines: {description: Lines of the ledger in the period., returned: success, type: int, sample: 812}
 files: {description: Files of the zip., returned: success, type: int, sample: 240}
 problems:

@@ -19,7 +19,15 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import ledger, ledger_keys, set_list
-from ansible.module_utils.pmsops.export import contents, pdf, plan, report, segment, verify_script
+from ansible.module_utils.pmsops.export import (
+    attestations,
+    contents,
+    pdf,
+    plan,
+    report,
+    segment,
+    verify_script,
+)
 from ansible.module_utils.pmsops.export import facts as report_facts
 from ansible.module_utils.pmsops.export.language import Language
 from ansible.module_utils.pmsops.export.period import Period
@@ -64,6 +72,7 @@ def write(request: Request, *, now: datetime, check: bool = False) -> dict[str, 
     found = contents.collect(root, lines, request.authorities)
     found.files[VERIFIER] = _source(verify_script)
     manifest = _manifest(request, chain, lines, found.problems, now)
+    manifest["no_attestations"] = attestations.add(found, key)
     manifest["pdf"] = add_report(found, request, lines, manifest, now=now)
     contents.refuse_secrets(found.files, request.secrets)
     suffix = "" if request.language == "en" else f"_{request.language}"
@@ -75,6 +84,7 @@ def write(request: Request, *, now: datetime, check: bool = False) -> dict[str, 
         "path": str(path),
         "key": manifest["ledger"]["key"],
         "pdf": manifest["pdf"],
+        "no_attestations": manifest["no_attestations"],
         "lines": manifest["ledger"]["in_period"],
         "files": len(found.files) + 2,
         "problems": manifest["problems"],
