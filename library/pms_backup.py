@@ -301,7 +301,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
-from ansible.module_utils.pmsops.repository import set_parts, sets
+from ansible.module_utils.pmsops.repository import set_parts, sets, warm_note
 from ansible.module_utils.pmsops.services import docker_engine
 
 
@@ -376,6 +376,9 @@ def publish(module: AnsibleModule, settings: Settings, reason: str, began: float
             reason=reason,
             duration_seconds=time.monotonic() - began,
             system=module.params["metrics_system"] or module.params["database"]["name"],
+        )
+        warm_note.publish(
+            Path(module.params["metrics"]), settings.root, module.params["database"]["name"]
         )
     except OSError as exc:
         module.warn(f"The metrics were not written: {exc}")

@@ -42,6 +42,19 @@ options:
       - Otherwise it is dropped after its proof, which makes the run a drill.
     type: bool
     default: false
+  keep_warm:
+    description:
+      - Keep the proved database of a drill as a warm copy, closed to everybody, if the server's
+        disk has room for twice the database and a tenth more; RV(notes) say if it has not. The
+        warm copy before it is dropped once this one is proved.
+      - A restore of the same set then proves the copy again in place of a load. With
+        V(false), a drill leaves no warm copy.
+      - O(keep) ignores it.
+    type: bool
+    default: false
+  metrics:
+    description: Folder for Prometheus's textfile collector; C(pms_warm_copy.prom) is written there.
+    type: path
   jobs:
     description: Processes of pg_restore.
     type: int
@@ -130,6 +143,24 @@ side:
   returned: success
   type: str
   sample: macro_trading__restore_20261123023709
+warm_used:
+  description: The warm copy that was proved again in place of a load; null if none was. In check
+    mode the one that would be.
+  returned: success
+  type: str
+  sample: macro_trading__warm_20261123023709
+warm_kept:
+  description: The warm copy that a drill kept; null if it kept none, and in check mode.
+  returned: success
+  type: str
+  sample: macro_trading__warm_20261123023709
+objects_sha256:
+  description:
+    - SHA-256 of every object as the proof read it; null without a manifest, and in check mode. Two
+      proofs of one copy have the same.
+  returned: success
+  type: str
+  sample: c92bff0aef069de54eebbe09a63fec09553c3d50962e1a514abe94b0487afbd7
 verified:
   description: What the proof covered.
   returned: success
@@ -304,6 +335,7 @@ from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.repository import warm_note
 from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_record
 from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
@@ -321,6 +353,8 @@ def argument_spec() -> dict:
         "keys": {"type": "path", "required": True, "no_log": False},
         "file": {"type": "path"},
         "keep": {"type": "bool", "default": False},
+        "keep_warm": {"type": "bool", "default": False},
+        "metrics": {"type": "path"},
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
         "evidence_root": {"type": "path"},
@@ -354,6 +388,7 @@ def run(module: AnsibleModule) -> dict:
         without_extensions=tuple(params["without_extensions"]),
         role_passwords=params["role_passwords"],
         keep=params["keep"],
+        warm=params["keep_warm"],
         slots=params["slots"],
         shown=params["shown"],
         queries=tuple(queries.Query(**each) for each in params["queries"]),
@@ -364,6 +399,10 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": True} | plan_restore(database, request, params["counted"])
     with signals.raised(), docker_engine.refusals():
         result = restore_set(database, request, progress=Progress(request.progress_file))
+    if params["metrics"]:
+        result["warnings"] += warm_note.publish(
+            Path(params["metrics"]), request.root, database.name
+        )
     for warning in result.pop("warnings"):
         module.warn(warning)
     return {"changed": True} | result

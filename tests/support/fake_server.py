@@ -363,6 +363,8 @@ QUERIES: tuple[tuple[str, Answer], ...] = (
         lambda server, current, params: [(not server.locked_elsewhere,)],
     ),
     ("shobj_description(oid, 'pg_database')", _listed),
+    ("WHERE datconnlimit = -2", lambda server, current, params: []),
+    ("FROM pg_control_system()", lambda server, current, params: [("77", "17.6")]),
     ("SELECT 1 FROM pg_database WHERE datname = %s", _exists),
     ("AND NOT datallowconn", _closed),
     ("FROM pg_db_role_setting", _setting),

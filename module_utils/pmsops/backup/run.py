@@ -43,6 +43,7 @@ from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 from ansible.module_utils.pmsops.repository import encryption, manifest, retention, sets, shrinkage
+from ansible.module_utils.pmsops.restore import warm_copy
 from ansible.module_utils.pmsops.restore.journal import Journal
 
 
@@ -73,6 +74,7 @@ def run(
         with progress.phase("prune", total=len(gone), unit="sets"):
             removed, stay = retention.prune(gone)
         run.warnings += stay
+        run.warnings += warm_copy.drop_without_set(database, settings.root, removed)
         with suppress(OpsError):  # a restore has its journal's room then, however full the disk is
             Journal.of_root(settings.root).reserve()
     return result | {

@@ -41,6 +41,7 @@ from ansible.module_utils.pmsops.restore import (
     preflight,
     registry,
     requirements,
+    room,
     scratch,
     staging_database,
 )
@@ -189,7 +190,7 @@ class _Trial:
             if requirements.TIMESCALEDB in required.extensions:
                 preflight.require_workers(cursor)
             needed = WAL_FACTOR * (EMPTY_BYTES + RELATION_BYTES * _relations(self.document))
-            disk = preflight.free_bytes(cursor, self.database)
+            disk = room.free_bytes(cursor, self.database)
             if disk is not None and disk < needed:
                 raise NotRun(
                     f"the server's disk has {human(disk)} free; a trial needs about {human(needed)}"

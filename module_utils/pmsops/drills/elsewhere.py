@@ -29,7 +29,7 @@ from ansible.module_utils.pmsops.offsite.run import Sites
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, quarantine, sets, signing
-from ansible.module_utils.pmsops.restore import preflight, requirements, scratch
+from ansible.module_utils.pmsops.restore import requirements, room, scratch
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 
@@ -226,9 +226,9 @@ class Elsewhere:
             )
 
     def _require_server_room(self, database: Database, document: Mapping[str, Any]) -> None:
-        needed = int((document["server"].get("size_bytes") or 0) * preflight.SPACE_SHARE)
+        needed = int((document["server"].get("size_bytes") or 0) * room.SPACE_SHARE)
         with database.session(name=database.maintenance_name, read_only=True) as cursor:
-            free = preflight.free_bytes(cursor, database)
+            free = room.free_bytes(cursor, database)
         if free is not None and free < needed:
             raise _no_room("The server of the drill", free, needed, "restored database")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, sets, warm_note
 
 RECORD = "record.json"
 MAX_BACKUPS = 30
@@ -119,6 +119,7 @@ def backups(backup_root: Path | None) -> list[dict[str, Any]]:
                     document.get("started_at"), document.get("finished_at")
                 ),
                 "verified_at": (proof or {}).get("verified_at"),
+                "warm": warm_note.is_of(folder.parent, folder),
             }
         )
     return found

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age, moment
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest, sets, warm_note
 
 DAMAGED = ".damaged"
 HEAD = ("set", "age", "size", "verified", "held", "problem")
@@ -39,6 +39,25 @@ def describe_newest(newest: dict[str, Any] | None, say: Callable[[str, str], Non
         say(f"  part {name}", text)
 
 
+def warm_copy(backup_root: Path, now: datetime) -> dict[str, Any] | None:
+    """Return of which set the server has a warm copy, as the last run noted it."""
+    found = warm_note.read(backup_root)
+    if found is None:
+        return None
+    try:
+        seconds = round((now - moment(found["kept_at"])).total_seconds(), 1)
+    except (TypeError, ValueError):
+        seconds = None
+    return found | {"age_seconds": seconds}
+
+
+def describe_warm(found: dict[str, Any] | None, say: Callable[[str, str], None]) -> None:
+    """Report the warm copy to people."""
+    if found:
+        size = progress.size(found["size_bytes"])
+        say("warm copy", f"of set {found['set']}, {size}, proved {age(found['age_seconds'])} ago")
+
+
 def _described(folder: Path, now: datetime) -> dict[str, Any]:
     damaged = folder.name.endswith(DAMAGED)
     proof = sets.verification(folder)
@@ -52,6 +71,7 @@ def _described(folder: Path, now: datetime) -> dict[str, Any]:
         "age_seconds": None,
         "size_bytes": None,
         "verified_at": (proof or {}).get("verified_at"),
+        "warm": warm_note.is_of(folder.parent, folder),
         "held": hold is not None,
         "hold_reason": hold,
         "damaged": damaged,
@@ -120,7 +140,7 @@ def table(found: Iterable[dict[str, Any]]) -> list[str]:
             each["id"] + (f" of {each['other_database']}" if each["other_database"] else ""),
             age(each["age_seconds"]),
             progress.size(each["size_bytes"]) if each["size_bytes"] else "?",
-            (each["verified_at"] or "no")[:10],
+            (each["verified_at"] or "no")[:10] + (", warm" if each["warm"] else ""),
             each["hold_reason"] or "",
             each["problem"] or "",
         )

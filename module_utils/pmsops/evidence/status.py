@@ -74,6 +74,7 @@ def collect(
             name: _newest_set(folder, now) for name, folder in sets.of_others(backup_root).items()
         },
         "sets": len(sets.listed(backup_root)),
+        "warm_copy": set_list.warm_copy(backup_root, now),
         "missing_sets": [
             {"set": each.name, "recorded_at": each.recorded_at, "what": each.text()}
             for root in (backup_root, *sets.of_others(backup_root).values())
@@ -268,6 +269,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
     for name, other in found["other_databases"].items():
         say(name, f"{other['id']}, {age(other['age_seconds'])} old" if other else "no set")
     say("sets", f"{found['sets']} in {found['backup_root']}")
+    set_list.describe_warm(found["warm_copy"], say)
     if found["running"]:
         say("running", found["running"])
     if drill:

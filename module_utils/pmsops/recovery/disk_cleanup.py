@@ -2,8 +2,8 @@
 """What may be removed from a full disk, safest first, and the removal.
 
 Only replaceable data of this toolkit may be removed: leftovers of killed runs, backup sets that
-retention deletes, and, only if confirmed, former databases. The newest set, the newest verified set
-and files of other programs always stay.
+retention deletes, the warm copy, and, only if confirmed, former databases. The newest set, the
+newest verified set and files of other programs always stay.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     scratch,
     staging_database,
+    warm_copy,
 )
 
 PURPOSE = "freeing of space"
@@ -136,6 +137,7 @@ def freeable(
     if DATABASE in places:
         if database.access == "container":
             found.append(Freeable("sidecars of killed runs", 0, _sidecars))
+        found += _warm_copies(database, backup_root)
         found += _formers(database, formers)
     return found
 
@@ -210,6 +212,30 @@ def _formers(database: Database, policy: former_retention.Policy) -> list[Freeab
         )
         for name in expired
     ]
+
+
+def _warm_copies(database: Database, backup_root: Path) -> list[Freeable]:
+    """Return the warm copies: the next drill makes a new one. A server that is down has none."""
+
+    def remover(name: str) -> Callable[[], None]:
+        def work() -> None:
+            staging_database.drop(database, name)
+            warm_copy.note(database, backup_root)
+
+        return work
+
+    try:
+        copies = registry.select(registry.read_from(database), database.name, registry.WARM)
+        return [
+            Freeable(
+                f"warm copy {each.name} of set {each.mark.get('set')}",
+                warm_copy.size_bytes(database),
+                remover(each.name),
+            )
+            for each in copies
+        ]
+    except Exception:  # noqa: BLE001 -- the scenario for that is dr_database
+        return []
 
 
 def _remover(path: Path) -> Callable[[], None]:

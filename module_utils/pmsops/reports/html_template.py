@@ -239,7 +239,8 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <tr><td>{{ entry.id }}</td><td class="number">{{ entry.size_bytes | size }}</td>\
 <td class="number">{{ entry.new_bytes | size }}</td>\
 <td class="number">{{ entry.duration_seconds | duration }}</td>\
-<td>{{ entry.verified_at[:10] if entry.verified_at else "not yet" }}</td></tr>
+<td>{{ entry.verified_at[:10] if entry.verified_at else "not yet" }}\
+{{ ", warm" if entry.warm | default(false) }}</td></tr>
 {% endif %}
 {% endfor %}
 </tbody></table></div>

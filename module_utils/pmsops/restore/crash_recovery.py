@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import registry, scratch, staging_database
+from ansible.module_utils.pmsops.restore import registry, scratch, staging_database, warm_copy
 from ansible.module_utils.pmsops.restore.journal import NAME as JOURNAL
 from ansible.module_utils.pmsops.restore.swap import Swap
 
@@ -84,6 +84,7 @@ def recover(swap: Swap, root: Path, *, resume: str | None = None) -> RecoveryRep
                 staging_database.drop_or_explain(live, name)
                 or f"The staging database {name} was dropped; the live database was not touched."
             )
+    report.lines += warm_copy.settle(live, root)
     report.lines += [each["text"] for each in swap.slot_results] + swap.warnings
     return report
 

@@ -39,10 +39,14 @@ def plan_restore(
     with database.session(name=database.maintenance_name, read_only=True) as cursor:
         bound = bound_objects.read(cursor, database.name)
     former = registry.select(found, database.name, registry.FORMER, registry.UNDONE)
+    copy = restore.copies.of_set()
     return {
         "set": str(restore.backup_set.path),
         "id": restore.backup_set.id,
         "side": restore.staging,
+        "warm_used": copy.name if copy else None,
+        "warm_kept": None,
+        "objects_sha256": None,
         "verified": restore.verified,
         "former": [each.name for each in former],
         "live_exists": exists,
@@ -91,6 +95,9 @@ def result_if_matching(database: Database, request: Request) -> dict[str, Any] |
         "set": str(backup_set.path),
         "id": backup_set.id,
         "side": None,
+        "warm_used": None,
+        "warm_kept": None,
+        "objects_sha256": None,
         "verified": "the live database matches it",
         "snapshot_at": document["snapshot_at"],
         "tables": len(document["contents"]),

@@ -3,30 +3,24 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
     fetch_value,
     superuser_role,
 )
-from ansible.module_utils.pmsops.restore import role_restore, tablespaces, versions
+from ansible.module_utils.pmsops.restore import role_restore, room, tablespaces, versions
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB, Requirements
-from ansible.module_utils.pmsops.services import docker_engine
 
-# The staging database needs as much as the database, and WAL is written meanwhile.
-SPACE_SHARE = 1.2
 FREE_CONNECTIONS = 6
 # The staging database's scheduler, its scheduler after the swap, and one worker for a job.
 FREE_WORKERS = 3
-LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass
@@ -39,6 +33,9 @@ class ServerState:
     # Extensions that the server does not have in their recorded version.
     other_versions: list[str]
     notes: list[str]
+    # Of the database, and of the server's disk; None where it cannot be seen.
+    needed_bytes: int = 0
+    free_bytes: int | None = None
 
 
 def check(
@@ -48,8 +45,11 @@ def check(
     *,
     force_name: bool = False,
     create_roles: bool = False,
+    spare_bytes: int = 0,
 ) -> ServerState:
     """Refuse a server that the restore would fail on; nothing is changed.
+
+    *spare_bytes* count as free: the restore may drop what takes them.
 
     :raises OpsError: clients.old, restore.*
     """
@@ -77,20 +77,15 @@ def check(
                 f" one is {here}): one that was rebuilt since, or another PMS."
             )
         needed = required.size_bytes or _size(cursor, database.name)
-        free = free_bytes(cursor, database)
+        free = room.free_bytes(cursor, database)
     _require_locale(database, required.described)
     if free is None:
         notes.append("The free space on the server's disk could not be determined.")
-    elif free < needed * SPACE_SHARE:
-        raise OpsError(
-            f"The staging database needs about {human(needed * SPACE_SHARE)}; the server's disk has"
-            f" {human(free)} free.",
-            f"Free space, for example by dropping former databases of {database.name}.",
-            code="restore.space",
-        )
+    else:
+        room.require(database, needed, free + spare_bytes)
     if other_versions:
         notes.append(f"Other versions than recorded: {', '.join(other_versions)}.")
-    return ServerState(missing, extensions, other_versions, notes)
+    return ServerState(missing, extensions, other_versions, notes, needed, free)
 
 
 def _require_rights(cursor: Any, tools: ClientTools, database: Database) -> None:
@@ -264,35 +259,3 @@ def _size(cursor: Any, name: str) -> int:
         (name,),
     )
     return size
-
-
-def free_bytes(cursor: Any, database: Database) -> int | None:
-    """Return the free space in the server's data directory, None where it cannot be seen."""
-    folder = fetch_value(cursor, "SELECT current_setting('data_directory', true)")
-    if not folder:
-        return None
-    if database.access == "container":
-        container = docker_engine.database_container(docker_engine.engine(), database.container)
-        for user in ("postgres", "root"):  # some containers take the rights of root away
-            status, output = container.exec_run(
-                ["df", "-PB1", f"{folder}/base", f"{folder}/pg_wal/"], user=user
-            )
-            if status == 0:
-                return smallest_free(output.decode(errors="replace"))
-        return None
-    if database.host not in LOCAL_HOSTS and not database.host.startswith("/"):
-        return None
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:
-        return None
-
-
-def smallest_free(output: str) -> int | None:
-    """Return the least free space that ``df -P -B1`` lists: data and WAL may be on two disks."""
-    found = []
-    for line in output.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) >= 6 and fields[3].isdigit():
-            found.append(int(fields[3]))
-    return min(found) if found else None

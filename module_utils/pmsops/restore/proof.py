@@ -52,6 +52,8 @@ class Proof:
     # What became of the negative control.
     negative_control: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    # Of every object as it was read; None without a manifest. Two proofs of one copy have the same.
+    objects_sha256: str | None = None
 
 
 def again(prove: Callable[[Database], Proof], live: Database, staging: Database) -> Proof | None:
@@ -101,6 +103,7 @@ def of_set(
     control = Control()
     with progress.phase("prove", total=total, unit="tables"):
         deviations: list[str] = []
+        digests: list[str] = []
         found = comparison.differences(
             staging,
             document,
@@ -109,6 +112,7 @@ def of_set(
             deviations=deviations,
             restored=True,
             control=control,
+            digests=digests,
         )
     _require_none(found, request.shown, document.get("losses", []))
     control.require_found()
@@ -121,6 +125,7 @@ def of_set(
         not_restored=deviations,
         negative_control=control.record,
         warnings=control.warnings(),
+        objects_sha256=next(iter(digests), None),
     )
 
 
@@ -209,17 +214,22 @@ def _require_canary(staging: Database, token: str | None) -> bool | None:
 
 
 def noted(
-    backup_set: sets.BackupSet, proved: Proof, duration: float, request: Request
+    backup_set: sets.BackupSet, proved: Proof, duration: float | None, request: Request
 ) -> list[str]:
-    """Note in a set's folder that it was verified; return why that cannot be noted."""
+    """Note in a set's folder that it was verified; return why that cannot be noted.
+
+    Without a *duration* of its own the note keeps the one that it has.
+    """
     document = backup_set.manifest
     if backup_set.folder is None or document is None:
         return []
+    if duration is None:
+        duration = (sets.verification(backup_set.folder) or {}).get("duration_seconds")
     record = {
         "canary": proved.canary,
         "rows": manifest.rows(document),
         "tables": len(document["contents"]),
-        "duration_seconds": round(duration, 3),
+        "duration_seconds": None if duration is None else round(duration, 3),
         "size_bytes": document["server"].get("size_bytes"),
     }
     if request.without_extensions:

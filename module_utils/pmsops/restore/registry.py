@@ -2,10 +2,10 @@
 """The databases that restores manage next to the live one: their names and their marks.
 
 A staging database is called ``<live>__restore_<run>``, a former database ``<live>__before_<run>``,
-a rolled-back one ``<live>__undone_<run>``, and that of a backup's trial ``<live>__trial_<run>``.
-Each carries a mark: a comment of JSON that says what it is. The mark counts for more than the name,
-and the OID that it records for more than both, since no rename changes an OID. So the state of a
-restore is still known when all files are lost.
+a rolled-back one ``<live>__undone_<run>``, that of a backup's trial ``<live>__trial_<run>``, and a
+warm copy ``<live>__warm_<run>``. Each carries a mark: a comment of JSON that says what it is. The
+mark counts for more than the name, and the OID that it records for more than both, since no rename
+changes an OID. So the state of a restore is still known when all files are lost.
 """
 
 from __future__ import annotations
@@ -29,10 +29,18 @@ NAME_BYTES = 63
 RUN = re.compile(r"\d{14}")
 mark_text, read_mark = database_mark.text, database_mark.read
 # Persisted in marks and in names: the values never change.
-STAGING, FORMER, UNDONE, TRIAL = "copy", "former", "undone", "trial"
+STAGING, FORMER, UNDONE, TRIAL, WARM = "copy", "former", "undone", "trial", "warm"
+# What a restore made and nobody has used: its subscriptions are those of the set, disabled.
+RESTORED = (STAGING, TRIAL, WARM)
 # Key of a mark: the tables that the PMS wrote to before a swap back, with their numbers.
 WRITTEN = "written"
-NAME_PARTS = {STAGING: "restore", FORMER: "before", UNDONE: "undone", TRIAL: "trial"}
+NAME_PARTS = {
+    STAGING: "restore",
+    FORMER: "before",
+    UNDONE: "undone",
+    TRIAL: "trial",
+    WARM: "warm",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class ManagedDatabase:
 
     @property
     def kind(self) -> str | None:
-        """Return STAGING, FORMER, UNDONE or TRIAL; None for any other database."""
+        """Return STAGING, FORMER, UNDONE, TRIAL or WARM; None for any other database."""
         return self.mark.get("is")
 
 
@@ -98,14 +106,26 @@ def select(found: dict[str, ManagedDatabase], live: str, *kinds: str) -> list[Ma
 
 def abandoned(found: dict[str, ManagedDatabase], live: str, kind: str = STAGING) -> list[str]:
     """Return *live*'s databases of *kind*: by mark, or by name if killed before marked."""
-    head, _, _ = database_name(live, kind, "").rpartition("_")
-    by_name = re.compile(re.escape(head) + "_" + RUN.pattern)
     return [
         each.name
         for each in found.values()
         if (each.kind == kind and each.mark.get("of") == live)
-        or (not each.mark and by_name.fullmatch(each.name))
+        or (not each.mark and named_as(each.name, live, kind))
     ]
+
+
+def named_as(name: str, live: str, kind: str) -> bool:
+    """Tell whether a database has the name of *live*'s databases of *kind*."""
+    head, _, _ = database_name(live, kind, "").rpartition("_")
+    return re.fullmatch(re.escape(head) + "_" + RUN.pattern, name) is not None
+
+
+def half_dropped(cursor: Any, live: str, kind: str) -> list[str]:
+    """Return *live*'s databases of *kind* whose drop was interrupted; nobody can connect to one."""
+    rows = fetch_all(
+        cursor, "SELECT datname FROM pg_database WHERE datconnlimit = -2 ORDER BY datname"
+    )
+    return [name for (name,) in rows if named_as(name, live, kind)]
 
 
 def rollback_target(found: dict[str, ManagedDatabase], live: str) -> ManagedDatabase | None:

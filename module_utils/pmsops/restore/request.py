@@ -39,6 +39,8 @@ class Request:
     without_extensions: tuple[str, ...] = ()
     role_passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     keep: bool = False
+    # Keep the copy of a drill, where there is room, for the next restore of this set.
+    warm: bool = False
     # What becomes of the live database's logical slots at the swap: see slot_handover.
     slots: str = slot_handover.REFUSE
     shown: int = differences.SHOWN_PER_KIND

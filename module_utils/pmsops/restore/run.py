@@ -33,14 +33,16 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     requirements,
     role_restore,
+    run_report,
     scratch,
     slot_handover,
     staging_database,
     versions,
+    warm_copies,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
-from ansible.module_utils.pmsops.restore.request import Request, seconds_today
+from ansible.module_utils.pmsops.restore.request import Request
 
 
 def restore_set(database: Database, request: Request, *, progress: Progress) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def restore_set(database: Database, request: Request, *, progress: Progress) -> 
         finally:
             progress.close()
     duration = (datetime.now(UTC) - began).total_seconds()
-    return {"differences": 0} | vars(proved) | restore.report(began, duration, proved)
+    return {"differences": 0} | vars(proved) | run_report.of(restore, began, duration, proved)
 
 
 @dataclass
@@ -85,6 +87,7 @@ class StagedRestore:
         self.tools = factory.for_database(self.database)
         self.backup_set = self.request.backup_set
         self.document = self.request.document()
+        self.copies = warm_copies.WarmCopies(self.database, self.request)
 
     def close(self) -> None:
         """Wait until the client tools have left nothing behind."""
@@ -111,6 +114,7 @@ class StagedRestore:
             self.tools,
             force_name=self.request.force_name,
             create_roles=self.request.create_roles and not self.backup_set.naive,
+            spare_bytes=self.copies.spare_bytes(),
         )
         self.server.notes += self.request.notes()
         taken = set(registry.read_from(self.database))
@@ -129,8 +133,15 @@ class StagedRestore:
             self.begin(journal)
         staging = self.database.named(self.staging)
         try:
-            proved = proof.again(self._prove, self.database, staging) if waiting else None
+            if waiting:
+                proved = proof.again(self._prove, self.database, staging)
+            else:
+                proved = self.copies.prove(self._prove)
+                if proved:
+                    self._create_roles()
+                    self.copies.take(self.staging, self._mark("proved"))
             if proved is None:
+                self.copies.make_room(self.server)
                 self.progress.expect(self.request.expected_seconds())
                 self.fill(staging, PhasedRestore.run)
                 with self.progress.phase("settings"):
@@ -139,6 +150,7 @@ class StagedRestore:
             if self.request.keep:
                 registry.set_mark(self.database, self.staging, self._mark("proved"))
         except BaseException as exc:
+            self.copies.leave()
             stays = staging_database.drop_or_explain(self.database, self.staging)
             if stays is None:  # otherwise the next run tries again
                 journal.close()
@@ -150,8 +162,10 @@ class StagedRestore:
             journal.record("proved")
         else:
             with self.progress.phase("drop"):
-                stays = staging_database.drop_or_explain(self.database, self.staging)
-            self.warnings += [stays] if stays else []
+                mark = self._mark("warm")
+                self.warnings += self.copies.keep_or_drop(
+                    self.staging, mark, proved.objects_sha256, self.server
+                )
             journal.close()
         return proved
 
@@ -231,14 +245,7 @@ class StagedRestore:
                     self.request.without_extensions, self.request.left_out_members()
                 )
                 self.require_known_parameters(tools, dump)
-                self.warnings += role_restore.create(
-                    self.database,
-                    self.server.missing_roles,
-                    self.required.role_facts,
-                    self.backup_set.dump.parent,
-                    self.request.identity,
-                    self.request.role_passwords,
-                )
+                self._create_roles()
                 with self.progress.phase("create"):
                     mark = registry.mark_text(self._mark("restoring"))
                     staging_database.create(self.database, staging.name, described, mark)
@@ -256,6 +263,16 @@ class StagedRestore:
                     )
                 )
 
+    def _create_roles(self) -> None:
+        self.warnings += role_restore.create(
+            self.database,
+            self.server.missing_roles,
+            self.required.role_facts,
+            self.backup_set.dump.parent,
+            self.request.identity,
+            self.request.role_passwords,
+        )
+
     def _apply_settings(self, staging: Database) -> None:
         if self.contents:
             staging_database.apply_properties(self.database, staging.name, self.contents.properties)
@@ -272,27 +289,3 @@ class StagedRestore:
             return proof.of_set(
                 staging, self.document, self.request, self.progress, self.server.other_versions
             )
-
-    def report(self, began: datetime, duration: float, proved: proof.Proof) -> dict[str, Any]:
-        """Return the facts of the run, and note in the set that it was verified."""
-        snapshot = self.document.get("snapshot_at")
-        size = self.required.size_bytes
-        self.warnings += proved.warnings
-        self.warnings += proof.noted(self.backup_set, proved, duration, self.request)
-        return {
-            "set": str(self.backup_set.path),
-            "id": self.backup_set.id,
-            "side": self.staging if self.kept else None,
-            "phases": self.progress.seconds,
-            "duration_seconds": round(duration, 3),
-            "duration_today_seconds": seconds_today(self.database, duration, size),
-            "snapshot_at": snapshot,
-            "rpo_seconds": round((began - datetime.fromisoformat(snapshot)).total_seconds(), 3)
-            if snapshot
-            else None,
-            "system_identifier": self.document.get("server", {}).get("system_identifier"),
-            "manifest_sha256": self.backup_set.manifest_sha256,
-            "size_bytes": size,
-            "notes": self.server.notes,
-            "warnings": self.warnings,
-        }

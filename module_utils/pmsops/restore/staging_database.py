@@ -65,10 +65,11 @@ def drop(live: Database, name: str) -> None:
     with _session(live) as cursor:
         bound = bound_objects.read(cursor, name)
         found = registry.read(cursor).get(name)
-        restored = found is not None and found.kind in (registry.STAGING, registry.TRIAL)
+        restored = found is not None and found.kind in registry.RESTORED
         if restored and not any(enabled for _, enabled in bound.subscriptions):
             names = [each for each, _ in bound.subscriptions]
             if names:
+                cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS true")
                 bound_objects.detach_subscriptions(live.named(name), names)
             bound = replace(bound, subscriptions=())
         bound_objects.require_droppable(bound, name)

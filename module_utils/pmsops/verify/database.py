@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -42,19 +43,23 @@ def differences(
     deviations: list[str] | None = None,
     restored: bool = False,
     control: Control | None = None,
+    digests: list[str] | None = None,
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
     *other_versions* names the extensions whose recorded version the server does not have.
     *deviations* gets a line for each thing that no restore of the set can bring back. *restored*
     tells that the database is a copy that nobody has changed since it was restored. *control*
-    changes a row of such a copy once nothing differs but rows, and undoes it.
+    changes a row of such a copy once nothing differs but rows, and undoes it. *digests* gets the
+    SHA-256 of every fact as it was read, those included that a comparison makes allowances for.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
     formula = manifests.formula(manifest)
     with Snapshot(database, connections=READERS) as snapshot:
-        wanted, found, notes = _both(snapshot.cursors[0], manifest, other_versions, restored)
+        wanted, found, notes = _both(
+            snapshot.cursors[0], manifest, other_versions, restored, digests
+        )
         done: list[str] = []
 
         def count(relation: fingerprint.Relation) -> None:
@@ -153,10 +158,14 @@ def invalid_objects(database: Database) -> list[str]:
 
 
 def _both(
-    cursor: Any, manifest: dict[str, Any], other_versions: Collection[str], restored: bool
+    cursor: Any,
+    manifest: dict[str, Any],
+    other_versions: Collection[str],
+    restored: bool,
+    digests: list[str] | None = None,
 ) -> tuple[compare.Facts, compare.Facts, list[str]]:
     """Return the facts to compare, of the set and of the database, and the expected deviations."""
-    found = _facts(cursor, manifest)
+    found = _facts(cursor, manifest, digests)
     return expected_changes.understood(
         _wanted(manifest, found, other_versions),
         found,
@@ -168,13 +177,16 @@ def _both(
     )
 
 
-def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:
+def _facts(
+    cursor: Any, manifest: dict[str, Any], digests: list[str] | None = None
+) -> compare.Facts:
     """Return the facts of a database and of its objects; held jobs count as scheduled.
 
     For a set of an older schema they are those that the set itself names.
     """
     schema = manifests.schema(manifest)
     found = catalog.facts(cursor, schema)
+    text = json.dumps(found, sort_keys=True, default=str) if digests is not None else ""
     for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:
             found["jobs"][str(job)]["scheduled"] = True
@@ -182,6 +194,9 @@ def _facts(cursor: Any, manifest: dict[str, Any]) -> compare.Facts:
     mark = database_mark.read(described.get("comment"))
     described["settings"] = event_triggers.as_live(described["settings"], mark)
     found = {"database": {"all": _comparable(described)}} | found
+    if digests is not None:
+        text += json.dumps(found["database"], sort_keys=True, default=str)
+        digests.append(hashlib.sha256(text.encode()).hexdigest())
     if schema < manifests.SCHEMA_VERSION:
         _accept_bodies(manifest["facts"]["functions"], found["functions"])
         wanted = {"database": {"all": _comparable(manifest["database"])}} | manifest["facts"]

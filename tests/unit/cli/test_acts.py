@@ -215,7 +215,7 @@ def test_uninstall_names_roles_schema_folders_keys_and_units_and_removes_nothing
         *("pms-ops schedule remove", "/etc/systemd/system/pms-ops-*", "/etc/pms-ops"),
         *("DROP ROLE pms_ops", "DROP ROLE pms_restore", "DROP SCHEMA IF EXISTS pms_ops"),
         *(
-            "^fund__(restore|before|undone|trial)_",
+            "^fund__(restore|before|undone|trial|warm)_",
             "prepare --remove",
             "signing keys",
             "label=pms-ops.",

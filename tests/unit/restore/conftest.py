@@ -8,14 +8,26 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible.module_utils.pmsops.client_tools import factory
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import health, redis_cache
+from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.restore import former_retention, swap
+from ansible.module_utils.pmsops.restore import (
+    former_retention,
+    preflight,
+    proof,
+    registry,
+    staging_database,
+    swap,
+)
 from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 
 from tests.support.backup_sets import make_set
@@ -26,6 +38,7 @@ LIVE_OID, STAGING_OID, FORMER_OID = 100, 7, 5
 FORMER = "pms__before_20261101000000"
 SERVICES = ("api", "worker")
 BOOK = "the fund's book"
+PROVED = proof.Proof("everything", 1, 2, None, [], [1000])
 
 
 class Scene:
@@ -203,3 +216,54 @@ def scene_of(monkeypatch):
 def scene(scene_of):
     """A Scene with a live database alone."""
     return scene_of()
+
+
+@pytest.fixture
+def restores(scene_of, monkeypatch):
+    """Give a function that makes a Scene whose restores need neither a dump nor client tools."""
+    current = []
+
+    def check(self):
+        self.required = SimpleNamespace(
+            size_bytes=100, extensions={"timescaledb": {}}, described={}, role_facts={}
+        )
+        self.server = preflight.ServerState([], {}, [], [], 100, 1000)
+        taken = set(registry.read_from(self.database))
+        self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
+
+    def fill(self, staging, _work):
+        described = {
+            "encoding": "UTF8",
+            "owner": "o",
+            "provider": "c",
+            "collate": "C",
+            "ctype": "C",
+        }
+        mark = registry.mark_text(self._mark("restoring"))
+        staging_database.create(self.database, staging.name, described, mark)
+        current[-1].server.databases[staging.name].scheduled = [1000]
+        timescaledb_held_jobs.hold(staging)
+
+    def prove(self, _staging):
+        current[-1].killer.passed("proof")
+        if current[-1].differs:
+            raise OpsError("It differs.", "Take another set.", code="restore.different")
+        return replace(PROVED, objects_sha256=current[-1].objects)
+
+    monkeypatch.setattr(StagedRestore, "check", check)
+    monkeypatch.setattr(StagedRestore, "fill", fill)
+    monkeypatch.setattr(StagedRestore, "_prove", prove)
+    monkeypatch.setattr(staging_database, "apply_settings", lambda *args: None)
+    monkeypatch.setattr(timescaledb_workers, "insert_test", lambda database: [])
+    monkeypatch.setattr(
+        factory, "for_database", lambda database: SimpleNamespace(settle=lambda: None)
+    )
+
+    def make(**options):
+        scene = scene_of(**options)
+        scene.differs, scene.objects = False, "as restored"
+        (scene.folder / sets.VERIFIED).unlink(missing_ok=True)
+        current.append(scene)
+        return scene
+
+    return make

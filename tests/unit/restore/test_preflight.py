@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import psycopg2
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.restore import preflight
+from ansible.module_utils.pmsops.restore import preflight, room
 from ansible.module_utils.pmsops.restore.requirements import Requirements
 
 from tests.support.recorded_database import RecordedDatabase
@@ -168,23 +168,23 @@ def test_the_free_space_in_a_container_is_that_of_data_and_log(monkeypatch):
         asked.append((command[-1], user))
         return (1, b"") if user == "postgres" else (0, listed)
 
-    monkeypatch.setattr(preflight.docker_engine, "engine", lambda: None)
+    monkeypatch.setattr(room.docker_engine, "engine", lambda: None)
     monkeypatch.setattr(
-        preflight.docker_engine,
+        room.docker_engine,
         "database_container",
         lambda engine, name: SimpleNamespace(exec_run=run),
     )
     database = SimpleNamespace(access="container", container="db")
     cursor = RecordedDatabase(ANSWERS).connection.cursor()
-    assert preflight.free_bytes(cursor, database) == 8
+    assert room.free_bytes(cursor, database) == 8
     assert asked == [("//pg_wal/", "postgres"), ("//pg_wal/", "root")]
-    monkeypatch.setattr(preflight, "smallest_free", lambda output: pytest.fail("it was read"))
+    monkeypatch.setattr(room, "smallest_free", lambda output: pytest.fail("it was read"))
     monkeypatch.setattr(
-        preflight.docker_engine,
+        room.docker_engine,
         "database_container",
         lambda engine, name: SimpleNamespace(exec_run=lambda command, user: (1, b"")),
     )
-    assert preflight.free_bytes(cursor, database) is None
+    assert room.free_bytes(cursor, database) is None
 
 
 def test_a_locale_of_the_server_s_own_is_not_looked_up():
@@ -209,5 +209,5 @@ def test_the_smaller_of_two_disks_decides():
         "Filesystem 1B-blocks Used Available Capacity Mounted on\n"
         "/dev/a 100 50 50 50% /var/lib/postgresql\n/dev/b 100 90 10 90% /wal\n"
     )
-    assert preflight.smallest_free(listed) == 10
-    assert preflight.smallest_free("df: no such folder\n") is None
+    assert room.smallest_free(listed) == 10
+    assert room.smallest_free("df: no such folder\n") is None

@@ -6,15 +6,12 @@ from __future__ import annotations
 import errno
 from contextlib import suppress
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
-from ansible.module_utils.pmsops.client_tools import factory
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.repository import retention, sets
-from ansible.module_utils.pmsops.restore import proof, registry, single_tables, staging_database
+from ansible.module_utils.pmsops.restore import single_tables
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore, restore_set
 from ansible.module_utils.pmsops.verify import against_set
@@ -22,59 +19,6 @@ from ansible.module_utils.pmsops.verify import against_set
 from tests.support.fake_server import Killed
 from tests.unit.restore.conftest import BOOK, LIVE, LIVE_OID
 from tests.unit.restore.test_failing_disk import CODES, Disk
-
-PROVED = proof.Proof("everything", 1, 2, None, [], [1000])
-
-
-@pytest.fixture
-def restores(scene_of, monkeypatch):
-    """Give a function that makes a Scene whose restores need neither a dump nor client tools."""
-    current = []
-
-    def check(self):
-        self.required = SimpleNamespace(
-            size_bytes=100, extensions={"timescaledb": {}}, described={}
-        )
-        self.server = SimpleNamespace(missing_roles=[], other_versions=[], notes=[])
-        taken = set(registry.read_from(self.database))
-        self.staging = registry.free_name(self.database.name, registry.STAGING, taken)
-
-    def fill(self, staging, _work):
-        described = {
-            "encoding": "UTF8",
-            "owner": "o",
-            "provider": "c",
-            "collate": "C",
-            "ctype": "C",
-        }
-        mark = registry.mark_text(self._mark("restoring"))
-        staging_database.create(self.database, staging.name, described, mark)
-        current[-1].server.databases[staging.name].scheduled = [1000]
-        timescaledb_held_jobs.hold(staging)
-
-    def prove(self, _staging):
-        current[-1].killer.passed("proof")
-        if current[-1].differs:
-            raise OpsError("It differs.", "Take another set.", code="restore.different")
-        return PROVED
-
-    monkeypatch.setattr(StagedRestore, "check", check)
-    monkeypatch.setattr(StagedRestore, "fill", fill)
-    monkeypatch.setattr(StagedRestore, "_prove", prove)
-    monkeypatch.setattr(staging_database, "apply_settings", lambda *args: None)
-    monkeypatch.setattr(timescaledb_workers, "insert_test", lambda database: [])
-    monkeypatch.setattr(
-        factory, "for_database", lambda database: SimpleNamespace(settle=lambda: None)
-    )
-
-    def make(**options):
-        scene = scene_of(**options)
-        scene.differs = False
-        (scene.folder / sets.VERIFIED).unlink(missing_ok=True)
-        current.append(scene)
-        return scene
-
-    return make
 
 
 def restored(scene, **options):

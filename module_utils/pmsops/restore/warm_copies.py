@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What one restore or drill does with the warm copies of its database: use, keep, make room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql.connection import Database
+from ansible.module_utils.pmsops.restore import (
+    preflight,
+    proof,
+    registry,
+    room,
+    staging_database,
+    warm_copy,
+)
+from ansible.module_utils.pmsops.restore.request import Request
+
+
+@dataclass
+class WarmCopies:
+    """The warm copies as one run meets them."""
+
+    live: Database
+    request: Request
+    # The copy that this run puts in place of a staging database, and the one that it keeps.
+    used: str | None = None
+    kept: str | None = None
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def of_set(self) -> registry.ManagedDatabase | None:
+        """Return the copy of the set that is restored; a drill never uses one."""
+        if not self.request.keep:
+            return None
+        wanted = self.request.backup_set.manifest_sha256
+        return warm_copy.of_set(registry.read_from(self.live), self.live.name, wanted)
+
+    def spare_bytes(self) -> int:
+        """Return how many bytes the copies take, which a restore may drop for its own.
+
+        Twice as many where one of them is of the set: then the restore needs no room at all.
+        """
+        return warm_copy.size_bytes(self.live) * (2 if self.of_set() else 1)
+
+    def prove(self, prove: Callable[[Database], proof.Proof]) -> proof.Proof | None:
+        """Prove the copy of the set; None if there is none that can be used.
+
+        :raises OpsError: proof.broken, run.interrupted
+        """
+        copy = self.of_set()
+        if copy is None:
+            return None
+        without = self.request.without_extensions
+        proved, reason = warm_copy.proved_again(self.live, copy, prove, without)
+        if proved is None:
+            self.warnings.append(f"{reason} The set was restored from its files.")
+            warm_copy.note(self.live, self.request.root)
+            return None
+        self.used = copy.name
+        return proved
+
+    def take(self, staging: str, mark: dict[str, Any]) -> None:
+        """Make the copy that was proved the staging database, with its *mark*.
+
+        :raises OpsError: restore.not-swapped
+        """
+        warm_copy.take(self.live, str(self.used), staging, mark)
+        warm_copy.note(self.live, self.request.root)
+        self.notes.append(f"The warm copy {self.used} was proved again in place of a load.")
+
+    def leave(self) -> None:
+        """Close the copy that was proved if the run ends before it was taken."""
+        with suppress(OpsError, psycopg2.Error):
+            if self.used in registry.read_from(self.live):
+                warm_copy.close(self.live, [str(self.used)])
+
+    def make_room(self, server: preflight.ServerState) -> None:
+        """Drop the copies if the staging database does not fit beside them.
+
+        :raises OpsError: restore.space if it does not fit without them either
+        """
+        needed, free = server.needed_bytes, server.free_bytes
+        spare = warm_copy.size_bytes(self.live)
+        if free is None or free >= needed * room.SPACE_SHARE:
+            return
+        room.require(self.live, needed, free + spare)
+        self.warnings += warm_copy.drop_all(self.live, self.request.root)
+        self.warnings.append("The warm copy was dropped, since the disk has no room beside it.")
+
+    def keep_or_drop(
+        self,
+        staging: str,
+        mark: dict[str, Any],
+        objects: str | None,
+        server: preflight.ServerState,
+    ) -> list[str]:
+        """Keep the proved database of a drill as a warm copy, or drop it; earlier copies go.
+
+        Return why something stays that should not.
+        """
+        if self.request.warm and objects:
+            self._keep(staging, mark, objects, server)
+        stays = None if self.kept else staging_database.drop_or_explain(self.live, staging)
+        earlier = warm_copy.drop_all(self.live, self.request.root, but=self.kept)
+        return [*([stays] if stays else []), *earlier]
+
+    def _keep(
+        self, staging: str, mark: dict[str, Any], objects: str, server: preflight.ServerState
+    ) -> None:
+        kept = warm_copy.size_bytes(self.live)
+        reason = warm_copy.too_little_room(server.free_bytes, kept, server.needed_bytes)
+        if reason:
+            self.notes.append(reason)
+            return
+        without = self.request.without_extensions
+        try:
+            mark = mark | warm_copy.facts(self.live, staging, without, objects)
+            self.kept = warm_copy.keep(self.live, staging, mark)
+        except (OpsError, psycopg2.Error) as exc:
+            self.warnings.append(f"No warm copy is kept: {' '.join(str(exc).split())}")

@@ -1,0 +1,286 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The warm copy: what the last drill proved, kept closed, for the next restore of the same set.
+
+It takes no connections and its jobs are held, so nothing changes it; but nothing is trusted
+either. Before a swap it is proved again, row by row, and object by object against what the drill
+saw. A copy that does not fit or differs is said, and the set is restored from its files.
+
+At each moment at most the newest copy counts: a kill between two statements leaves the old copy or
+the new one, whole, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.version import VERSION
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    quote_literal,
+)
+from ansible.module_utils.pmsops.repository import warm_note
+from ansible.module_utils.pmsops.restore import proof, registry, renames, staging_database
+from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
+
+# A copy is kept where the disk has room for twice the database and a tenth more: the copy, and the
+# staging database of the next drill.
+KEEP_SHARE = 2.1
+# What says that the copy itself is not as it was; after any other error it stays.
+CHANGED = ("restore.different", "restore.canary", "restore.not-writable")
+
+
+def facts(live: Database, name: str, without: Collection[str], objects: str) -> dict[str, Any]:
+    """Return what the mark of a copy says beside its set: where, by what and how it was proved."""
+    with live.session(name=live.maintenance_name, read_only=True) as cursor:
+        return {
+            "oid": registry.read(cursor)[name].oid,
+            "server": _server(cursor),
+            "release": VERSION,
+            "without_extensions": sorted(without),
+            "objects_sha256": objects,
+        }
+
+
+def _server(cursor: Any) -> dict[str, Any]:
+    system, version = fetch_all(
+        cursor,
+        "SELECT system_identifier::text, current_setting('server_version')"
+        " FROM pg_control_system()",
+    )[0]
+    return {"system_identifier": system, "version": version}
+
+
+def keep(live: Database, staging: str, mark: dict[str, Any]) -> str:
+    """Make the staging database a warm copy that nobody can connect to; return its name.
+
+    :raises OpsError: restore.not-swapped if somebody is connected all the time
+    """
+    name = registry.free_name(live.name, registry.WARM, set(registry.read_from(live)))
+    _rename(live, staging, name, mark | {"is": registry.WARM}, opened=False)
+    return name
+
+
+def take(live: Database, copy: str, staging: str, mark: dict[str, Any]) -> None:
+    """Make a warm copy the staging database *staging*, proved, with its *mark*.
+
+    :raises OpsError: restore.not-swapped
+    """
+    _rename(live, copy, staging, mark, opened=True)
+
+
+def _rename(live: Database, before: str, after: str, mark: dict[str, Any], *, opened: bool) -> None:
+    """Give a database its name, its mark and its door in one transaction."""
+    new = quote_ident(after)
+    statements = [
+        f"ALTER DATABASE {quote_ident(before)} RENAME TO {new}",
+        f"COMMENT ON DATABASE {new} IS {quote_literal(registry.mark_text(mark))}",
+        f"ALTER DATABASE {new} ALLOW_CONNECTIONS {'true' if opened else 'false'}",
+    ]
+    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
+        renames.close(cursor, [before])
+        try:
+            renames.run(cursor, before, [before], statements)
+        except BaseException:
+            if not opened:
+                renames.open_again(cursor, [before])  # it stays a staging database
+            raise
+
+
+def of_set(
+    found: dict[str, ManagedDatabase], live: str, manifest_sha256: str | None
+) -> ManagedDatabase | None:
+    """Return the newest warm copy of the set with this manifest, by its mark."""
+    for each in reversed(registry.select(found, live, registry.WARM)):
+        if manifest_sha256 and each.mark.get("manifest_sha256") == manifest_sha256:
+            return each
+    return None
+
+
+def proved_again(
+    live: Database,
+    copy: ManagedDatabase,
+    prove: Callable[[Database], proof.Proof],
+    without: Collection[str] = (),
+) -> tuple[proof.Proof | None, str]:
+    """Prove a copy; return the proof, or None and what is wrong with the copy.
+
+    A proved copy stays open, for ``take``. One that differs is dropped; any other is closed again.
+
+    :raises OpsError: proof.broken, run.interrupted
+    """
+    if sorted(without) != copy.mark.get("without_extensions"):
+        return None, f"The warm copy {copy.name} was restored with other extensions left out."
+    reason, gone = _unfit(live, copy), True
+    if reason is None:
+        try:
+            with _opened(live, copy.name):
+                proved = prove(live.named(copy.name))
+                if proved.objects_sha256 and proved.objects_sha256 == copy.mark["objects_sha256"]:
+                    return proved, ""
+                reason = "an object, a setting or a job of it is not as the drill left it"
+                raise OpsError(reason, "", code=CHANGED[0])
+        except psycopg2.Error as exc:
+            reason, gone = str(live.to_error(exc)), False
+        except BrokenProofError:
+            raise
+        except OpsError as exc:
+            if exc.code == "run.interrupted":
+                raise
+            reason, gone = str(exc).removesuffix("."), exc.code in CHANGED
+    said = f"The warm copy {copy.name} is not used: {reason}."
+    if gone:
+        said += " " + (staging_database.drop_or_explain(live, copy.name) or "It was dropped.")
+    return None, said
+
+
+def _unfit(live: Database, copy: ManagedDatabase) -> str | None:
+    """Return why a copy can never be used again, None if it can."""
+    if copy.mark.get("oid") != copy.oid:
+        return "its mark is that of another database"
+    if copy.mark.get("release") != VERSION:
+        return f"release {copy.mark.get('release')} of pms-ops kept it"
+    with live.session(name=live.maintenance_name, read_only=True) as cursor:
+        here, there = _server(cursor), copy.mark.get("server") or {}
+    if here["system_identifier"] != there.get("system_identifier"):
+        return f"it was proved on another server (system {there.get('system_identifier')})"
+    if here["version"] != there.get("version"):
+        return f"it was proved on PostgreSQL {there.get('version')}; this is {here['version']}"
+    return None
+
+
+@contextmanager
+def _opened(live: Database, name: str) -> Iterator[None]:
+    """Let the toolkit in; after an error nobody gets in again."""
+    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
+        renames.open_again(cursor, [name])
+    try:
+        yield
+    except BaseException:
+        with suppress(OpsError, psycopg2.Error):
+            close(live, [name])
+        raise
+
+
+def close(live: Database, names: list[str]) -> None:
+    """Refuse connections to *names*, and end those that are there."""
+    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
+        renames.close(cursor, names)
+        renames.end_sessions(cursor, names)
+
+
+def size_bytes(live: Database) -> int:
+    """Return how much room the warm copies take: what goes first when room is short."""
+    copies = registry.select(registry.read_from(live), live.name, registry.WARM)
+    if not copies:
+        return 0
+    with live.session(name=live.maintenance_name, read_only=True) as cursor:
+        return sum(_size(cursor, each.name) for each in copies)
+
+
+def _size(cursor: Any, name: str) -> int:
+    return int(fetch_value(cursor, "SELECT pg_database_size(%s::name)", (name,)))
+
+
+def too_little_room(free_bytes: int | None, kept_bytes: int, needed_bytes: int) -> str | None:
+    """Return why no copy is kept, None if the disk has the room.
+
+    *kept_bytes* is what the present copies take: they go once the new one is proved.
+    """
+    if free_bytes is None:
+        return "No warm copy is kept: the free space on the server's disk is unknown."
+    wanted = round(needed_bytes * KEEP_SHARE)
+    if free_bytes + kept_bytes >= wanted:
+        return None
+    return (
+        f"No warm copy is kept: it needs {human(wanted)}, twice the database and a tenth more; the"
+        f" server's disk has {human(free_bytes + kept_bytes)}."
+    )
+
+
+def drop_all(live: Database, root: Path, *, but: str | None = None) -> list[str]:
+    """Drop the warm copies but one; return why any stays. The note says what is left."""
+    copies = registry.select(registry.read_from(live), live.name, registry.WARM)
+    stay = [
+        staging_database.drop_or_explain(live, each.name) for each in copies if each.name != but
+    ]
+    note(live, root)
+    return [each for each in stay if each]
+
+
+def drop_without_set(live: Database, root: Path, removed: Collection[str]) -> list[str]:
+    """Drop the copies of the sets *removed*, which retention deleted; return a line for each.
+
+    A server that is down refuses, and no backup fails for it: a copy without its set is never used.
+    """
+    lines: list[str] = []
+    if not removed:
+        return lines
+    try:
+        for each in registry.select(registry.read_from(live), live.name, registry.WARM):
+            if each.mark.get("set") in removed:
+                lines.append(
+                    staging_database.drop_or_explain(live, each.name)
+                    or f"The warm copy {each.name} of set {each.mark['set']} was dropped with it."
+                )
+        if lines:
+            note(live, root)
+    except (OpsError, psycopg2.Error) as exc:
+        lines.append(f"Whether a deleted set had a warm copy is unknown: {exc}")
+    return lines
+
+
+def settle(live: Database, root: Path) -> list[str]:
+    """Leave at most one warm copy, closed; return a line for each change, and for what is odd."""
+    lines = []
+    with live.session(name=live.maintenance_name, read_only=True) as cursor:
+        found = registry.read(cursor)
+        halves = registry.half_dropped(cursor, live.name, registry.WARM)
+    copies = registry.select(found, live.name, registry.WARM)
+    for name in [*(each.name for each in copies[:-1]), *halves]:
+        lines.append(
+            staging_database.drop_or_explain(live, name)
+            or f"The warm copy {name}, which an interrupted run had left, was dropped."
+        )
+    for each in copies[-1:]:
+        if each.open:
+            close(live, [each.name])
+            lines.append(f"The warm copy {each.name} accepted connections; it refuses them again.")
+    lines += [
+        f"{each.name} has the name of a warm copy and no mark of pms-ops: it is not used. Look"
+        f" into it, then drop it: DROP DATABASE {quote_ident(each.name)}."
+        for each in found.values()
+        if not each.mark and registry.named_as(each.name, live.name, registry.WARM)
+    ]
+    if copies or warm_note.read(root):
+        note(live, root)
+    return lines
+
+
+def note(live: Database, root: Path) -> None:
+    """Write of which set there is a warm copy, for those who read folders only."""
+    found = registry.select(registry.read_from(live), live.name, registry.WARM)
+    if not found:
+        warm_note.write(root, None)
+        return
+    mark = found[-1].mark
+    with live.session(name=live.maintenance_name, read_only=True) as cursor:
+        size = _size(cursor, found[-1].name)
+    warm_note.write(
+        root,
+        {
+            "set": mark.get("set"),
+            "manifest_sha256": mark.get("manifest_sha256"),
+            "database": found[-1].name,
+            "kept_at": mark.get("since"),
+            "size_bytes": size,
+        },
+    )
