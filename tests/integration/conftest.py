@@ -21,8 +21,8 @@ from tests.support.server import IMAGE, POSTGRESQL, Server, running_server
 
 @pytest.fixture(scope="session")
 def often(pytestconfig: pytest.Config) -> int:
-    """How often to try what has to hold each time: twenty times in `make test-all`."""
-    return 20 if pytestconfig.getoption("--all") else 5
+    """How often to try what has to hold each time: three times, twenty in `make test-all`."""
+    return 20 if pytestconfig.getoption("--all") else 3
 
 
 @pytest.fixture(scope="session")

@@ -581,7 +581,11 @@ STEPS = ["swap", "stop services", "rename", "open", "workers", "start services",
 @pytest.mark.hypertables
 @pytest.mark.parametrize(
     ("step", "lost"),
-    [*((step, False) for step in STEPS), ("swap", True), ("rename", True), ("probe", True)],
+    [
+        # test_restore_kills.py has runs that end by SIGKILL at these steps, and between them.
+        *(pytest.param(step, False, marks=pytest.mark.nightly) for step in STEPS),
+        *((step, True) for step in ("swap", "rename", "probe")),
+    ],
 )
 def test_a_swap_killed_at_any_step_is_finished_or_taken_back(
     filled, request_, taken, monkeypatch, step, lost
@@ -627,6 +631,8 @@ def dying(monkeypatch, step):
     monkeypatch.setattr(swap.Journal, "record", record)
 
 
+# As test_restore_kills.py::test_killed_while_going_back_it_is_finished_or_goes_on does by SIGKILL.
+@pytest.mark.nightly
 @pytest.mark.hypertables
 @pytest.mark.parametrize("at", ["back", "exchange", "restart_services"])
 def test_going_back_is_finished_by_the_next_run(filled, request_, taken, monkeypatch, at):

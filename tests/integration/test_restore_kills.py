@@ -1,5 +1,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Runs that end by SIGKILL, at every step, while clients write to the live database."""
+"""Runs that end by SIGKILL while clients write to the live database.
+
+At every step in `make test-all`, at each second or third one in `make test`: without a server,
+tests/unit/restore/test_killed_swaps.py and test_run.py there kill swaps and restores at each point.
+"""
 
 from __future__ import annotations
 
@@ -238,6 +242,13 @@ def points(scene):
     return said["points"]
 
 
+@pytest.fixture(scope="session")
+def some(pytestconfig):
+    """Return some of the points in `make test`, evenly spread, and all in `make test-all`."""
+    whole = pytestconfig.getoption("--all")
+    return lambda points, every: points if whole else points[::every]
+
+
 def killed(scene, do, chosen, **order):
     """Kill a run at each of the *chosen* points; yield after each, for what has to hold then."""
     for point in chosen:
@@ -253,7 +264,7 @@ def written_aside(points, before):
     return after
 
 
-def test_killed_while_restoring_nothing_is_left_of_the_copy(scene, points):
+def test_killed_while_restoring_nothing_is_left_of_the_copy(scene, points, some):
     """As each phase begins, and as each tool and the copy itself are there."""
     chosen = [
         point
@@ -261,6 +272,7 @@ def test_killed_while_restoring_nothing_is_left_of_the_copy(scene, points):
         if point.startswith(("phase ", "after start pg_restore", "after create"))
     ]
     assert len(chosen) >= 18
+    chosen = some(chosen, 3)
     chosen.append(written_aside(points, "before record aside"))
     former = scene.beside()
     with Writers(scene.database) as writers:
@@ -292,14 +304,16 @@ def test_killed_between_proof_and_renames_the_next_run_goes_on_with_the_copy(ser
 
 
 @pytest.mark.parametrize(("do", "first"), [("swap", 0), ("rollback", 2)])
-def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(scene, points, do, first):
-    """At every fourth point, a rollback at others than a swap."""
+def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(
+    scene, points, do, first, some
+):
+    """At every fourth or eighth point, a rollback at others than a swap."""
     with Writers(scene.database) as writers:
         said = scene.run(do, incoming=scene.one_beside())
         assert said["done"], said
         chosen = said["points"][first::4]
         assert len(chosen) >= 10
-        for point in chosen:
+        for point in some(chosen, 2):
             for _ in killed(scene, do, [point], incoming=scene.one_beside()):
                 scene.recover()
                 scene.check(beside=[scene.one_beside()])
@@ -307,7 +321,7 @@ def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(scene, poin
     assert wholly_written(writers)
 
 
-def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points):
+def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points, some):
     live = scene.live_oid()
     with Writers(scene.database) as writers:
         failing = {"url": "http://127.0.0.1:9"}
@@ -315,7 +329,7 @@ def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points):
         assert "live again" in said["points"][-1]
         chosen = said["points"][said["points"].index("after record back") : -1 : 4]
         assert len(chosen) >= 5
-        for point in chosen:
+        for point in some(chosen, 2):
             for _ in killed(scene, "swap", [point], incoming=scene.one_beside(), **failing):
                 scene.recover()
                 scene.check(beside=[scene.one_beside()])
@@ -323,12 +337,12 @@ def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points):
     assert wholly_written(writers)
 
 
-def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points):
+def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points, some):
     with Writers(scene.database) as writers:
         scene.run("swap", incoming=scene.one_beside(), die_at="after exchange")
         chosen = scene.run("recover")["points"][::5]
         assert len(chosen) >= 4
-        for point in chosen:
+        for point in some(chosen, 2):
             scene.run("swap", incoming=scene.one_beside(), die_at="after exchange")
             for _ in killed(scene, "recover", [point]):
                 scene.recover()
@@ -336,11 +350,11 @@ def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points):
     assert wholly_written(writers)
 
 
-def test_killed_at_some_moment_all_holds_too(scene, points):
+def test_killed_at_some_moment_all_holds_too(scene, points, some):
     """At moments that no point names: in the middle of a tool's work or of a statement."""
     former = scene.beside()
     with Writers(scene.database) as writers:
-        for number in range(6):
+        for number in some(range(6), 2):
             scene.run("restore", after=0.15 * number + 0.1 * random.random())
             scene.recover()
             if scene.beside() != former:  # it was quicker than the kill
@@ -349,11 +363,11 @@ def test_killed_at_some_moment_all_holds_too(scene, points):
     assert wholly_written(writers)
 
 
-def test_after_all_kills_a_restore_is_what_the_set_says(scene, points):
-    """Fifty kills and more, those of all phases together."""
+def test_after_all_kills_a_restore_is_what_the_set_says(scene, points, some):
+    """Fifty kills and more in `make test-all`, those of all phases together."""
     assert scene.run("restore")["done"]
     assert against_set.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
-    assert scene.kills >= 50
+    assert scene.kills >= len(some(range(50), 2))
 
 
 def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path):

@@ -279,15 +279,50 @@ def alert_tests(names, installed):
     }
 
 
-def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze, tmp_path):
-    machine = Machine(tmp_path)
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A machine of others' units on which a short schedule was planned and installed."""
+    machine = Machine(tmp_path_factory.mktemp("few"))
     (machine.units / "docker.service").write_text("[Service]\n")
     (machine.units / "pms-ops-theirs.timer").write_text("[Timer]\n")
     output = machine.play("--check", "--diff", schedule_jobs=FEW)
     assert machine.code == 0 and "+OnCalendar=*-*-* 22:15:00" in output, output
     assert sorted(machine.files()) == ["units/docker.service", "units/pms-ops-theirs.timer"]
-
     assert changed(machine.play(schedule_jobs=FEW, pitr_enabled=True)) > 0
+    return machine
+
+
+def test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jobs(few):
+    machine = few
+    first = machine.files()
+    output = machine.play("-e", "schedule_state=absent", of="beta.yml", schedule_jobs=FEW[:1])
+    assert machine.code != 0
+    assert "have the schedule of another system" in " ".join(output.split()), output
+    assert machine.files() == first
+    own = {
+        "schedule_config_dir": str(machine.etc / "beta"),
+        "schedule_state_dir": str(machine.state / "beta"),
+    }
+    # Folders of its own are not enough: the units would still have the first one's names.
+    output = machine.play(of="beta.yml", schedule_jobs=FEW[:1], **own)
+    assert machine.code != 0 and machine.files() == first
+    output = machine.play(of="beta.yml", schedule_instance="beta", schedule_jobs=FEW[:1], **own)
+    assert machine.code == 0, output
+    both = machine.files()
+    assert {name: both[name] for name in first} == first
+    assert (
+        "OnFailure=pms-ops-beta-notify@backup.service" in both["units/pms-ops-beta-backup.service"]
+    )
+    # The next test removes the first one's jobs, and looks for all that stays.
+    for path in machine.units.glob("pms-ops-beta-*"):
+        path.unlink()
+    for folder in own.values():
+        shutil.rmtree(folder)
+    assert machine.files() == first
+
+
+def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze, few):
+    machine = few
     units = sorted(machine.units.glob("pms-ops-[bnop]*"))
     assert len(units) == 2 * (len(FEW) + len(STANDARD["schedule_pitr_jobs"]) + 1) + 1
     reach = {"connection": [], "become": []}
@@ -347,28 +382,3 @@ def test_a_schedule_that_could_not_run_is_refused_before_anything_is_written(
     output = machine.play(**{"schedule_jobs": FEW} | variables)
     assert machine.code != 0 and says in " ".join(output.split()), output
     assert machine.files() == {}
-
-
-def test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jobs(tmp_path):
-    machine = Machine(tmp_path)
-    machine.play(schedule_jobs=FEW)
-    assert machine.code == 0
-    first = machine.files()
-    output = machine.play("-e", "schedule_state=absent", of="beta.yml", schedule_jobs=FEW[:1])
-    assert machine.code != 0
-    assert "have the schedule of another system" in " ".join(output.split()), output
-    assert machine.files() == first
-    own = {
-        "schedule_config_dir": str(machine.etc / "beta"),
-        "schedule_state_dir": str(machine.state / "beta"),
-    }
-    # Folders of its own are not enough: the units would still have the first one's names.
-    output = machine.play(of="beta.yml", schedule_jobs=FEW[:1], **own)
-    assert machine.code != 0 and machine.files() == first
-    output = machine.play(of="beta.yml", schedule_instance="beta", schedule_jobs=FEW[:1], **own)
-    assert machine.code == 0, output
-    both = machine.files()
-    assert {name: both[name] for name in first} == first
-    assert (
-        "OnFailure=pms-ops-beta-notify@backup.service" in both["units/pms-ops-beta-backup.service"]
-    )
