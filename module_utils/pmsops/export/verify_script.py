@@ -29,6 +29,7 @@ import argparse
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -46,7 +47,10 @@ LINES, EARLIER, HEAD = "ledger/lines.jsonl", "ledger/earlier.jsonl", "ledger/led
 STATE = "anchors/state.json"
 SIGNED = re.compile(rb',"signature":(\{[^{}]*(?:\{[^{}]*\}[^{}]*)?\})\}$')
 TOKEN = re.compile(r"anchors/([^/]+)/(\d+)-[0-9a-f]{12}\.tsr")
+STAMP_TIME = re.compile(r"^Time stamp: (.+) GMT$", re.M)
 CLOCK = timedelta(minutes=5)
+# The language in which openssl writes a date.
+ENVIRONMENT = dict(os.environ, LC_ALL="C")
 SHORTEST_KEY = 12
 # What a file of another form than expected makes of the code that reads it.
 UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -371,6 +375,9 @@ class Check:
             elif done["lines"] > self.manifest["ledger"]["lines"]:
                 self.problems.append(f"line {done['lines']} is missing: anchor {name} has it")
             else:
+                at = moment(done["at"])
+                if at is not None and found is not None:
+                    self.dated_back(done["lines"], at, f"anchor {name}")
                 self.notes.append(
                     f"anchor {name}: line {done['lines']} at {done['at']} by this machine's note;"
                     f" ask the place itself for {done['sha256']}"
@@ -432,19 +439,52 @@ class Check:
                 why = f"no {issuer}" if tool else "no program openssl"
                 self.notes.append(f"{name}: the authority's signature was not checked, {why}")
                 continue
-            with tempfile.TemporaryDirectory() as folder:
-                token, trusted = Path(folder, "token"), Path(folder, "root")
-                token.write_bytes(self.files[name])
-                trusted.write_bytes(authority)
-                options = ("-digest", digest, "-in", str(token), "-CAfile", str(trusted))
-                done = subprocess.run(
-                    [tool, "ts", "-verify", *options], capture_output=True, text=True, check=False
-                )
-            if done.returncode:
+            at = self.stamped(tool, name, digest, authority)
+            if at is None:
                 self.problems.append(f"{name} is not signed by the authority")
                 continue
+            self.dated_back(int(match[2]), at, name)
             by = "the root that was given" if root else f"{issuer}, which was not compared"
-            self.notes.append(f"{name}: line {match[2]} was there at its time, by {by}")
+            self.notes.append(f"{name}: line {match[2]} was there at {at.isoformat()}, by {by}")
+
+    def stamped(self, tool: str, name: str, digest: str, authority: bytes) -> datetime | None:
+        """Return the time of a token that the authority signed, None if it did not.
+
+        The authority's certificate has to have been valid then, and may have ended since.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            token, trusted = Path(folder, "token"), Path(folder, "root")
+            token.write_bytes(self.files[name])
+            trusted.write_bytes(authority)
+
+            def ask(*options: str) -> subprocess.CompletedProcess[str]:
+                command = [tool, "ts", *options, "-in", str(token)]
+                return subprocess.run(
+                    command, capture_output=True, text=True, check=False, env=ENVIRONMENT
+                )
+
+            told = STAMP_TIME.search(ask("-reply", "-text").stdout)
+            if told is None:
+                return None
+            text = re.sub(r"\.\d+", "", told[1])
+            naive = datetime.strptime(text, "%b %d %H:%M:%S %Y")
+            at = moment(f"{naive.isoformat()}+00:00")
+            if at is None:
+                return None
+            moment_of = ("-attime", str(int(at.timestamp())))
+            done = ask("-verify", "-digest", digest, "-CAfile", str(trusted), *moment_of)
+        return None if done.returncode else at
+
+    def dated_back(self, number: int, at: datetime, anchor: str) -> None:
+        """Name the first line after an anchored one that claims to be older than the anchor."""
+        for later in range(number + 1, self.manifest["ledger"]["lines"] + 1):
+            said = moment(self.entries[later]["at"]) if later in self.entries else None
+            if said is not None and said < at - CLOCK:
+                self.problems.append(
+                    f"line {later} is dated {self.entries[later]['at']}, and was not there when"
+                    f" {anchor} had the head"
+                )
+                return
 
 
 def check(

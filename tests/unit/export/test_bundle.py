@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import hashlib
 import io
 import json
 import shutil
+import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -96,6 +99,21 @@ def test_bare_python_checks_chain_and_hashes_and_says_that_signatures_were_not(f
     code, said = outside(folder, bare=True)
     assert code == verify_script.NO_SIGNATURES == 3
     assert "signatures not checked" in said and "whole: " in said
+
+
+def test_the_verifier_needs_no_new_python_and_nothing_of_the_project():
+    """An auditor has the Python of their system: 3.9 is what old ones still have."""
+    path = Path(verify_script.__file__)
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    names = {
+        name.name if isinstance(node, ast.Import) else f"{node.module}.{name.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert "datetime.UTC" not in names  # of Python 3.11
+    roots = {name.split(".")[0] for name in names}
+    assert roots - set(sys.stdlib_module_names) == {"cryptography"}
 
 
 def test_the_zip_itself_is_checked_too(fund, capsys):

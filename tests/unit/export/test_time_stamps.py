@@ -1,0 +1,147 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Time stamps in an export: by a real authority, checked by openssl, altered and exchanged ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+from ansible.module_utils.pmsops.anchors import run as anchoring
+from ansible.module_utils.pmsops.anchors.time_stamp import TimeStamp
+from ansible.module_utils.pmsops.evidence import ledger_keys
+from ansible.module_utils.pmsops.export import bundle, verify_script
+
+from tests.support import exported
+from tests.support.exported import outside, unpack
+from tests.support.time_stamping import Authority
+
+
+@pytest.fixture(scope="module")
+def stamped(tmp_path_factory):
+    """A fund whose head an authority stamped, and the authority."""
+    pytest.importorskip("rfc3161_client")
+    root = tmp_path_factory.mktemp("stamped")
+    authority = Authority(root / "authority")
+    fund = exported.year(root)
+    way = TimeStamp("tsa", authority.url, authority.ca_file, fund.evidence / "anchors" / "tsa")
+    made = anchoring.make(fund.evidence, {"tsa": way}, "fund", hours=1, force=True, check=False)
+    assert made["anchors"][0]["lines"] == 16, made
+    yield fund, authority
+    authority.stop()
+
+
+@pytest.fixture
+def folder(stamped, tmp_path):
+    fund, authority = stamped
+    return unpack(fund.export(authorities={"tsa": authority.ca_file}), tmp_path / "bundle")
+
+
+def token_of(folder):
+    return next((folder / "anchors" / "tsa").glob("*.tsr"))
+
+
+def resealed(folder, fund):
+    """Sign the folder anew with the fund's own key, as its owner could."""
+    names = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()]
+    files = {name: (folder / name).read_bytes() for name in names}
+    manifest = json.loads(files.pop("manifest.json"))
+    del files["signature.json"]
+    key = ledger_keys.load(fund.key, [fund.keys])[0]
+    path = folder.with_suffix(".zip")
+    path.write_bytes(bundle.sealed(files, manifest, key))
+    return path
+
+
+def test_openssl_finds_the_stamp_whole_and_says_by_which_root(folder, stamped):
+    _fund, authority = stamped
+    token = token_of(folder).relative_to(folder).as_posix()
+    code, said = outside(folder)
+    assert code == 0, said
+    assert re.search(rf"{token}: line 16 was there at 20\S+, by anchors/tsa/ca.pem", said)
+    assert "which was not compared" in said
+    code, said = outside(folder, "--tsa-ca", str(authority.ca_file))
+    assert code == 0 and "by the root that was given" in said
+
+
+def test_a_root_that_is_known_otherwise_refuses_a_stamp_of_another_authority(folder, tmp_path):
+    other = Authority(tmp_path / "other")
+    try:
+        code, said = outside(folder, "--tsa-ca", str(other.ca_file))
+    finally:
+        other.stop()
+    assert code == verify_script.BROKEN and "is not signed by the authority" in said
+
+
+def test_a_stamp_that_its_owner_altered_and_signed_anew_is_named(folder, stamped, capsys):
+    fund, _authority = stamped
+    path = token_of(folder)
+    content = path.read_bytes()
+    path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
+    assert verify_script.main([str(resealed(folder, fund))]) == verify_script.BROKEN
+    assert f"{path.name} is not signed by the authority" in capsys.readouterr().out
+
+
+def test_a_stamp_of_another_line_is_named(folder, stamped, capsys):
+    fund, _authority = stamped
+    path = token_of(folder)
+    path.rename(path.with_name(f"15-{path.stem.split('-')[1]}.tsr"))
+    assert verify_script.main([str(resealed(folder, fund))]) == verify_script.BROKEN
+    assert "is a time stamp of something else than the line" in capsys.readouterr().out
+
+
+def test_a_stamp_is_checked_at_its_own_time_and_not_at_that_of_the_reader(folder, stamped):
+    """The certificate of an authority ends before the law lets the evidence go."""
+    options = []
+    asked = verify_script.subprocess.run
+
+    def run(command, **more):
+        options.append(command)
+        return asked(command, **more)
+
+    found = verify_script.Check(verify_script.read(folder)[0], [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify_script.subprocess, "run", run)
+        found.run(None)
+    assert found.problems == []
+    at = int(options[-1][options[-1].index("-attime") + 1])
+    assert abs(at - datetime.now(UTC).timestamp()) < 600
+
+
+def test_a_line_dated_before_a_stamp_that_does_not_have_it_is_named(stamped, tmp_path):
+    """The fund's clock says 2027 in these tests, the authority's the time of today."""
+    fund, authority = stamped
+    root = tmp_path / "fund"
+    shutil.copytree(fund.root, root)
+    own = exported.Fund(root)
+    anchoring_note = own.evidence / "anchors" / "state.json"
+    notes = json.loads(anchoring_note.read_bytes())
+    notes["vault"]["done"] |= {"at": "2027-06-01T00:00:00Z"}
+    anchoring_note.write_text(json.dumps(notes))
+    code, said = outside(unpack(own.export(), tmp_path / "b"))
+    assert code == verify_script.BROKEN
+    assert (
+        "line 16 is dated 2027-01-04T12:00:00.000000Z, and was not there when anchor vault" in said
+    )
+    assert authority.ca_file.is_file()
+
+
+def test_without_openssl_it_says_that_the_stamp_was_not_checked(folder, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    assert verify_script.main([str(folder)]) == 0
+    assert (
+        "the authority's signature was not checked, no program openssl" in capsys.readouterr().out
+    )
+
+
+def test_a_stamp_of_a_line_before_the_export_does_not_come_along(stamped):
+    fund, authority = stamped
+    late = exported.Period.parse("2028-01-01", "2028-12-31")
+    manifest = exported.manifest_of(fund.export(late, authorities={"tsa": authority.ca_file}))
+    assert [name for name in manifest["files"] if name.endswith(".tsr")]  # of its last line, 16
+    fund.append("gate", {"run": "later still"}, exported.NOW)
+    fund.append("gate", {"run": "and later"}, exported.NOW)
+    manifest = exported.manifest_of(fund.export(late, authorities={"tsa": authority.ca_file}))
+    assert not [name for name in manifest["files"] if name.endswith(".tsr")]
