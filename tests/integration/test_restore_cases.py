@@ -265,6 +265,31 @@ def test_a_bare_dump_that_was_cut_off_is_refused(filled, request_, tmp_path, sha
     assert error.code in ("set.damaged", "clients.failed")
 
 
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "gzip", "none"])
+def test_a_bare_folder_of_which_a_file_was_cut_is_refused(filled, request_, tmp_path, compression):
+    """pg_restore 17.12 ends with 0 for zstd and lz4, with the rows before the cut."""
+    folder = tmp_path / "dump"
+    folder.mkdir(mode=0o777)
+    status, said = client_tools.for_database(filled).run(
+        "pg_dump",
+        ["-Fd", f"--compress={compression}", f"--file={folder}/x"],
+        folders={folder: "rw"},
+    )
+    assert status == 0, said
+    whole = archive_contents.read(client_tools.for_database(filled), folder / "x")
+    assert whole.rows["public", "book"] == 50
+    data = max((folder / "x").glob("*[0-9].dat*"), key=lambda path: path.stat().st_size)
+    content = data.read_bytes()
+    data.write_bytes(content[: len(content) // 2])
+    error = refused(filled, replace(request_, file=folder / "x"))
+    assert error.code == "set.damaged" and data.name in str(error)
+    data.write_bytes(content)
+    if compression != "none":
+        data.with_suffix("").write_bytes(b"\\.\n\n\n")
+        error = refused(filled, replace(request_, file=folder / "x"))
+        assert "has both" in str(error)
+
+
 def test_a_bare_dump_of_another_database_is_refused(server, filled, request_, tmp_path):
     other = server.create(f"other_{uuid.uuid4().hex[:6]}")
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.client_tools import directory_dump
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common.errors import OpsError
 
@@ -76,6 +77,8 @@ def read(
 
     :raises OpsError: set.damaged if the archive is incomplete.
     """
+    if path.is_dir():
+        directory_dump.check(path)
     client = tools.start(
         "pg_restore",
         ["--create", "--file=-", str(path)],

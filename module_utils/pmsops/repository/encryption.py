@@ -126,12 +126,58 @@ def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
     finally:
         thread.join()
         if failures:
+            what, remedy = _why_refused(path, identities, failures[0])
             raise OpsError(
-                f"{path} cannot be decrypted with {identity_file}: {failures[0]}",
-                "Give the identity of one of the recipients the set was made for; if it is that,"
-                " the file was changed: take another set.",
+                f"{path} cannot be decrypted with {identity_file}: {what}",
+                remedy,
                 code="encryption.refused",
             ) from failures[0]
+
+
+def _why_refused(path: Path, identities: Sequence[Any], error: BaseException) -> tuple[str, str]:
+    """Return what is wrong with a file or its identity, and the operator's next step."""
+    if not isinstance(error, OSError):
+        return str(error), (
+            "Give the identity of one of the recipients the set was made for; if it is that,"
+            " the file was changed: take another set."
+        )
+    if count := _line_end(path, identities):
+        return (
+            "it is whole, with the end of a line after it, as an editor or a copy as text adds it",
+            f"Take a copy as it was made, or remove that end (truncate -s -{count} {path}).",
+        )
+    return f"it was cut or changed ({error})", "Take another copy of this file, or another set."
+
+
+def _line_end(path: Path, identities: Sequence[Any]) -> int:
+    """Return the bytes of a line's end after a file that is whole without it, 0 without one."""
+    pyrage = _pyrage()
+    with path.open("rb") as source:
+        size = source.seek(0, os.SEEK_END)
+        source.seek(max(size - 2, 0))
+        end = source.read()
+        extra = 2 if end == b"\r\n" else 1
+        if not end.endswith(b"\n"):
+            return 0
+        source.seek(0)
+        try:
+            with Path(os.devnull).open("wb") as nowhere:
+                pyrage.decrypt_io(_Part(source, size - extra), nowhere, identities)
+        except Exception:  # noqa: BLE001  # pyrage's own, and those of a file
+            return 0
+    return extra
+
+
+class _Part:
+    """The first bytes of a file, as a file."""
+
+    def __init__(self, source: BinaryIO, left: int) -> None:
+        self._source, self._left = source, left
+
+    def read(self, count: int = -1) -> bytes:
+        found = self._source.read(self._left if count < 0 else min(count, self._left))
+        self._left -= len(found)
+        return found
 
 
 def _write_failure(failures: list[BaseException], path: Path) -> BaseException:

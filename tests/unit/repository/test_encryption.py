@@ -81,6 +81,25 @@ def test_a_file_that_was_cut_is_refused(locked, identity_file):
     assert caught.value.code == "encryption.refused"
 
 
+@pytest.mark.parametrize("size", [100, 65_536, 200_000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_line_end_after_a_whole_file_is_told_from_a_cut(tmp_path, identity_file, size, end):
+    """age withholds the last piece in both cases, and its error is the same."""
+    identity = encryption.load_identities(identity_file)[0]
+    path = tmp_path / "b.age"
+    with encryption.encrypted(path, [identity.to_public()]) as stream:
+        stream.write(PLAIN[:1] * size)
+    whole = path.read_bytes()
+    path.write_bytes(whole + end)
+    with pytest.raises(OpsError, match="it is whole, with the end of a line after it") as caught:
+        read(path, identity_file)
+    assert caught.value.code == "encryption.refused" and "truncate" in caught.value.remedy
+    path.write_bytes(whole[:-20])
+    with pytest.raises(OpsError, match="it was cut or changed") as caught:
+        read(path, identity_file)
+    assert "another copy" in caught.value.remedy
+
+
 def test_a_reader_that_stops_early_is_no_error(locked, identity_file):
     with encryption.decrypted(locked, identity_file) as stream:
         assert stream.read(16) == PLAIN[:16]
