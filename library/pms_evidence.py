@@ -11,6 +11,7 @@ description:
     the evidence ledger.
   - The folder appears when all its files are complete.
 author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.audit]
 attributes:
   check_mode:
     description: Writes nothing.
@@ -35,12 +36,6 @@ options:
     description: The registered result of M(pms_gate).
     type: dict
     required: true
-  audit:
-    description:
-      - What the control node knows of the run (code, playbook, ticket, environment, start), as the
-        filter C(pms_audit) returns it.
-    type: dict
-    default: {}
   backup_root:
     description: Folder of the backup sets that the report shows.
     type: path
@@ -134,6 +129,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import run_record
 from ansible.module_utils.pmsops.reports import terminal
@@ -143,7 +139,7 @@ SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "keys": {"type": "path", "no_log": False},
     "gate": {"type": "dict", "required": True},
-    "audit": {"type": "dict", "default": {}},
+    "audit": argument_specs.audit(),
     "backup_root": {"type": "path"},
     "system": {"type": "dict", "default": {}},
     "targets": {"type": "dict", "default": {}, "options": TARGETS},
@@ -166,7 +162,7 @@ def run(module: AnsibleModule) -> dict:
             keys=Path(params["keys"]) if params["keys"] else None,
             backup_root=Path(params["backup_root"]) if params["backup_root"] else None,
             system=params["system"],
-            audit=params["audit"],
+            audit=params["audit"] or {},
             targets={key: value for key, value in params["targets"].items() if value is not None},
         )
         written = run_record.write(gate, options, now=datetime.now(UTC))

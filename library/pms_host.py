@@ -10,7 +10,7 @@ description:
     sets, so that a run that was killed goes on; a step that is done is not done again.
   - A machine on which a system is already is refused with C(host.occupied).
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.offsite]
+extends_documentation_fragment: [pmsops.offsite, pmsops.audit]
 attributes:
   check_mode:
     description: V(planned) asks the sites as always; the other states do nothing.
@@ -147,8 +147,9 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import signals
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.work import Work
@@ -162,6 +163,7 @@ from ansible.module_utils.pmsops.recovery.new_host import NewHost
 from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = options.spec() | {
+    "audit": argument_specs.audit(),
     "state": {
         "type": "str",
         "choices": [
@@ -334,7 +336,8 @@ def main() -> None:
         SPEC, supports_check_mode=True, required_if=[("state", "noted", ["step"])]
     )
     try:
-        result = run(module)
+        with audit.given(module.params["audit"]):
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -10,6 +10,7 @@ description:
     from the start and the page C(incident.md) at the end.
   - The next run of the same scenario resumes an incident that a killed run left open.
 author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.audit]
 attributes:
   check_mode:
     description: Finds an open incident and writes nothing.
@@ -183,13 +184,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import history, ledger
+from ansible.module_utils.pmsops.evidence import audit, history, ledger
 from ansible.module_utils.pmsops.incidents import lifecycle
 from ansible.module_utils.pmsops.incidents.record import OUTCOMES
 
 SPEC = {
     "evidence_root": {"type": "path", "required": True},
+    "audit": argument_specs.audit(),
     "scenario": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["found", "open", "noted", "closed"], "default": "found"},
     "title": {"type": "str", "default": ""},
@@ -228,7 +231,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with audit.given(module.params["audit"]):
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

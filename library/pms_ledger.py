@@ -13,6 +13,7 @@ description:
   - Without O(kind) it only checks chain and signatures.
   - C(scripts/verify_ledger.py) checks a chain on any machine with Python.
 author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.audit]
 attributes:
   check_mode:
     description: Checks the chain and adds nothing.
@@ -124,6 +125,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit, ledger
 
@@ -131,7 +133,7 @@ SPEC = {
     "evidence_root": {"type": "path", "required": True},
     "kind": {"type": "str", "choices": list(ledger.KINDS)},
     "record": {"type": "dict", "default": {}},
-    "audit": {"type": "dict"},
+    "audit": argument_specs.audit(),
     "head": {"type": "str"},
     "keys": {"type": "path", "no_log": False},
     "strict": {"type": "bool", "default": False},

@@ -14,6 +14,7 @@ description:
   - The timeline is new then, so a full base backup is made once the server serves.
 author: Operations team (@ops)
 extends_documentation_fragment:
+  - pmsops.audit
   - pmsops.database
   - pmsops.services
   - pmsops.redis
@@ -156,7 +157,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.evidence import audit, ledger
 from ansible.module_utils.pmsops.pitr import former_servers, own_engine, server_rollback
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.pitr.server_rollback import ServerRollback
@@ -189,6 +190,7 @@ SPEC = {
     **former_servers.argument_spec(),
     "root": {"type": "path", "required": True},
     "evidence_root": {"type": "path", "required": True},
+    "audit": argument_specs.audit(),
     "queries": queries.argument_spec(),
 }
 REQUIRED = [("state", "restored", ["at"]), ("state", "dropped", ["former"])]
@@ -256,7 +258,8 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     facts: dict = {}
     try:
-        result = run(module, facts)
+        with audit.given(module.params["audit"]):
+            result = run(module, facts)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, server=facts)
     module.exit_json(**result)

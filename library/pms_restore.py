@@ -11,7 +11,7 @@ description:
   - If the staging database differs, it is dropped, and the task fails and names each difference.
   - After a successful proof the set is marked as verified (C(verified.json)).
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.queries]
+extends_documentation_fragment: [pmsops.database, pmsops.queries, pmsops.audit]
 attributes:
   check_mode:
     description: Runs the whole preflight, and returns what would be created and how long it takes.
@@ -334,6 +334,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import warm_note
 from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_record
@@ -358,6 +359,7 @@ def argument_spec() -> dict:
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
         "evidence_root": {"type": "path"},
+        "audit": argument_specs.audit(),
         "identity": {"type": "path"},
         "force_name": {"type": "bool", "default": False},
         "create_roles": {"type": "bool", "default": False},
@@ -422,11 +424,12 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        try:
-            result = run(module)
-        except OpsError as exc:
-            record_failure(module, exc)
-            raise
+        with audit.given(module.params["audit"]):
+            try:
+                result = run(module)
+            except OpsError as exc:
+                record_failure(module, exc)
+                raise
     except BrokenProofError as exc:
         module.fail_json(
             msg=str(exc), remedy=exc.remedy, code=exc.code, negative_control=exc.record

@@ -14,7 +14,7 @@ description:
     manifest says, for M(pms_restore) and M(pms_swap).
   - Before anything is changed, the signature of the set is checked, and the files of the parts.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.redis]
+extends_documentation_fragment: [pmsops.redis, pmsops.audit]
 attributes:
   check_mode:
     description: Checks and compares everything, and says what would become of each file and pack.
@@ -131,6 +131,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.restore import parts
 
 SPEC = {
@@ -138,6 +139,7 @@ SPEC = {
     "keys": {"type": "path", "required": True, "no_log": False},
     "trust": {"type": "str"},
     "evidence_root": {"type": "path"},
+    "audit": argument_specs.audit(),
     "file": {"type": "path"},
     "parts": {"type": "list", "elements": "str", "required": True},
     "identity": {"type": "path"},
@@ -170,7 +172,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with audit.given(module.params["audit"]):
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -15,7 +15,7 @@ description:
     names of the live ones, which are kept in a schema of their own.
   - One transaction restores all tables, or none.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database]
+extends_documentation_fragment: [pmsops.database, pmsops.audit]
 attributes:
   check_mode:
     description: Runs the whole preflight, and returns which tables would be restored.
@@ -192,7 +192,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.evidence import ledger, restores
+from ansible.module_utils.pmsops.evidence import audit, ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import former_tables, single_tables, swap_record
 from ansible.module_utils.pmsops.restore.request import Request
@@ -211,6 +211,7 @@ def argument_spec() -> dict:
         "into": {"type": "str"},
         "in_place": {"type": "bool", "default": False},
         "evidence_root": {"type": "path"},
+        "audit": argument_specs.audit(),
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
         "identity": {"type": "path"},
@@ -272,7 +273,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with audit.given(module.params["audit"]):
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

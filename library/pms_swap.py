@@ -15,7 +15,12 @@ description:
   - Each step is journalled. After a killed run, the next one finishes it or cleans up.
   - "**The live database is renamed; nothing in it is deleted.**"
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.redis, pmsops.api, pmsops.services]
+extends_documentation_fragment:
+  - pmsops.database
+  - pmsops.redis
+  - pmsops.api
+  - pmsops.services
+  - pmsops.audit
 attributes:
   check_mode:
     description: Returns which databases would be renamed.
@@ -217,6 +222,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.restore import slot_handover
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
 from ansible.module_utils.pmsops.services import docker_engine
@@ -238,6 +244,7 @@ def argument_spec() -> dict:
         "incoming": {"type": "str"},
         "resume": {"type": "path"},
         "evidence_root": {"type": "path"},
+        "audit": argument_specs.audit(),
         "record": {"type": "dict", "default": {}},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
         "probe_seconds": {"type": "int", "default": 150},
@@ -273,7 +280,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        with audit.given(module.params["audit"]):
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -15,6 +15,16 @@ class ModuleDocFragment:
 options: {}
 """
 
+    AUDIT = r"""
+options:
+  audit:
+    description:
+      - What the control node knows of the run (code, playbook, ticket, environment, start), as the
+        filter C(pms_audit) returns it; roles pass C(pms_audit). What is recorded then has a block
+        C(audit), and none without it.
+    type: dict
+"""
+
     DATABASE = r"""
 options:
   database:

@@ -105,3 +105,8 @@ def notify() -> dict[str, Any]:
         "state_dir": {"type": "path", "default": "~/.local/state/pms-ops"},
         "metrics_dir": {"type": "path"},
     }
+
+
+def audit() -> dict[str, Any]:
+    """Return what the control node knows of a run; evidence/audit.py describes it."""
+    return {"type": "dict"}

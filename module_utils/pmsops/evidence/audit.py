@@ -20,7 +20,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import host_clock, timestamps
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.version import TOOL
-from ansible.module_utils.pmsops.evidence import verdicts
+from ansible.module_utils.pmsops.evidence import not_covered, verdicts
 from ansible.module_utils.pmsops.evidence.verdicts import NOT_MEASURED
 
 FIELD = "audit"
@@ -119,9 +119,10 @@ def _block(kind: str, record: Mapping[str, Any], facts: Mapping[str, Any]) -> di
         "schema_version": SCHEMA_VERSION,
         "verdict": verdicts.of(kind, record),
         **known,
+        "not_covered": not_covered.lines(kind, record, known["not_covered"]),
         "segregated": _segregated(record),
-        "source": facts.get("source") or _source(kind, record),
-        "rto": _rto(record, facts.get("rto") or {}),
+        "source": _source(kind, record),
+        "rto": _rto(record),
         "rpo_seconds": _measured(record.get("rpo_seconds")),
     }
 
@@ -146,8 +147,10 @@ def _source(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": where, "site": None, "snapshot": None}
 
 
-def _rto(record: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+def _rto(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the seconds of each phase, each NOT MEASURED unless it was."""
+    said = record.get("recovery_phases")
+    said = said if isinstance(said, Mapping) else {}
     found = {}
     for phase in PHASES:
         seconds = [said.get(phase), *(record.get(name) for name in _SECONDS.get(phase, ()))]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import files, timestamps
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.incidents import page, record
 from ansible.module_utils.pmsops.incidents.record import Incident
@@ -105,7 +105,33 @@ def ledger_content(incident: Incident) -> dict[str, Any]:
         "actions": [action["action"] for action in document["actions"]],
         "outcome": document["outcome"],
         "recovery_seconds": document["recovery_seconds"],
+        "recovery_phases": phases(document),
         "data_loss": document["facts"].get("data_loss"),
+    }
+
+
+def phases(document: Mapping[str, Any]) -> dict[str, float]:
+    """Return the seconds of the phases that the incident's own moments tell.
+
+    From its start to its first action it was *detect*ed, from there to the end of the last one
+    *restore*d, and then *verify*ed. Of several runs nobody knows how long people waited between
+    them, and an action without an end was killed: then nothing is told.
+    """
+    actions = document.get("actions") or []
+    if len(document.get("runs") or ()) > 1 or not actions:
+        return {}
+    if any(action.get("ended_at") is None for action in actions):
+        return {}
+    first = timestamps.moment(min(action["began_at"] for action in actions))
+    last = timestamps.moment(max(action["ended_at"] for action in actions))
+    began = timestamps.moment(document["began_at"])
+    verified = timestamps.moment(document["verified_at"])
+    spans = {"detect": first - began, "restore": last - first, "verify": verified - last}
+    # A clock that was set meanwhile measured nothing.
+    return {
+        name: round(span.total_seconds(), 3)
+        for name, span in spans.items()
+        if span.total_seconds() >= 0
     }
 
 

@@ -262,6 +262,8 @@ class NewHost:
             "taken_at": known["taken_at"],
             "machine": machine,
             "steps": known.get("steps", {}),
+            # Of the other steps only the moment is noted, and a zero would be no measurement.
+            "fetch_seconds": known.get("steps", {}).get("fetched") or None,
             "head_before": known.get("head", ""),
             "moment": known.get("moment_at"),
             "fell_back": known.get("fell_back"),
