@@ -517,6 +517,32 @@ def _looking(add: AddCommand) -> None:
     ledger.add_argument(
         "--head", metavar="HASH", help="the hash of a line, from a copy kept elsewhere"
     )
+    _deficiency(add)
+
+
+def _deficiency(add: AddCommand) -> None:
+    deficiency = add(
+        "deficiency",
+        "write down what has to be remedied, by whom and when; close it by what shows it",
+        '  pms-ops deficiency open --title "Redis is in no set" --owner "Maria Silva"'
+        " --due 2026-12-15\n"
+        '  pms-ops deficiency close D-42 --record 57 --by "Ana Souza"\n'
+        "  pms-ops deficiency list --all --json",
+    )
+    deficiency.add_argument("action", choices=["open", "close", "list"], help="what to do")
+    deficiency.add_argument("id", nargs="?", metavar="ID", help="with close: its name, as D-42")
+    deficiency.add_argument("--title", metavar="TEXT", help="with open: what is deficient")
+    deficiency.add_argument("--owner", metavar="NAME", help="with open: who has it remedied")
+    deficiency.add_argument("--due", metavar="DAY", help="with open: by when, as 2026-12-15")
+    deficiency.add_argument("--finding", metavar="TEXT", help="with open: what was found, where")
+    deficiency.add_argument(
+        "--record",
+        metavar="RECORD",
+        help="with close: the line of the ledger that shows the remedy, or a run, incident or set",
+    )
+    deficiency.add_argument("--note", metavar="TEXT", help="with close: a word on the remedy")
+    deficiency.add_argument("--by", metavar="NAME", help="the person who opens or closes it")
+    deficiency.add_argument("--all", action="store_true", help="with list: the closed ones too")
 
 
 def _first_contact(add: AddCommand) -> None:

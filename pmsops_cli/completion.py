@@ -97,6 +97,7 @@ def _positionals(command: str) -> list[str]:
     known = {
         "ledger": ["verify", "anchor", "rotate-key", "replace-key", "accept"],
         "evidence": ["export"],
+        "deficiency": ["open", "close", "list"],
         "notify": ["test"],
         "schedule": ["install", "status", "remove"],
         "completion": ["bash", "zsh", "fish"],

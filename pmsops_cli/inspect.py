@@ -19,7 +19,7 @@ from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, Stop
 
 def status(session: Session) -> int:
     """Print what exists and what is due; return 1 if something is due."""
-    found = _collect(session, None)
+    found = collect(session)
     if session.arguments.json:
         print(json.dumps({"command": "status", "hosts": found}, indent=1, sort_keys=True))
     else:
@@ -33,7 +33,7 @@ def status(session: Session) -> int:
 def ledger(session: Session) -> int:
     """Print whether chain and signatures of the ledger are intact; return 1 if they are not."""
     chains = {
-        host: each["ledger"] for host, each in _collect(session, session.arguments.head).items()
+        host: each["ledger"] for host, each in collect(session, session.arguments.head).items()
     }
     broken = any(chain["problems"] for chain in chains.values())
     if session.arguments.json:
@@ -131,7 +131,7 @@ def _open(path: str, command: str) -> None:
         raise Stop(f"{browser[0]} cannot be started: {exc.strerror}.", "Set BROWSER.") from exc
 
 
-def _collect(session: Session, head: str | None) -> dict[str, dict[str, Any]]:
+def collect(session: Session, head: str | None = None) -> dict[str, dict[str, Any]]:
     """Return the state of each host, with commands for its system; several systems one by one."""
     found: dict[str, dict[str, Any]] = {}
     for part in session.split():

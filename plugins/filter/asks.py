@@ -61,6 +61,7 @@ FIXED = {
     "journal": "the decision journal for every entry, and computes its hash again",
     "ledger": "the evidence ledger, and computes its chain again and each signature",
     "anchors": "the notes of the anchors, and compares their heads with the ledger",
+    "deficiencies": "the evidence ledger for deficiencies that are open past their due date",
 }
 
 

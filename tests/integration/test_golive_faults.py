@@ -46,7 +46,7 @@ SEES = {
     "pms": ("http",),
     "container": ("container",),
     "files": (
-        *("backup", "drill", "ledger", "anchors"),
+        *("backup", "drill", "ledger", "anchors", "deficiencies"),
         *("disk", "command", "file", "pitr", "offsite"),
     ),
     "pitr": ("pitr",),
@@ -385,7 +385,7 @@ def test_nothing_passes_where_nothing_is_there(system, tmp_path):
 
 
 def test_nothing_passes_where_its_own_parameters_are_misspelt(system):
-    others = {"journal", "drill", "attest", "anchors"}  # these have no parameters
+    others = {"journal", "drill", "attest", "anchors", "deficiencies"}  # these have no parameters
     checks = [misspelt(check) for check in CHECKS.values() if check["probe"] not in others]
     assert all(check["params"] != CHECKS[check["id"]].get("params") for check in checks)
     assert passing(system.gate(unneeded(checks))) == set()

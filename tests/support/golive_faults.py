@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import exchange_calendar, files
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, site_notes
 
 from tests.support.altering import Alter, body, status
@@ -849,6 +850,13 @@ def _recomputed_ledger(system: System, folder: Path) -> Overrides:
     return Overrides(settings={"evidence_root": str(folder / "evidence")})
 
 
+def _forgotten_deficiency(system: System, folder: Path) -> Overrides:
+    shutil.copytree(system.settings.evidence_root, folder / "evidence")
+    record = {"act": "opened", "id": "D-1", "title": "t", "owner": "o", "due": "2026-01-01"}
+    ledger.append(folder / "evidence", "deficiency", record, now=datetime.now(UTC))
+    return Overrides(settings={"evidence_root": str(folder / "evidence")})
+
+
 def _noted(act: str, **facts: Any) -> Any:
     """Let the note of one site say this of an act on it."""
 
@@ -893,6 +901,12 @@ FILES = (
         "the ledger was computed anew after its head had left the machine",
         "files",
         _recomputed_ledger,
+    ),
+    Fault(
+        "evidence.deficiencies",
+        "its owner forgot a deficiency",
+        "files",
+        _forgotten_deficiency,
     ),
     Fault("backup.offsite_proved", "a set came back damaged", "files", _failed_site_proof),
     Fault(

@@ -7,7 +7,7 @@ They are lines of the ledger and nothing else: one that opens (``act: opened``),
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.evidence import audit, ledger, verdicts
 
 KIND = "deficiency"
 OPENED, CLOSED = "opened", "closed"
+SHOWN = 5
 # What names a record beside the number of its line.
 _NAMES = ("run", "incident", "set")
 _FACTS = ("title", "owner", "due", "finding", "opened_by")
@@ -80,6 +81,16 @@ def due(found: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
         (f"{text(each)}, is overdue", f"pms-ops deficiency close {each['id']} --record LINE")
         for each in overdue(found)
     ]
+
+
+def describe(found: Iterable[dict[str, Any]], say: Callable[[str, str], None]) -> None:
+    """Report the open ones to people, as a name and a text; nothing where none is open."""
+    still = open_ones(found)
+    if still:
+        late = len(overdue(still))
+        names = ", ".join(each["id"] for each in still[:SHOWN])
+        more = f" and {len(still) - SHOWN} more" if len(still) > SHOWN else ""
+        say("deficiencies", f"{len(still)} open, {late} overdue: {names}{more}")
 
 
 def open_new(

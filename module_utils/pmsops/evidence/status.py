@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import (
     controls,
+    deficiencies,
     history,
     last_drills,
     ledger,
@@ -90,6 +91,7 @@ def collect(
         "offsite": offsite.collect(backup_root, chain.entries, sites, now),
         "gate": _gate(evidence_root, now),
         "incidents": open_incidents.find(evidence_root),
+        "deficiencies": deficiencies.collect(chain.entries, now),
         "ledger": {
             "lines": chain.lines,
             "signed_lines": chain.signed_lines,
@@ -182,6 +184,7 @@ def _due(found: dict[str, Any], limits: Limits) -> list[dict[str, str]]:
             for text in problems
         ),
         *(_entry(f"incident {each['id']} is open", each["folder"]) for each in found["incidents"]),
+        *(_entry(*each) for each in deficiencies.due(found["deficiencies"])),
         *(
             _entry(each["what"], f"pms-ops dr bad_backup; or {ACCEPT.format(name=each['set'])}")
             for each in found["missing_sets"][:SHOWN_FINDINGS]
@@ -292,4 +295,5 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         say("last gate", f"{verdict}{blocking}, {age(gate['age_seconds'])} ago{control}")
     lines = found["ledger"]["lines"]
     say("ledger", f"{lines} lines, {'DAMAGED' if found['ledger']['problems'] else 'chain intact'}")
+    deficiencies.describe(found["deficiencies"], say)
     say("incidents", ", ".join(each["id"] for each in found["incidents"]) or "none open")

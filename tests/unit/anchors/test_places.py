@@ -17,6 +17,7 @@ HANDLER = "Anchor the ledger"
 WRITERS = (
     *("pms_ledger", "pms_ledger_key", "pms_evidence", "pms_evidence_merge", "pms_pitr_server"),
     *("pms_swap", "pms_restore_tables", "pms_restore_parts", "pms_incident", "pms_host"),
+    "pms_deficiency",
 )
 READS = {
     "pms_ledger": lambda given: "kind" not in given,
@@ -31,6 +32,7 @@ LOOKS = (
     "anchor",
     "dr_triage",
     "envelope",
+    "evidence_export",
     "hold",
     "site",
     "smoke_close",

@@ -121,6 +121,16 @@ def backups(tmp_path):
         ),
         (["drill", "--at", "random"], "drill.yml", {"drill_at": "random"}),
         (
+            [*("deficiency", "open", "--title", "t", "--owner", "Ana"), "--due", "2026-12-15"],
+            "deficiency.yml",
+            {"title": "t", "owner": "Ana", "due": "2026-12-15"},
+        ),
+        (
+            ["deficiency", "close", "D-42", "--record", "57", "--by", "Ana"],
+            "deficiency.yml",
+            {"deficiency": "D-42", "record": "57", "name": "Ana"},
+        ),
+        (
             ["evidence", "export", "--since", "2026-01-01", "--until", "2026-12-31"],
             "evidence_export.yml",
             {"since": "2026-01-01", "until": "2026-12-31", "lang": "en"},

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.pmsops.evidence import ledger
 
 from pmsops_cli import (
     arguments,
@@ -557,6 +558,54 @@ def test_status_sees_an_open_incident_and_a_damaged_ledger(bare, capsys):
     assert found["ledger"]["problems"]
     assert main(["-i", "bare.yml", "ledger", "verify"], bare) == FAILED
     assert "DAMAGED" in capsys.readouterr().out
+
+
+def test_an_overdue_deficiency_is_named_by_its_list_and_by_the_status(bare, capsys):
+    opened = {"act": "opened", "title": "Redis is in no set", "owner": "Ana"}
+    for name, due in (("D-1", "2026-01-02"), ("D-2", "2999-01-02"), ("D-3", "2026-01-02")):
+        record = opened | {"id": name, "due": due}
+        ledger.append(bare / "e", "deficiency", record, now=datetime.now(UTC))
+    shown = {"line": 1, "kind": "drill", "at": "2026-01-03T06:00:00Z", "sha256": "0" * 64}
+    closed = {"act": "closed", "id": "D-3", "closed_by": "Ana", "record": shown}
+    ledger.append(bare / "e", "deficiency", closed, now=datetime.now(UTC))
+    assert main(["-i", "bare.yml", "deficiency", "list"], bare) == FAILED
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "here:" and len(said) == 3
+    assert said[1].split() == [
+        "D-1",
+        "due",
+        "2026-01-02,",
+        "OVERDUE",
+        "Ana:",
+        "Redis",
+        "is",
+        "in",
+        "no",
+        "set",
+    ]
+    assert main(["-i", "bare.yml", "deficiency", "list", "--all", "--json"], bare) == FAILED
+    found = json.loads(capsys.readouterr().out)["hosts"]["here"]
+    assert [each["id"] for each in found] == ["D-1", "D-2", "D-3"]
+    assert main(["-i", "bare.yml", "status"], bare) == FAILED
+    said = capsys.readouterr().out
+    assert "2 open, 1 overdue: D-1, D-2" in said
+    assert "deficiency D-1 (Redis is in no set) of Ana, due 2026-01-02, is overdue" in said
+    assert "pms-ops -i bare.yml deficiency close D-1 --record LINE" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["open", "--title", "t", "--owner", "o"],
+        ["open", "--title", "t", "--owner", "o", "--due", "2026-12-15", "--record", "5"],
+        ["close", "D-1"],
+        ["close", "--record", "5"],
+        ["list", "D-1"],
+        ["list", "--owner", "o"],
+    ],
+)
+def test_a_deficiency_takes_what_belongs_to_the_act_and_nothing_else(bare, words):
+    assert main(["-i", "bare.yml", "deficiency", *words], bare) == USAGE
 
 
 def test_a_restore_without_a_terminal_is_refused_before_anything_runs(bare, capsys, monkeypatch):

@@ -125,6 +125,12 @@ def _anchors() -> Probe:
     return evidence.anchors
 
 
+def _deficiencies() -> Probe:
+    from ansible.module_utils.pmsops.checks.probes import evidence
+
+    return evidence.open_deficiencies
+
+
 def _disk() -> Probe:
     from ansible.module_utils.pmsops.checks.probes import disk
 
@@ -236,6 +242,7 @@ KINDS: dict[str, Kind] = {
     "pitr": Kind(_pitr, ("about",), one_of=(("about",),)),
     "offsite": Kind(_offsite, ("about",), one_of=(("about",),)),
     "anchors": Kind(_anchors, ()),
+    "deficiencies": Kind(_deficiencies, ()),
     "attest": Kind(None, (), judges_itself=True),
     "smoke": Kind(_smoke, ("step",), one_of=(("step",),), judges_itself=True),
 }

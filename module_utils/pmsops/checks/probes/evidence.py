@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, NotGiven
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import anchor_notes, drills, ledger
+from ansible.module_utils.pmsops.evidence import anchor_notes, deficiencies, drills, ledger
 from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, shrinkage
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
 
@@ -164,4 +164,17 @@ def anchors(params: dict[str, Any], context: Context, deadline: Deadline) -> dic
     return {
         "anchors": len(given["names"]),
         **{name: "; ".join(texts[:SHOWN_FINDINGS]) or "none" for name, texts in found.items()},
+    }
+
+
+def open_deficiencies(
+    params: dict[str, Any], context: Context, deadline: Deadline
+) -> dict[str, Any]:
+    """Return how many deficiencies of the ledger are open, and which are past their due date."""
+    entries = ledger.inspect(context.folder("evidence_root")).entries
+    found = deficiencies.collect(entries, context.settings.now)
+    late = deficiencies.overdue(found)
+    return {
+        "open": len(deficiencies.open_ones(found)),
+        "overdue": "; ".join(deficiencies.text(each) for each in late[:SHOWN_FINDINGS]) or "none",
     }
