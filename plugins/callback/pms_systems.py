@@ -20,6 +20,7 @@ short_description: Show what a playbook came to on each system
 description:
   - Prints a table of system, verdict and what is due, worst first, at the end of a playbook that
     ran on several hosts of the group C(pms). With one host it prints nothing.
+  - Ends a playbook over that group with status 1 where the group has no host.
 author: Operations team (@ops)
 requirements:
   - enabled in ansible.cfg
@@ -39,16 +40,29 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # Ansible has no type
     def __init__(self) -> None:
         super().__init__()
         self._systems: set[str] = set()
+        self._pattern: list[str] = []
         self._outcomes: Any = None
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Learn which hosts are systems; nothing is gathered for one alone."""
         group = play.get_variable_manager()._inventory.groups.get(GROUP)
+        self._pattern = [play.hosts] if isinstance(play.hosts, str) else list(play.hosts or [])
         self._systems = {host.get_name() for host in group.get_hosts()} if group else set()
         if len(self._systems) > 1 and self._outcomes is None:
             from ansible.module_utils.pmsops.control.end_table import Outcomes
 
             self._outcomes = Outcomes()
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        """End with status 1 where a play over the systems has none: Ansible itself ends with 0.
+
+        A job of the schedule would count as a good run, though it has backed up nothing.
+        """
+        if GROUP in self._pattern:
+            self._display.error(
+                f"The group {GROUP} of the inventory has no host: nothing was run.", wrap_text=False
+            )
+            raise SystemExit(1)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Take a result that says something of a system."""
