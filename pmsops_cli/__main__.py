@@ -45,7 +45,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
     from pmsops_cli import project
 
     project.enter()  # before the next import, which needs the project's own modules
-    from pmsops_cli import acts, commands, deficiencies, inspect, sets, uninstall
+    from pmsops_cli import acts, commands, deficiencies, fleet, inspect, sets, uninstall
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -74,6 +74,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "evidence": acts.evidence,
         "ledger": acts.ledger,
         "deficiency": deficiencies.command,
+        "fleet": fleet.command,
     }
     return known[given.command](commands.Session(given, cwd))
 

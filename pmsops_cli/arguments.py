@@ -33,6 +33,11 @@ Logs: ~/.local/state/pms-ops/runs (the newest 50, private).
 """
 
 
+# The options of every command that take the next word as their value.
+WITH_VALUE = (
+    *("-i", "--inventory", "-l", "--limit"),
+    *("-e", "--extra-vars", "--vault-password-file"),
+)
 # Adds a command: name, one line about it, examples.
 AddCommand = Callable[[str, str, str], argparse.ArgumentParser]
 
@@ -488,6 +493,33 @@ def _looking(add: AddCommand) -> None:
     evidence.add_argument(
         "--lang", choices=["en", "pt"], default="en", help="language of the report (default: en)"
     )
+    fleet = add(
+        "fleet",
+        "show, check, back up or drill all systems of an inventory",
+        "  pms-ops -i prod fleet status              the systems on one screen, worst first\n"
+        "  pms-ops -i prod fleet status --ask        ask other machines, too\n"
+        "  pms-ops -i prod -l 'eu_*' fleet golive\n"
+        "  pms-ops -i prod fleet report              one page with links to that of each system",
+    )
+    fleet.add_argument(
+        "action",
+        choices=["status", "golive", "backup", "drill", "report"],
+        help="show what is known; run a playbook on all of them; write one page",
+    )
+    fleet.add_argument(
+        "--ask",
+        action="store_true",
+        help="with status: ask other machines now; without it their last known state is shown",
+    )
+    fleet.add_argument(
+        "--metrics", metavar="FOLDER", help="with status: also write pms_fleet.prom there"
+    )
+    fleet.add_argument(
+        "--silent",
+        metavar="AGE",
+        default="26h",
+        help="a system that was not seen for so long is silent (default: 26h)",
+    )
     ledger = add(
         "ledger",
         "check the evidence ledger, or change the key that signs it",
@@ -668,7 +700,8 @@ def commands(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParse
 
 
 def _until_command(argv: list[str], known: Container[str]) -> list[str]:
+    """Return the words before the command; an inventory or a host may be named like one."""
     for at, word in enumerate(argv):
-        if word in known:
+        if word in known and (at == 0 or argv[at - 1] not in WITH_VALUE):
             return argv[:at]
     return argv

@@ -38,6 +38,7 @@ class System:
     protected: bool = False  # continuously, by base backups and WAL
     sites: tuple[str, ...] = ()  # which have copies of the sets
     drill_host: str = ""  # of the monthly drill elsewhere
+    label: str = ""  # of its Prometheus series
     place: Place | None = None  # what no other system may share
 
 
@@ -176,16 +177,17 @@ def _read(sources: Sources) -> tuple[list[System], dict[str, str]]:
         )
     variables = VariableManager(loader=loader, inventory=hosts)
     role = project.PROJECT / "roles" / "pms"
-    shared = {
-        "defaults": loader.load_from_file(str(role / "defaults" / "main.yml")),
-        "constants": loader.load_from_file(str(role / "vars" / "main.yml"))
-        | {"role_path": str(role)},
-    }
+    # Its templates are ours: without that word Ansible takes them for plain text.
+    defaults, constants = (
+        loader.load_from_file(str(role / name / "main.yml"), trusted_as_template=True)
+        for name in ("defaults", "vars")
+    )
+    constants |= {"role_path": str(role)}
     systems: list[System] = []
     unread: dict[str, str] = {}
     for host in found:
         try:
-            known = {**shared["defaults"], **variables.get_vars(host=host), **shared["constants"]}
+            known = {**defaults, **variables.get_vars(host=host), **constants}
             systems.append(_described(host.name, known, loader))
         except AnsibleError as exc:
             unread[host.name] = _one_line(exc)
@@ -212,6 +214,7 @@ def _described(host: str, known: dict[str, Any], loader: Any) -> System:
         _system(host, connection.get("ansible_connection", "ssh"), values),
         sites=tuple(str(each["name"]) for each in sites),
         drill_host=str(templar.template(known.get("schedule_drill_host") or "")),
+        label=str(templar.template(known["pms_metrics_system"])),
         place=neighbours.place(host, where),
     )
 

@@ -26,8 +26,8 @@ def command(session: Session) -> int:
         "verified": True if given.verified else False if given.unverified else None,
         "held": given.held,
         "damaged": given.damaged,
-        "older_seconds": _seconds(given.older),
-        "newer_seconds": _seconds(given.newer),
+        "older_seconds": seconds(given.older),
+        "newer_seconds": seconds(given.newer),
     }
     hosts = {
         host: set_list.chosen(found, **options)
@@ -57,7 +57,7 @@ def _collect(session: Session) -> dict[str, list[dict[str, Any]]]:
     return {each.host: set_list.collect(each.backup_root, now=now) for each in systems}
 
 
-def _seconds(text: str | None) -> float | None:
+def seconds(text: str | None) -> float | None:
     """Return an age in seconds.
 
     :raises Stop: where it is none.
