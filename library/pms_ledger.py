@@ -45,6 +45,7 @@ options:
       - attestation
       - proof
       - offsite
+      - approval
       - host
       - merge
       - deficiency

@@ -10,7 +10,7 @@ description:
     without secrets, and base backups and WAL where continuous protection is on.
   - A site that fails hinders no other one. What each site did last is noted beside the sets.
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.offsite]
+extends_documentation_fragment: [pmsops.offsite, pmsops.consent]
 attributes:
   check_mode:
     description: Asks the sites and changes nothing there.
@@ -141,7 +141,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import signals
+from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.repository.retention import Policy
@@ -162,6 +162,7 @@ SPEC = options.spec() | {
     "keep_weekly": {"type": "int", "default": 26},
     "keep_monthly": {"type": "int", "default": 60},
     "strict": {"type": "bool", "default": True},
+    "consent": argument_specs.consent(),
     "metrics": {"type": "path"},
     "metrics_system": {"type": "str"},
 }

@@ -155,6 +155,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit, ledger
@@ -230,6 +231,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         "redis": params["redis"],
         "queries": [queries.Query(**each) for each in params["queries"]],
         "facts": facts,
+        "consent": Consent.from_options(params["database"].get("consent"), evidence),
     }
     where = (
         protection,

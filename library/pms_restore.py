@@ -11,7 +11,11 @@ description:
   - If the staging database differs, it is dropped, and the task fails and names each difference.
   - After a successful proof the set is marked as verified (C(verified.json)).
 author: Operations team (@ops)
-extends_documentation_fragment: [pmsops.database, pmsops.queries, pmsops.audit]
+extends_documentation_fragment:
+  - pmsops.database
+  - pmsops.queries
+  - pmsops.services
+  - pmsops.audit
 attributes:
   check_mode:
     description: Runs the whole preflight, and returns what would be created and how long it takes.
@@ -107,6 +111,20 @@ options:
     type: list
     elements: str
     default: []
+  keep_former:
+    description:
+      - As in M(pms_swap), with O(services), O(slots), O(keep_former_days) and O(probe_writes). They
+        are terms of the plan that a second person approves, if O(database.consent) demands it.
+    type: int
+    default: 0
+  keep_former_days:
+    description: As in M(pms_swap).
+    type: int
+    default: 0
+  probe_writes:
+    description: As in M(pms_swap).
+    type: bool
+    default: false
   slots:
     description:
       - What becomes of the live database's logical replication slots, which cannot follow its name
@@ -128,6 +146,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+consent:
+  description:
+    - The plan that a second person has to approve, with its hash and the command for it. Null where
+      O(database.consent) demands none.
+  returned: in check mode
+  type: dict
+  sample: {"sha256": "4be1c0", "lines": ["operation: swap"], "command": "pms-ops approve 4be1c0"}
 set:
   description: The set's folder, or the bare dump.
   returned: success
@@ -331,6 +356,7 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
@@ -340,6 +366,7 @@ from ansible.module_utils.pmsops.repository import warm_note
 from ansible.module_utils.pmsops.restore import registry, slot_handover, swap_record
 from ansible.module_utils.pmsops.restore.pg_restore_errors import RestoreError
 from ansible.module_utils.pmsops.restore.plan import plan_restore, result_if_matching
+from ansible.module_utils.pmsops.restore.plan_for_approval import Terms, of_swap
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.services import docker_engine
@@ -366,6 +393,10 @@ def argument_spec() -> dict:
         "without_extensions": {"type": "list", "elements": "str", "default": []},
         "role_passwords": {"type": "dict", "default": {}, "no_log": True},
         "slots": {"type": "str", "choices": list(slot_handover.CHOICES), "default": "refuse"},
+        "services": argument_specs.services(),
+        "probe_writes": {"type": "bool", "default": False},
+        "keep_former": {"type": "int", "default": 0},
+        "keep_former_days": {"type": "int", "default": 0},
         "unless_same": {"type": "bool", "default": False},
         "shown": {"type": "int", "default": 10},
         "counted": {"type": "list", "elements": "str", "default": []},
@@ -377,6 +408,17 @@ def run(module: AnsibleModule) -> dict:
     """Restore into a staging database and prove it, or say what would be done."""
     params = module.params
     database = Database.from_options(params["database"])
+    consent = Consent.from_options(params["database"].get("consent"), params["evidence_root"])
+
+    def plan_for_approval() -> dict:
+        """Return the plan of the swap that follows, as the swap finds it."""
+        chosen, terms = request.backup_set, Terms.from_options(params)
+        return of_swap(consent, database, chosen.id, chosen.manifest_sha256, terms)
+
+    def require_consent() -> None:
+        if consent.demanded:
+            consent.require(plan_for_approval())
+
     request = Request(
         root=Path(params["root"]),
         keys=Path(params["keys"]),
@@ -394,11 +436,15 @@ def run(module: AnsibleModule) -> dict:
         slots=params["slots"],
         shown=params["shown"],
         queries=tuple(queries.Query(**each) for each in params["queries"]),
+        require_consent=require_consent,
     )
     if params["unless_same"] and (matching := result_if_matching(database, request)):
         return {"changed": False} | matching
     if module.check_mode:
-        return {"changed": True} | plan_restore(database, request, params["counted"])
+        plan = plan_restore(database, request, params["counted"])
+        asked = consent.demanded and params["keep"]
+        plan["consent"] = consent.shown(plan_for_approval()) if asked else None
+        return {"changed": True} | plan
     with signals.raised(), docker_engine.refusals():
         result = restore_set(database, request, progress=Progress(request.progress_file))
     if params["metrics"]:

@@ -119,6 +119,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+consent:
+  description:
+    - The plan that a second person has to approve, with its hash and the command for it. Null where
+      O(database.consent) demands none.
+  returned: in check mode
+  type: dict
+  sample: {"sha256": "4be1c0", "lines": ["operation: swap"], "command": "pms-ops approve 4be1c0"}
 live:
   description: Name of the live database.
   returned: success

@@ -58,6 +58,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "rollback": commands.rollback,
         "dr": commands.dr,
         "ops": commands.ops,
+        "approve": acts.approve,
         "hold": acts.hold,
         "signoff": acts.signoff,
         "notify": acts.notify,

@@ -1,6 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The commands hold, signoff, notify, schedule, pitr, offsite, envelope, merge,
-ledger and evidence."""
+"""The commands about approvals, holds, signatures, timers, sites, machines and the ledger."""
 
 from __future__ import annotations
 
@@ -41,6 +40,22 @@ def signoff(session: Session) -> int:
     }
     wanted = {name: value for name, value in variables.items() if value}
     return session.run("signoff", playbooks.FOLDER / "signoff.yml", wanted)
+
+
+def approve(session: Session) -> int:
+    """Show the plan of another person's run, ask for confirmation, sign it; or make a key."""
+    given = session.arguments
+    playbook = playbooks.FOLDER / "approve.yml"
+    variables = {"approver_key": str(session.cwd / Path(given.key).expanduser())}
+    if given.new_key == bool(given.plan):
+        raise Stop(
+            "A plan is approved by its hash; --new-key goes without one.",
+            "pms-ops approve HASH --key FILE, or pms-ops approve --new-key --key FILE",
+        )
+    if given.new_key:
+        return session.run("approve", playbook, variables | {"approver_new_key": True})
+    what = f"This lets the run of plan {given.plan} go on, once and within the hour"
+    return commands.destroying(session, "approve", playbook, variables | {"plan": given.plan}, what)
 
 
 def notify(session: Session) -> int:

@@ -313,7 +313,24 @@ def _confirm(command: argparse.ArgumentParser) -> None:
     )
 
 
+APPROVER_KEY = "~/.config/pms-ops/approver.key"
+
+
 def _acts(add: AddCommand) -> None:
+    approve = add(
+        "approve",
+        "approve the plan of another person's restore, rollback or off-site prune",
+        "  pms-ops -i prod approve 4be1c0d2a9f7 --check                   the plan\n"
+        "  pms-ops -i prod approve 4be1c0d2a9f7      shows the plan, asks, signs\n"
+        "  pms-ops -i prod approve --new-key         a key, and the line for the inventory",
+    )
+    approve.add_argument("plan", nargs="?", metavar="HASH", help="as the stopped run prints it")
+    approve.add_argument(
+        "--key", metavar="FILE", default=APPROVER_KEY, help=f"your private key ({APPROVER_KEY})"
+    )
+    approve.add_argument("--new-key", action="store_true", help="make that key")
+    _confirm(approve)
+    _other(approve)
     hold = add(
         "hold",
         "keep a set from retention, or lift its hold",

@@ -253,7 +253,7 @@ def restore(session: Session) -> int:
             f"This replaces the live tables {given.tables} of {session.database}"
             f" by those of {source}"
         )
-        return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+        return destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
     if given.tables:
         # They go into a schema of their own and replace nothing: no confirmation.
         variables |= {"tables": _words(given.tables), "into": given.into}
@@ -265,7 +265,7 @@ def restore(session: Session) -> int:
         what = f"This replaces {given.parts} of {session.database} on {hosts} by those of {source}"
     elif given.parts:
         what += f", and with it {given.parts}"
-    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+    return destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 
 def _parts(session: Session) -> dict[str, Any]:
@@ -295,7 +295,7 @@ def _whole_server(session: Session, variables: dict[str, Any]) -> int:
         f"This replaces the whole database server of {session.database} on {hosts} by its state of"
         f" {given.at}"
     )
-    return _destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+    return destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 
 def rollback(session: Session) -> int:
@@ -303,22 +303,22 @@ def rollback(session: Session) -> int:
     if schema := session.arguments.drop_tables:
         drop = other_database(session) | {"drop_former_tables": _words(schema)}
         what = f"This drops former tables of {session.database} ({schema}), for good"
-        return _destroying(session, "rollback", PLAYBOOKS["rollback"], drop, what)
+        return destroying(session, "rollback", PLAYBOOKS["rollback"], drop, what)
     if volume := session.arguments.drop_server:
         what = f"This removes a former server of {session.database} ({volume}), for good"
         variables = {"drop_former_server": volume}
-        return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
+        return destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
     variables = {"rollback": True} | other_database(session) | _parts(session)
     if session.arguments.parts_only:
         what = f"This puts back what the last restore of {session.arguments.parts} replaced"
-        return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
+        return destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
     what = (
         f"This replaces the live database {session.database} by the former one, or its server if"
         " that was restored last"
     )
-    return _destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
+    return destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
 
 
 def dr(session: Session) -> int:
@@ -376,7 +376,7 @@ def prices(given: argparse.Namespace) -> dict[str, Any]:
     return variables
 
 
-def _destroying(
+def destroying(
     session: Session,
     name: str,
     playbook: Path,

@@ -68,6 +68,46 @@ options:
       bin_dir:
         description: Folder of pg_dump, pg_restore and psql, if they are not on the PATH.
         type: path
+      consent:
+        description:
+          - Whether a second person has to approve what replaces this database, and who may. It is
+            with the database, so that no task that swaps can leave it out.
+        type: dict
+        suboptions:
+          required:
+            description: Refuse a swap, a rollback and an off-site prune that nobody has approved.
+            type: bool
+            default: false
+          system:
+            description: Name of the system, which is part of each plan.
+            type: str
+          operator:
+            description: The person who orders the run, and cannot approve it.
+            type: str
+          scheduled:
+            description: Whether a timer runs it, which can ask nobody.
+            type: bool
+            default: false
+          command:
+            description: The command by which a plan is approved, without its hash.
+            type: str
+          approvers:
+            description: The people who may approve.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              name:
+                description: Their name.
+                type: str
+                required: true
+              public_key:
+                description: Their Ed25519 public key, 32 bytes in Base64.
+                type: str
+                required: true
+              login:
+                description: Their login on the managed host, who cannot approve a run of theirs.
+                type: str
 """
 
     REDIS = r"""
@@ -264,6 +304,48 @@ options:
   metrics_dir:
     description: Folder of node_exporter's textfile collector. Empty writes no metrics.
     type: path
+"""
+
+    CONSENT = r"""
+options:
+  consent:
+    description: Whether a second person has to approve, and who may.
+    type: dict
+    suboptions:
+      required:
+        description: Refuse a swap, a rollback and an off-site prune that nobody has approved.
+        type: bool
+        default: false
+      system:
+        description: Name of the system, which is part of each plan.
+        type: str
+      operator:
+        description: The person who orders the run, and cannot approve it.
+        type: str
+      scheduled:
+        description: Whether a timer runs it, which can ask nobody.
+        type: bool
+        default: false
+      command:
+        description: The command by which a plan is approved, without its hash.
+        type: str
+      approvers:
+        description: The people who may approve.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Their name.
+            type: str
+            required: true
+          public_key:
+            description: Their Ed25519 public key, 32 bytes in Base64.
+            type: str
+            required: true
+          login:
+            description: Their login on the managed host, who cannot approve a run of theirs.
+            type: str
 """
 
     OFFSITE = r"""

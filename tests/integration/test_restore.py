@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -9,17 +10,22 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pms_restore
+import pms_swap
 import psycopg2
 import pyrage
 import pytest
+from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import archive_contents, pg_amcheck
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import process_lock, progress
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
 from ansible.module_utils.pmsops.repository import manifest, sets, signing
 from ansible.module_utils.pmsops.restore import former_retention, registry, scratch, swap
@@ -37,6 +43,7 @@ from ansible.module_utils.pmsops.verify import (
 )
 from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify.negative_control import Control
+from ansible.module_utils.testing import patch_module_args
 
 from tests.support import patterns
 from tests.support.client_tools import reached_from_here
@@ -171,6 +178,51 @@ def test_a_set_comes_back_exactly_and_the_former_database_stays(filled, request_
         assert cursor.fetchone()[0] == 99
     assert beside(filled) == [back["former"]]
     assert workers_run(filled)
+
+
+def test_no_swap_and_no_rollback_without_the_second_person(
+    filled, request_, taken, tmp_path, capsys
+):
+    """By the modules as tasks call them: the restore itself is refused beforehand."""
+    root, key = tmp_path / "evidence", tmp_path / "ana.key"
+    _, public_key = people.make_key(key, check=False)
+    approvers = [{"name": "Ana", "public_key": public_key}]
+    consent = {"required": True, "system": "here", "operator": "Bruno", "approvers": approvers}
+    common = {
+        "database": asdict(filled) | {"consent": consent},
+        "services": {"manager": "none"},
+        "root": str(request_.root),
+        "evidence_root": str(root),
+    }
+
+    def call(module, *, check=False, **options):
+        given = common | options | {"_ansible_check_mode": check}
+        with patch_module_args(given), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out)
+
+    def restore(**more):
+        return call(pms_restore, keys=str(request_.keys), file=str(taken), keep=True, **more)
+
+    def approve(digest):
+        plan = documents.waiting(root, digest)
+        approvers_ = people.of_options(approvers)
+        documents.keep_approval(
+            root, documents.approve(plan, approvers_, key, datetime.now(UTC))[1]
+        )
+
+    shown = restore(check=True)["consent"]["sha256"]
+    assert restore()["code"] == "approval.missing"
+    assert beside(filled) == []
+    approve(shown)
+    staged = restore()
+    assert call(pms_swap, incoming=staged["side"])["former"]
+    again = call(pms_swap, state="rolled_back")
+    assert again["code"] == "approval.missing"
+    approve(call(pms_swap, state="rolled_back", check=True)["consent"]["sha256"])
+    assert call(pms_swap, state="rolled_back")["changed"]
+    kinds = [(each["kind"], each["record"].get("approved_by")) for each in ledger.records(root)]
+    assert kinds == [(kind, "Ana") for kind in ("approval", "restore", "approval", "rollback")]
 
 
 @pytest.mark.hypertables

@@ -393,6 +393,7 @@ QUERIES: tuple[tuple[str, Answer], ...] = (
     ("stop_background_workers()", _scheduler(False)),
     ("UPDATE bgw_job SET scheduled = false", _hold),
     ("COMMENT ON TABLE bgw_job IS %s", _held),
+    ("SELECT system_identifier::text FROM pg_control_system()", lambda *_given: [("7398",)]),
     ("SELECT pg_database_size", lambda server, current, params: [(1000,)]),
     ("c.relname = 'bgw_job'", lambda server, current, params: [("bgw_job",)]),
     (

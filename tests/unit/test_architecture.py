@@ -20,6 +20,7 @@ FLOORS = (
     ("client_tools",),
     ("repository", "pms", "incidents", "notify", "reports"),
     ("verify", "evidence", "schedule", "parts"),
+    ("approvals",),  # whatever swaps or deletes may have to ask for one
     ("restore", "checks"),
     ("backup",),  # after each dump a trial: would this restore?
     ("pitr", "offsite"),  # one makes a set of a moment, the other copies sets to other sites

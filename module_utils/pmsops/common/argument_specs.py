@@ -21,8 +21,29 @@ def database() -> dict[str, Any]:
             "maintenance_name": {"type": "str", "default": "postgres"},
             "container": {"type": "str"},
             "bin_dir": {"type": "path"},
+            "consent": consent(),
         },
         "required_if": [("access", "container", ["container"])],
+    }
+
+
+def consent() -> dict[str, Any]:
+    """Return the argument spec of the option ``consent``."""
+    approver = {
+        "name": {"type": "str", "required": True},
+        "public_key": {"type": "str", "required": True, "no_log": False},
+        "login": {"type": "str"},
+    }
+    return {
+        "type": "dict",
+        "options": {
+            "required": {"type": "bool", "default": False},
+            "system": {"type": "str"},
+            "operator": {"type": "str"},
+            "scheduled": {"type": "bool", "default": False},
+            "command": {"type": "str"},
+            "approvers": {"type": "list", "elements": "dict", "options": approver, "default": []},
+        },
     }
 
 

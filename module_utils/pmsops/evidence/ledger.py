@@ -38,6 +38,7 @@ HEAD = ledger_head.NAME
 KINDS = (
     *("gate", "backup", "restore", "swap", "rollback"),
     *("drill", "incident", "waiver", "signoff", "attestation", "proof", "offsite"),
+    "approval",  # a second person's, used
     *("host", "merge"),  # a new machine took over; what the lost one had came back
     "deficiency",
 )

@@ -11,7 +11,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.approvals import plan as plans
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.offsite import clock, copies, fence, remembered, retention, signs
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.object_lock import Bucket
@@ -44,10 +47,12 @@ def try_to_delete(work: Work, now: datetime) -> dict[str, Any]:
     return {"refused": refused, "held": held, "snapshot": made.snapshot, "said": said}
 
 
-def prune(work: Work, policy: Policy, accepted: Collection[str], *, check: bool) -> dict[str, Any]:
+def prune(
+    work: Work, policy: Policy, accepted: Collection[str], *, check: bool, consent: Consent
+) -> dict[str, Any]:
     """Let the copies go that the policy does not keep, and free their room.
 
-    :raises OpsError: offsite.signs, offsite.clock, offsite.append-only
+    :raises OpsError: offsite.signs, offsite.clock, offsite.append-only, approval.*
     """
     there = work.copies()
     fence.require_current(work.site, there, work.places.root)
@@ -61,7 +66,13 @@ def prune(work: Work, policy: Policy, accepted: Collection[str], *, check: bool)
         )
     clock.require_right(work.restic.site, there, work.places, note=not check)
     doomed = retention.expired(there, policy, work.database)
-    if doomed and not check:
+    gone = list(dict.fromkeys(each.set for each in doomed if each.set))
+    facts: dict[str, Any] = {"removed": gone, "snapshots": len(doomed)}
+    plan = _plan(work, consent, doomed) if doomed and consent.demanded else {}
+    if doomed and check:
+        return facts | {"consent": consent.shown(plan)}
+    if doomed:
+        facts |= consent.use(plan)
         remembered.forget(work.restic)
         work.restic.call("forget", *[each.snapshot for each in doomed], changes=True)
         left = {each.snapshot for each in copies.listed(work.restic)}
@@ -74,5 +85,18 @@ def prune(work: Work, policy: Policy, accepted: Collection[str], *, check: bool)
                 code="offsite.append-only",
             )
         work.restic.call("prune", changes=True)
-    gone = dict.fromkeys(each.set for each in doomed if each.set)
-    return {"removed": list(gone), "snapshots": len(doomed)}
+    return facts
+
+
+def _plan(work: Work, consent: Consent, doomed: Collection[Copy]) -> plans.Plan:
+    """Return the plan to remove these copies, as a second person approves it."""
+    return consent.plan(
+        plans.PRUNE,
+        database=work.database,
+        site=work.site,
+        snapshots=sorted(each.snapshot for each in doomed),
+        steps=[
+            f"remove copy {each.snapshot} of {each.set or each.kind}, {utc_stamp(each.at)}"
+            for each in doomed
+        ],
+    )

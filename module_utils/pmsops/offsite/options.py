@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import contents
 from ansible.module_utils.pmsops.offsite.run import Settings, Sites
@@ -66,5 +67,6 @@ def sites(params: Mapping[str, Any], *, check: bool) -> Sites:
         program=params["restic"],
         hours=params["timeout_hours"],
         archive_error=error,
+        consent=Consent.from_options(params.get("consent"), params["evidence_root"]),
     )
     return Sites(settings, check=check)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
@@ -43,6 +44,7 @@ class Settings:
     program: str = "restic"
     hours: float = 12
     archive_error: OpsError | None = None  # why base backups and WAL cannot be copied
+    consent: Consent = field(default_factory=Consent)  # of a second person, to remove copies
 
 
 class Sites:
@@ -112,7 +114,9 @@ class Sites:
         accepted = site_notes.read(self.settings.places.root)["accepted"]
 
         def act(it: Work) -> Given:
-            found = letting_go.prune(it, policy, accepted, check=self._check)
+            found = letting_go.prune(
+                it, policy, accepted, check=self._check, consent=self.settings.consent
+            )
             return found | {"changed": bool(found["snapshots"])}
 
         return self._each("prune", act, [each for each in self.settings.sites if each.deletes])

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.approvals import plan as plans
+from ansible.module_utils.pmsops.approvals.consent import MISSING, Consent
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -58,6 +60,8 @@ class ServerReturn:
     queries: Sequence[Query] = ()
     # What is known of the run, for the record of one that fails.
     facts: dict[str, Any] = field(default_factory=dict)
+    # The second person, if the inventory demands one; each run asks, and nothing is put without.
+    consent: Consent = field(default_factory=Consent)
     kind = restores.KINDS[0]  # of the ledger's line
     kept_as = former_servers.BEFORE
 
@@ -73,7 +77,7 @@ class ServerReturn:
         try:
             self.run()
         except OpsError as exc:
-            if exc.code != "lock.held":
+            if exc.code not in ("lock.held", MISSING):
                 failed = {"outcome": restores.FAILED, "code": exc.code, "why": str(exc)}
                 if "down_seconds" in self.facts:
                     del failed["outcome"]  # the server is back: only what comes then failed
@@ -114,6 +118,8 @@ class ServerReturn:
         self, throw_away: ThrowAway, server: RecoveredServer, place: ServerVolume, held: Held
     ) -> None:
         """Prove the copy, stop everything, keep what is there, and start the server on the copy."""
+        if self.consent.demanded and "approved_by" not in self.facts:
+            raise AssertionError("nobody has approved this")
         since = time.monotonic()
         server.settle()
         self.facts |= looked_at(server, self.queries)
@@ -131,6 +137,26 @@ class ServerReturn:
         except OpsError as exc:
             self._undo(throw_away, place, kept, exc)
             raise
+
+    def _plan_for_approval(
+        self, operation: str, place: ServerVolume, held: Held, **facts: str
+    ) -> plans.Plan:
+        """Return the plan that a second person approves, if the inventory demands one."""
+        if not self.consent.demanded:
+            return {}
+        return self.consent.plan(
+            operation,
+            database=self.protection.database.name,
+            container=str(self.protection.database.container),
+            **facts,
+            former={"volume": place.source, "holds": held.what},
+            steps=self._steps(place),
+        )
+
+    def _consent_lines(self, plan: plans.Plan) -> list[str]:
+        """Return what the plan of a run says of the consent."""
+        shown = self.consent.shown(plan)
+        return [f"a second person approves it: {shown['command']}"] if shown else []
 
     def _serve(self, throw_away: ThrowAway) -> None:
         """Start the services, let the receiver follow, and make the base backup.

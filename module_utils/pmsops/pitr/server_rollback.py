@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size
 from ansible.module_utils.pmsops.evidence import ledger, restores
@@ -100,7 +101,11 @@ class ServerRollback(ServerReturn):
         :raises OpsError: pitr.former-gone, pitr.*, clients.*
         """
         former, place, held = self._planned(self._at_work.throw_away())
-        return self._lines(former, place, held)
+        asked = self._for_approval(former, place, held)
+        return [*self._lines(former, place, held), *self._consent_lines(asked)]
+
+    def _for_approval(self, former: Former, place: ServerVolume, held: Held) -> plans.Plan:
+        return self._plan_for_approval(plans.SERVER_ROLLBACK, place, held, incoming=former.volume)
 
     def _lines(self, former: Former, place: ServerVolume, held: Held) -> list[str]:
         return [
@@ -117,6 +122,7 @@ class ServerRollback(ServerReturn):
         throw_away.clean()
         server_volume.remove_halves(throw_away, str(self.protection.database.container))
         former, place, held = self._planned(throw_away, clean=True)
+        self.facts |= self.consent.use(self._for_approval(former, place, held))
         self.facts |= {
             "brought_back": former.volume,
             "incoming": f"the former server {former.volume}",

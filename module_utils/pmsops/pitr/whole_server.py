@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 
 import psycopg2
+from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import moment, server_volume
@@ -47,8 +48,14 @@ class WholeServer(ServerReturn):
 
         :raises OpsError: pitr.*, clients.*
         """
-        wanted, place, _ = self._planned(self._at_work.throw_away())
-        return [*wanted.lines(), *self._steps(place)]
+        wanted, place, held = self._planned(self._at_work.throw_away())
+        asked = self._for_approval(wanted, place, held)
+        return [*wanted.lines(), *self._steps(place), *self._consent_lines(asked)]
+
+    def _for_approval(self, wanted: Plan, place: ServerVolume, held: Held) -> plans.Plan:
+        return self._plan_for_approval(
+            plans.SERVER, place, held, moment=self.asked, base_backup=wanted.backup.id
+        )
 
     def _run(self) -> None:
         self.facts["asked"] = self.asked
@@ -58,6 +65,8 @@ class WholeServer(ServerReturn):
         server_volume.remove_halves(throw_away, str(self.protection.database.container))
         wanted, place, held = self._planned(throw_away, clean=True)
         self._lap("plan", since)
+        # Once, at the start of what is one run to the end, however long the recovery takes.
+        self.facts |= self.consent.use(self._for_approval(wanted, place, held))
         self.facts |= {
             "moment": utc_stamp(wanted.at),
             "incoming": f"the whole server at {utc_stamp(wanted.at)}",

@@ -48,15 +48,19 @@ def load_or_create(keys: Path) -> Ed25519PrivateKey:
     if not path.exists():
         files.make_private_folder(keys)
         key = Ed25519PrivateKey.generate()
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        files.create_once(path, pem, mode=0o600)
+        files.create_once(path, pem(key), mode=0o600)
     key = load_private(path)
     pin(keys, raw_public(key))
     return key
+
+
+def pem(key: Ed25519PrivateKey) -> bytes:
+    """Return a private key in PEM form, without a password."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def raw_public(key: Ed25519PrivateKey) -> bytes:
@@ -99,18 +103,13 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
             "Take another set. The origin of an unsigned set is unknown.",
             code="signing.missing",
         )
-    try:
-        public_key = base64.b64decode(signature["public_key"], validate=True)
-        Ed25519PublicKey.from_public_bytes(public_key).verify(
-            base64.b64decode(signature["value"], validate=True), signed_bytes(document)
-        )
-    except (InvalidSignature, ValueError, KeyError, TypeError) as exc:
+    signer = valid_signer(document)
+    if signer is None:
         raise OpsError(
             "The manifest was changed after it was signed: its signature is invalid.",
             "Do not restore this set. Take another one, and find out who changed this one.",
             code="signing.invalid",
-        ) from exc
-    signer = key_id(public_key)
+        )
     if signer != trust and not (keys / TRUSTED / f"{signer}.pub").exists():
         raise OpsError(
             f"The set was signed by key {signer}, which is not pinned in {keys / TRUSTED}.",
@@ -119,6 +118,21 @@ def check(document: dict[str, Any], keys: Path, *, trust: str | None = None) -> 
             code="signing.unknown-key",
         )
     return signer
+
+
+def valid_signer(document: dict[str, Any]) -> str | None:
+    """Return the id of the key whose signature fits *document*, pinned or not; None without one."""
+    signature = document.get("signature")
+    if not isinstance(signature, dict) or signature.get("algorithm") != ALGORITHM:
+        return None
+    try:
+        public_key = base64.b64decode(signature["public_key"], validate=True)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(
+            base64.b64decode(signature["value"], validate=True), signed_bytes(document)
+        )
+    except (InvalidSignature, ValueError, KeyError, TypeError):
+        return None
+    return key_id(public_key)
 
 
 def not_pinned(document: dict[str, Any], keys: Path) -> str | None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,8 @@ class Request:
     slots: str = slot_handover.REFUSE
     shown: int = differences.SHOWN_PER_KIND
     queries: tuple[queries.Query, ...] = ()
+    # Refuses the restore while nobody has approved it, if somebody has to.
+    require_consent: Callable[[], object] = lambda: None
 
     @cached_property
     def backup_set(self) -> sets.BackupSet:

@@ -126,6 +126,7 @@ class StagedRestore:
             self.check()
             if self.request.keep:
                 slot_handover.require_swappable(self.database, handling=self.request.slots)
+                self.request.require_consent()
         waiting = self._waiting(journal)
         if waiting:
             self.staging = waiting

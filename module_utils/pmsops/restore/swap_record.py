@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.approvals.consent import MISSING
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -27,8 +28,8 @@ KINDS = {registry.FORMER: "restore", registry.UNDONE: "rollback"}
 UNDONE_CODE = "restore.probe"
 # Their lines are written before the journal is forgotten.
 RECORDED = (UNDONE_CODE, "restore.probe-only")
-# Another run is at work, which has a line of its own.
-ELSEWHERE = ("lock.held", "restore.elsewhere")
+# Another run is at work, which has a line of its own; or a second person has to be asked first.
+ELSEWHERE = ("lock.held", "restore.elsewhere", MISSING)
 REPLACED = {registry.FORMER: "former", registry.UNDONE: "undone"}
 
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
@@ -22,11 +22,11 @@ from ansible.module_utils.pmsops.restore import (
     crash_recovery,
     database_lock,
     former_retention,
+    plan_for_approval,
     refusal,
     registry,
-    rejected,
     slot_handover,
-    staging_database,
+    swap_outcome,
     swap_record,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
@@ -57,6 +57,8 @@ class SwapRun:
     # How long a person has to restart the PMS, where no manager of services is known.
     restart_seconds: float = 0
     probe_writes: bool = False
+    # The second person, if the inventory demands one.
+    consent: Consent = field(default_factory=Consent)
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> SwapRun:
@@ -74,11 +76,14 @@ class SwapRun:
             probe_seconds=options["probe_seconds"],
             restart_seconds=options["restart_seconds"],
             probe_writes=options["probe_writes"],
+            consent=Consent.from_options(
+                options["database"].get("consent"), options["evidence_root"]
+            ),
         )
 
     def plan(self, state: str, incoming: str | None) -> dict[str, Any]:
         """Return what ``run`` would rename; nothing is changed."""
-        result = self._result()
+        result = swap_outcome.empty(self.database.name)
         found = registry.read_from(self.database)
         if state == RECOVERED:
             unfinished = Journal.of_root(self.root).state
@@ -92,7 +97,7 @@ class SwapRun:
         with self.database.session(name=self.database.maintenance_name, read_only=True) as cursor:
             bound = bound_objects.read(cursor, self.database.name)
         return (
-            {"changed": True, "diff": self._diff(incoming, outgoing)}
+            {"changed": True, "diff": swap_outcome.diff(self.database.name, incoming, outgoing)}
             | result
             | {
                 "former": outgoing,
@@ -101,6 +106,7 @@ class SwapRun:
                 "prepared_transactions": [each.text() for each in bound.prepared],
                 "since": found[incoming].mark.get("since") if incoming in found else None,
                 "by_hand": by_hand.plan(self.services, self.url, self.restart_seconds),
+                "consent": self._shown_consent(found.get(incoming)),
             }
         )
 
@@ -114,7 +120,7 @@ class SwapRun:
         going to restore: a proved staging database of it is kept.
 
         :raises OpsError: lock.held, restore.probe, restore.not-swapped, restore.no-former,
-            restore.missing-copy, restore.slots, restore.prepared-transactions, disk.*,
+            restore.missing-copy, approval.*, restore.slots, restore.prepared-transactions, disk.*,
             files.unwritable; ledger.unwritable before the swap.
         """
         with (
@@ -124,7 +130,7 @@ class SwapRun:
             try:
                 wanted = _manifest_sha256(resume)
                 recovery = self._recover(incoming, wanted)
-                result = self._result() | {
+                result = swap_outcome.empty(self.database.name) | {
                     "recovered": recovery.lines,
                     "waiting": recovery.waiting,
                     "finished": recovery.finished,
@@ -155,12 +161,14 @@ class SwapRun:
                 code="restore.missing-copy",
             )
         outgoing = self._outgoing(state, found)
-        swap = self._swap()
+        # Whoever calls: nothing becomes live without the second person that the inventory demands.
+        approved = self.consent.use(self._plan_for_approval(found[incoming]))
+        swap = self._swap(approved)
         problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
             raise refusal.probe_failed(swap, problems, self.evidence_root, _kind(state))
-        dropped, stay = self._drop_expired()
-        record = swap_record.of_swap(_kind(state), incoming, outgoing, self.record) | {
+        dropped, stay = swap_outcome.drop_expired(self.database, self.policy)
+        record = swap_record.of_swap(_kind(state), incoming, outgoing, swap.record) | {
             "swap_seconds": swap.progress.seconds,
             "down_seconds": swap_record.down_seconds(swap.progress.seconds, swap.by_hand),
             "slots": swap.slot_results,
@@ -169,7 +177,7 @@ class SwapRun:
         unrecorded = swap_record.write(self.evidence_root, _kind(state), record)
         swap.finish()
         return (
-            {"changed": True, "diff": self._diff(incoming, outgoing)}
+            {"changed": True, "diff": swap_outcome.diff(self.database.name, incoming, outgoing)}
             | result
             | {
                 "former": outgoing,
@@ -201,7 +209,20 @@ class SwapRun:
         refusal.of_recovery(self.evidence_root, known, report)
         return report
 
-    def _swap(self) -> Swap:
+    def _plan_for_approval(self, incoming: registry.ManagedDatabase) -> dict[str, Any]:
+        if not self.consent.demanded:
+            return {}
+        terms = plan_for_approval.Terms(
+            self.services.names, self.slots, self.policy, self.probe_writes
+        )
+        return plan_for_approval.of_incoming(self.consent, self.database, incoming, terms)
+
+    def _shown_consent(self, incoming: registry.ManagedDatabase | None) -> dict[str, Any] | None:
+        if incoming is None:  # it is not made yet: the restore shows the plan
+            return None
+        return self.consent.shown(self._plan_for_approval(incoming))
+
+    def _swap(self, approved: dict[str, Any] | None = None) -> Swap:
         journal = Journal.of_root(self.root)
         restart = by_hand.restart(self.services) if self.url else ""
         return Swap(
@@ -212,7 +233,7 @@ class SwapRun:
             forget_cache=lambda: redis_cache.forget(self.redis).problem,
             progress=self._progress(),
             slots=self.slots,
-            record=self.record,
+            record=self.record | (approved or {}),
             probe_seconds=self.restart_seconds if restart else self.probe_seconds,
             by_hand=restart,
             writable=self.probe_writes,
@@ -229,14 +250,6 @@ class SwapRun:
 
     def _progress(self) -> Progress:
         return Progress(progress_file(self.root))
-
-    def _result(self) -> dict[str, Any]:
-        return {
-            "live": self.database.name, "former": None, "incoming": None, "pruned": [],
-            "phases": {}, "recovered": [], "waiting": None, "finished": None, "resumed": False,
-            "slots": [], "prepared_transactions": [], "not_dropped": [], "warnings": [],
-            "down_seconds": None,
-        }  # fmt: skip
 
     def _rollback_target(
         self, found: dict[str, registry.ManagedDatabase], named: str | None
@@ -258,33 +271,6 @@ class SwapRun:
         if self.database.name not in found:
             return None
         return registry.free_name(self.database.name, _kind(state), set(found))
-
-    def _diff(self, incoming: str, outgoing: str | None) -> dict[str, str]:
-        live = self.database.name
-        return {
-            "before": f"{live if outgoing else ''}\n{incoming}\n",
-            "after": f"{outgoing or ''}\n{live}\n",
-        }
-
-    def _drop_expired(self) -> tuple[list[str], list[str]]:
-        """Drop the former and rolled-back databases that retention lets go.
-
-        Return their names, and why the others stay.
-        """
-        found = registry.select(
-            registry.read_from(self.database),
-            self.database.name,
-            registry.FORMER,
-            registry.UNDONE,
-        )
-        expired = former_retention.expired(found, self.policy, datetime.now(UTC))
-        dropped, stay = [], rejected.reminders(found)
-        for name in expired:
-            if reason := staging_database.drop_or_explain(self.database, name):
-                stay.append(reason)
-            else:
-                dropped.append(name)
-        return dropped, stay
 
 
 def _kind(state: str) -> str:

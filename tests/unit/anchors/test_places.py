@@ -30,6 +30,8 @@ PLANS = ("parts_plan.yml",)
 # Playbooks that take a part of such a role which adds no line.
 LOOKS = (
     "anchor",
+    "approve",
+    "evidence_export",
     "dr_triage",
     "envelope",
     "evidence_export",

@@ -109,6 +109,8 @@ SINCE = {
     "warm copy": {"pms_restore": 30_000},
     # Files of a bare folder read to their end (4 400); a cut told from the end of a line (1 900).
     "bare folders": {"pms_restore": 6_500},
+    # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.
+    "second person": {"pms_restore": 31_000, "pms_gate": 1_400},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

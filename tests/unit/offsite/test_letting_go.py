@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.offsite import retention, signs
 from ansible.module_utils.pmsops.offsite.copies import PITR, TRIAL, Copy, of_snapshot
 from ansible.module_utils.pmsops.repository import site_notes
@@ -165,6 +167,38 @@ def test_old_copies_go_from_a_site_that_is_meant_to_let_them(deleting):
     runs = [deleting.site("pruned", **LAST, _ansible_check_mode=c) for c in (1, 0, 1, 0)]
     assert [each["changed"] for each in runs] == [True, True, False, False]
     assert runs[0]["removed"] == runs[1]["removed"] == ["2026-11-22_0600", "2026-11-23_0600"]
+
+
+def test_no_copy_goes_without_the_second_person_and_another_list_of_copies_asks_again(deleting):
+    prepare(deleting, 23)
+    key = deleting.folder / "ana.key"
+    _, public_key = people.make_key(key, check=False)
+    given = [{"name": "Ana", "public_key": public_key}]
+    root = Path(deleting.options()["evidence_root"])
+    consent = {"required": True, "system": "fund", "operator": "Bruno", "approvers": given}
+
+    def prune(check=False):
+        (found,) = deleting.call(
+            "pruned", **LAST, consent=consent, strict=False, _ansible_check_mode=check
+        )["sites"]
+        return found
+
+    def approve():
+        plan = documents.waiting(root, prune(check=True)["consent"]["sha256"])
+        _, approval = documents.approve(plan, people.of_options(given), key, datetime.now(UTC))
+        documents.keep_approval(root, approval)
+
+    assert prune()["code"] == "approval.missing"
+    approve()
+    prepare(deleting, 24)  # one more copy would go
+    assert prune()["code"] == "approval.changed"
+    assert not [each for each in deleting.calls() if "forget" in each["argv"]]
+    prune()
+    approve()
+    done = prune()
+    assert done["approved_by"] == "Ana"
+    assert done["removed"] == ["2026-11-22_0600", "2026-11-23_0600"]
+    assert not prune()["changed"]  # nothing is left to remove, and nobody is asked
 
 
 def test_a_site_that_is_not_meant_to_delete_is_not_asked(stocked):
