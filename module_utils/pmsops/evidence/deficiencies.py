@@ -45,7 +45,9 @@ def collect(entries: Iterable[Mapping[str, Any]], now: datetime) -> list[dict[st
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
         record = entry["record"]
-        if entry["kind"] != KIND or not isinstance(record.get("id"), str):
+        if entry["kind"] != KIND or not isinstance(record, dict):
+            continue
+        if not isinstance(record.get("id"), str):
             continue
         name = record["id"]
         if record.get("act") == OPENED:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ansible.module_utils.pmsops.evidence import history, ledger, set_list
+from ansible.module_utils.pmsops.evidence import deficiencies, history, ledger, set_list
 from ansible.module_utils.pmsops.incidents import record as incidents
 from ansible.module_utils.pmsops.repository import manifest
 
@@ -48,6 +48,7 @@ class Facts:
     runs: list[dict[str, Any]] = field(default_factory=list)
     sets: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] = field(default_factory=list)
+    deficiencies: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -72,6 +73,7 @@ def collect(sources: Sources, *, now: datetime) -> Facts:
         sets=_sets(sources, now),
         incidents=_incidents(root, entries),
     )
+    facts.deficiencies = deficiencies.collect(chain.entries, now)[::-1]
     named = [f"The ledger is damaged: {text}" for text in chain.problems]
     for noun, rows in (
         ("Run", facts.runs),

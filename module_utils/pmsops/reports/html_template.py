@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.pmsops.reports.audit_section import SECTION
 from ansible.module_utils.pmsops.reports.html_document import document
 
 BODY = """
@@ -282,6 +283,9 @@ previous run{{ "s" if record.history.runs | length != 1 }}, oldest first:</p>
 <p class="muted">No drill is in the ledger.</p>
 {% endif %}
 </section>
+"""
+
+END = """
 <section aria-labelledby="sign">
 <h2 id="sign">Sign-off</h2>
 {% if attested %}
@@ -315,4 +319,4 @@ ledger of {{ record.ledger.lines }} line{{ "s" if record.ledger.lines != 1 }} be
 </footer>
 """
 
-TEMPLATE = document("{{ headline }} · {{ record.title }} · {{ record.run }}", BODY)
+TEMPLATE = document("{{ headline }} · {{ record.title }} · {{ record.run }}", BODY + SECTION + END)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ def page(facts: Mapping[str, Any]) -> str:
         fetched=any(each["fetched"] for each in drills),
         elsewhere=any(each["where"] for each in drills),
         incidents=incidents,
+        deficiencies=[_deficiency(each) for each in facts["deficiencies"]],
         months=_months(entries, links),
         proved=sum(bool(each["verified_at"]) for each in facts["sets"]),
         open=sum(not each["closed"] for each in incidents),
@@ -148,6 +149,31 @@ def _incident(found: Mapping[str, Any]) -> dict[str, Any]:
         "record": found["record"],
         "report": found["report"],
     }
+
+
+def _deficiency(found: Mapping[str, Any]) -> dict[str, Any]:
+    closed = found["closed"]
+    shown = closed["record"] if closed and isinstance(closed["record"], dict) else {}
+    return {
+        "id": found["id"],
+        "title": _plain(found["title"]),
+        "finding": _plain(found["finding"]),
+        "owner": _plain(found["owner"]),
+        "opened": _moment(found["opened_at"]),
+        "due": _plain(found["due"]),
+        "ends": None if closed else _end_of_day(found["due"]),
+        "closed": _moment(closed["at"]) if closed else None,
+        "shown": shown.get("line"),
+    }
+
+
+def _end_of_day(day: Any) -> str | None:
+    """Return the last second of a day in the fund's zone; None for what is no day."""
+    try:
+        end = datetime.combine(date.fromisoformat(str(day)), time(23, 59, 59), BUSINESS_ZONE)
+    except ValueError:
+        return None
+    return end.isoformat(timespec="seconds")
 
 
 def _months(

@@ -47,6 +47,10 @@ SCRIPT = """
     const [unit, length] = units.find(each => seconds >= 2 * each[1]) || units[3];
     cell.append(` (${Math.floor(seconds / length)} ${unit} old)`);
   }
+  for (const cell of document.querySelectorAll('time[data-ends]')) {
+    if (Date.now() <= Date.parse(cell.dataset.ends)) continue;
+    cell.insertAdjacentHTML('afterend', ' <span class="tag bad">overdue</span>');
+  }
   const form = document.querySelector('.search');
   const field = form.querySelector('input');
   const said = form.querySelector('output');
@@ -223,6 +227,27 @@ target {{ each.target }}</span>{% endif %}</td>\
 <td>{{ each.took }}</td><td class="long">{{ each.cause }}</td>\
 <td class="long">{{ each.lost }}</td>\
 <td class="links">{{ links(each, each.id) }}</td></tr>
+{% endfor %}
+</tbody></table></div>
+{% endif %}
+</section>
+<section aria-labelledby="deficiencies" class="table">
+<h2 id="deficiencies">Deficiencies</h2>
+<p class="none muted"{% if deficiencies %} hidden{% endif %}>No deficiency \
+{{ "fits" if deficiencies else "yet" }}.</p>
+{% if deficiencies %}
+<div class="scroll" tabindex="0" role="region" aria-label="Table of deficiencies"><table>
+<thead><tr><th scope="col">Deficiency</th><th scope="col">What</th><th scope="col">Owner</th>\
+<th scope="col">Opened</th><th scope="col">Due</th><th scope="col">State</th></tr></thead>
+<tbody>
+{% for each in deficiencies %}
+<tr><td>{{ each.id }}</td><td class="long">{{ each.title }}\
+{% if each.finding %}<br><span class="muted small">{{ each.finding }}</span>{% endif %}</td>\
+<td>{{ each.owner }}</td><td class="date">{{ when(each.opened) }}</td>\
+<td class="date">{% if each.ends %}<time datetime="{{ each.due }}" data-ends="{{ each.ends }}">\
+{{ each.due }}</time>{% else %}{{ each.due }}{% endif %}</td>\
+<td>{% if each.closed %}<span class="tag good">closed</span> {{ when(each.closed) }}, shown by \
+line {{ each.shown }}{% else %}<span class="tag warn">open</span>{% endif %}</td></tr>
 {% endfor %}
 </tbody></table></div>
 {% endif %}

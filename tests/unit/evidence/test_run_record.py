@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.reports import charts, html, root_causes
 from ansible.module_utils.testing import patch_module_args
 
 from tests.conftest import PROJECT
+from tests.support import old_release as frozen
 from tests.support.backup_sets import make_set
 from tests.support.gates import NOW, broken, item, mixed, run
 
@@ -64,6 +65,43 @@ def test_the_schema_refuses_a_record_that_is_not_true_to_itself(tmp_path):
     assert list(RECORD.iter_errors(old | {"schema_version": 1})) == []
     record["results"][0]["status"] = "waived"
     assert list(RECORD.iter_errors(record))
+
+
+def test_the_report_has_what_auditors_ask_for_and_the_open_deficiencies(tmp_path):
+    opened = {"act": "opened", "title": "Redis <is> in no set", "owner": "Ana", "finding": ""}
+    opened |= {"opened_by": ""}
+    ledger.append(tmp_path, "deficiency", opened | {"id": "D-1", "due": "2026-11-01"}, now=NOW)
+    ledger.append(tmp_path, "deficiency", opened | {"id": "D-2", "due": "2026-12-15"}, now=NOW)
+    given = {
+        "ordered_by": {"ticket": "CHG-7 <b>", "by": "ops"},
+        "environment": "production",
+        "started_at": "2026-11-23T11:58:00Z",
+        "started_local": "2026-11-23T08:58:00-03:00",
+        "not_covered": ["grafana: not part of this system"],
+    }
+    written = write(tmp_path, audit=given)
+    record = record_of(written)
+    assert [error.message for error in RECORD.iter_errors(record)] == []
+    assert [(each["id"], each["overdue"]) for each in record["deficiencies"]] == [
+        ("D-1", True),
+        ("D-2", False),
+    ]
+    assert record["audit"]["verdict"] == "FAIL"
+    text = Path(written["report"]).read_text()
+    assert "Redis &lt;is&gt; in no set" in text and "ticket CHG-7 &lt;b&gt;" in text
+    assert text.count('<span class="tag bad">overdue</span>') == 1
+    section = text[text.index('id="audit"') :]
+    for words in ("production", "2026-11-23T08:58:00-03:00", "grafana: not part of this system"):
+        assert words in section
+    assert "detect NOT MEASURED" in section
+    assert ledger.records(tmp_path, "gate")[-1]["record"]["audit"] == record["audit"]
+
+
+def test_a_report_of_schema_1_is_rendered_as_before():
+    """Without an audit block and deficiencies."""
+    record = frozen.read("evidence", "latest", "record.json")
+    page = html.page(record, "0" * 64)
+    assert 'id="audit"' not in page and 'id="deficiencies"' not in page
 
 
 def test_junit_is_what_its_schema_says_and_counts_right(junit, tmp_path):

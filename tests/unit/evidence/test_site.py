@@ -317,6 +317,24 @@ def test_columns_of_drills_elsewhere_and_controls_show_where_there_are_some(root
     assert "broken proof" in page(roots).text
 
 
+def test_deficiencies_are_listed_with_owner_and_day_and_what_shows_the_remedy(roots):
+    """Whether one is overdue the browser tells: the page does not depend on the day."""
+    opened = {"act": "opened", "title": "Redis is in no set", "owner": HOSTILE, "finding": "drill"}
+    for name, due in (("D-1", "2026-11-30"), ("D-2", "2026-12-15"), ("D-3", None)):
+        ledger.append(roots[0], "deficiency", opened | {"id": name, "due": due}, now=NOW)
+    shown = {"line": 7, "kind": "drill", "at": "2026-11-23T12:00:00Z", "sha256": "0" * 64}
+    closed = {"act": "closed", "id": "D-1", "closed_by": "Ana", "record": shown, "note": ""}
+    ledger.append(roots[0], "deficiency", closed, now=NOW)
+    found = page(roots)
+    assert "shown by line 7" in found.row("D-1")
+    assert "2026-12-15" in found.row("D-2") and found.row("D-2").rstrip().endswith("open")
+    assert found.text.count('data-ends="') == 1
+    assert 'data-ends="2026-12-15T23:59:59-03:00"' in found.text
+    assert HOSTILE not in found.text
+    later = site.write(site_facts.Sources(*roots), now=NOW + timedelta(days=90))
+    assert not later["changed"]
+
+
 def test_a_page_that_cannot_be_written_says_so(roots):
     (roots[0] / "site").write_text("")
     with pytest.raises(OpsError, match="cannot be written") as caught:
