@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,6 +140,40 @@ def test_a_set_is_copied_proved_and_fetched(prepared, kind, tmp_path):
     assert fund.good("checked", check_parts=1)
     Path(fund.site["password_file"]).write_text("of another fund")
     assert fund.code("fetched", into=str(tmp_path / "x")) == "offsite.wrong-password"
+
+
+@contextmanager
+def mounted_read_only(folder: Path, repository: Path) -> Iterator[sites.Address]:
+    """A folder that is mounted so that nobody can write there, not even root."""
+    folder = folder / "mounted"
+    folder.mkdir()
+    for command in (["--bind", repository], ["-o", "remount,bind,ro"]):
+        if subprocess.run(["mount", *command, folder], check=False).returncode:
+            pytest.skip("only root can mount a folder read-only")
+    try:
+        yield sites.Address(str(folder))
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [mounted_read_only, pytest.param(sites.reading, marks=pytest.mark.nightly)],
+    ids=["folder", "sftp"],
+)
+def test_a_set_comes_from_a_site_that_can_only_be_read(prepared, tmp_path, kind):
+    """restic locks even while it reads: it tried for minutes to write its lock."""
+    fund = prepared("local")
+    fund.good("uploaded")
+    (tmp_path / "reading").mkdir()
+    with kind(tmp_path / "reading", fund.repository()) as address:
+        fund.site |= address.option("local", tmp_path)
+        fund.make_set(SECOND)
+        began = time.monotonic()
+        assert fund.code("uploaded") == "offsite.read-only"
+        assert fund.good("fetched", into=str(tmp_path / "back"))["set"] == FIRST
+        assert time.monotonic() - began < 60
+        assert (tmp_path / "back" / FIRST / "manifest.json").is_file()
 
 
 @pytest.mark.nightly

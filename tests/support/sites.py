@@ -95,6 +95,12 @@ def local(folder: Path) -> Iterator[Address]:
 @contextmanager
 def sftp(folder: Path) -> Iterator[Address]:
     """A site that only SFTP reaches; its host key is checked."""
+    with _sftp(folder, SSHD, []) as address:
+        yield address
+
+
+@contextmanager
+def _sftp(folder: Path, script: str, volumes: list[str]) -> Iterator[Address]:
     port = free_port()
     for name in ("client", "host"):
         keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
@@ -102,8 +108,17 @@ def sftp(folder: Path) -> Iterator[Address]:
     known = folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     arguments = f"-p {port} -i {folder}/client -o UserKnownHostsFile={known} -o BatchMode=yes"
-    with _serving(SSHD, port, volumes=[f"{folder}:/keys:ro"]):
+    with _serving(script, port, volumes=[f"{folder}:/keys:ro", *volumes]):
         yield Address("sftp:root@127.0.0.1:/srv/fund", (f"sftp.args={arguments}",))
+
+
+@contextmanager
+def reading(folder: Path, repository: Path) -> Iterator[Address]:
+    """A site of SFTP whose user can only read; *repository* is what lies there."""
+    with _sftp(
+        folder, SSHD.replace("internal-sftp", "internal-sftp -R"), [f"{repository}:/srv/fund:ro"]
+    ) as address:
+        yield address
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import os
 import sys
 from _json import encode_basestring_ascii
 
-FLAGS = ("--json", "--no-cache", "--no-scan")
+FLAGS = ("--json", "--no-cache", "--no-lock", "--no-scan")
 
 
 def main() -> int:

@@ -31,6 +31,13 @@ VAIN_TRIES = 3
 # A site that is full has no room a minute later either.
 _FULL = re.compile(r"returned error, retrying after .*(\(507\)|Insufficient Storage|QuotaExceeded)")
 FULL_TRIES = 5
+# restic locks the repository even while it reads, and would try for minutes where it cannot.
+_NO_LOCK = re.compile(
+    r"Save\(<lock/.*returned error, retrying after .*(read-only|permission|denied|forbidden)", re.I
+)
+# What reads alone can do without a lock: data come with their hashes, and a copy that is removed
+# meanwhile is an error.
+READING = ("snapshots", "ls", "dump", "restore")
 MAX_MESSAGES = 1 << 20
 # Go collects garbage earlier above it: the index of a large repository and two packs fit in.
 MEMORY = "384MiB"
@@ -38,7 +45,7 @@ READERS = 2
 # Why a site may not answer in time
 OF_THE_SITE = (
     *("offsite.unreachable", "offsite.no-bucket"),
-    *("offsite.refused", "offsite.certificate", "offsite.full"),
+    *("offsite.refused", "offsite.certificate", "offsite.full", "offsite.read-only"),
 )
 
 
@@ -69,6 +76,7 @@ class Restic:
         self._program = program
         self.cache = cache
         self._seconds = hours * 3600
+        self._locks = True  # until the site turns out to be one that can only be read
 
     def call(
         self,
@@ -79,6 +87,8 @@ class Restic:
     ) -> Answer:
         """Run restic and return its answer; a lock that a dead run left is removed, once.
 
+        On a site that can only be read, what reads goes without a lock.
+
         *changes* allows hours, for a call that moves data; any other one has 90 seconds. *binary*
         is for output that is no JSON. Without *cached*, all comes from the site.
 
@@ -87,6 +97,9 @@ class Restic:
         try:
             return self._run(arguments, changes, binary, cached)
         except OpsError as exc:
+            if exc.code == "offsite.read-only" and self._locks and arguments[0] in READING:
+                self._locks = False
+                return self._run(arguments, changes, binary, cached)
             if exc.code != "offsite.locked":
                 raise
         # It removes locks whose process is gone, and those that nobody refreshed for 30 minutes:
@@ -108,6 +121,8 @@ class Restic:
 
     def _command(self, arguments: Sequence[str], cached: bool) -> list[str]:
         command = [self._program, "--json", *(() if cached else ("--no-cache",))]
+        if not self._locks and arguments[0] in READING:
+            command.append("--no-lock")
         for option in self.site.options:
             command += ["-o", option]
         if self.site.ca_file:
@@ -180,7 +195,7 @@ def _awaited(process: subprocess.Popen[bytes], errors: int, seconds: float) -> b
             asks = seconds <= CONNECT_SECONDS
             if asks and len(_VAIN.findall(told)) >= VAIN_TRIES:
                 return None
-            if len(_FULL.findall(told)) >= FULL_TRIES:
+            if len(_FULL.findall(told)) >= FULL_TRIES or _NO_LOCK.search(told):
                 return None
     return None
 

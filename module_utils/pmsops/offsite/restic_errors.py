@@ -109,6 +109,13 @@ _KNOWN = (
         " ca_file, or add the key to known_hosts.",
     ),
     (
+        r"(unable to create lock in backend|<lock/).*"
+        r"(read-only|permission denied|\b403\b|Forbidden|Access ?Denied)",
+        "offsite.read-only",
+        "These credentials can only read there. A fetch and a drill need no more; a copy, a check"
+        " and a retention need credentials that can write.",
+    ),
+    (
         r"\b(401|403)\b|Access ?Denied|InvalidAccessKeyId|SignatureDoesNotMatch|permission denied"
         r"|Unauthorized|Forbidden|not authorized",
         "offsite.refused",

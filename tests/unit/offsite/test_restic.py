@@ -8,6 +8,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import restic, restic_errors
 from ansible.module_utils.pmsops.offsite.site import Site
 
+READ_ONLY = "offsite.read-only"
 OTHER = {"status": 11, "said": "unable to create lock in backend: repository is already locked"}
 
 
@@ -28,6 +29,9 @@ OTHER = {"status": 11, "said": "unable to create lock in backend: repository is 
         (1, "subprocess ssh: ssh: Could not resolve hostname vault", "offsite.unreachable"),
         (1, "unexpected HTTP response (403): 403 Forbidden", "offsite.refused"),
         (1, "client.PutObject: Access Denied.", "offsite.refused"),
+        (1, "unable to create lock in backend: open x: read-only file system", READ_ONLY),
+        (1, "unable to create lock in backend: open x: permission denied", READ_ONLY),
+        (1, 'Save(<lock/1>) returned error: sftp: "Permission denied"', READ_ONLY),
         (1, "x509: certificate signed by unknown authority", "offsite.certificate"),
         (1, "repository contains errors", "offsite.damaged"),
         (
@@ -48,6 +52,19 @@ def test_the_error_is_what_restic_says_in_json_and_on_plain_lines():
     errors += '{"message_type": "exit_error", "code": 1, "message": "Fatal: There were 1 errors"}'
     found = restic_errors.message(output, errors)
     assert found == "Load(<x>) failed / There were 1 errors / /a: gone / x"
+
+
+def test_where_no_lock_can_be_written_what_reads_goes_without(stocked, tmp_path):
+    said = {"status": 1, "said": "unable to create lock in backend: open x: read-only file system"}
+    stocked.fault("snapshots", said)
+    assert stocked.site("fetched", into=str(tmp_path / "back"))["ok"]
+    locked, *unlocked = (each["argv"] for each in stocked.calls()[-3:])
+    assert "--no-lock" not in locked
+    assert all("--no-lock" in each for each in unlocked), unlocked
+    # What writes never goes without.
+    stocked.make_set("2026-11-23_0600")
+    stocked.fault("backup", said)
+    assert stocked.call("uploaded")["code"] == READ_ONLY
 
 
 def test_a_lock_of_a_dead_run_is_removed_and_one_of_a_live_run_is_named(stocked):
