@@ -49,7 +49,7 @@ def page(
 ) -> str:
     """Return the page; *planned* is None where nobody can tell what was planned."""
     targets = _targets(files)
-    return _template(language.name).render(
+    rendered = _template(language.name).render(
         m=manifest,
         f=facts,
         plan=planned,
@@ -64,6 +64,7 @@ def page(
         charts=_charts(facts, targets, language),
         anchors=_anchors(files),
     )
+    return rendered.lstrip()
 
 
 @cache
@@ -158,14 +159,14 @@ def _anchors(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
     try:
         notes = json.loads(files.get(f"{contents.ANCHORS}/state.json", b"{}"))
         done = {name: note["done"] for name, note in notes.items() if note.get("done")}
+        return [
+            {
+                "name": name,
+                "at": each.get("at"),
+                "lines": each.get("lines"),
+                "token": any(f.startswith(f"{contents.ANCHORS}/{name}/") for f in files),
+            }
+            for name, each in sorted(done.items())
+        ]
     except (ValueError, AttributeError, TypeError, RecursionError):
         return []
-    return [
-        {
-            "name": name,
-            "at": each.get("at"),
-            "lines": each.get("lines"),
-            "token": any(f.startswith(f"{contents.ANCHORS}/{name}/") for f in files),
-        }
-        for name, each in sorted(done.items())
-    ]

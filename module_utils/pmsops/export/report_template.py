@@ -192,7 +192,7 @@ each[name ~ "_target_seconds"] or targets[name] %}
 <tr><td>{{ each.line }}</td><td class="date">{{ when(each.opened_at) }}</td>\
 <td class="long">{{ each.title or "" }}<br><code>{{ each.id }}</code> {{ each.finding or "" }}</td>\
 <td>{{ each.owner or "" }}</td><td>{{ day(each.due) }}</td>\
-<td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ each.closed.record.line }}, \
+<td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ each.closed_line }}, \
 {{ when(each.closed.at) }}{% else %}<span class="tag {{ "bad" if each.overdue else "warn" }}">\
 {{ t("overdue" if each.overdue else "open") }}</span>{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
@@ -250,7 +250,8 @@ BODY = (
 </strong></p>
 <p class="muted small">{{ t("system") }}: {{ m.system }} · {{ t("host") }}: {{ m.host }} · \
 {{ t("made_at") }}: {{ when(m.made_at) }} · {{ m.tool.name }} {{ m.tool.version }}<br>\
-{{ t("signed_by") }} <code>{{ m.ledger.key }}</code><br>{{ t("zone") }}</p>
+{{ t("signed_by") }} <code>{{ m.ledger.key }}</code><br>{{ t("zone") }} \
+{{ t("reading") }}</p>
 </header>
 <main>
 {% if not m.ledger.in_period %}<p class="gap">{{ t("empty") }}</p>

@@ -115,7 +115,11 @@ def open_deficiencies(segment: Segment) -> list[dict[str, Any]]:
     lines = segment.until_end(DEFICIENCY)
     entries = [each.entry for each in lines if each.entry and each.record]
     found = deficiencies.collect(entries, segment.period.end - timedelta(seconds=1))
-    return [each for each in found if not _closed_before(each, segment)]
+    return [
+        each | {"closed_line": ((each["closed"] or {}).get("record") or {}).get("line")}
+        for each in found
+        if not _closed_before(each, segment)
+    ]
 
 
 def _closed_before(each: Mapping[str, Any], segment: Segment) -> bool:

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.evidence import chain
+from ansible.module_utils.pmsops.export import records
 from ansible.module_utils.pmsops.export.period import Period, read_moment
 
 KEYS, WAIVER, DEFICIENCY = chain.SIGNING, "waiver", "deficiency"
@@ -27,7 +28,7 @@ KEYS, WAIVER, DEFICIENCY = chain.SIGNING, "waiver", "deficiency"
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the ledger: its place, its bytes, and its entry; None where it is damaged."""
+    """A line of the ledger: its place, its bytes, and its entry (see records.py) if it is whole."""
 
     number: int
     content: bytes
@@ -97,7 +98,7 @@ def _line(number: int, content: bytes) -> Line:
     except ValueError:
         return Line(number, content, None)
     known = isinstance(entry, dict) and set(entry) >= chain.FIELDS
-    return Line(number, content, entry if known else None)
+    return Line(number, content, records.entry(entry) if known else None)
 
 
 def _start(lines: Sequence[Line], period: Period) -> int:

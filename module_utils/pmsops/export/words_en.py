@@ -13,6 +13,9 @@ WORDS = {
     "host": "Host",
     "made_at": "Exported",
     "zone": "All times are of São Paulo, unless they say otherwise.",
+    "reading": "A number of a line is its seq in ledger/lines.jsonl or ledger/earlier.jsonl of the"
+    " export. NOT MEASURED means that nobody can tell; it never counts as passed. What records say"
+    " stands as it was written.",
     "signed_by": "Signed by key",
     "period_open": "The period is not over: what comes after the export is not in this report.",
     "empty": "This period is empty: the ledger has no line of it.",

@@ -13,6 +13,9 @@ WORDS = {
     "host": "Servidor",
     "made_at": "Exportado em",
     "zone": "Todos os horários são de São Paulo, salvo indicação em contrário.",
+    "reading": "O número de uma linha é o seu seq em ledger/lines.jsonl ou ledger/earlier.jsonl da"
+    " exportação. NÃO MEDIDO significa que não há como saber; nunca conta como aprovado. O que os"
+    " registros dizem é reproduzido como foi gravado, em geral em inglês.",
     "signed_by": "Assinado pela chave",
     "period_open": "O período ainda não terminou: o que vier depois da exportação não consta deste"
     " relatório.",
