@@ -1,0 +1,125 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Three systems side by side: one healthy, one broken, one that cannot be reached."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.support.server import Server, free_port
+
+SECONDS = 300
+HERE = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+}
+# A port on which nobody listens.
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+
+
+class Fleet:
+    """The front door, with an inventory of three systems whose databases have one name."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*(sys.executable, "-P", "-m", "pmsops_cli"), "-i", str(self.home / "funds"), *words],
+            cwd=self.home,
+            env={
+                **os.environ,
+                "HOME": str(self.home),
+                "XDG_STATE_HOME": str(self.home / "state"),
+                "XDG_CONFIG_HOME": str(self.home / "config"),
+                "ANSIBLE_PIPELINING": "1",
+                "PYTHONPATH": os.pathsep.join((str(PROJECT), os.environ["PYTHONPATH"])),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+
+
+@pytest.fixture(scope="module")
+def fleet(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    home = tmp_path_factory.mktemp("fleet")
+    name = f"fund_{uuid.uuid4().hex[:8]}"
+    server.create(name, timescaledb=False)
+    server.psql("SET ROLE macro_user; CREATE TABLE holdings AS SELECT 1 AS id;", name)
+    systems = {"healthy": HERE, "broken": HERE, "gone": GONE}
+    folder = home / "funds"
+    for host in systems:
+        values = {
+            "pms_db_port": server.port if host == "healthy" else free_port(),
+            "pms_db_name": name,
+            "pms_db_user": "pms_ops",
+            "pms_db_password": server.password,
+            "pms_db_container": server.container.name if host == "healthy" else f"{name}_{host}",
+            "pms_db_tables": ["holdings"],
+            "pms_api_url": "",
+            "pms_services_manager": "none",
+            "pms_keys_dir": str(home / host / "keys"),
+            "backup_root": str(home / host / "backups"),
+            "evidence_root": str(home / host / "evidence"),
+        }
+        place = folder / "host_vars" / host
+        place.mkdir(parents=True)
+        (place / "pms.yml").write_text(json.dumps(values))
+    (folder / "hosts.yml").write_text(json.dumps({"pms": {"hosts": systems}}))
+    yield Fleet(home)
+    server.drop(name)
+
+
+def test_one_that_fails_or_is_gone_neither_holds_up_nor_hides_the_others(fleet: Fleet):
+    done = fleet.run("fleet", "backup")
+    # The highest status of any: of the one that nothing is known of.
+    assert done.returncode == 3, done.stdout + done.stderr
+    table = done.stdout[done.stdout.index("system   verdict") :].splitlines()
+    starts = [line.split()[0] for line in table if line[:1].strip()][:4]
+    assert starts == ["system", "gone", "broken", "healthy"]
+    text = "\n".join(table)
+    assert "gone     unreachable" in text and "Connection refused" in text
+    assert "broken   failed" in text and "healthy  set 20" in text
+    # Nothing of one lies in a folder of another one.
+    (made,) = (fleet.home / "healthy" / "backups").glob("20*")
+    assert not list((fleet.home / "broken").glob("backups/20*"))
+    assert not (fleet.home / "gone").exists()
+
+    seen = fleet.run("fleet", "status", "--json")
+    assert seen.returncode == 3
+    found = {each["system"]: each for each in json.loads(seen.stdout)["systems"]}
+    assert found["healthy"]["newest_set"] == made.name and found["healthy"]["lines"]
+    assert found["broken"]["newest_set"] is None and "no backup set" in str(found["broken"]["due"])
+    assert found["gone"]["verdict"] == "not seen"
+
+
+@pytest.mark.nightly
+def test_what_destroys_is_done_to_none_of_several_that_share_a_name(fleet: Fleet):
+    name = json.loads((fleet.home / "funds/host_vars/healthy/pms.yml").read_text())["pms_db_name"]
+    done = fleet.run("rollback", "--confirm", name)
+    assert done.returncode == 2 and "Nothing was changed." in done.stderr
+    # A playbook without the front door refuses it for each system by itself.
+    done = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("ansible-playbook"), "dr_restore.yml"),
+            *("-i", fleet.home / "funds", "-e", "rollback=true", "-e", f"confirm={name}"),
+            *("--limit", "healthy,broken"),
+        ],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 2
+    assert said.count("This run is on 2 systems: name one by --limit") >= 2
