@@ -31,7 +31,7 @@ from ansible.module_utils.pmsops.checks.probes.sql import _plain as plain_value
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.repository import manifest, set_parts, sets
+from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, warm_note
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET = "the-signing-key"
@@ -586,6 +586,17 @@ def test_a_disk_says_what_is_free_and_a_missing_one_fails():
     # The space that a folder has which somebody has yet to make
     later = ask("disk", {"path": "/nowhere/later", "nearest": True})
     assert later["total_bytes"] == found["total_bytes"]
+
+
+def test_the_room_of_a_warm_copy_counts_as_free(tmp_path):
+    (tmp_path / sets.STATE).mkdir()
+    asked = {"path": str(tmp_path), "warm_of": str(tmp_path)}
+    before = ask("disk", asked)
+    assert before["warm_bytes"] == 0
+    facts = dict.fromkeys(warm_note.KEYS, "x") | {"size_bytes": before["total_bytes"]}
+    warm_note.write(tmp_path, facts)
+    found = ask("disk", asked)
+    assert found["free_bytes"] == before["total_bytes"] == found["warm_bytes"]
 
 
 # --- backups, drills, the ledger ------------------------------------------------------------------

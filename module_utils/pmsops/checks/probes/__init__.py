@@ -233,7 +233,7 @@ KINDS: dict[str, Kind] = {
     "command": Kind(_command, ("argv", "cwd", "env", "parse"), one_of=(("argv",),)),
     "backup": Kind(_backup, ("root",)),
     "drill": Kind(_drill, ("any_set",), libraries=("psycopg2",)),
-    "disk": Kind(_disk, ("path", "nearest"), one_of=(("path",),)),
+    "disk": Kind(_disk, ("path", "nearest", "warm_of"), one_of=(("path",),)),
     "whole": Kind(_integrity, ("about", "tables", "asked"), one_of=(("about",),)),
     "sets": Kind(_backup_set, ("about", "keys"), one_of=(("about",),)),
     "journal": Kind(_journal, (), libraries=("psycopg2",)),

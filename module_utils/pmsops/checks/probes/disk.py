@@ -10,10 +10,14 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.common.files import usable_bytes
+from ansible.module_utils.pmsops.repository import warm_note
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
-    """Return free and total space of the file system that holds the path."""
+    """Return free and total space of the file system that holds the path.
+
+    The warm copy of the sets in *warm_of* counts as free: it goes first when room is short.
+    """
     path = Path(params["path"]).expanduser()
     if params.get("nearest"):  # for a folder that does not exist yet
         path = next((each for each in (path, *path.parents) if each.exists()), path)
@@ -22,8 +26,12 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except OSError as exc:
         raise Failed(one_line(exc)) from exc
     free, total = found.f_bavail * found.f_frsize, usable_bytes(found)
+    warm = warm_note.read(Path(params["warm_of"])) if params.get("warm_of") else None
+    kept = int(warm["size_bytes"]) if warm else 0
+    free = min(free + kept, total)
     return {
         "free_bytes": free,
+        "warm_bytes": kept,
         "total_bytes": total,
         "free_percent": round(100 * free / total, 1) if total else 0.0,
         # Some file systems count no inodes, and never run out of them.
