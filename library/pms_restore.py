@@ -169,8 +169,8 @@ side:
   type: str
   sample: macro_trading__restore_20261123023709
 warm_used:
-  description: The warm copy that was proved again in place of a load; null if none was. In check
-    mode the one that would be.
+  description: The warm copy that was proved again in place of a load, or the former database that
+    equals the set; null if neither. In check mode the warm copy that would be.
   returned: success
   type: str
   sample: macro_trading__warm_20261123023709

@@ -227,6 +227,35 @@ def test_a_restore_of_a_warm_set_loads_nothing_and_rolls_back_like_any_other(
     assert beside(database) == [back["former"]]
 
 
+def test_the_former_database_of_the_last_swap_serves_a_restore_of_its_set(
+    database, taken, request_
+):
+    first = restored(database, request_)
+    assert first["warm_used"] is None
+    former = swap(database, request_).run("swapped", first["side"])["former"]
+    oid = registry.read_from(database)[former].oid
+    execute(database, "DELETE FROM journal")
+    done = restored(database, request_)
+    assert (done["side"], done["warm_used"]) == (former, former)
+    assert done["negative_control"]["outcome"] == "found"
+    assert "data" not in done["phases"]
+    swapped = swap(database, request_).run("swapped", former)
+    assert registry.read_from(database)[database.name].oid == oid
+    assert against_set.against(database, root=request_.root, keys=request_.keys)["identical"]
+    assert timescaledb_workers.insert_test(database) == []
+    swap(database, request_).run("rolled_back", None)
+    with database.session(read_only=True) as cursor:
+        cursor.execute("SELECT count(*) FROM journal")
+        assert cursor.fetchone() == (0,)
+    assert swapped["former"] not in beside(database)
+    # Now the rolled-back one is what the live database replaced last; a row of it is changed.
+    (back,) = beside(database)
+    execute(database.named(back), "SET TRANSACTION READ WRITE; DELETE FROM fills")
+    again = restored(database, request_)
+    assert again["warm_used"] is None and "data" in again["phases"]
+    assert back in beside(database)
+
+
 @pytest.mark.parametrize(
     "kind",
     [

@@ -94,8 +94,12 @@ def of_set(
     request: Request,
     progress: Progress,
     other_versions: Sequence[str],
+    *,
+    restored: bool = True,
 ) -> Proof:
     """Compare a staging database with the manifest *document*, and see that it could fail.
+
+    *restored*: it is as it was restored; a former database is not, and gets no allowance for that.
 
     :raises OpsError: restore.different, restore.canary, proof.broken, and those of queries.ask.
     """
@@ -110,7 +114,7 @@ def of_set(
             progress=progress,
             other_versions=other_versions,
             deviations=deviations,
-            restored=True,
+            restored=restored,
             control=control,
             digests=digests,
         )

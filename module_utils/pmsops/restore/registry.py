@@ -128,6 +128,18 @@ def half_dropped(cursor: Any, live: str, kind: str) -> list[str]:
     return [name for (name,) in rows if named_as(name, live, kind)]
 
 
+def replaced_last(found: dict[str, ManagedDatabase], live: str) -> ManagedDatabase | None:
+    """Return the former or rolled-back database that the live one replaced last, if it is there.
+
+    A database that comes back to life more than once has replaced several.
+    """
+    now = found[live].oid if live in found else None
+    replaced = [
+        each for each in select(found, live, FORMER, UNDONE) if each.mark.get("replaced_by") == now
+    ]
+    return replaced[-1] if replaced else None
+
+
 def rollback_target(found: dict[str, ManagedDatabase], live: str) -> ManagedDatabase | None:
     """Return the former database that the live one replaced; None right after a rollback.
 
@@ -135,12 +147,9 @@ def rollback_target(found: dict[str, ManagedDatabase], live: str) -> ManagedData
 
     :raises OpsError: restore.no-former if the live database replaced none that is still there.
     """
-    now = found[live].oid if live in found else None
-    if any(each.mark.get("replaced_by") == now for each in select(found, live, UNDONE)):
-        return None
-    for each in reversed(select(found, live, FORMER)):
-        if each.mark.get("replaced_by") == now:
-            return each
+    last = replaced_last(found, live)
+    if last is not None:
+        return last if last.kind == FORMER else None
     others = ", ".join(each.name for each in select(found, live, FORMER, UNDONE)) or "none"
     raise OpsError(
         f"No former database belongs to the live {live} (former and rolled-back databases on the"

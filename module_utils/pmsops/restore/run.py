@@ -130,6 +130,11 @@ class StagedRestore:
         waiting = self._waiting(journal)
         if waiting:
             self.staging = waiting
+        elif proved := self.copies.prove_former(self.document, self.progress):
+            self.staging, self.kept = str(self.copies.former), True
+            self.begin(journal)
+            journal.record("proved")
+            return proved
         else:
             self.begin(journal)
         staging = self.database.named(self.staging)
@@ -198,7 +203,8 @@ class StagedRestore:
         if journal.state.get("manifest_sha256") != wanted:
             return None
         name = journal.state.get("side")
-        return name if name in registry.read_from(self.database) else None
+        found = registry.read_from(self.database).get(str(name))
+        return name if found is not None and found.kind == registry.STAGING else None
 
     def _mark(self, step: str) -> dict[str, Any]:
         return {

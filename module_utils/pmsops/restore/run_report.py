@@ -22,13 +22,14 @@ def of(
     size = restore.required.size_bytes
     warnings = [*restore.warnings, *copies.warnings, *proved.warnings]
     # A warm copy says nothing of how long the next restore from the files takes.
-    measured = None if copies.used else duration
+    there = copies.used or copies.former
+    measured = None if there else duration
     warnings += proof.noted(restore.backup_set, proved, measured, restore.request)
     return {
         "set": str(restore.backup_set.path),
         "id": restore.backup_set.id,
         "side": restore.staging if restore.kept else None,
-        "warm_used": copies.used,
+        "warm_used": there,
         "warm_kept": copies.kept,
         "phases": restore.progress.seconds,
         "duration_seconds": round(duration, 3),

@@ -10,8 +10,10 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import (
+    former_copy,
     preflight,
     proof,
     registry,
@@ -31,6 +33,8 @@ class WarmCopies:
     # The copy that this run puts in place of a staging database, and the one that it keeps.
     used: str | None = None
     kept: str | None = None
+    # The former database that equals the set, and is put in place as it is.
+    former: str | None = None
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -63,6 +67,25 @@ class WarmCopies:
             warm_copy.note(self.live, self.request.root)
             return None
         self.used = copy.name
+        return proved
+
+    def prove_former(self, document: dict[str, Any], progress: Progress) -> proof.Proof | None:
+        """Prove the database that the live one replaced last, where it equals the set.
+
+        :raises OpsError: proof.broken, run.interrupted
+        """
+        if not self.request.keep or self.of_set() is not None:
+            return None
+        found = former_copy.of_set(self.live, document)
+        if found is None:
+            return None
+        proved = former_copy.proved(self.live, found, document, self.request, progress)
+        if proved is not None:
+            self.former = found.name
+            self.notes.append(
+                f"The former database {found.name}, replaced at {found.mark.get('since')}, equals"
+                " the set. It was proved in place of a load."
+            )
         return proved
 
     def take(self, staging: str, mark: dict[str, Any]) -> None:

@@ -192,7 +192,8 @@ def _facts(
             found["jobs"][str(job)]["scheduled"] = True
     described = catalog.database(cursor)
     mark = database_mark.read(described.get("comment"))
-    described["settings"] = event_triggers.as_live(described["settings"], mark)
+    settings = event_triggers.as_live(described["settings"], mark)
+    described["settings"] = database_mark.as_live(settings, mark)
     found = {"database": {"all": _comparable(described)}} | found
     if digests is not None:
         text += json.dumps(found["database"], sort_keys=True, default=str)

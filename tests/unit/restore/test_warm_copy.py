@@ -10,7 +10,12 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.evidence import set_list
 from ansible.module_utils.pmsops.repository import warm_note
-from ansible.module_utils.pmsops.restore import preflight, registry, warm_copies, warm_copy
+from ansible.module_utils.pmsops.restore import (
+    preflight,
+    registry,
+    warm_copies,
+    warm_copy,
+)
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 
