@@ -176,10 +176,11 @@ def test_the_tarball_names_its_version_and_holds_the_project_s_own_files(tarball
 
 
 def test_every_module_role_and_filter_is_documented_by_its_full_name(elsewhere):
-    assert "V(directory)" in str(elsewhere.documentation("module", "pms_backup"))
-    assert len(elsewhere.documentation("module", *MODULES)) == len(MODULES)
-    options = elsewhere.documentation("module", "pms_backup")[f"{NAME}.pms_backup"]["doc"]
-    assert options["options"]["database"]["suboptions"]["container"]["description"]
+    documented = elsewhere.documentation("module", *MODULES)
+    assert len(documented) == len(MODULES)
+    of_backup = documented[f"{NAME}.pms_backup"]["doc"]
+    assert "V(directory)" in str(of_backup)
+    assert of_backup["options"]["database"]["suboptions"]["container"]["description"]
     assert elsewhere.documentation("callback", "pms_notify")
     shown = elsewhere.run("ansible-doc", "-t", "module", f"{NAME}.pms_backup")
     assert shown.returncode == 0 and f"MODULE {NAME}.pms_backup" in shown.stdout
