@@ -17,6 +17,7 @@ DATABASE = "the database"
 # Kinds that prove or replace the database alone, unless their record names parts.
 _DATABASE_ONLY = frozenset({"drill", "proof", "restore", "swap", "rollback"})
 SHOWN_CHECKS = 10
+_NOT_TAKEN = "NOT TAKEN"  # how the line of such a part begins; see repository/set_parts.py
 
 
 def lines(kind: str, record: Mapping[str, Any], known: Iterable[str]) -> list[str]:
@@ -25,10 +26,9 @@ def lines(kind: str, record: Mapping[str, Any], known: Iterable[str]) -> list[st
     if kind == "gate":
         found += _of_gate(record)
     elif kind == "backup" and record.get("set"):
-        taken = " ".join(
-            str(each) for each in record.get("parts") or () if "NOT TAKEN" not in str(each)
-        )
-        found += [f"{PARTS[name]}: not in the set" for name in PARTS if f"{name}:" not in taken]
+        lines_of_parts = (str(each).partition(": ") for each in record.get("parts") or ())
+        taken = [name for name, _, what in lines_of_parts if not what.startswith(_NOT_TAKEN)]
+        found += [f"{text}: not in the set" for text in _others(taken)]
     elif kind in _DATABASE_ONLY:
         found += _of_restore(record)
     return list(dict.fromkeys(found))
@@ -37,14 +37,17 @@ def lines(kind: str, record: Mapping[str, Any], known: Iterable[str]) -> list[st
 def _of_restore(record: Mapping[str, Any]) -> list[str]:
     parts = record.get("parts")
     if isinstance(parts, list):
-        left = [text for name, text in PARTS.items() if name not in parts]
-        return [f"{text}: not restored" for text in (DATABASE, *left)]
+        return [f"{text}: not restored" for text in (DATABASE, *_others(map(str, parts)))]
     others = [f"{text}: not restored" for text in PARTS.values()]
-    return (
-        ["other tables: not restored", *others]
-        if isinstance(record.get("tables"), list)
-        else others
-    )
+    # Single tables are named; a whole server has a number of them.
+    one = isinstance(record.get("tables"), list)
+    return ["other tables: not restored", *others] if one else others
+
+
+def _others(names: Iterable[str]) -> list[str]:
+    """Return the parts that are not among these; another database is a part by its own name."""
+    known = {name if name in PARTS else "databases" for name in names}
+    return [text for name, text in PARTS.items() if name not in known]
 
 
 def _of_gate(record: Mapping[str, Any]) -> list[str]:

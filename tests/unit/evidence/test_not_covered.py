@@ -25,6 +25,15 @@ def test_a_backup_covers_the_parts_that_it_took():
     assert len(found) == 3
 
 
+def test_another_database_is_a_part_by_its_own_name():
+    """A set that has Dagster's database said that it has no other database."""
+    taken = ["dagster: set 2026-11-23_0600 of database dagster_storage, of 2026-11-23T06:00:01Z"]
+    made = lines("backup", {"set": "s", "parts": taken})
+    assert not any("other databases" in each for each in made)
+    restored = lines("restore", {"set": "s", "parts": ["dagster", "redis"]})
+    assert not any("other databases" in each for each in restored)
+
+
 def test_a_restore_of_parts_does_not_cover_the_database():
     found = lines("restore", {"set": "s", "parts": ["redis"]})
     assert found[0] == "the database: not restored"
