@@ -38,10 +38,7 @@ WORDS = {
     "set": "Set",
     "key": "Key",
     "of_database": "of database",
-    "yes": "yes",
-    "no": "no",
     "line_of": "line",
-    "lines_of": "lines",
     # At a glance
     "glance": "At a glance",
     "tile_runs": "go-live runs, passed of all",
@@ -222,7 +219,6 @@ WORDS = {
     "last_line": "Line",
     "stamp": "time stamp in the export",
     "note": "noted here; ask the place itself",
-    "pdf": "Printed form",
     "footer": "Made by pms-ops from the files of this export. It loads nothing from anywhere.",
     "readme": "Evidence of {system}, {since} to {until}.\n\n"
     "report.html is the report. Check the whole export, offline, with bare Python:\n\n"

@@ -39,10 +39,7 @@ WORDS = {
     "set": "Cópia",
     "key": "Chave",
     "of_database": "do banco de dados",
-    "yes": "sim",
-    "no": "não",
     "line_of": "linha",
-    "lines_of": "linhas",
     # At a glance
     "glance": "Visão geral",
     "tile_runs": "execuções da lista de verificação: aprovadas / total",
@@ -228,7 +225,6 @@ WORDS = {
     "last_line": "Linha",
     "stamp": "carimbo do tempo incluído na exportação",
     "note": "anotado aqui; consulte o próprio destino",
-    "pdf": "Versão impressa",
     "footer": "Feito pelo pms-ops a partir dos arquivos desta exportação. Nada é carregado de"
     " fora.",
     "readme": "Evidências de {system}, de {since} a {until}.\n\n"
