@@ -110,6 +110,7 @@ def add_report(
     found.add_json("sets.json", told)
     if known:
         found.add_json("schedule.json", known.document())
+        found.add_json("plan.json", planned)
     for each in facts.checklists:
         found.add_json(f"checklists/{each['sha256']}.json", each["checks"])
     page = report.page(manifest, facts, planned, found.files, language)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import time
@@ -110,6 +111,13 @@ def test_what_the_schedule_planned_and_the_ledger_lacks_was_missed(page):
     assert "NOT MEASURED before 2026-05-01 00:00: the schedule was not known" in page.sections[
         "plan"
     ].replace("\n", " ")
+
+
+def test_every_moment_that_was_missed_is_in_the_export(fund):
+    path = bundle.write(exported.busy_request(fund), now=NOW)["path"]
+    with zipfile.ZipFile(path) as archive:
+        backup = json.loads(archive.read("plan.json"))[0]
+    assert len(backup["missed_at"]) == backup["counts"]["missed"] == 218 > plan.SHOWN
 
 
 def test_a_job_without_lines_in_the_ledger_was_not_measured_and_not_missed(page):
