@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """What may be removed from a full disk, safest first, and the removal.
 
-Only replaceable data of this toolkit may be removed: leftovers of killed runs, backup sets that
-retention deletes, the warm copy, and, only if confirmed, former databases. The newest set, the
+Only replaceable data of this toolkit may be removed: leftovers of killed runs, the warm copy,
+backup sets that retention deletes, and, only if confirmed, former databases. The newest set, the
 newest verified set and files of other programs always stay.
 """
 
@@ -126,18 +126,20 @@ def freeable(
             for path in scratch.leftovers(backup_root)
             if backup_root in path.parents
         ]
-        found += [
-            Freeable(
-                f"set {folder.name}, which retention deletes",
-                deduplication.own_bytes(folder),
-                _set_remover(folder),
-            )
-            for folder in retention.expired(backup_root, policy)
-        ]
     if DATABASE in places:
         if database.access == "container":
             found.append(Freeable("sidecars of killed runs", 0, _sidecars))
         found += _warm_copies(database, backup_root)
+    if BACKUPS in places:
+        found += [
+            Freeable(
+                f"set {folder.name}, which retention deletes",
+                deduplication.own_bytes(folder),
+                _set_remover(database, folder),
+            )
+            for folder in retention.expired(backup_root, policy)
+        ]
+    if DATABASE in places:
         found += _formers(database, formers)
     return found
 
@@ -246,9 +248,10 @@ def _remover(path: Path) -> Callable[[], None]:
     return work
 
 
-def _set_remover(folder: Path) -> Callable[[], None]:
+def _set_remover(database: Database, folder: Path) -> Callable[[], None]:
     def work() -> None:
         retention.remove(folder)
+        warm_copy.drop_without_set(database, folder.parent, [folder.name])
 
     return work
 

@@ -34,8 +34,8 @@ def write(root: Path, facts: dict[str, Any] | None) -> None:
     """Note the warm copy, or that there is none. A disk that refuses the note stops nothing."""
     if facts == read(root):
         return
-    path = root / sets.STATE / NAME
     with suppress(OSError):
+        path = sets.state_folder(root) / NAME
         if facts is None:
             path.unlink(missing_ok=True)
             return

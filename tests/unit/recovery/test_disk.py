@@ -21,10 +21,11 @@ from ansible.module_utils.pmsops.recovery.disk_cleanup import (
     freeable,
     make_room,
 )
-from ansible.module_utils.pmsops.repository import retention, sets
-from ansible.module_utils.pmsops.restore import former_retention
+from ansible.module_utils.pmsops.repository import retention, sets, warm_note
+from ansible.module_utils.pmsops.restore import former_retention, warm_copy
 
 from tests.support.backup_sets import make_set
+from tests.support.fake_server import Server
 from tests.support.recorded_database import RecordedDatabase
 
 DATABASE = Database("127.0.0.1", 1, "fund", "pms_ops", access="host")
@@ -230,6 +231,41 @@ def test_former_databases_go_only_if_confirmed_and_never_the_newest(sets_of_a_we
         "former database fund__before_20260101060000 (about 1.0 kB, only with confirm=)",
         "former database fund__before_20260102060000 (about 2.0 kB, only with confirm=)",
     ]
+
+
+@pytest.fixture
+def server_with_a_warm_copy(sets_of_a_week):
+    """Give a server in memory with the warm copy of the oldest set."""
+    server = Server("fund")
+    mark = {"is": "warm", "of": "fund", "since": "2026-01-01T07:00:00Z", "set": "2026-01-01_0600"}
+    server.add("fund__warm_20260101070000", 50, mark, open=False)
+    warm_copy.note(server.database("fund"), sets_of_a_week)
+    assert warm_note.read(sets_of_a_week)["set"] == "2026-01-01_0600"
+    return server
+
+
+def test_the_warm_copy_goes_before_any_set_and_needs_no_confirmation(
+    sets_of_a_week, server_with_a_warm_copy
+):
+    server = server_with_a_warm_copy
+    places = {"database": sets_of_a_week, "backups": sets_of_a_week}
+    system = FileSystem(1, places, 10**18, 1)
+    limits = policy(sets_of_a_week, server.database("fund"))
+    removed, removable = make_room([system], limits, remove=True, record=record)
+    warm = "warm copy fund__warm_20260101070000 of set 2026-01-01_0600"
+    assert removed[0] == warm and removable[0] == f"{warm} (about 1.0 kB)"
+    assert removed[1].startswith("set 2026-01-01_0600")
+    assert list(server.databases) == ["fund"]
+    assert warm_note.read(sets_of_a_week) is None
+
+
+def test_a_set_on_another_disk_takes_its_warm_copy_along(sets_of_a_week, server_with_a_warm_copy):
+    server = server_with_a_warm_copy
+    system = FileSystem(1, {"backups": sets_of_a_week}, 10**18, 1)
+    limits = policy(sets_of_a_week, server.database("fund"))
+    removed, _removable = make_room([system], limits, remove=True, record=record)
+    assert all(each.startswith("set ") for each in removed)
+    assert list(server.databases) == ["fund"]
 
 
 def test_a_server_that_is_down_has_no_former_databases(sets_of_a_week):
