@@ -26,7 +26,8 @@ POLL_SECONDS, SIGNAL_SECONDS, LOOK_SECONDS = 1.0, 10.0, 30
 RUN = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Runs where the processes are, in the Python of a container or of the host, and prints JSON. The
 # step of a run writes to .../RUN/compute_logs/FILE; a worker that has a Python of its own has the
-# run in the words of its command. What does neither is never named, and so never ended.
+# run in the words of its command. What does neither is never named, and so never ended. What was
+# named once is named until it has ended: Dagster closes the log first when a signal ends a step.
 SCRIPT = r"""
 import json, os, re, signal, sys
 asked = json.loads(sys.argv[1])
@@ -58,7 +59,8 @@ for pid in os.listdir("/proc"):
         if not pid.isdigit() or int(pid) in (1, os.getpid()):
             continue
         state, began = fields(pid)
-        run = None if state in "ZX" else run_of(pid)
+        known = [each[2] for each in asked["known"] if each[:2] == [int(pid), began]]
+        run = None if state in "ZX" else known[0] if known else run_of(pid)
     except (OSError, IndexError, ValueError):
         continue
     if run is None:
@@ -106,6 +108,10 @@ class RunProcesses:
         known = None if runs is None else [each for each in runs if RUN.fullmatch(each)]
         return [] if known == [] else self._look(known)
 
+    def _left(self, found: list[RunProcess]) -> list[RunProcess]:
+        """Return those of *found* that have not ended, and what works for their runs meanwhile."""
+        return self._look({each.run for each in found}, known=found)
+
     def remaining(
         self, runs: Collection[str] | None, seconds: float, record: ActionRecorder
     ) -> list[RunProcess]:
@@ -117,7 +123,7 @@ class RunProcesses:
             deadline = self._clock() + seconds
             while found and self._clock() < deadline:
                 self._sleep(POLL_SECONDS)
-                found = self.found(runs)
+                found = self._left(found)
             action.result = f"still there: {listed(found)}" if found else "it has ended by itself"
         return found
 
@@ -126,9 +132,9 @@ class RunProcesses:
         runs = {each.run for each in found}
         with record(f"End {listed(found)}") as action:
             for signal in ("SIGTERM", "SIGKILL"):
-                self._look(runs, end=found, signal=signal)
+                self._look(runs, known=found, end=found, signal=signal)
                 deadline = self._clock() + SIGNAL_SECONDS
-                while (left := self.found(runs)) and self._clock() < deadline:
+                while (left := self._left(found)) and self._clock() < deadline:
                     self._sleep(POLL_SECONDS)
                 if not left:
                     action.result = f"ended by {signal}"
@@ -137,12 +143,23 @@ class RunProcesses:
         return left
 
     def _look(
-        self, runs: Collection[str] | None, *, end: Iterable[RunProcess] = (), signal: str = ""
+        self,
+        runs: Collection[str] | None,
+        *,
+        known: Iterable[RunProcess] = (),
+        end: Iterable[RunProcess] = (),
+        signal: str = "",
     ) -> list[RunProcess]:
         found = []
         for place, ask in self._places():
             targets = [[each.pid, each.began] for each in end if each.place == place]
-            asked = {"runs": runs if runs is None else sorted(runs), "end": targets}
+            asked = {
+                "runs": runs if runs is None else sorted(runs),
+                "known": [
+                    [each.pid, each.began, each.run] for each in known if each.place == place
+                ],
+                "end": targets,
+            }
             output = ask(json.dumps(asked | {"signal": signal}))
             found += [RunProcess(place, **each) for each in _read(output)]
         return found

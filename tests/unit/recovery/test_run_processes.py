@@ -28,6 +28,11 @@ from ansible.module_utils.pmsops.services.manager import Services
 HERE = Services("none", ())
 # It says that it is ready, since a signal before that would find another handler.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+CLOSES = (
+    "import os, signal; null = os.open('/dev/null', os.O_WRONLY);"
+    " signal.signal(signal.SIGTERM, lambda *_: os.dup2(null, 1)); "
+)
+LINGERS = "; time.sleep(60)"
 WORKS = "import sys, time; print('ready', flush=True); time.sleep(60)"
 
 
@@ -87,7 +92,11 @@ def test_a_step_that_ends_by_itself_is_awaited(step):
     assert working.process.wait(timeout=5) == 0
 
 
-@pytest.mark.parametrize(("code", "signal"), [(WORKS, -15), (STUBBORN + WORKS, -9)])
+@pytest.mark.parametrize(
+    ("code", "signal"),
+    # Dagster's own steps close their log when a signal ends them, and go on for a while.
+    [(WORKS, -15), (STUBBORN + WORKS, -9), (CLOSES + WORKS + LINGERS, -9)],
+)
 def test_a_step_that_does_not_end_is_ended_and_no_other(step, code, signal, monkeypatch):
     monkeypatch.setattr(run_processes, "SIGNAL_SECONDS", 0.5)
     working, other = step(code), step()
@@ -119,7 +128,7 @@ def test_what_is_no_id_of_a_run_is_never_looked_for(monkeypatch, run):
 def test_the_script_itself_names_nothing_by_a_part_of_an_id(step):
     working = step()
     for run in (working.run[:8], working.run[:-1], "compute_logs", "python", "7"):
-        asked = {"runs": [run], "end": [], "signal": ""}
+        asked = {"runs": [run], "known": [], "end": [], "signal": ""}
         command = [sys.executable, "-c", run_processes.SCRIPT, json.dumps(asked)]
         assert json.loads(subprocess.run(command, capture_output=True, check=True).stdout) == []
 
