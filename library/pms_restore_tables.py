@@ -168,6 +168,13 @@ tables:
   type: list
   elements: dict
   sample: [{"name": "public.portfolio_positions", "rows": 41}]
+negative_control:
+  description:
+    - The row that was changed so that the proof of the tables had to find it, as in M(pms_restore).
+    - Null of a bare dump, whose rows are not compared.
+  returned: success
+  type: dict
+  sample: {outcome: found, seed: 28824, table: public.fund, kind: deleted row}
 phases:
   description: Seconds of each phase.
   returned: success
@@ -190,7 +197,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit, ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -275,6 +282,10 @@ def main() -> None:
     try:
         with audit.given(module.params["audit"]):
             result = run(module)
+    except BrokenProofError as exc:
+        module.fail_json(
+            msg=str(exc), remedy=exc.remedy, code=exc.code, negative_control=exc.record
+        )
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

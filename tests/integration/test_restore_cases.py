@@ -19,7 +19,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import archive_contents
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.common import progress
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.repository import sets
@@ -48,6 +48,7 @@ from ansible.module_utils.pmsops.verify import (
     negative_control,
     queries,
 )
+from ansible.module_utils.pmsops.verify.row_comparison import OfFingerprints
 
 from tests.support import patterns
 from tests.support.server import (
@@ -832,11 +833,23 @@ def test_tables_come_beside_the_live_ones_with_all_their_chunks(filled, request_
     execute(filled, "DELETE FROM md; UPDATE book SET name = 'now'")
     result = brought(filled, request_, ["md", "public.book", "parted"])
     assert [each["rows"] for each in result["tables"]] == [120, 50, 2]
+    control = result["negative_control"]
+    assert control["outcome"] == "found" and control["named"] == [control["table"]]
     assert value(filled, "SELECT count(*) FROM night.md") == 120
     assert value(filled, "SELECT count(*) FROM night.book WHERE name = 'now'") == 0
     assert value(filled, "SELECT count(*) FROM md") == 0
     assert names_beside(filled) == []
     assert not (request_.root / ".pms-ops" / "restore.json").exists()
+
+
+def test_tables_whose_proof_cannot_fail_are_not_brought(filled, request_, taken, monkeypatch):
+    """The comparison of single tables said equal, and nothing showed that it could say more."""
+    monkeypatch.setattr(OfFingerprints, "again", lambda self, cursor, key: [])
+    with pytest.raises(BrokenProofError) as caught:
+        brought(filled, request_, ["book"])
+    assert caught.value.code == "proof.broken"
+    assert value(filled, "SELECT count(*) FROM pg_namespace WHERE nspname = 'night'") == 0
+    assert names_beside(filled) == []
 
 
 @pytest.mark.hypertables

@@ -36,7 +36,9 @@ from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.table_definitions import TableName
 from ansible.module_utils.pmsops.restore.table_surroundings import require_exchangeable
 from ansible.module_utils.pmsops.restore.table_transfer import TableRequest, Transfer
-from ansible.module_utils.pmsops.verify import causes, differences
+from ansible.module_utils.pmsops.verify import causes
+from ansible.module_utils.pmsops.verify.negative_control import Control
+from ansible.module_utils.pmsops.verify.row_comparison import OfFingerprints
 
 # A table and all tables that hold its rows: partitions and chunks.
 WITH_PARTS = """
@@ -105,7 +107,7 @@ def run(
         | transfer.outcome
         | {
             "phases": progress.seconds,
-            "warnings": [*([stays] if stays else []), *unrecorded],
+            "warnings": [*transfer.warnings, *([stays] if stays else []), *unrecorded],
         }
     )
 
@@ -119,6 +121,7 @@ def _record(request: Request, transfer: Transfer) -> list[str]:
         restores.TABLES: [".".join(each) for each in transfer.wanted.tables],
         "former_schema": transfer.outcome["former_schema"],
         "former_bytes": transfer.outcome["former_bytes"],
+        "negative_control": transfer.outcome.get("negative_control"),
     }
     try:
         ledger.append(request.evidence, "restore", record, now=datetime.now(UTC))
@@ -143,6 +146,7 @@ def _result(
         "former": [],
         "undo": None,
         "notes": [],
+        "negative_control": None,
         "phases": {},
     }
 
@@ -201,7 +205,10 @@ def _bring(phases: PhasedRestore, transfer: Transfer) -> None:
     wanted = transfer.wanted
     _restore_tables(phases, wanted)
     with phases.progress.phase("prove", total=len(wanted.tables), unit="tables"):
-        _prove(transfer.restore, transfer.staging, wanted)
+        control = _prove(transfer.restore, transfer.staging, wanted)
+    if control:
+        transfer.outcome["negative_control"] = control.record
+        transfer.warnings += control.warnings()
     transfer.bring(phases)
 
 
@@ -230,13 +237,16 @@ def _parts(cursor: Any, name: TableName) -> list[TableName]:
     return names + [(schema, table) for schema, table in fetch_all(cursor, BY_OID, (stored,))]
 
 
-def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> None:
-    """Compare the rows of the restored tables with the set.
+def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> Control | None:
+    """Compare the rows of the restored tables with the set, and see that this could fail.
 
-    :raises OpsError: restore.different
+    Return the negative control; None of a bare dump, with whose rows nothing is compared.
+
+    :raises OpsError: restore.different, proof.broken
     """
     if restore.contents:
-        return
+        return None
+    control = Control()
     with staging.session(read_only=True) as cursor:
         parts = {part for name in wanted.tables for part in _parts(cursor, name)}
         formula = manifest.formula(restore.document)
@@ -246,11 +256,18 @@ def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> N
             if (each.schema, each.name) in parts
         ]
         found = fingerprint.fingerprints([cursor], relations, formula=formula)
-    recorded = restore.document["contents"]
-    problems = differences.of_contents({name: recorded[name] for name in found}, found)
+        recorded = restore.document["contents"]
+        compared = OfFingerprints(
+            {name: recorded[name] for name in found}, found, relations, formula, {}
+        )
+        problems = compared.differences()
+        if not problems:
+            control.run(cursor, compared, problems)
     if problems:
         raise OpsError(
             f"The restored tables differ from the set: {'; '.join(causes.lines(problems))}.",
             "The live database was not changed. Take another set.",
             code="restore.different",
         )
+    control.require_found()
+    return control

@@ -60,6 +60,7 @@ class Transfer:
         self.wanted = wanted
         self.rows: dict[TableName, int] = {}
         self.outcome: dict[str, Any] = {}
+        self.warnings: list[str] = []
         self.hypertables: table_hypertables.Hypertables = {}
         backup_set = restore.backup_set
         self.note = f"Tables of backup set {backup_set.id}, made by pms-ops."
