@@ -1,0 +1,41 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The gate sees a deficiency that is open past its due date, and no other one."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible.module_utils.pmsops.evidence import ledger
+
+from tests.conftest import PROJECT
+from tests.support.gates import NOW, run
+
+CHECKLIST = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())
+(CHECK,) = (each for each in CHECKLIST["checks"] if each["id"] == "evidence.deficiencies")
+
+
+@pytest.mark.parametrize(
+    ("due", "closed", "status"),
+    [
+        ("2026-11-22", False, "fail"),
+        ("2026-11-22", True, "pass"),
+        ("2026-11-23", False, "pass"),
+        (None, False, "fail"),
+    ],
+)
+def test_an_overdue_deficiency_is_a_finding_of_the_gate(tmp_path, due, closed, status):
+    record = {"act": "opened", "id": "D-1", "title": "Redis is in no set", "owner": "Ana"}
+    ledger.append(tmp_path, "deficiency", record | {"due": due}, now=NOW)
+    if closed:
+        ledger.append(tmp_path, "deficiency", {"act": "closed", "id": "D-1"}, now=NOW)
+    check = CHECK | {"section": "first"}
+    (result,) = run(check, settings={"evidence_root": str(tmp_path)})["results"]
+    assert result["status"] == status, result
+    if status == "fail":
+        assert "deficiency D-1 (Redis is in no set) of Ana" in result["finding"]
+
+
+def test_a_ledger_without_one_has_no_finding(tmp_path):
+    check = CHECK | {"section": "first"}
+    (result,) = run(check, settings={"evidence_root": str(tmp_path)})["results"]
+    assert result["status"] == "pass", result
