@@ -92,7 +92,7 @@ def describe(found: Iterable[dict[str, Any]], say: Callable[[str, str], None]) -
         late = len(overdue(still))
         names = ", ".join(each["id"] for each in still[:SHOWN])
         more = f" and {len(still) - SHOWN} more" if len(still) > SHOWN else ""
-        say("deficiencies", f"{len(still)} open, {late} overdue: {names}{more}")
+        say("deficiency", f"{len(still)} open, {late} overdue: {names}{more}")
 
 
 def open_new(
