@@ -23,7 +23,6 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 _END_OF_ROWS = b"\n\n\n"
 _BLOCK_BYTES = 1 << 20
 _ZSTD, _LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
-_REMEDY = "Take another dump, in the custom format (pg_dump -Fc), which is judged as a whole."
 
 
 class _CutOffError(Exception):
@@ -42,19 +41,25 @@ def check(folder: Path) -> None:
             continue
         if stem in seen:
             raise _refused(
-                f"{folder} has both {seen[stem]} and {path.name}: one of them is of another dump,"
-                " and pg_restore would read the plain one"
+                folder,
+                f"has both {seen[stem]} and {path.name}: one of them is of another dump, and"
+                " pg_restore would read the plain one",
             )
         seen[stem] = path.name
         try:
             with path.open("rb") as stream:
                 _READERS.get(suffix, _unknown)(stream)
         except (_CutOffError, EOFError, gzip.BadGzipFile, zlib.error) as exc:
-            raise _refused(f"{path} {exc if isinstance(exc, _CutOffError) else 'is cut'}") from exc
+            what = str(exc) if isinstance(exc, _CutOffError) else "is cut"
+            raise _refused(path, what) from exc
 
 
-def _refused(what: str) -> OpsError:
-    return OpsError(f"{what}.", _REMEDY, code="set.damaged")
+def _refused(path: Path, what: str) -> OpsError:
+    return OpsError(
+        f"{path} {what}.",
+        "Take another dump, in the custom format (pg_dump -Fc), which is judged as a whole.",
+        code="set.damaged",
+    )
 
 
 def _plain(stream: BinaryIO) -> None:

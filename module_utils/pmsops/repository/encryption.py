@@ -126,27 +126,32 @@ def decrypted(path: Path, identity_file: Path) -> Iterator[BinaryIO]:
     finally:
         thread.join()
         if failures:
-            what, remedy = _why_refused(path, identities, failures[0])
-            raise OpsError(
-                f"{path} cannot be decrypted with {identity_file}: {what}",
-                remedy,
-                code="encryption.refused",
-            ) from failures[0]
+            raise _refusal(path, identity_file, identities, failures[0]) from failures[0]
 
 
-def _why_refused(path: Path, identities: Sequence[Any], error: BaseException) -> tuple[str, str]:
-    """Return what is wrong with a file or its identity, and the operator's next step."""
+def _refusal(
+    path: Path, identity_file: Path, identities: Sequence[Any], error: BaseException
+) -> OpsError:
+    """Return the error about a file or its identity, with the operator's next step."""
     if not isinstance(error, OSError):
-        return str(error), (
+        return OpsError(
+            f"{path} cannot be decrypted with {identity_file}: {error}",
             "Give the identity of one of the recipients the set was made for; if it is that,"
-            " the file was changed: take another set."
+            " the file was changed: take another set.",
+            code="encryption.refused",
         )
     if count := _line_end(path, identities):
-        return (
-            "it is whole, with the end of a line after it, as an editor or a copy as text adds it",
+        return OpsError(
+            f"{path} cannot be decrypted with {identity_file}: it is whole, with the end of a line"
+            " after it, as an editor or a copy as text adds it",
             f"Take a copy as it was made, or remove that end (truncate -s -{count} {path}).",
+            code="encryption.refused",
         )
-    return f"it was cut or changed ({error})", "Take another copy of this file, or another set."
+    return OpsError(
+        f"{path} cannot be decrypted with {identity_file}: it was cut or changed ({error})",
+        "Take another copy of this file, or another set.",
+        code="encryption.refused",
+    )
 
 
 def _line_end(path: Path, identities: Sequence[Any]) -> int:
