@@ -43,7 +43,7 @@ from tests.support.server import HYPERTABLE, execute, workers_run
 SERVICES = ("api", "worker")
 WRITERS = 2
 # What lies beside the sets when nothing runs: all of it is kept from run to run.
-AT_REST = {"moments.json", "backup.lock", "restore.lock", "restore.room"}
+AT_REST = {"moments.json", "backup.lock", "restore.lock", "restore.room", "warm.json"}
 SCHEMA = f"""
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
 {HYPERTABLE}
@@ -368,6 +368,58 @@ def test_after_all_kills_a_restore_is_what_the_set_says(scene, points, some):
     assert scene.run("restore")["done"]
     assert against_set.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
     assert scene.kills >= len(some(range(50), 2))
+
+
+@pytest.mark.nightly
+def test_a_drill_killed_anywhere_leaves_one_whole_warm_copy_and_a_restore_uses_it(
+    server, host_tools, tmp_path
+):
+    with (
+        scene_of(server, tmp_path, access="host", bin_dir=str(host_tools)) as scene,
+        Writers(scene.database) as writers,
+    ):
+        said = scene.run("drill")
+        assert said["done"], said
+        (copy,) = scene.beside()
+        seen = set()
+        keeping = said["points"].index("before keep")
+        chosen = [*said["points"][2:keeping:4], *said["points"][keeping:]]
+        assert len(chosen) >= 20
+        for _ in killed(scene, "drill", chosen):
+            scene.recover()
+            (after,) = scene.beside()
+            found = registry.read_from(scene.database)[after]
+            assert (found.kind, found.open, found.mark["oid"]) == ("warm", False, found.oid)
+            scene.check(beside=[after])
+            seen.add(after == copy)
+            copy = after
+        assert seen == {True, False}
+        said = scene.run("restore")
+        assert said["done"] and "after take" in said["points"], said
+        assert "after create" not in said["points"]
+        scene.check(beside=[scene.one_beside()])
+        assert wholly_written(writers)
+
+
+@pytest.mark.nightly
+def test_a_restore_of_a_warm_set_killed_anywhere_goes_on(server, host_tools, tmp_path):
+    with (
+        scene_of(server, tmp_path, access="host", bin_dir=str(host_tools)) as scene,
+        Writers(scene.database) as writers,
+    ):
+        assert scene.run("drill")["done"]
+        (copy,) = scene.beside()
+        live = scene.live_oid()
+        chosen = ["phase prove", "phase queries", "before take", "before end_sessions"]
+        for _ in killed(scene, "restore", [*chosen, "after take"]):
+            waiting = scene.recover(resume=scene.set)["waiting"]
+            scene.check(beside=[waiting or copy], waiting=bool(waiting))
+            assert scene.live_oid() == live
+        said = scene.run("restore")
+        assert said["done"] and "after create" not in said["points"]
+        scene.check(beside=[scene.one_beside()])
+        assert scene.run("rollback", incoming=None)["done"] and scene.live_oid() == live
+        assert wholly_written(writers)
 
 
 def test_killed_with_its_tools_in_containers_none_of_them_stays(server, tmp_path):

@@ -2,9 +2,9 @@
 """Restores, swaps and rolls back in processes that end by SIGKILL at a point that they are told.
 
 Reads one line of json with the database and its folders, then one for each run: ``{"do": "swap",
-"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, swap, rollback or recover;
-``after``, in seconds, stands for ``die_at``. Answers each with the points that were passed and how
-it ended. Each run is a fork: what takes a second, importing, is done once.
+"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, drill, swap, rollback or
+recover; ``after``, in seconds, stands for ``die_at``. Answers each with the points that were passed
+and how it ended. Each run is a fork: what takes a second, importing, is done once.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from ansible.module_utils.pmsops.restore import (
     phases,
     registry,
     renames,
+    room,
     staging_database,
     swap,
+    warm_copy,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.request import Request
@@ -88,6 +90,10 @@ WATCHED = (
     (redis_cache, "forget"),
     (health, "problems"),
     (renames, "end_sessions"),
+    (warm_copy, "keep"),
+    (warm_copy, "take"),
+    (warm_copy, "drop_all"),
+    (warm_copy, "note"),
     (swap.Swap, "exchange"),
     (swap.Swap, "open"),
     (swap.Swap, "finish"),
@@ -140,7 +146,12 @@ def watch() -> None:
 def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     """Do what an order says, from recovery on, as the playbook's tasks do."""
     database = Database(**options["database"])
-    request = Request(root=Path(options["root"]), keys=Path(options["keys"]), keep=True)
+    drill = order["do"] == "drill"
+    request = Request(
+        root=Path(options["root"]), keys=Path(options["keys"]), keep=not drill, warm=drill
+    )
+    if drill:  # the disk of a server in a container cannot be seen with the host's own tools
+        room.free_bytes = lambda cursor, database: 10**12
     services = FileServices("files", tuple(options["services"]), options["folder"])
     one = SwapRun(database, services, None, order.get("url"), request.root)
     swap.PROBE_SECONDS = 0
@@ -152,6 +163,8 @@ def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     if order["do"] == "restore":
         made = restore_set(database, request, progress=progress.Progress(request.progress_file))
         one.run("swapped", made["side"])
+    if drill:
+        restore_set(database, request, progress=progress.Progress(request.progress_file))
     if order["do"] == "swap":
         one.run("swapped", order["incoming"])
     if order["do"] == "rollback":
