@@ -182,10 +182,11 @@ def test_whatever_is_altered_is_named(fund, files, data, way, capsys):
     assert name in said, (way, name, said)
 
 
-def resealed(files, signer=STRANGER):
-    """Return the files with a manifest that fits them again, signed by a stranger."""
+def resealed(files, signer=STRANGER, **ledger_facts):
+    """Return the files with a manifest that fits them again, signed by a stranger or the owner."""
     listed = {k: v for k, v in files.items() if k not in ("manifest.json", "signature.json")}
     manifest = json.loads(files["manifest.json"])
+    manifest["ledger"] |= ledger_facts
     content = bundle.sealed(listed, manifest, signer)
     archive = zipfile.ZipFile(io.BytesIO(content))
     return {name: archive.read(name) for name in archive.namelist()}
@@ -201,6 +202,24 @@ def test_a_manifest_that_fits_again_is_named_by_its_key(files, data, way, capsys
     stranger = ledger_keys.identity(STRANGER)["key"]
     assert code == verify_script.BROKEN
     assert f"manifest.json is signed by key {stranger}" in said
+
+
+def test_lines_that_the_owner_left_out_at_the_start_of_the_period_are_named(fund, files, capsys):
+    """The owner has the key, and the rest of the chain fits: only the line before shows it."""
+    lines = files[verify_script.LINES].splitlines(keepends=True)
+    fewer = Files(files) | {verify_script.LINES: b"".join(lines[2:])}
+    own = ledger_keys.load(fund.key, [fund.keys])[0]
+    changed = resealed(fewer, own, start=8, in_period=8)
+    code, said = verified(changed, capsys, fund.key)
+    assert code == verify_script.BROKEN
+    assert "line 8 is not older than the period: lines may be left out" in said
+
+
+def test_a_manifest_that_counts_other_lines_of_the_period_is_named(fund, files, capsys):
+    own = ledger_keys.load(fund.key, [fund.keys])[0]
+    code, said = verified(resealed(files, own, in_period=8), capsys, fund.key)
+    assert code == verify_script.BROKEN
+    assert "the manifest counts 8 lines of the period, here are 9" in said
 
 
 def test_a_bundle_that_a_stranger_made_of_his_own_ledger_is_refused_by_the_known_key(

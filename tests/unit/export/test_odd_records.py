@@ -40,7 +40,7 @@ VALUES = st.recursive(
 RECORDS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=9)
 ANY = settings(
     suppress_health_check=list(HealthCheck),
-    max_examples=60 if settings.default.max_examples <= 100 else 1500,
+    max_examples=60 if settings.default.max_examples <= 100 else 400,
     deadline=None,
 )
 
