@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
+from tests.support import ssh_host
 from tests.support.server import Server, free_port
 
 SECONDS = 300
@@ -123,3 +125,49 @@ def test_what_destroys_is_done_to_none_of_several_that_share_a_name(fleet: Fleet
     said = " ".join(done.stdout.split())
     assert done.returncode == 2
     assert said.count("This run is on 2 systems: name one by --limit") >= 2
+
+
+@pytest.mark.nightly
+def test_a_host_that_stops_in_the_middle_of_a_task_is_given_up_and_named(tmp_path: Path):
+    with ssh_host.running(tmp_path, tmp_path, options=()) as remote:
+        (tmp_path / "hosts.yml").write_text(
+            f"pms:\n  hosts:\n    hung:\n{remote.inventory_lines()}"
+            "      ansible_python_interpreter: /usr/bin/python3\n"
+            f"    well: {json.dumps(HERE)}\n"
+        )
+        steps = [
+            {
+                "ansible.builtin.shell": f"sleep 2; touch {tmp_path}/{{{{ inventory_hostname }}}}",
+                "name": f"Step {number}",
+            }
+            for number in range(1, 6)
+        ]
+        play = {"hosts": "pms", "strategy": "host_pinned", "gather_facts": False, "tasks": steps}
+        (tmp_path / "play.yml").write_text(json.dumps([play]))
+        with subprocess.Popen(
+            [
+                Path(sys.executable).with_name("ansible-playbook"),
+                *("-i", tmp_path / "hosts.yml", tmp_path / "play.yml"),
+            ],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(tmp_path / "cp")},
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as running:
+            assert running.stdout
+            lines = []
+            stopped = 0.0
+            for line in running.stdout:
+                lines.append(line)
+                if line.startswith("changed: [hung]") and not stopped:
+                    subprocess.run(["docker", "pause", remote.container], check=True)
+                    stopped = time.time()
+            ended = time.time()
+        said = "".join(lines)
+    assert said.count("changed: [well]") == 5, said
+    table = said[said.index("SYSTEMS") :].splitlines()
+    assert table[2].startswith("hung    unreachable") and table[-1].startswith("well    done")
+    assert running.returncode == 4
+    assert 20 < ended - stopped < 90
+    # The healthy one did not wait for the end of the other one's limit.
+    assert (tmp_path / "well").stat().st_mtime < ended - 10
