@@ -37,6 +37,19 @@ version=170006
 """
 
 
+class Ended:
+    """A container that ran to its end."""
+
+    def __init__(self):
+        self.attrs = {"State": {"Status": "exited", "StartedAt": "2026-11-29", "ExitCode": 0}}
+
+    def logs(self):
+        return b""
+
+    def __getattr__(self, _name):
+        return lambda **_: None
+
+
 class Engine:
     """The Docker Engine: containers and volumes by their names, and what was asked of it."""
 
@@ -46,7 +59,7 @@ class Engine:
             list=lambda: [SimpleNamespace(tags=[IMAGE])], get=lambda name: name
         )
         self.containers = SimpleNamespace(
-            list=lambda **_: [], get=self.container, run=self.run, create=self.create
+            list=lambda **_: [], get=self.container, create=self.create
         )
         self.volumes = SimpleNamespace(list=lambda **_: [], get=self.volume, create=self.make)
         self.networks = SimpleNamespace(
@@ -75,13 +88,13 @@ class Engine:
     def make(self, name, **_):
         (self.folder / name).mkdir(parents=True, exist_ok=True)
 
-    def run(self, _image, **more):
-        self.fail("run")
-        self.asked.append([*more["entrypoint"], *more["command"]])
-
     def create(self, _image, **more):
+        name = more.get("name")
+        if name is None:  # of a command that is run to its end
+            self.fail("run")
+            self.asked.append([*more["entrypoint"], *more["command"]])
+            return Ended()
         self.fail("create")
-        name = more["name"]
         self.known[name] = SimpleNamespace(
             name=name, start=lambda: None, remove=lambda **_: self.known.pop(name)
         )
