@@ -56,6 +56,12 @@ options:
       - O(keep) ignores it.
     type: bool
     default: false
+  fresh:
+    description:
+      - Load the set from its files, even if the server has a warm copy of it or a former database
+        that equals it.
+    type: bool
+    default: false
   metrics:
     description: Folder for Prometheus's textfile collector; C(pms_warm_copy.prom) is written there.
     type: path
@@ -382,6 +388,7 @@ def argument_spec() -> dict:
         "file": {"type": "path"},
         "keep": {"type": "bool", "default": False},
         "keep_warm": {"type": "bool", "default": False},
+        "fresh": {"type": "bool", "default": False},
         "metrics": {"type": "path"},
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
@@ -433,6 +440,7 @@ def run(module: AnsibleModule) -> dict:
         role_passwords=params["role_passwords"],
         keep=params["keep"],
         warm=params["keep_warm"],
+        fresh=params["fresh"],
         slots=params["slots"],
         shown=params["shown"],
         queries=tuple(queries.Query(**each) for each in params["queries"]),

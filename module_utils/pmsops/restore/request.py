@@ -41,6 +41,8 @@ class Request:
     keep: bool = False
     # Keep the copy of a drill, where there is room, for the next restore of this set.
     warm: bool = False
+    # Load the set from its files, whatever database of the server equals it.
+    fresh: bool = False
     # What becomes of the live database's logical slots at the swap: see slot_handover.
     slots: str = slot_handover.REFUSE
     shown: int = differences.SHOWN_PER_KIND

@@ -40,7 +40,7 @@ class WarmCopies:
 
     def of_set(self) -> registry.ManagedDatabase | None:
         """Return the copy of the set that is restored; a drill never uses one."""
-        if not self.request.keep:
+        if not self.request.keep or self.request.fresh:
             return None
         wanted = self.request.backup_set.manifest_sha256
         return warm_copy.of_set(registry.read_from(self.live), self.live.name, wanted)
@@ -74,7 +74,7 @@ class WarmCopies:
 
         :raises OpsError: proof.broken, run.interrupted
         """
-        if not self.request.keep or self.of_set() is not None:
+        if not self.request.keep or self.request.fresh or self.of_set() is not None:
             return None
         found = former_copy.of_set(self.live, document)
         if found is None:

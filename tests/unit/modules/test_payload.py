@@ -108,7 +108,7 @@ SINCE = {
     # metrics (1 500), and the result and the room of a restore in files of their own (1 500).
     "warm copy": {"pms_restore": 30_000, "pms_gate": 6_500},
     # The former database as a source (2 600), its settings as they were (600), its use (1 500).
-    "former copy": {"pms_restore": 5_000},
+    "former copy": {"pms_restore": 6_000},
     # Files of a bare folder read to their end (4 400); a cut told from the end of a line (1 900).
     "bare folders": {"pms_restore": 6_500},
     # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.

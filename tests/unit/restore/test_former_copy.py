@@ -124,6 +124,19 @@ def test_a_broken_proof_of_a_former_database_ends_the_run(restores, equal):
     assert as_it_was(scene) == before and not scene.journal_file.exists()
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["former database", "warm copy"])
+def test_a_set_is_loaded_from_its_files_where_that_is_asked_for(restores, equal, warm):
+    scene = restores()
+    scene.former(since=LATER)
+    names = [kept(scene)] if warm else []
+    done = restored(scene, fresh=True)
+    assert done["warm_used"] is None and equal.looked == []
+    assert any(
+        "CREATE DATABASE" in sql and done["side"] in sql for _, sql in scene.server.statements
+    )
+    assert scene.names("__warm_") == names
+
+
 def test_a_drill_and_a_warm_set_do_not_look_at_the_former_database(restores, equal):
     scene = restores()
     scene.former(since=LATER)
