@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
+from ansible.module_utils.pmsops.control import fleet_rows
 from ansible.module_utils.pmsops.evidence import drill_metrics, run_record
 from ansible.module_utils.pmsops.notify import state as notify_state
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
@@ -39,9 +40,9 @@ def declared() -> list[str]:
                     found.append(f"{words[0]} gauge {words[1]}")
                 else:
                     computed.add(path.name)
-    assert computed == {"drill_metrics.py"}
+    assert computed == {"drill_metrics.py", "fleet_rows.py"}
     known = {line.split()[0] for line in found}
-    gauges = drill_metrics.gauges("m", [])
+    gauges = [*drill_metrics.gauges("m", []), *fleet_rows.gauges([])]
     found += [f"{each.name} gauge {each.help}" for each in gauges if each.name not in known]
     return sorted(found)
 
