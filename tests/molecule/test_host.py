@@ -46,14 +46,23 @@ def test_each_command_of_the_pages_on_a_new_machine_is_typed_by_the_rehearsal():
     assert documented() <= typed()
 
 
+# Where a run is killed: while it fetches, restores, and makes itself known to the sites.
+KILLS = [
+    {"task": "Bring sets, evidence and files from the site", "seconds": 1.5},
+    {"task": "Restore the set into a staging database and prove it", "seconds": 3},
+    {"task": "Record that this machine took over", "seconds": 0.5},
+    {"task": "Copy the set to each site", "seconds": 1},
+]
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize(
-    ("kind", "protected"),
-    [("local", False), ("rest", True), ("sftp", True)],
-    ids=["folder", "rest-server with the newest moment", "sftp with the newest moment"],
+    ("kind", "protected", "kills"),
+    [("local", False, KILLS), ("rest", True, []), ("sftp", True, [])],
+    ids=["folder, killed", "rest-server with the newest moment", "sftp with the newest moment"],
 )
 def test_a_new_machine_comes_from_a_site_and_the_envelope(
-    kind, protected, shared_labs, tmp_path, monkeypatch
+    kind, protected, kills, shared_labs, tmp_path, monkeypatch
 ):
     """The way back named no step between an empty machine and an empty server: issue 20."""
     elsewhere = tmp_path / "elsewhere"
@@ -66,6 +75,7 @@ def test_a_new_machine_comes_from_a_site_and_the_envelope(
             "PMS_TEST_SITE": json.dumps(address.option("vault", elsewhere)),
             "PMS_TEST_SITE_REFUSES": str(kind == "rest").lower(),
             "PMS_TEST_PITR": str(protected).lower(),
+            "PMS_TEST_KILLS": json.dumps(kills),
         }.items():
             monkeypatch.setitem(ENVIRONMENT, name, value)
         play("dr_host", shared_labs)
