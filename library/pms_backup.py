@@ -368,18 +368,18 @@ def publish(module: AnsibleModule, settings: Settings, reason: str, began: float
     """Write the metrics; that they cannot be written never fails a backup."""
     if module.check_mode or not module.params["metrics"]:
         return
+    folder, database = Path(module.params["metrics"]), module.params["database"]["name"]
+    system = module.params["metrics_system"] or database
     try:
         backup_metrics.publish(
-            Path(module.params["metrics"]),
+            folder,
             settings.root,
-            module.params["database"]["name"],
+            database,
             reason=reason,
             duration_seconds=time.monotonic() - began,
-            system=module.params["metrics_system"] or module.params["database"]["name"],
+            system=system,
         )
-        warm_note.publish(
-            Path(module.params["metrics"]), settings.root, module.params["database"]["name"]
-        )
+        warm_note.publish(folder, settings.root, database, system=system)
     except OSError as exc:
         module.warn(f"The metrics were not written: {exc}")
 

@@ -65,6 +65,9 @@ options:
   metrics:
     description: Folder for Prometheus's textfile collector; C(pms_warm_copy.prom) is written there.
     type: path
+  metrics_system:
+    description: The label C(system) of the metrics. Without it the name of the database.
+    type: str
   jobs:
     description: Processes of pg_restore.
     type: int
@@ -390,6 +393,7 @@ def argument_spec() -> dict:
         "keep_warm": {"type": "bool", "default": False},
         "fresh": {"type": "bool", "default": False},
         "metrics": {"type": "path"},
+        "metrics_system": {"type": "str"},
         "jobs": {"type": "int", "default": 2},
         "trust": {"type": "str"},
         "evidence_root": {"type": "path"},
@@ -457,7 +461,10 @@ def run(module: AnsibleModule) -> dict:
         result = restore_set(database, request, progress=Progress(request.progress_file))
     if params["metrics"]:
         result["warnings"] += warm_note.publish(
-            Path(params["metrics"]), request.root, database.name
+            Path(params["metrics"]),
+            request.root,
+            database.name,
+            system=params["metrics_system"] or database.name,
         )
     for warning in result.pop("warnings"):
         module.warn(warning)

@@ -59,7 +59,8 @@ def _status(session: Session) -> int:
     worst = max((each.status for each in rows), default=end_table.DONE)
     if given.metrics:
         folder = session.cwd / Path(given.metrics).expanduser()
-        textfile_metrics.write(folder, fleet_rows.gauges(rows), METRICS)
+        # Each sample names its own system.
+        textfile_metrics.write(folder, fleet_rows.gauges(rows), METRICS, "")
     if given.json:
         found = {
             "command": "fleet status",

@@ -43,7 +43,7 @@ def render(gauges: Iterable[Gauge], system: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(folder: Path, gauges: Iterable[Gauge], name: str, system: str = "") -> Path:
+def write(folder: Path, gauges: Iterable[Gauge], name: str, system: str) -> Path:
     """Replace the file, so that a collector reads the old one or the new one; return its path."""
     files.make_public_folder(folder)
     path = path_of(folder, name, system)

@@ -55,7 +55,7 @@ def is_of(root: Path, folder: Path) -> bool:
         return False
 
 
-def publish(folder: Path, root: Path, database: str) -> list[str]:
+def publish(folder: Path, root: Path, database: str, *, system: str) -> list[str]:
     """Write the gauges for the collector that reads *folder*; return why that fails.
 
     Where there never was a copy, there is no file.
@@ -70,10 +70,10 @@ def publish(folder: Path, root: Path, database: str) -> list[str]:
     ]  # fmt: skip
     other = sets.other_database(root)
     name = METRICS.replace(".", f"_{other}.") if other else METRICS
-    if found is None and not (folder / name).exists():
+    if found is None and not textfile_metrics.path_of(folder, name, system).exists():
         return []
     try:
-        textfile_metrics.write(folder, gauges, name)
+        textfile_metrics.write(folder, gauges, name, system)
     except OSError as exc:
         return [f"The metrics of the warm copy were not written: {exc}"]
     return []

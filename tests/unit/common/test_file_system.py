@@ -131,7 +131,7 @@ def test_ledger_journal_locks_and_notes_work(limited, tmp_path):
     journal.close()
     with process_lock.exclusive(tmp_path / "lock", "test"):
         pass
-    textfile_metrics.write(tmp_path / "metrics", [], "pms.prom")
+    textfile_metrics.write(tmp_path / "metrics", [], "pms.prom", "")
     assert files.create_once(tmp_path / "one", b"1")
     assert not files.create_once(tmp_path / "one", b"2")
     assert (tmp_path / "one").read_bytes() == b"1"
@@ -226,7 +226,7 @@ def test_what_others_read_is_readable_under_any_umask(tmp_path, mask):
     """node_exporter reads the metrics under a user of its own."""
     old = os.umask(mask)
     try:
-        textfile_metrics.write(tmp_path / "metrics", [], "pms.prom")
+        textfile_metrics.write(tmp_path / "metrics", [], "pms.prom", "")
         files.make_private_folder(tmp_path / "sets")
         with process_lock.exclusive(tmp_path / "sets" / "lock", "backup"):
             pass

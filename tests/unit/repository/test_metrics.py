@@ -66,8 +66,8 @@ def test_the_file_is_replaced_and_readable(root, tmp_path):
     gauges = backup_metrics.backup_gauges(
         root, "m", reason="ok", ended_at=ENDED, duration_seconds=1
     )
-    path = textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
-    textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME)
+    path = textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME, "")
+    textfile_metrics.write(tmp_path / "textfile", gauges, backup_metrics.NAME, "")
     assert path.stat().st_mode & 0o777 == 0o644
     assert [each.name for each in path.parent.iterdir()] == ["pms_backup.prom"]
 

@@ -394,13 +394,23 @@ def test_status_and_list_of_sets_show_which_set_is_warm(restores):
 
 def test_the_metrics_name_the_warm_set_and_there_is_no_file_without_one_ever(restores, tmp_path):
     scene = restores()
-    assert warm_note.publish(tmp_path / "metrics", scene.root, LIVE) == []
+    assert warm_note.publish(tmp_path / "metrics", scene.root, LIVE, system="fund") == []
     path = tmp_path / "metrics" / "pms_warm_copy.prom"
     assert not path.exists()
     kept(scene)
-    warm_note.publish(tmp_path / "metrics", scene.root, LIVE)
-    labels = f'database="pms",set="{scene.folder.name}"'
+    warm_note.publish(tmp_path / "metrics", scene.root, LIVE, system="fund")
+    labels = f'system="fund",database="pms",set="{scene.folder.name}"'
     assert f"pms_warm_copy_size_bytes{{{labels}}} 1000" in path.read_text()
     restored(scene, keep=False)
-    warm_note.publish(tmp_path / "metrics", scene.root, LIVE)
+    warm_note.publish(tmp_path / "metrics", scene.root, LIVE, system="fund")
     assert "1000" not in path.read_text()
+
+
+def test_two_systems_that_share_the_collector_s_folder_keep_the_gauges_of_both(restores, tmp_path):
+    scene = restores()
+    kept(scene)
+    for system in ("fund", "fund2"):
+        assert warm_note.publish(tmp_path, scene.root, LIVE, system=system) == []
+    named = {path.name: path.read_text() for path in tmp_path.glob("*.prom")}
+    assert 'system="fund",' in named["pms_warm_copy.prom"]
+    assert 'system="fund2",' in named["pms_warm_copy.fund2.prom"]
