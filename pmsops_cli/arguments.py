@@ -184,7 +184,7 @@ def _backups(add: AddCommand) -> None:
     )
     drill = add(
         "drill",
-        "verify a set in a staging database, which is dropped after the proof",
+        "restore a set into a staging database and verify it; keep it for a quick restore",
         "  pms-ops drill\n  pms-ops drill backups/2026-11-22_0600\n"
         "  pms-ops drill --database dagster_storage\n"
         "  pms-ops drill --at random                 a second of the last day, if it is protected\n"
