@@ -83,3 +83,18 @@ def test_every_file_of_tasks_that_a_role_is_asked_for_exists():
                     file = PROJECT / "roles" / name / "tasks" / asked
                     assert file.is_file() or file.with_suffix(".yml").is_file(), (path, asked)
     assert seen > 10
+
+
+def strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, (dict, list)):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from strings(each)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_group_of_a_regular_expression_is_written_with_one_backslash(path):
+    r"""In a block of YAML two of them stay two: a record named a set "with \\1 \\2" for its parts."""
+    found = [each for each in strings(yaml.load(path.read_text(), Loader)) if r"\\1" in each]  # noqa: S506
+    assert found == []
