@@ -95,6 +95,6 @@ def strings(node: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_a_group_of_a_regular_expression_is_written_with_one_backslash(path):
-    r"""In a block of YAML two of them stay two: a record named a set "with \\1 \\2" for its parts."""
+    r"""In a block of YAML two of them stay two: a record had "with \\1 \\2" for its parts."""
     found = [each for each in strings(yaml.load(path.read_text(), Loader)) if r"\\1" in each]  # noqa: S506
     assert found == []
