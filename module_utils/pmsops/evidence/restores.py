@@ -10,6 +10,7 @@ from typing import Any
 from ansible.module_utils.pmsops.evidence import ledger
 
 KINDS = ("restore", "rollback")
+HOST = "host"  # a new machine took the system over
 # Values of a record's ``outcome``; a record without one is of a swap that holds.
 UNDONE, FAILED = "undone", "failed"
 # The proof itself failed: it did not find its negative control.
@@ -44,11 +45,18 @@ def replaced(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any]
 
 
 def refused(entries: Sequence[dict[str, Any]], now: datetime) -> dict[str, Any] | None:
-    """Return the last restore or rollback if it was undone or failed; None if one holds since."""
+    """Return the last restore or rollback if it was undone or failed; None if one holds since.
+
+    None, too, if a new machine took over since, whose database is that of this set or a later one:
+    to restore the set again would take away what was committed there.
+    """
     found = _of_restores(entries)
     if not found or "outcome" not in found[-1]["record"]:
         return None
     last, record = found[-1], found[-1]["record"]
+    later = entries[entries.index(last) + 1 :]
+    if any(_went_live(each["record"], record.get("set")) for each in ledger.of_kind(later, HOST)):
+        return None
     return {
         "at": last["at"],
         "kind": last["kind"],
@@ -96,13 +104,16 @@ def describe_refused(found: dict[str, Any], age: str) -> str:
 
 
 def due(found: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Return what is due after a restore that was undone or failed, and the command for it."""
+    """Return what is due after a restore that was undone or failed, and the command for it.
+
+    The command only looks (``--check``): what is live may be newer than the set.
+    """
     if found is None or (found["age_seconds"] or 0) > DUE_SECONDS:
         return []
     of = f" of set {found['set']}" if found["set"] else ""
     what = f"the last {found['kind']}{of} {_WAS[found['outcome']]}: {_short(found['why'])}"
     again = f"pms-ops restore {found['set']}" if found["set"] else "pms-ops restore"
-    return [(what, again if found["kind"] == "restore" else "pms-ops rollback")]
+    return [(what, f"{again if found['kind'] == 'restore' else 'pms-ops rollback'} --check")]
 
 
 def age_seconds(stamp: str | None, now: datetime) -> float | None:
@@ -117,6 +128,11 @@ def age_seconds(stamp: str | None, now: datetime) -> float | None:
 
 
 _WAS = {UNDONE: "was undone", FAILED: "failed", BROKEN: "had a broken proof"}
+
+
+def _went_live(host: dict[str, Any], refused_set: str | None) -> bool:
+    """Tell whether a new machine has at least what the refused restore was to bring."""
+    return bool(host.get("moment") or str(host.get("set") or "") >= (refused_set or ""))
 
 
 def _of_restores(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

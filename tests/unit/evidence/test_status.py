@@ -301,6 +301,27 @@ def test_a_restore_that_was_recorded_later_is_told_as_one(roots):
     assert said["last rollback"] == "0 s ago by pms__before_1, former database pms__undone_2"
 
 
+def test_a_failed_restore_is_not_due_where_a_new_machine_brought_its_set(roots):
+    """Who followed the status of a new machine would have lost all that was committed there."""
+
+    def due():
+        return [each["next"] for each in collect(roots)["due"] if "restore" in each["what"]]
+
+    failed = {"set": "2026-11-22_0600", "outcome": "failed", "why": "role pms is missing"}
+    ledger.append(roots[1], "host", {"set": "2026-11-22_0600"}, now=NOW)
+    ledger.append(roots[1], "restore", failed, now=NOW)
+    assert due() == ["pms-ops restore 2026-11-22_0600 --check"]
+    ledger.append(roots[1], "host", {"set": "2026-11-21_0600", "moment": None}, now=NOW)
+    assert due() == ["pms-ops restore 2026-11-22_0600 --check"]
+    ledger.append(roots[1], "host", {"set": "2026-11-22_0600", "moment": None}, now=NOW)
+    assert due() == []
+    ledger.append(roots[1], "restore", failed, now=NOW)
+    assert due() == ["pms-ops restore 2026-11-22_0600 --check"]
+    by_moment = {"set": "2026-11-21_0600", "moment": "2026-11-22T09:00:00Z"}
+    ledger.append(roots[1], "host", by_moment, now=NOW)
+    assert due() == []
+
+
 def test_a_restore_that_was_undone_or_failed_is_told_and_due(roots):
     """An undone restore left no line, and status said that nothing was due."""
     held = {"set": "2026-11-21_0600", "former": "pms__before_1"}
@@ -318,11 +339,11 @@ def test_a_restore_that_was_undone_or_failed_is_told_and_due(roots):
     assert said["last restore"].endswith("by 2026-11-21_0600, former database pms__before_1")
     assert said["last try"].startswith("0 s ago, restore of 2026-11-22_0600 undone: The PMS did")
     (due,) = [each for each in found["due"] if "was undone" in each["what"]]
-    assert due["next"] == "pms-ops restore 2026-11-22_0600"
+    assert due["next"] == "pms-ops restore 2026-11-22_0600 --check"
     assert "the page is slow" in due["what"]
     ledger.append(roots[1], "rollback", {"outcome": "failed", "why": "x" * 500}, now=NOW)
     (due,) = [each for each in collect(roots)["due"] if "rollback failed" in each["what"]]
-    assert due["next"] == "pms-ops rollback"
+    assert due["next"] == "pms-ops rollback --check"
     assert len(due["what"]) < 250
     ledger.append(roots[1], "restore", held, now=NOW)
     found = collect(roots)
