@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.evidence import verdicts
-from ansible.module_utils.pmsops.export import contents
+from ansible.module_utils.pmsops.export import contents, gate_results
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +25,6 @@ FOLDER = "attestations"
 PREDICATE = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD = "application/vnd.in-toto+json"
 MISSING = "this host lacks the packages in-toto-attestation and securesystemslib"
-PASSED, WARNED, FAILED = "PASSED", "WARNED", "FAILED"
 
 
 def add(found: contents.Contents, key: Ed25519PrivateKey) -> str:
@@ -50,28 +49,16 @@ def add(found: contents.Contents, key: Ed25519PrivateKey) -> str:
 
 
 def predicate_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the predicate of a run; None where it came to no verdict.
-
-    What the gate lets through although it did not pass (a waiver, a check that is no blocker) is a
-    warning there.
-    """
-    verdict = verdicts.of("gate", record)
-    results = record.get("results")
-    if verdict == verdicts.NOT_MEASURED or not isinstance(results, list):
+    """Return the predicate of a run; None where it came to no verdict."""
+    found = gate_results.of(record)
+    if found.result is None:
         return None
-    blocking = {str(each) for each in record.get("blocking") or []}
-    tests: dict[str, list[str]] = {PASSED: [], WARNED: [], FAILED: []}
-    for each in results:
-        name = str(each.get("id")) if isinstance(each, dict) else ""
-        if name:
-            tests[_outcome(name, str(each.get("status")), blocking)].append(name)
-    failed = verdict == verdicts.FAIL
     return {
-        "result": FAILED if failed else WARNED if tests[WARNED] else PASSED,
+        "result": found.result,
         "configuration": _configuration(record),
-        "passedTests": sorted(tests[PASSED]),
-        "warnedTests": sorted(tests[WARNED]),
-        "failedTests": sorted(tests[FAILED]),
+        "passedTests": found.tests[gate_results.PASSED],
+        "warnedTests": found.tests[gate_results.WARNED],
+        "failedTests": found.tests[gate_results.FAILED],
     }
 
 
@@ -100,12 +87,6 @@ def envelope(payload: bytes, key: Ed25519PrivateKey) -> dict[str, Any]:
     made.sign(CryptoSigner(key, public))
     found: dict[str, Any] = made.to_dict()
     return found
-
-
-def _outcome(name: str, status: str, blocking: Iterable[str]) -> str:
-    if status in ("pass", "attested"):
-        return PASSED
-    return FAILED if name in blocking else WARNED
 
 
 def _configuration(record: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.pmsops.evidence import audit, verdicts
-from ansible.module_utils.pmsops.export import rows
+from ansible.module_utils.pmsops.export import gate_results, heading, persons, rows
 from ansible.module_utils.pmsops.export.segment import Line, Segment
 
 RESTORES = ("restore", "swap", "rollback", "host")
@@ -37,8 +37,13 @@ class Facts:
     deficiencies: list[dict[str, Any]] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     persons: list[dict[str, Any]] = field(default_factory=list)
+    # Roles that have to sign a run, each with the whole runs that it did not sign.
+    unsigned: list[tuple[str, int, int]] = field(default_factory=list)
     checklists: list[dict[str, Any]] = field(default_factory=list)
     not_covered: list[tuple[str, int]] = field(default_factory=list)
+    # The moment of the ledger's first line, where the period began before it.
+    begins: str | None = None
+    environments: list[tuple[str | None, int]] = field(default_factory=list)
 
 
 def collect(
@@ -62,9 +67,15 @@ def collect(
         incidents=rows.incidents(files),
         deficiencies=rows.open_deficiencies(segment),
         changes=rows.changes(segment),
-        persons=[rows.person(each) for each in segment.of_kind(*PERSONS)],
+        persons=[
+            *(rows.person(each) for each in segment.of_kind(*PERSONS)),
+            *persons.attested(segment, records),
+        ],
+        unsigned=persons.unsigned(segment),
         checklists=checklists(records),
         not_covered=rows.not_covered(segment),
+        begins=segment.begins.isoformat() if segment.begins and segment.begins_inside else None,
+        environments=heading.environments(segment),
     )
 
 
@@ -124,10 +135,15 @@ def _run(line: Line, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     known = {name: each for name, each in counts.items() if isinstance(each, int)}
     known.pop("flaky", None)
     control = said.get("negative_control")
+    record = records.get(str(said.get("run")))
+    found = gate_results.of(record) if record else gate_results.Result(None)
     return rows.base(line) | {
         "run": str(said.get("run")),
         "partial": said.get("partial") is True,
-        "passed": known.get("pass", 0) + known.get("attested", 0) if known else None,
+        "result": found.result,
+        "unanswered": found.unanswered,
+        "passed": known.get("pass", 0) if known else None,
+        "attested": known.get("attested", 0) if known else None,
         "checks": sum(known.values()) if known else None,
         "not_measured": known.get("unknown"),
         "blocking": [str(each) for each in said.get("blocking") or []],

@@ -98,8 +98,10 @@ def _tiles(
         return f"{sum(each['verdict'] == PASSED for each in rows)} / {len(rows)}"
 
     proved = sum(bool(each["proved_by"]) for each in facts.sets)
+    unanswered = sum(each["verdict"] == PASSED and bool(each["unanswered"]) for each in facts.runs)
     return [
         (of(facts.runs), "tile_runs"),
+        *([(str(unanswered), "tile_unanswered")] if unanswered else []),
         (f"{proved} / {len(facts.sets)}", "tile_sets"),
         (of(facts.drills), "tile_drills"),
         (str(sum(counted)) if counted else language.text("not_measured"), "tile_missed"),

@@ -34,7 +34,8 @@ MACROS = """
 {% macro close() %}
 </tbody></table></div>
 {% endmacro %}
-{% macro nothing() %}<p class="muted">{{ t("none") }}</p>
+{% macro nothing() %}<p class="muted">{% if f.begins %}\
+{{ t("none_since", day=when(f.begins).split(" ")[0]) }}{% else %}{{ t("none") }}{% endif %}</p>
 {% endmacro %}
 {% macro tag(verdict) %}<span class="tag \
 {{ {"pass": "good", "fail": "bad"}.get(verdict, "warn") }}">{{ t(verdict) }}</span>{% endmacro %}
@@ -81,9 +82,13 @@ SECTIONS = """
 {% for run in f.runs %}
 <tr>{{ line(run) }}<td class="name">{{ run.run }}\
 {% if run.partial %} ({{ t("partial") }}){% endif %}</td>\
-<td>{{ tag(run.verdict) }}</td>\
-<td>{% if run.checks is none %}{{ t("not_measured") }}{% else %}{{ run.passed }} / \
-{{ run.checks }}{% endif %}</td>\
+<td>{% if run.verdict == "pass" and run.result == "WARNED" %}<span class="tag warn">\
+{{ t("pass_warned") }}</span>{% else %}{{ tag(run.verdict) }}{% endif %}\
+{% if run.unanswered %}<br>{{ t("unanswered", count=run.unanswered | length | string) }}: \
+{{ run.unanswered | join(", ") }}{% endif %}</td>\
+<td>{% if run.checks is none %}{{ t("not_measured") }}{% else %}{{ t("checks_of", \
+passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<br>\
+{{ t("attested_more", count=run.attested | string) }}{% endif %}{% endif %}</td>\
 <td>{{ t("not_measured") if run.not_measured is none else run.not_measured }}</td>\
 <td class="long">{{ run.blocking | join(", ") }}</td><td>{{ control(run) }}</td>\
 <td>{{ run.ticket or "" }}</td></tr>
@@ -211,11 +216,18 @@ each[name ~ "_target_seconds"] or targets[name] %}
 <td>{{ each.who or "" }}</td><td class="long">{{ each.why or "" }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("persons") }}</h3>
+{% for role, missing, total in f.unsigned if missing %}
+<p class="gap">{{ t("unsigned", role=t("role_" ~ role), count=missing | string, \
+total=total | string) }}</p>
+{% endfor %}
 {% if not f.persons %}{{ nothing() }}{% else %}
 {{ open("persons", ["line", "at", "who", "role", "decision", "run"]) }}
 {% for each in f.persons %}
 <tr>{{ line(each) }}<td>{{ each.name or "" }}</td><td>{{ each.role or "" }}</td>\
-<td>{{ each.decision or each.task or "" }}</td><td>{{ each.run or "" }}</td></tr>
+<td class="long">{{ each.decision or each.task or "" }}{% if each.check %}\
+{{ t("attested_check") }} <code>{{ each.check }}</code> ({{ day(each.when) }}\
+{% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ each.why or "" }}\
+{% endif %}</td><td>{{ each.run or "" }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="checklists">
@@ -249,12 +261,18 @@ BODY = (
 <p>{{ t("period") }}: <strong>{{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}\
 </strong></p>
 <p class="muted small">{{ t("system") }}: {{ m.system }} · {{ t("host") }}: {{ m.host }} · \
+{{ t("environment") }}: {% for name, count in f.environments %}<strong>\
+{{ name or t("not_measured") }}</strong>{% if f.environments | length > 1 %} ({{ t("lines_of", \
+count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
+{% else %}{{ t("not_measured") }}{% endfor %} · \
 {{ t("made_at") }}: {{ when(m.made_at) }} · {{ m.tool.name }} {{ m.tool.version }}<br>\
 {{ t("signed_by") }} <code>{{ m.ledger.key }}</code><br>{{ t("zone") }} \
 {{ t("reading") }}</p>
 </header>
 <main>
 {% if not m.ledger.in_period %}<p class="gap">{{ t("empty") }}</p>
+{% endif %}
+{% if f.begins %}<p class="gap">{{ t("begins", day=when(f.begins).split(" ")[0]) }}</p>
 {% endif %}
 {% if is_open %}<p class="gap">{{ t("period_open") }}</p>
 {% endif %}

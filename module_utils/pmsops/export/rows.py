@@ -151,7 +151,7 @@ def changes(segment: Segment) -> list[dict[str, Any]]:
 def person(line: Line) -> dict[str, Any]:
     """Return the row of what a person signed or attested."""
     said = line.record
-    said_of = ("role", "name", "decision", "run", "task")
+    said_of = ("role", "name", "decision", "run", "task", "check", "when", "until", "why")
     return base(line) | {name: said.get(name) for name in said_of}
 
 

@@ -59,6 +59,12 @@ class Segment:
     earlier: tuple[Line, ...]
     lines: tuple[Line, ...]
     total: int
+    begins: datetime | None = None  # when the first line of the whole ledger was written
+
+    @property
+    def begins_inside(self) -> bool:
+        """Tell whether the ledger has nothing of the first part of the period."""
+        return self.begins is not None and self.begins >= self.period.start
 
     @property
     def inside(self) -> list[Line]:
@@ -89,7 +95,8 @@ def cut(content: bytes, period: Period) -> Segment:
     lines = [_line(number, each) for number, each in enumerate(content.split(b"\n")[:-1], 1)]
     start = _start(lines, period)
     earlier = tuple(each for each in lines[:start] if _was_in_force(each, period))
-    return Segment(period, earlier, tuple(lines[start:]), len(lines))
+    begins = next((each.at for each in lines if each.at is not None), None)
+    return Segment(period, earlier, tuple(lines[start:]), len(lines), begins)
 
 
 def _line(number: int, content: bytes) -> Line:
