@@ -72,10 +72,10 @@ def test_the_browser_complains_of_nothing_and_asks_nobody(page, tmp_path):
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
 
 
-def test_the_printed_report_is_in_the_export_and_is_checked_with_it(page):
+def test_the_printed_report_is_in_the_export_and_is_checked_with_it(page, fund):
     printed = page.with_name(bundle.PDF)
     assert printed.read_bytes().startswith(b"%PDF-")
-    code, said = exported.outside(page.parent)
+    code, said = exported.outside(page.parent, "--key", fund.key)
     assert code == 0, said
     printed.write_bytes(printed.read_bytes() + b"\n")
     code, said = exported.outside(page.parent)

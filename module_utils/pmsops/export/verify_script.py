@@ -7,8 +7,12 @@
     python verify.py --key 5f3c1e0a9b77       and that this key, known otherwise, signed it
     python verify.py --tsa-ca root.pem        time stamps by this root, known otherwise
 
-Exit status: 0 whole; 1 broken, each fault is named; 2 cannot be checked; 3 chain and hashes hold,
-but the signatures were not checked, since the package `cryptography` is missing.
+Exit status:
+  0  whole, and signed by the key that was given with --key
+  1  broken: each fault is named
+  2  it cannot be checked: no such file, or no export, or one of another format
+  3  chain and hashes agree; signatures were not checked: the package `cryptography` is missing
+  4  whole in itself; the key was not compared, for want of --key: anybody could have made it
 
 manifest.json has the SHA-256 of each other file, and signature.json signs it: Ed25519 over
 `pms-ops evidence export 1`, a line feed, and the SHA-256 of manifest.json in hex.
@@ -33,14 +37,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-WHOLE, BROKEN, CANNOT, NO_SIGNATURES = 0, 1, 2, 3
+WHOLE, BROKEN, CANNOT, NO_SIGNATURES, NOT_COMPARED = 0, 1, 2, 3, 4
 FORMAT = "pms-ops evidence export 1"
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 LINES, EARLIER, HEAD = "ledger/lines.jsonl", "ledger/earlier.jsonl", "ledger/ledger.head"
@@ -57,7 +60,11 @@ UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class Unreadable(Exception):
-    """What was given is no export."""
+    """An export that is damaged so far that nothing in it can be compared."""
+
+
+class NoExport(Exception):
+    """What was given is no export, or one of another format."""
 
 
 def sha256(content: bytes) -> str:
@@ -74,27 +81,57 @@ def moment(text: Any) -> datetime | None:
     return found if found.tzinfo else None
 
 
+def begins_as_zip(place: Path) -> bool:
+    """Return whether a file begins as a zip does; one that was cut off has no more than that."""
+    with place.open("rb") as stream:
+        return stream.read(2) == b"PK"
+
+
 def read(place: Path) -> tuple[dict[str, bytes], list[str]]:
-    """Return the files of an export by name, and what is wrong with how they are kept."""
+    """Return the files of an export by name, and what is wrong with how they are kept.
+
+    :raises NoExport: where it is neither a folder nor a zip, or may not be read
+    :raises Unreadable: where it is a zip that is damaged
+    """
+    files: dict[str, bytes] = {}
+    kept: list[str] = []
+    folders: list[str] = []
     try:
         if place.is_dir():
-            paths = [each for each in sorted(place.rglob("*")) if not each.is_dir()]
-            return {each.relative_to(place).as_posix(): each.read_bytes() for each in paths}, []
-        with zipfile.ZipFile(place) as archive:
-            listed = archive.namelist()
-            twice = sorted({name for name in listed if listed.count(name) > 1})
-            files = {name: archive.read(name) for name in listed}
-            return files, [f"{name} is in the zip twice" for name in twice]
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, ValueError) as exc:
-        raise Unreadable(f"{place} cannot be read: {exc}") from exc
+            for path in sorted(place.rglob("*")):
+                name = path.relative_to(place).as_posix()
+                if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                    kept.append(f"{name} is no plain file: an export has nothing else")
+                elif path.is_dir():
+                    folders.append(f"{name}/")
+                else:
+                    files[name] = path.read_bytes()
+        elif not (zipfile.is_zipfile(place) or begins_as_zip(place)):
+            raise NoExport(f"{place} is neither a folder nor a zip: this is no export")
+        else:
+            with zipfile.ZipFile(place) as archive:
+                listed = archive.namelist()
+                twice = sorted({name for name in listed if listed.count(name) > 1})
+                kept += [f"{name} is in the zip twice" for name in twice]
+                folders = [name for name in listed if name.endswith("/")]
+                files = {name: archive.read(name) for name in listed if name not in folders}
+    except NoExport:
+        raise
+    except OSError as exc:
+        raise NoExport(f"{place} cannot be read: {exc}") from exc
     except Exception as exc:
         raise Unreadable(f"{place} is damaged: {type(exc).__name__}: {exc}") from exc
+    empty = [each for each in folders if not any(name.startswith(each) for name in files)]
+    return files, kept + [f"{each} was added: an export has no empty folder" for each in empty]
 
 
 def document(files: dict[str, bytes], name: str) -> dict[str, Any]:
-    """Return a file that was written as sorted JSON."""
+    """Return a file that was written as sorted JSON.
+
+    :raises Unreadable: where it is missing or was altered
+    """
     if name not in files:
-        raise Unreadable(f"{name} is missing: this is no export, or it was removed")
+        raise Unreadable(f"{name} is missing: it was removed")
     try:
         found = json.loads(files[name])
     except (ValueError, RecursionError) as exc:
@@ -109,7 +146,13 @@ class Check:
     """One export, and what is wrong with it."""
 
     def __init__(self, files: dict[str, bytes], keys: list[str]) -> None:
-        """Take the files, and the ids of keys that are known otherwise."""
+        """Take the files, and the ids of keys that are known otherwise.
+
+        :raises NoExport: where they are no export, or one of another format
+        :raises Unreadable: where the manifest is damaged
+        """
+        if MANIFEST not in files and SIGNATURE not in files:
+            raise NoExport(f"there is no {MANIFEST}: this is no export")
         self.files = files
         self.known = keys
         self.problems: list[str] = []
@@ -121,7 +164,10 @@ class Check:
         except Unreadable as exc:
             self.problems.append(str(exc))
         if self.manifest.get("format") != FORMAT:
-            raise Unreadable(f"{MANIFEST} is of another format: {self.manifest.get('format')!r}")
+            other = f"{MANIFEST} is of another format: {self.manifest.get('format')!r}"
+            if self.signature.get("manifest_sha256") == sha256(files[MANIFEST]):
+                raise NoExport(f"{other}; take the verifier of the release that made it")
+            raise Unreadable(f"{other}, and is not the one that {SIGNATURE} is about")
         # (what, bytes that were signed, id of the key, signature in Base64)
         self.to_check: list[tuple[str, bytes, str, str]] = []
         self.publics: dict[str, str] = {}
@@ -180,11 +226,16 @@ class Check:
         for number, line in enumerate(lines, about["start"]):
             self.take(number, line)
         last = about["start"] + len(lines) - 1
-        if (about["lines"], about["sha256"]) != (last, self.hashes.get(last, "0" * 64)):
+        if about["lines"] > last:
             self.problems.append(
-                f"the manifest counts {about['lines']} lines of the ledger, and the last here is"
-                f" line {last}, or has another hash"
+                f"lines are missing after line {last}: the manifest counts {about['lines']}"
             )
+        elif about["lines"] < last:
+            self.problems.append(
+                f"line {about['lines'] + 1} was added: the manifest counts {about['lines']} lines"
+            )
+        elif about["sha256"] != self.hashes.get(last, "0" * 64):
+            self.problems.append(f"line {last} was changed: the manifest has another hash")
 
     def take(self, number: int, line: bytes) -> None:
         """Take one line down."""
@@ -293,9 +344,11 @@ class Check:
         except (ValueError, KeyError, TypeError):
             self.problems.append(f"{HEAD} is missing or damaged: an end cut off would not show")
             return
-        last = self.manifest["ledger"]["lines"]
+        last = max(self.hashes, default=0)
         if count > last:
-            self.problems.append(f"line {last + 1} is missing: the head counts {count} lines")
+            self.problems.append(
+                f"lines are missing after line {last}: the head counts {count} lines"
+            )
         elif self.hashes.get(count) != digest:
             self.problems.append(f"line {count} was changed: the head has another hash")
         elif last > count + 1:
@@ -402,6 +455,9 @@ class Check:
                 )
         if self.known and not self.chains:
             self.problems.append("the export has no key that could be compared")
+        for known in self.known:
+            if not any(key.startswith(known) for _where, keys in self.chains for key in keys):
+                self.problems.append(f"the key that was given, {known}, is none of this export")
 
     def signatures_fit(self) -> bool:
         """Check each signature; return False where the package is missing."""
@@ -499,23 +555,35 @@ def check(
     checked = found.run(root)
     for note in dict.fromkeys(found.notes):
         print(f"note: {note}")
+    signer = found.signature.get("key")
     if not checked:
         print("signatures not checked: this Python has no package cryptography")
-    if keys:
-        print(f"the keys were compared with {', '.join(keys)}")
-    else:
-        print(f"signed by key {found.signature.get('key')}")
-        print("  THE KEY WAS NOT COMPARED: get its id by another way, and give it with --key")
     if found.problems:
+        print(f"this export claims that it is signed by key {signer}")
         print("BROKEN:")
         print("\n".join(f"  {each}" for each in dict.fromkeys(found.problems)))
         return BROKEN
     about, period = found.manifest["ledger"], found.manifest["period"]
-    print(
-        f"whole: {len(files)} files; lines {about['start']} to {about['lines']} of the ledger,"
+    extent = (
+        f"{len(files)} files; lines {about['start']} to {about['lines']} of the ledger,"
         f" {about['in_period']} of them from {period['since']} to {period['until']}"
     )
-    return WHOLE if checked else NO_SIGNATURES
+    if not checked:
+        print(f"this export claims that it is signed by key {signer}\n{extent}")
+        print("The hashes agree. NOT AUTHENTICATED: signatures were not checked")
+        return NO_SIGNATURES
+    print(f"signed by key {signer}")
+    if not keys:
+        print(f"whole in itself: {extent}")
+        print(
+            "THE KEY WAS NOT COMPARED: anybody can make such an export with a key of their own."
+            " Get the id of the key by another way, and give it with --key"
+        )
+        return NOT_COMPARED
+    for known in keys:
+        print(f"the key that was given, {known}, matches")
+    print(f"whole: {extent}")
+    return WHOLE
 
 
 def key_id(text: str) -> str:
@@ -541,11 +609,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--tsa-ca", type=Path, help="root of the time stamping authority, in PEM")
     given = parser.parse_args(argv)
-    if not given.export.exists() or (given.tsa_ca and not given.tsa_ca.is_file()):
-        print("There is no such file.", file=sys.stderr)
-        return CANNOT
+    for path, there in ((given.export, Path.exists), (given.tsa_ca, Path.is_file)):
+        if path and not there(path):
+            print(f"CANNOT BE CHECKED: there is no file {path}")
+            return CANNOT
     try:
         return check(*read(given.export), given.key, given.tsa_ca)
+    except NoExport as exc:
+        print(f"CANNOT BE CHECKED: {exc}")
+        return CANNOT
     except Unreadable as exc:
         print(f"BROKEN:\n  {exc}")
         return BROKEN

@@ -106,7 +106,7 @@ def test_a_run_without_a_verdict_has_no_statement(files):
 
 def test_the_verifier_of_the_export_covers_the_statements(files, fund, tmp_path):
     folder = exported.unpack(fund.export(), tmp_path / "b")
-    assert exported.outside(folder)[0] == 0
+    assert exported.outside(folder, "--key", fund.key)[0] == 0
     path = folder / "attestations" / f"{RUN}.dsse.json"
     document = json.loads(path.read_bytes())
     document["payload"] = base64.b64encode(b"{}").decode()

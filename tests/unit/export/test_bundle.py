@@ -33,7 +33,7 @@ ANY = settings(
     deadline=None,
 )
 STRANGER = Ed25519PrivateKey.from_private_bytes(b"7" * 32)
-HARMLESS = ("note:", "signed by key", "THE KEY WAS NOT COMPARED", "the keys were compared")
+HARMLESS = ("note:", "this export claims")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def verified(files, capsys, *keys):
     capsys.readouterr()
     try:
         code = verify_script.check(files, [], list(keys))
-    except verify_script.Unreadable as exc:
+    except verify_script.Unreadable as exc:  # main says it, and ends with the same status
         code = verify_script.BROKEN
         print(exc)
     said = capsys.readouterr().out
@@ -85,20 +85,33 @@ def test_an_outsider_with_the_key_finds_it_whole(fund, folder):
     code, said = outside(folder, "--key", fund.key[:16])
     assert code == 0, said
     assert "whole: " in said and "NOT COMPARED" not in said
+    assert f"the key that was given, {fund.key[:16]}, matches" in said
     # The line before the year, then nine of the year, then one of the next.
     assert "lines 6 to 16 of the ledger, 9 of them from 2026-01-01 to 2026-12-31" in said
 
 
 def test_without_a_known_key_it_prints_the_id_and_says_that_nobody_compared_it(fund, folder):
     code, said = outside(folder)
-    assert code == 0
-    assert f"signed by key {fund.key}" in said and "THE KEY WAS NOT COMPARED" in said
+    assert code == verify_script.NOT_COMPARED == 4
+    assert f"signed by key {fund.key}" in said and "whole in itself: " in said
+    assert said.splitlines()[-1].startswith("THE KEY WAS NOT COMPARED")
 
 
-def test_bare_python_checks_chain_and_hashes_and_says_that_signatures_were_not(folder):
-    code, said = outside(folder, bare=True)
+def test_a_given_key_that_is_none_of_the_export_is_broken_beside_one_that_is(fund, folder):
+    code, said = outside(folder, "--key", fund.key, "--key", "ab" * 8)
+    assert code == verify_script.BROKEN
+    assert f"the key that was given, {'ab' * 8}, is none of this export" in said
+    assert "matches" not in said
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_bare_python_checks_hashes_and_does_not_speak_of_whole_or_of_keys(fund, folder, given):
+    code, said = outside(folder, *(["--key", fund.key] if given else []), bare=True)
     assert code == verify_script.NO_SIGNATURES == 3
-    assert "signatures not checked" in said and "whole: " in said
+    last = "The hashes agree. NOT AUTHENTICATED: signatures were not checked"
+    assert said.splitlines()[-1] == last
+    assert "signatures not checked" in said
+    assert [word for word in ("whole", "compared", "matches") if word in said.lower()] == []
 
 
 def test_the_verifier_needs_no_new_python_and_nothing_of_the_project():
@@ -117,14 +130,74 @@ def test_the_verifier_needs_no_new_python_and_nothing_of_the_project():
 
 
 def test_the_zip_itself_is_checked_too(fund, capsys):
-    assert verify_script.main([str(fund.export())]) == 0
+    assert verify_script.main([str(fund.export()), "--key", fund.key]) == 0
     assert "whole: " in capsys.readouterr().out
 
 
-def test_what_is_no_export_cannot_be_checked(tmp_path, capsys):
-    assert verify_script.main([str(tmp_path / "nothing")]) == verify_script.CANNOT
-    assert verify_script.main([str(tmp_path)]) == verify_script.BROKEN
-    assert "this is no export" in capsys.readouterr().out
+def other_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("letter.txt", "Dear auditor")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: None,
+        lambda path: path.mkdir(),
+        lambda path: path.write_bytes(bytes(range(256))),
+        lambda path: path.write_bytes(b""),
+        other_zip,
+    ],
+    ids=["nothing", "empty folder", "garbage", "empty file", "other zip"],
+)
+def test_what_is_no_export_cannot_be_checked_and_is_not_broken(tmp_path, capsys, make):
+    make(tmp_path / "x.zip")
+    assert verify_script.main([str(tmp_path / "x.zip")]) == verify_script.CANNOT == 2
+    said = capsys.readouterr().out
+    assert said.startswith("CANNOT BE CHECKED: ") and "BROKEN" not in said
+
+
+def test_an_export_of_a_later_format_cannot_be_checked(fund, files, tmp_path):
+    own = ledger_keys.load(fund.key, [fund.keys])[0]
+    listed = {k: v for k, v in files.items() if k not in ("manifest.json", "signature.json")}
+    manifest = json.loads(files["manifest.json"]) | {"format": "pms-ops evidence export 2"}
+    (tmp_path / "x.zip").write_bytes(bundle.sealed(listed, manifest, own))
+    assert verify_script.main([str(tmp_path / "x.zip")]) == verify_script.CANNOT
+
+
+def test_an_export_without_its_manifest_is_broken(folder):
+    (folder / "manifest.json").unlink()
+    code, said = outside(folder)
+    assert code == verify_script.BROKEN and "manifest.json is missing" in said
+
+
+def test_lines_cut_off_at_the_end_are_missing_and_not_changed(folder):
+    path = folder / verify_script.LINES
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    code, said = outside(folder)
+    assert code == verify_script.BROKEN
+    assert "lines are missing after line 15: the head counts 16 lines" in said
+    assert "was changed" not in said
+
+
+def test_an_empty_folder_that_was_added_is_named(folder, tmp_path):
+    (folder / "records" / "2026-01-01_000000").mkdir()
+    code, said = outside(folder)
+    assert code == verify_script.BROKEN
+    assert "records/2026-01-01_000000/ was added" in said
+
+
+def test_a_link_that_was_added_is_named_and_not_followed(folder, tmp_path):
+    (folder / "more").symlink_to(tmp_path)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    code, said = outside(folder)
+    assert code == verify_script.BROKEN
+    assert "more is no plain file" in said and "gone is no plain file" in said
+
+
+def test_folders_of_a_zip_that_was_packed_anew_are_no_fault(fund, folder, tmp_path, capsys):
+    path = Path(shutil.make_archive(str(tmp_path / "again"), "zip", folder))
+    assert verify_script.main([str(path), "--key", fund.key]) == 0, capsys.readouterr().out
 
 
 def test_only_waivers_that_had_not_ended_come_along_from_before_the_period(files):
@@ -227,7 +300,7 @@ def test_a_bundle_that_a_stranger_made_of_his_own_ledger_is_refused_by_the_known
 ):
     mine = exported.year(tmp_path / "mine")
     path = mine.export()
-    assert verify_script.main([str(path)]) == 0  # whole in itself: the key was not compared
+    assert verify_script.main([str(path)]) == verify_script.NOT_COMPARED
     assert f"signed by key {mine.key}" in capsys.readouterr().out
     assert verify_script.main([str(path), "--key", fund.key]) == verify_script.BROKEN
     assert "none of those given" in capsys.readouterr().out
@@ -250,7 +323,7 @@ def test_a_damaged_zip_is_broken_and_not_a_crash(fund, tmp_path, capsys):
     path = tmp_path / "x.zip"
     for at in range(0, len(content), len(content) // 40):
         path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
-        assert verify_script.main([str(path)]) in (0, verify_script.BROKEN)
+        assert verify_script.main([str(path), "--key", fund.key]) in (0, verify_script.BROKEN)
         said = capsys.readouterr().out
         # A byte of a date or a mode in the zip is no byte of a file.
         assert "BROKEN" in said or "whole: " in said
@@ -270,7 +343,7 @@ def test_a_ledger_cut_off_says_so_in_the_export_and_to_the_outsider(own, tmp_pat
     ]
     code, said = outside(unpack(own.root / found["path"], tmp_path / "b"))
     assert code == verify_script.BROKEN
-    assert "line 14 is missing: the head counts 16 lines" in said
+    assert "lines are missing after line 13: the head counts 16 lines" in said
     assert "line 15 is missing: anchor vault has it" in said
 
 
@@ -319,7 +392,7 @@ def test_an_incident_altered_after_its_line_is_named(own, tmp_path):
     path = begun.folder / incidents.NAME
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     own.append("incident", {"incident": begun.id, "incident_sha256": digest}, NOW)
-    assert outside(unpack(own.export(), tmp_path / "b"))[0] == 0
+    assert outside(unpack(own.export(), tmp_path / "b"), "--key", own.key)[0] == 0
     path.write_bytes(path.read_bytes().replace(b"recovered", b"RECOVERED"))
     code, said = outside(unpack(own.export(), tmp_path / "c"))
     assert code == verify_script.BROKEN and f"{begun.id}/incident.json was altered: line 17" in said
@@ -337,7 +410,7 @@ def test_an_empty_period_says_that_it_is_empty(fund, tmp_path):
 
 def test_a_period_after_the_end_of_the_ledger_has_its_last_line(fund, tmp_path):
     path = fund.export(Period.parse("2028-01-01", "2028-12-31"))
-    code, said = outside(unpack(path, tmp_path / "b"))
+    code, said = outside(unpack(path, tmp_path / "b"), "--key", fund.key)
     assert code == 0 and "lines 16 to 16 of the ledger, 0 of them" in said
 
 

@@ -56,13 +56,14 @@ def resealed(folder, fund):
 
 
 def test_openssl_finds_the_stamp_whole_and_says_by_which_root(folder, stamped):
-    _fund, authority = stamped
+    fund, authority = stamped
+    key = ("--key", fund.key)
     token = token_of(folder).relative_to(folder).as_posix()
-    code, said = outside(folder)
+    code, said = outside(folder, *key)
     assert code == 0, said
     assert re.search(rf"{token}: line 16 was there at 20\S+, by anchors/tsa/ca.pem", said)
     assert "which was not compared" in said
-    code, said = outside(folder, "--tsa-ca", str(authority.ca_file))
+    code, said = outside(folder, *key, "--tsa-ca", str(authority.ca_file))
     assert code == 0 and "by the root that was given" in said
 
 
@@ -128,9 +129,11 @@ def test_a_line_dated_before_a_stamp_that_does_not_have_it_is_named(stamped, tmp
     assert authority.ca_file.is_file()
 
 
-def test_without_openssl_it_says_that_the_stamp_was_not_checked(folder, monkeypatch, capsys):
+def test_without_openssl_it_says_that_the_stamp_was_not_checked(
+    folder, stamped, monkeypatch, capsys
+):
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert verify_script.main([str(folder)]) == 0
+    assert verify_script.main([str(folder), "--key", stamped[0].key]) == 0
     assert (
         "the authority's signature was not checked, no program openssl" in capsys.readouterr().out
     )
