@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.export import (
     plan,
     report,
     segment,
+    set_contents,
     verify_script,
 )
 from ansible.module_utils.pmsops.export import facts as report_facts
@@ -102,7 +103,8 @@ def add_report(
     """Add the report and what it is made of; return its printed form, or why there is none."""
     language = Language(request.language)
     present = set_list.collect(request.backup_root, now=now) if request.backup_root else []
-    facts = report_facts.collect(lines, found.files, present)
+    present = [each | set_contents.described(Path(each["folder"])) for each in present]
+    facts = report_facts.collect(lines, found.files, present, now)
     known = plan.read(request.schedule)
     planned = plan.compare(known, lines.inside, request.period, now) if known else None
     # A path of this machine and an age of this moment are of no use elsewhere.

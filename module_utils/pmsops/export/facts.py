@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.evidence import audit, verdicts
-from ansible.module_utils.pmsops.export import gate_results, heading, persons, rows
+from ansible.module_utils.pmsops.evidence import verdicts
+from ansible.module_utils.pmsops.export import gate_results, heading, persons, rows, set_contents
 from ansible.module_utils.pmsops.export.segment import Line, Segment
 
 RESTORES = ("restore", "swap", "rollback", "host")
@@ -43,11 +44,15 @@ class Facts:
     not_covered: list[tuple[str, int]] = field(default_factory=list)
     # The moment of the ledger's first line, where the period began before it.
     begins: str | None = None
+    interval: dict[str, Any] | None = None
     environments: list[tuple[str | None, int]] = field(default_factory=list)
 
 
 def collect(
-    segment: Segment, files: Mapping[str, bytes], present: Iterable[Mapping[str, Any]]
+    segment: Segment,
+    files: Mapping[str, bytes],
+    present: Iterable[Mapping[str, Any]],
+    now: datetime | None = None,
 ) -> Facts:
     """Return the rows; *present* are the sets that are on the disk, as set_list has them."""
     present = list(present)
@@ -75,6 +80,7 @@ def collect(
         checklists=checklists(records),
         not_covered=rows.not_covered(segment),
         begins=segment.begins.isoformat() if segment.begins and segment.begins_inside else None,
+        interval=set_contents.longest_interval(segment, now),
         environments=heading.environments(segment),
     )
 
@@ -167,6 +173,7 @@ def _drill(line: Line) -> dict[str, Any]:
     control = said.get("negative_control")
     return (
         rows.base(line)
+        | rows.phases(line)
         | numbers
         | {
             "set": said.get("set") or said.get("moment"),
@@ -175,7 +182,6 @@ def _drill(line: Line) -> dict[str, Any]:
             "other": said.get("other_database") or None,
             "control": control.get("outcome") if isinstance(control, dict) else None,
             "why": said.get("why"),
-            "phases": audit.of(line.entry)["rto"] if line.entry else {},
         }
     )
 
@@ -211,6 +217,8 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
                 "state": "damaged" if now and now["problem"] else "held" if now and now["held"]
                 else "there" if now else "removed" if name in gone else "unknown",
                 "removed_by": gone[name].number if name in gone else None,
+                "not_covered": set_contents.not_proved(good),
             }
+            | set_contents.of_set(line, now)
         )  # fmt: skip
     return found

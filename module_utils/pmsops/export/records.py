@@ -30,7 +30,7 @@ NUMBERS = frozenset(
     }
 )
 TRUTHS = frozenset({"proved", "broken", "partial", "segregated"})
-LISTS_OF_TEXTS = frozenset({"blocking", "removed", "tables", "failed"})
+LISTS_OF_TEXTS = frozenset({"blocking", "removed", "tables", "failed", "parts"})
 OBJECTS = frozenset({"counts", "negative_control", "record", "source"})
 LISTS_OF_NUMBERS = frozenset({"lines"})
 

@@ -44,9 +44,17 @@ MACROS = """
 {% macro control(each) %}{% if each.control %}\
 {% if each.control == "found" %}{{ t("found") }}{% else %}<span class="tag bad">\
 {{ t("not_found") }}</span>{% endif %}{% else %}{{ t("not_measured") }}{% endif %}{% endmacro %}
-{% macro phases(found) %}{% for name, seconds in found.items() if seconds is number %}\
-{{ t("restore_phase" if name == "restore" else name) }} {{ duration(seconds) }}\
-{% if not loop.last %}, {% endif %}{% else %}{{ t("not_measured") }}{% endfor %}{% endmacro %}
+{% macro phase(name) %}{{ t("restore_phase" if name == "restore" else name) }}{% endmacro %}
+{% macro phases(each) %}{% for name, seconds in each.phases.items() %}\
+{{ phase(name) }} {{ duration(seconds) }}{% if not loop.last %}, {% else %}<br>{% endif %}\
+{% endfor %}{% if each.missing %}{{ t("not_measured") }}: {% for name in each.missing %}\
+{{ phase(name) }}{% if not loop.last %}, {% endif %}{% endfor %}{% endif %}{% endmacro %}
+{% macro against(took, goal, missing) %}{{ duration(took) }}{% if took is not none %}<br>\
+{% if goal %}<span class="tag {{ "bad" if took > goal else "warn" if missing else "good" }}">\
+{{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% if missing %} \
+{{ t("of_measured") }}{% endif %}{% else %}{{ t("no_target") }}{% endif %}{% endif %}{% endmacro %}
+{% macro by(each) %}<td>{{ each.ran_by or t("not_measured") }}{% if each.ticket %}<br>\
+{{ each.ticket }}{% endif %}</td>{% endmacro %}
 """
 
 SECTIONS = """
@@ -78,7 +86,7 @@ SECTIONS = """
 {{ head("runs") }}
 {% if not f.runs %}{{ nothing() }}{% else %}
 {{ open("runs", ["line", "at", "run", "verdict", "checks", "unmeasured_checks", "blocking",
-  "control", "ticket"]) }}
+  "control", "ran_by"]) }}
 {% for run in f.runs %}
 <tr>{{ line(run) }}<td class="name">{{ run.run }}\
 {% if run.partial %} ({{ t("partial") }}){% endif %}</td>\
@@ -91,24 +99,32 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 {{ t("attested_more", count=run.attested | string) }}{% endif %}{% endif %}</td>\
 <td>{{ t("not_measured") if run.not_measured is none else run.not_measured }}</td>\
 <td class="long">{{ run.blocking | join(", ") }}</td><td>{{ control(run) }}</td>\
-<td>{{ run.ticket or "" }}</td></tr>
+{{ by(run) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="sets">
 {{ head("sets", "sets_lead") }}
 {% if not f.sets %}{{ nothing() }}{% else %}
-{{ open("sets", ["line", "made", "set", "size", "rows", "proved", "state"]) }}
+{{ open("sets", ["line", "made", "set", "size", "rows", "encrypted", "proved", "state",
+  "ran_by"]) }}
 {% for each in f.sets %}
 <tr>{{ line(each) }}<td class="name">{{ each.set }}\
 {% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}</td>\
 <td class="number">{{ size(each.size_bytes) }}</td>\
 <td class="number">{{ number(each.rows) }}</td>\
+<td>{{ t("not_measured") if each.encrypted is none else t("yes" if each.encrypted else "no") }}\
+</td>\
 <td>{% if each.proved_by %}<span class="tag good">{{ t("proved") }}</span> {{ t("line_of") }} \
 {{ each.proved_by | join(", ") }}{% elif not each.failed_by %}<span class="tag warn">\
 {{ t("not_proved") }}</span>{% endif %}{% if each.failed_by %} <span class="tag bad">\
-{{ t("proof_failed") }}</span> {{ t("line_of") }} {{ each.failed_by | join(", ") }}{% endif %}</td>\
+{{ t("proof_failed") }}</span> {{ t("line_of") }} {{ each.failed_by | join(", ") }}{% endif %}\
+{% if each.proved_by and each.not_covered %}<br>{{ t("not_proved_of") }}: \
+{{ each.not_covered | join("; ") }}{% endif %}</td>\
 <td>{{ t(each.state) }}{% if each.removed_by %} ({{ t("line_of") }} {{ each.removed_by }})\
-{% endif %}</td></tr>
+{% endif %}</td>{{ by(each) }}</tr>
+{% if each.left_out %}<tr><td colspan="10"><strong>{{ t("left_out") }}</strong>: \
+{{ each.left_out | join("; ") }}</td></tr>
+{% endif %}
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="times">
@@ -118,8 +134,14 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 {% endfor %}</div>
 {% else %}<p class="gap">{{ t("no_times") }}</p>
 {% endif %}
+<p>{% if f.interval %}{{ t("interval") }}: \
+<strong>{{ duration(f.interval.seconds) }}</strong> ({{ when(f.interval.since) }} {{ t("to") }} \
+{{ when(f.interval.until) }}).{% if targets.rpo %} <span class="tag {{ "bad" if \
+f.interval.seconds > targets.rpo else "good" }}">{{ t("over" if f.interval.seconds > targets.rpo \
+else "within") }} ({{ duration(targets.rpo) }})</span>{% endif %}{% else %}{{ t("interval") }}: \
+{{ t("not_measured") }}{% endif %}</p>
 {% if f.drills %}{{ open("times", ["line", "at", "verdict", "set", "where", "rto", "rpo",
-  "phases", "control"]) }}
+  "phases", "control", "ran_by"]) }}
 {% for each in f.drills %}
 <tr>{{ line(each) }}<td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
 <td class="name">{{ each.set or t("not_measured") }}{% if each.other %} {{ t("of_database") }} \
@@ -128,11 +150,8 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 {{ t("segregated" if each.segregated else "not_segregated") }}</td>
 {% for name in ["rto", "rpo"] %}{% set took, goal = each[name ~ "_seconds"], \
 each[name ~ "_target_seconds"] or targets[name] %}
-<td>{{ duration(took) }}{% if took is not none %}<br>{% if goal %}\
-<span class="tag {{ "bad" if took > goal else "good" }}">\
-{{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% else %}\
-{{ t("no_target") }}{% endif %}{% endif %}</td>\
-{% endfor %}<td>{{ phases(each.phases) }}</td><td>{{ control(each) }}</td></tr>
+<td>{{ against(took, goal, each.missing if name == "rto" else []) }}</td>\
+{% endfor %}<td>{{ phases(each) }}</td><td>{{ control(each) }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="waivers">
@@ -167,14 +186,15 @@ each[name ~ "_target_seconds"] or targets[name] %}
 <h3>{{ t("restores_of") }}</h3>
 {% if not f.restores %}{{ nothing() }}{% else %}
 {{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "former", "phases",
-  "ticket"]) }}
+  "rto", "ran_by"]) }}
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
 <td>{{ each.set or "" }}</td><td>{{ duration(each.down_seconds) }}</td>\
-<td>{{ each.former or "" }}</td><td>{{ phases(each.phases) }}</td>\
-<td>{{ each.ticket or "" }}</td></tr>
+<td>{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
+<td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
+each.missing) }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("incidents") }}</h3>
 {% if not f.incidents %}{{ nothing() }}{% else %}

@@ -25,6 +25,23 @@ def base(line: Line) -> dict[str, Any]:
         "kind": line.kind,
         "verdict": verdict.lower().replace(" ", "_"),
         "ticket": ordered.get("ticket") if isinstance(ordered, dict) else None,
+        "ran_by": _person(ordered.get("by")) if isinstance(ordered, dict) else None,
+    }
+
+
+def _person(value: Any) -> str | None:
+    return value if isinstance(value, str) and value != verdicts.NOT_MEASURED else None
+
+
+def phases(line: Line) -> dict[str, Any]:
+    """Return the phases of a recovery: the seconds of those measured, the others, and the sum."""
+    said = audit.of(line.entry)["rto"] if line.entry else {}
+    took = {name: number(said.get(name)) for name in audit.PHASES}
+    known = {name: seconds for name, seconds in took.items() if seconds is not None}
+    return {
+        "phases": known,
+        "missing": [name for name in audit.PHASES if name not in known],
+        "phases_seconds": sum(known.values()) if known else None,
     }
 
 
@@ -69,14 +86,17 @@ def deletions(segment: Segment) -> list[dict[str, Any]]:
 def restore(line: Line) -> dict[str, Any]:
     """Return the row of a restore, a swap, a rollback or a new machine."""
     said = line.record
-    return base(line) | {
-        "set": said.get("set") or said.get("brought_back") or said.get("incoming"),
-        "down_seconds": number(said.get("down_seconds")),
-        "former": said.get("former") or said.get("undone") or said.get("kept_volume"),
-        "why": said.get("why"),
-        "phases": audit.of(line.entry)["rto"] if line.entry else {},
-        "tables": said["tables"] if isinstance(said.get("tables"), list) else None,
-    }
+    return (
+        base(line)
+        | phases(line)
+        | {
+            "set": said.get("set") or said.get("brought_back") or said.get("incoming"),
+            "down_seconds": number(said.get("down_seconds")),
+            "former": said.get("former") or said.get("undone") or said.get("kept_volume"),
+            "why": said.get("why"),
+            "tables": said["tables"] if isinstance(said.get("tables"), list) else None,
+        }
+    )
 
 
 def incidents(files: Mapping[str, bytes]) -> list[dict[str, Any]]:

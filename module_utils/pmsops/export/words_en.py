@@ -36,7 +36,6 @@ WORDS = {
     "pass": "passed",
     "fail": "failed",
     "not_measured": "NOT MEASURED",
-    "ticket": "Order",
     "why": "Reason",
     "who": "Who",
     "set": "Set",
@@ -95,8 +94,15 @@ WORDS = {
     "not_found": "NOT FOUND: the proof is broken",
     # Sets
     "sets": "Backup sets, and which were proved",
-    "sets_lead": "A set is proved if a drill, a proof or a restore brought all of it back and found"
-    " it equal. What nobody tried is not proved.",
+    "sets_lead": "A set is proved if a drill, a proof or a restore brought back the rows and the"
+    " objects of its database and found them equal. What the proof did not cover stands beside it."
+    " What nobody tried is not proved.",
+    "not_proved_of": "The proof did not cover",
+    "encrypted": "Encrypted",
+    "yes": "yes",
+    "no": "no",
+    "left_out": "Left out of this set",
+    "ran_by": "Run by, order",
     "made": "Made",
     "size": "Size",
     "rows": "Rows",
@@ -119,6 +125,8 @@ WORDS = {
     "no_target": "no target",
     "over": "over the target",
     "within": "within the target",
+    "of_measured": "of the measured phases",
+    "interval": "Longest time without a new set, to the end of the period or to the export",
     "where": "Where",
     "here": "on the host itself",
     "segregated": "segregated",

@@ -37,7 +37,6 @@ WORDS = {
     "pass": "aprovado",
     "fail": "reprovado",
     "not_measured": "NÃO MEDIDO",
-    "ticket": "Ordem",
     "why": "Motivo",
     "who": "Responsável",
     "set": "Cópia",
@@ -97,8 +96,15 @@ WORDS = {
     "not_found": "NÃO DETECTADO: a prova não é válida",
     # Sets
     "sets": "Cópias de segurança e quais foram comprovadas",
-    "sets_lead": "Uma cópia está comprovada se um teste, uma prova ou uma restauração a recuperou"
-    " por inteiro e a encontrou igual ao original. O que ninguém testou não está comprovado.",
+    "sets_lead": "Uma cópia está comprovada se um teste, uma prova ou uma restauração recuperou as"
+    " linhas e os objetos do seu banco de dados e os encontrou iguais ao original. O que a prova"
+    " não cobriu é indicado ao lado. O que ninguém testou não está comprovado.",
+    "not_proved_of": "A prova não cobriu",
+    "encrypted": "Criptografada",
+    "yes": "sim",
+    "no": "não",
+    "left_out": "Deixado fora desta cópia",
+    "ran_by": "Executado por, ordem",
     "made": "Feita em",
     "size": "Tamanho",
     "rows": "Linhas de dados",
@@ -121,6 +127,8 @@ WORDS = {
     "no_target": "sem meta",
     "over": "acima da meta",
     "within": "dentro da meta",
+    "of_measured": "das fases medidas",
+    "interval": "Maior tempo sem uma nova cópia, até o fim do período ou até a exportação",
     "where": "Onde",
     "here": "no próprio servidor",
     "segregated": "ambiente segregado",

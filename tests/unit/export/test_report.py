@@ -156,8 +156,8 @@ def test_each_set_says_which_line_proved_it_and_where_it_is(page):
     assert "not proved" in row(page, "sets", "2026-05-02_0600")
     assert "removed" in row(page, "sets", "2026-05-02_0600")
     assert "proof failed" in row(page, "sets", "2026-05-10_0600")
-    assert row(page, "sets", "2026-05-29_0600").endswith("held")
-    assert row(page, "sets", "2026-05-28_0600").endswith("on the disk")
+    assert row(page, "sets", "2026-05-29_0600").endswith("held NOT MEASURED")
+    assert row(page, "sets", "2026-05-28_0600").endswith("on the disk NOT MEASURED")
     assert "NOT MEASURED: it is not on the disk" in row(page, "sets", "2026-05-20_0600")
 
 
