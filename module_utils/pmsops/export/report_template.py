@@ -331,8 +331,9 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 </section>
 <section aria-labelledby="proof">
 {{ head("proof", "proof_lead") }}
-<pre>python verify.py --key {{ m.ledger.key[:16] }}</pre>
+<pre>python3 -I verify.py --key {{ t("key_got") }}</pre>
 <p>{{ t("proof_key") }}</p>
+<p>{{ t("proof_claim") }} <code>{{ m.ledger.key }}</code></p>
 <h3>{{ t("anchored") }}</h3>
 {% if not anchors %}<p class="gap">{{ t("anchors_none") }}</p>{% else %}
 {{ open("anchored", ["anchor", "at", "last_line", "what"]) }}

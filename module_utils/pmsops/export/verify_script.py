@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Check an export of evidence, offline: this file needs nothing but Python.
 
-    python verify.py                          the folder in which this file is
-    python verify.py evidence.zip             a zip that nobody unpacked
-    python verify.py --key 5f3c1e0a9b77       and that this key, known otherwise, signed it
-    python verify.py --tsa-ca root.pem        time stamps by this root, known otherwise
+    python3 -I verify.py --key KEY            the folder in which this file is; KEY is the id of
+                                              the key, as got by another way than the export
+    python3 -I verify.py --key KEY x.zip      a zip that nobody unpacked
+    python3 -I verify.py --tsa-ca root.pem    time stamps by this root, known otherwise
+
+With -I, Python imports nothing from the folder, so no file that was added to it runs. Without -I
+this file sees to that itself, before it imports anything. With -I, Python does not see packages
+that one user installed for themselves (pip install --user); the python3 of a venv sees its own.
 
 Exit status:
   0  whole, and signed by the key that was given with --key
@@ -27,7 +31,22 @@ This file shares no code with what makes the export. Who does not trust the one 
 from the source of pms-ops: module_utils/pmsops/export/verify_script.py, the same to the byte.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: that too would import a file of the folder.
+import sys
+
+if __name__ == "__main__" and not sys.flags.isolated:
+    # Python looks for modules in the folder of the script first. It goes from the path by its text
+    # before `os` is imported, and then in every other form.
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[:] = [each for each in sys.path[1:] if each not in ("", ".", sys.path[0])]
+    import os
+
+    _here = os.path.realpath(os.path.dirname(__file__))
+    sys.path[:] = [
+        each
+        for each in sys.path
+        if not (os.path.realpath(each) + os.sep).startswith(_here + os.sep)
+    ]
 
 import argparse
 import base64
@@ -72,13 +91,20 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def moment(text: Any) -> datetime | None:
+def moment(text: Any) -> "datetime | None":
     """Return a moment, None where there is none."""
     try:
         found = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     except ValueError:
         return None
     return found if found.tzinfo else None
+
+
+def openssl() -> "str | None":
+    """Return the program openssl; none that lies in the export or in the current folder."""
+    found = shutil.which("openssl")
+    near = (Path.cwd(), Path(__file__).resolve().parent)
+    return found if found and Path(found).absolute().parent not in near else None
 
 
 def begins_as_zip(place: Path) -> bool:
@@ -179,7 +205,7 @@ class Check:
         self.entries: dict[int, dict[str, Any]] = {}
         self.newest: datetime | None = None
 
-    def run(self, root: Path | None) -> bool:
+    def run(self, root: "Path | None") -> bool:
         """Look at everything; return False where signatures could not be checked."""
         for step in (
             *(self.files_fit, self.lines_fit, self.end_fits, self.period_fits, self.records_fit),
@@ -478,9 +504,9 @@ class Check:
                 self.problems.append(f"{both} was changed after it was signed, or others signed it")
         return True
 
-    def stamps_fit(self, root: Path | None) -> None:
+    def stamps_fit(self, root: "Path | None") -> None:
         """Check each RFC 3161 token: its hash here, its signature by openssl where that is."""
-        tool = shutil.which("openssl")
+        tool = openssl()
         for name in sorted(self.files):
             match = TOKEN.fullmatch(name)
             if not match:
@@ -503,7 +529,7 @@ class Check:
             by = "the root that was given" if root else f"{issuer}, which was not compared"
             self.notes.append(f"{name}: line {match[2]} was there at {at.isoformat()}, by {by}")
 
-    def stamped(self, tool: str, name: str, digest: str, authority: bytes) -> datetime | None:
+    def stamped(self, tool: str, name: str, digest: str, authority: bytes) -> "datetime | None":
         """Return the time of a token that the authority signed, None if it did not.
 
         The authority's certificate has to have been valid then, and may have ended since.
@@ -544,7 +570,7 @@ class Check:
 
 
 def check(
-    files: dict[str, bytes], kept: list[str], keys: list[str], root: Path | None = None
+    files: dict[str, bytes], kept: list[str], keys: list[str], root: "Path | None" = None
 ) -> int:
     """Check one export, print what was found, and return the exit status.
 
@@ -596,7 +622,7 @@ def key_id(text: str) -> str:
     return text.lower()
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: "list[str] | None" = None) -> int:
     """Return the exit status of one check."""
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(

@@ -232,8 +232,10 @@ WORDS = {
     # How to check
     "proof": "How to check this",
     "proof_lead": "This report is one file of a signed export. Unpack the export and run:",
-    "proof_key": "Get the id of the key by another way than the export, and compare it. Without the"
-    " package cryptography, verify.py says that signatures were not checked.",
+    "key_got": "KEY",
+    "proof_key": "KEY is the id of the key, as you got it by another way than this export. Without"
+    " the package cryptography, verify.py says that signatures were not checked.",
+    "proof_claim": "Signed by this key, as this export claims:",
     "anchored": "Heads of the ledger that left the machine",
     "anchor": "Anchor",
     "anchors_none": "NOT MEASURED: no head of the ledger left the machine, so the end of the ledger"
@@ -244,8 +246,10 @@ WORDS = {
     "footer": "Made by pms-ops from the files of this export. It loads nothing from anywhere.",
     "readme": "Evidence of {system}, {since} to {until}.\n\n"
     "report.html is the report. Check the whole export, offline, with bare Python:\n\n"
-    "    python verify.py --key KEY\n\n"
-    "KEY is the id of the signing key, which you have to get by another way. Signatures need the\n"
-    "package cryptography; without it verify.py says so and ends with status 3.\n"
-    "python verify.py --help names each file and each status.\n",
+    "    python3 -I verify.py --key KEY\n\n"
+    "KEY is the id of the signing key, which you have to get by another way than this export.\n"
+    "Without --key it ends with status 4: whole in itself, but anybody could have made it.\n"
+    "Signatures need the package cryptography; without it it ends with status 3: nothing is\n"
+    "authenticated. With -I, Python imports nothing from this folder.\n"
+    "python3 -I verify.py --help names each kind of file and each status.\n",
 }

@@ -238,8 +238,10 @@ WORDS = {
     "proof": "Como conferir",
     "proof_lead": "Este relatório é um arquivo de uma exportação assinada. Descompacte a exportação"
     " e execute:",
-    "proof_key": "Obtenha o identificador da chave por outro meio que não a exportação e compare-o."
+    "key_got": "CHAVE",
+    "proof_key": "CHAVE é o identificador da chave, obtido por outro meio que não esta exportação."
     " Sem o pacote cryptography, o verify.py informa que as assinaturas não foram verificadas.",
+    "proof_claim": "Assinada por esta chave, segundo a própria exportação:",
     "anchored": "Posições do registro encadeado que saíram da máquina",
     "anchor": "Âncora",
     "anchors_none": "NÃO MEDIDO: nenhuma posição do registro encadeado saiu da máquina; portanto, o"
@@ -251,9 +253,10 @@ WORDS = {
     " fora.",
     "readme": "Evidências de {system}, de {since} a {until}.\n\n"
     "O relatório está em report.html. Confira a exportação inteira, sem rede, apenas com Python:\n"
-    "\n    python verify.py --key CHAVE\n\n"
-    "CHAVE é o identificador da chave de assinatura, que deve ser obtido por outro meio. As\n"
-    "assinaturas requerem o pacote cryptography; sem ele, o verify.py avisa e termina com o código"
-    " 3.\n"
-    "python verify.py --help descreve cada arquivo e cada código.\n",
+    "\n    python3 -I verify.py --key CHAVE\n\n"
+    "CHAVE é o identificador da chave de assinatura, que deve ser obtido por outro meio que não\n"
+    "esta exportação. Sem --key, o código de saída é 4: íntegra em si mesma, mas qualquer pessoa\n"
+    "poderia tê-la feito. As assinaturas requerem o pacote cryptography; sem ele, o código é 3:\n"
+    "nada foi autenticado. Com -I, o Python não importa nada desta pasta.\n"
+    "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n",
 }

@@ -8,7 +8,10 @@ import base64
 import hashlib
 import io
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
@@ -114,6 +117,51 @@ def test_bare_python_checks_hashes_and_does_not_speak_of_whole_or_of_keys(fund, 
     assert [word for word in ("whole", "compared", "matches") if word in said.lower()] == []
 
 
+INTRUDERS = ("__future__", "argparse", "cryptography", "json", "os", "subprocess", "zipfile")
+
+
+@pytest.mark.parametrize("options", [[], ["-S"], ["-I"]], ids=["plain", "bare", "isolated"])
+@pytest.mark.parametrize("by_path", [False, True], ids=["of its folder", "by PYTHONPATH"])
+def test_a_module_that_was_added_to_the_folder_does_not_run(fund, folder, options, by_path):
+    for name in INTRUDERS:
+        (folder / f"{name}.py").write_text("print('INTRUDER')")
+    variables = dict(os.environ) | ({"PYTHONPATH": "."} if by_path else {})
+    done = subprocess.run(
+        [sys.executable, *options, "verify.py", "--key", fund.key],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = done.stdout + done.stderr
+    assert "INTRUDER" not in said and done.returncode == verify_script.BROKEN, said
+    assert [name for name in INTRUDERS if f"{name}.py was added" not in said] == []
+
+
+def test_a_program_that_was_added_to_the_folder_is_not_taken_for_openssl(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "openssl").write_text("#!/bin/sh\necho INTRUDER\n")
+    (tmp_path / "openssl").chmod(0o755)
+    monkeypatch.setenv("PATH", ".")
+    assert shutil.which("openssl") and verify_script.openssl() is None
+
+
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_the_command_to_check_is_isolated_and_has_no_key_of_the_export(fund, tmp_path, language):
+    folder = unpack(fund.export(language=language), tmp_path / "b")
+    word = {"en": "KEY", "pt": "CHAVE"}[language]
+    page, readme = (folder / "report.html").read_text(), (folder / "README.txt").read_text()
+    assert f"<pre>python3 -I verify.py --key {word}</pre>" in page
+    assert f"    python3 -I verify.py --key {word}\n" in readme
+    assert f"--key {fund.key[:12]}" not in page + readme
+    assert "status 4" in readme or "é 4" in readme
+    claim = {"en": "as this export claims", "pt": "segundo a própria exportação"}[language]
+    assert f"{claim}: <code>{fund.key}</code>" in page
+    told = page + readme + verify_script.__doc__
+    assert re.findall(r"python3? (?!-I )\S*verify\.py", told) == []
+
+
 def test_the_verifier_needs_no_new_python_and_nothing_of_the_project():
     """An auditor has the Python of their system: 3.9 is what old ones still have."""
     path = Path(verify_script.__file__)
@@ -125,6 +173,11 @@ def test_the_verifier_needs_no_new_python_and_nothing_of_the_project():
         for name in node.names
     }
     assert "datetime.UTC" not in names  # of Python 3.11
+    assert "__future__.annotations" not in names  # a file __future__.py in the folder would run
+    given = [each.annotation for each in ast.walk(tree) if isinstance(each, ast.arg)]
+    given += [each.returns for each in ast.walk(tree) if isinstance(each, ast.FunctionDef)]
+    # `X | Y` that is evaluated is of Python 3.10.
+    assert [each for each in given if isinstance(each, ast.BinOp)] == []
     roots = {name.split(".")[0] for name in names}
     assert roots - set(sys.stdlib_module_names) == {"cryptography"}
 
