@@ -101,8 +101,9 @@ options:
     default: []
   role_passwords:
     description:
-      - Passwords by role, for the roles that O(create_roles) makes; no set has a password. A role
-        that is there keeps its own.
+      - Passwords by role; no set has one. With O(keep) or O(create_roles) each login role of the
+        set that has no password is given its own, one that an earlier run made, too. A role that
+        has a password keeps it.
     type: dict
     default: {}
   unless_same:

@@ -72,6 +72,7 @@ class RunSummary:
             self._ok(data)
         elif kind in ("runner_on_failed", "runner_on_unreachable"):
             self.at_work = True
+            self._warned(data)
             if not data.get("ignore_errors"):
                 self._failed(failures(data), unreachable=kind == "runner_on_unreachable")
         elif kind == "playbook_on_stats":
@@ -142,6 +143,15 @@ class RunSummary:
         elif line and text.startswith("  "):
             self.at_work, self.progress = True, line
 
+    def _warned(self, data: dict[str, Any]) -> None:
+        """Keep the warnings of our modules: Ansible's own lines of them are in the log only."""
+        if not data.get("task_action", "").rpartition(".")[2].startswith("pms_"):
+            return
+        for warning in (data.get("res") or {}).get("warnings") or []:
+            said = self.said.setdefault(data.get("host", ""), [])
+            if (line := f"WARNING: {' '.join(str(warning).split())}") not in said:
+                said.append(line)
+
     def _ok(self, data: dict[str, Any]) -> None:
         result, action = data.get("res") or {}, data.get("task_action", "")
         action = action.rpartition(".")[2]
@@ -149,6 +159,7 @@ class RunSummary:
         self.outcomes.ok(data.get("host", ""), action, result)
         if result.get("changed"):
             self.changed.append({"host": data.get("host", ""), "task": data.get("task", "")})
+        self._warned(data)
         if action == "debug" and "msg" in result:
             self.said.setdefault(data.get("host", ""), []).extend(_lines(result["msg"]))
         if action == "pms_status" and "status" in result:

@@ -90,6 +90,8 @@ class Server:
         self.locked_elsewhere = False
         # How many renames are refused since somebody is connected.
         self.sessions = 0
+        # Login roles without a password.
+        self.without_password: list[str] = []
         # How often sessions of a dead run are still found.
         self.dying = 0
         # Jobs that TimescaleDB's scheduler has run in a staging database.
@@ -344,6 +346,7 @@ def _others(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]
 # The first part that a query holds decides.
 QUERIES: tuple[tuple[str, Answer], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
+    ("pg_authid", lambda server, current, params: [(each,) for each in server.without_password]),
     ("pg_snapshot_xmax", lambda server, current, params: [(1000,)]),
     ("AND backend_type = 'client backend' AND pid <> pg_backend_pid()", _others),
     ("l.relation::regclass", lambda server, current, params: [("t (writer)",)]),

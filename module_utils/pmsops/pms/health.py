@@ -16,7 +16,7 @@ def problem(api: PmsApi) -> str | None:
     """
     answer = api.request("GET", "/health").body
     if not isinstance(answer, dict) or answer.get("database") != "connected":
-        return f"/health answers {answer!r}, not that the database is connected"
+        return f"/health answers {answer!r}: its database is not connected"
     return None
 
 

@@ -89,7 +89,7 @@ def _problems(database: Database, url: str | None, seconds: float) -> list[str]:
 
 def _does_not_work(problems: list[str]) -> OpsError:
     return OpsError(
-        "The database answers, but the PMS does not work: " + "; ".join(problems[:3]),
+        f"The database answers, but the PMS does not work: {'; '.join(problems[:3]).rstrip('.')}.",
         "Read the PMS's log (`docker logs`); playbooks/dr_api.yml recovers the PMS itself.",
         code="care.application",
     )

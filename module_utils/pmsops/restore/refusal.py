@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
-from ansible.module_utils.pmsops.restore import crash_recovery, registry, swap_record
+from ansible.module_utils.pmsops.restore import crash_recovery, registry, role_restore, swap_record
 from ansible.module_utils.pmsops.restore.swap import Swap
 
 SHOWN = 3
@@ -30,10 +30,12 @@ def probe_failed(
 
 
 def _explained(swap: Swap, problems: list[str]) -> OpsError:
-    what = "The PMS did not work on the new database: " + "; ".join(problems[:SHOWN])
+    what = "The PMS did not work on the new database: " + "; ".join(problems[:SHOWN]).rstrip(".")
+    suspects = role_restore.suspected(swap.live)
+    cause = f" A likely cause: {suspects}" if suspects else ""
     if swap.journal.state["outgoing"] is None:
         return OpsError(
-            f"{what}. It stays live, because there is no former database.",
+            f"{what}. It stays live, because there is no former database.{cause}",
             f"{LOG}. The set itself is verified.",
             code="restore.probe-only",
         )
@@ -52,7 +54,7 @@ def _explained(swap: Swap, problems: list[str]) -> OpsError:
         )
     told += [each["text"] for each in swap.slot_results] + swap.warnings
     return OpsError(
-        f"{what}. {' '.join(each for each in told if each)}",
+        f"{what}. {' '.join(each for each in told if each)}{cause}",
         f"{LOG}, mend the cause, and run the same command again.{hint} {kept.remedy}".strip(),
         code="restore.probe",
     )

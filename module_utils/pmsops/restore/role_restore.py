@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import list_settings, roles
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
+    fetch_all,
     fetch_value,
     quote_ident,
     quote_literal,
 )
 from ansible.module_utils.pmsops.restore import staging_database
+from ansible.module_utils.pmsops.restore.request import Request
+from ansible.module_utils.pmsops.restore.requirements import Requirements
 
 MEMBERSHIP_OPTIONS_SINCE = 160000
 _ATTRIBUTES = {
@@ -36,25 +39,27 @@ def create(
     recorded: roles.Roles,
     folder: Path,
     identity: Path | None = None,
-    passwords: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """Create the *missing* roles, compare them with the set, and return what is left to be done.
 
     An older set does not describe its roles; there the globals.sql in *folder* does, in part. No
-    set has a password: a new role is given the one of *passwords*, which the inventory names.
+    set has a password: ``give_passwords`` does that.
 
     :raises OpsError: restore.roles
     """
     described = [name for name in missing if name in recorded]
     others = [name for name in missing if name not in recorded]
     staging_database.create_roles(live, others, folder, identity)
-    _set_passwords(live, others, passwords)
     left = [
         f"Role {name} was made from globals.sql: its settings and memberships are not restored."
         for name in others
     ]
-    if not described:
-        return left
+    if described:
+        _create_described(live, described, recorded)
+    return left
+
+
+def _create_described(live: Database, described: list[str], recorded: roles.Roles) -> None:
     values = [
         setting.partition("=") for name in described for setting in recorded[name]["settings"]
     ]
@@ -73,26 +78,72 @@ def create(
                 "Create them by hand, as the set's manifest.json has them under roles.",
                 code="restore.roles",
             )
-    _set_passwords(live, described, passwords)
-    return left + [
-        f"Role {name} was made without a password, and cannot log in by one: ALTER ROLE"
-        f" {quote_ident(name)} PASSWORD ..., or restore_role_passwords in the inventory"
-        for name in described
-        if recorded[name]["login"] and not passwords.get(name)
-    ]
 
 
-def _set_passwords(live: Database, made: Iterable[str], passwords: Mapping[str, str]) -> None:
-    """Give each role that was *made* its password; roles that were there keep theirs."""
-    given = [name for name in made if passwords.get(name)]
-    if not given:
-        return
+def give_passwords(live: Database, required: Requirements, request: Request) -> list[str]:
+    """Give the set's login roles that have no password theirs; return a line of those left.
+
+    A role that has a password keeps it. The roles that an earlier run made are among them: that run
+    may have failed because no password was in the inventory. A drill gives none, unless it makes
+    roles, too.
+    """
+    if not (request.keep or request.create_roles):
+        return []
+    names = {*required.roles, *required.role_facts}
+    given = {name: each for name, each in request.role_passwords.items() if each and name in names}
+    if not given and not request.create_roles:
+        return []
     with live.session(name=live.maintenance_name, superuser=True) as cursor:
-        # Neither the server's log nor a statement's text of another session shows the password.
-        cursor.execute("SET LOCAL log_statement = 'none'")
-        cursor.execute("SET LOCAL log_min_duration_statement = -1")
-        for name in given:
-            cursor.execute(f"ALTER ROLE {quote_ident(name)} PASSWORD %s", (passwords[name],))
+        lacking = without_password(cursor, names)
+        if lacking and given:
+            # Neither the server's log nor another session's view of a statement shows it.
+            cursor.execute("SET LOCAL log_statement = 'none'")
+            cursor.execute("SET LOCAL log_min_duration_statement = -1")
+        for name in lacking:
+            if name in given:
+                cursor.execute(f"ALTER ROLE {quote_ident(name)} PASSWORD %s", (given[name],))
+    left = [name for name in lacking if name not in given]
+    return [password_words(left)] if left and request.keep and request.create_roles else []
+
+
+def without_password(cursor: Any, names: Iterable[str] | None = None) -> list[str]:
+    """Return the login roles without a password, of *names* or of the server.
+
+    Neither the session's own role is among them nor the server's first one, which both log in by
+    other means. Only a superuser sees pg_authid; a restore needs one.
+    """
+    wanted = None if names is None else sorted(names)
+    rows = fetch_all(
+        cursor,
+        """SELECT rolname FROM pg_catalog.pg_authid
+            WHERE rolcanlogin AND rolpassword IS NULL AND oid <> 10 AND rolname !~ '^pg_'
+              AND rolname <> session_user AND (%s::text[] IS NULL OR rolname = ANY(%s::text[]))
+            ORDER BY rolname""",
+        (wanted, wanted),
+    )
+    return [row[0] for row in rows]
+
+
+def suspected(live: Database) -> str:
+    """Return the line of the server's login roles without a password; empty if none is known.
+
+    A PMS that logs in as one of them does not work on any database.
+    """
+    try:
+        with live.session(name=live.maintenance_name, superuser=True) as cursor:
+            return password_words(without_password(cursor))
+    except (OpsError, psycopg2.Error):
+        return ""  # the failure that is being explained matters more
+
+
+def password_words(lacking: list[str]) -> str:
+    """Return what is said of roles that cannot log in by a password; empty without any."""
+    if not lacking:
+        return ""
+    return (
+        f"Roles without a password: {', '.join(lacking)}. No set has passwords: set"
+        " restore_role_passwords in the inventory, and run the same command again."
+    )
 
 
 def statements(

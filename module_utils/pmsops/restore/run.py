@@ -134,6 +134,7 @@ class StagedRestore:
             self.staging, self.kept = str(self.copies.former), True
             self.begin(journal)
             journal.record("proved")
+            self.warnings += role_restore.give_passwords(self.database, self.required, self.request)
             return proved
         else:
             self.begin(journal)
@@ -153,6 +154,7 @@ class StagedRestore:
                 with self.progress.phase("settings"):
                     self._apply_settings(staging)
                 proved = self._prove(staging)
+            self.warnings += role_restore.give_passwords(self.database, self.required, self.request)
             if self.request.keep:
                 registry.set_mark(self.database, self.staging, self._mark("proved"))
         except BaseException as exc:
@@ -277,7 +279,6 @@ class StagedRestore:
             self.required.role_facts,
             self.backup_set.dump.parent,
             self.request.identity,
-            self.request.role_passwords,
         )
 
     def _apply_settings(self, staging: Database) -> None:

@@ -307,6 +307,19 @@ def stats(**counts):
     return event("playbook_on_stats", **{name: {"lab": n} for name, n in counts.items()})
 
 
+def test_a_warning_of_a_module_reaches_the_summary_once():
+    outcome = RunSummary()
+    for action, res in [
+        ("pms_restore", {"warnings": ["Roles without\n a password: a."]}),
+        ("pms_swap", {"warnings": ["Roles without a password: a."]}),
+        ("command", {"warnings": ["Consider another module."]}),
+        ("pms_swap", {}),
+    ]:
+        data = {"host": "prod", "task_action": action, "res": res}
+        outcome.take({"event": "runner_on_ok", "event_data": data})
+    assert outcome.messages == ["WARNING: Roles without a password: a."]
+
+
 def test_a_failure_comes_with_its_remedy_and_a_rescued_one_is_none():
     outcome = RunSummary()
     outcome.take(event("runner_on_failed", res={"msg": "rescued"}))

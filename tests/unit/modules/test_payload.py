@@ -68,6 +68,8 @@ SINCE = {
     "many tables": {"pms_gate": 4_000, "pms_restore": 4_000},
     # A role that may not come in is no server that is down (1 000).
     "refused logins": {"pms_gate": 1_200, "pms_restore": 1_200},
+    # Passwords of roles that a run before made without one (2 400).
+    "role passwords": {"pms_restore": 2_500},
     # Continuous protection as a gate sees it: its probe (1 700), the ledger's proofs (1 000).
     "any moment": {"pms_gate": 3_500},
     # What an engine of others does not say is unknown (700).

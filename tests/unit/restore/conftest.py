@@ -225,7 +225,7 @@ def restores(scene_of, monkeypatch):
 
     def check(self):
         self.required = SimpleNamespace(
-            size_bytes=100, extensions={"timescaledb": {}}, described={}, role_facts={}
+            size_bytes=100, extensions={"timescaledb": {}}, described={}, role_facts={}, roles=set()
         )
         self.server = preflight.ServerState([], {}, [], [], 100, 1000)
         taken = set(registry.read_from(self.database))

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from copy import deepcopy
+from types import SimpleNamespace
 
+import psycopg2
 import pytest
 from ansible.module_utils.pmsops.client_tools import globals_sql
 from ansible.module_utils.pmsops.restore import role_restore
@@ -79,12 +81,12 @@ def test_globals_sql_of_an_older_set_gives_limit_and_expiry():
 
 
 class Server:
-    """A server that lists the statements it is given."""
+    """A server with roles, some of them without a password, that lists what it is given."""
 
     maintenance_name = "postgres"
 
-    def __init__(self):
-        self.ran = []
+    def __init__(self, *lacking):
+        self.ran, self.lacking, self.rows = [], list(lacking), []
 
     @contextmanager
     def session(self, **_options):
@@ -92,17 +94,69 @@ class Server:
 
     def execute(self, sql, params=()):
         self.ran.append((sql, params))
+        if "pg_authid" in sql:
+            self.rows = [(name,) for name in self.lacking if params[0] is None or name in params[0]]
+
+    def fetchall(self):
+        return self.rows
+
+    @property
+    def altered(self):
+        return [each for each in self.ran if each[0].startswith("ALTER ROLE")]
 
 
-def test_a_new_role_is_given_the_password_of_the_inventory_and_no_log_shows_it():
-    server = Server()
-    role_restore._set_passwords(server, ['odd "one"', "readers"], {'odd "one"': "s3cret", "x": "y"})
-    assert server.ran[-1] == ('ALTER ROLE "odd ""one""" PASSWORD %s', ("s3cret",))
+def given(server, passwords, **options):
+    options = {"keep": True, "create_roles": True} | options
+    request = SimpleNamespace(role_passwords=passwords, **options)
+    required = SimpleNamespace(roles={'odd "one"'}, role_facts=ROLES)
+    return role_restore.give_passwords(server, required, request)
+
+
+def test_a_role_is_given_the_password_of_the_inventory_and_no_log_shows_it():
+    server = Server('odd "one"')
+    assert given(server, {'odd "one"': "s3cret", "x": "y"}) == []
+    assert server.altered == [('ALTER ROLE "odd ""one""" PASSWORD %s', ("s3cret",))]
     assert any("log_statement" in sql for sql, _ in server.ran)
     assert all("s3cret" not in sql for sql, _ in server.ran)
 
 
-def test_without_passwords_nothing_is_changed():
+def test_a_repeated_run_gives_the_password_that_the_first_run_was_not_given():
+    server = Server('odd "one"')
+    assert "Roles without a password: odd" in given(server, {})[0]
+    assert server.altered == []
+    assert given(server, {'odd "one"': "s3cret"}) == []
+    assert len(server.altered) == 1
+
+
+def test_a_role_that_has_a_password_keeps_it():
     server = Server()
-    role_restore._set_passwords(server, ["readers"], {"readers": ""})
+    assert given(server, {'odd "one"': "s3cret"}) == []
+    assert server.altered == []
+
+
+def test_a_role_of_another_database_is_left_alone():
+    server = Server("stranger")
+    assert given(server, {"stranger": "s3cret"}) == []
+    assert server.altered == []
+
+
+def test_an_empty_password_is_none():
+    server = Server('odd "one"')
+    assert "restore_role_passwords" in given(server, {'odd "one"': ""})[0]
+    assert server.altered == []
+
+
+def test_a_drill_changes_no_role_of_the_live_server():
+    server = Server('odd "one"')
+    assert given(server, {'odd "one"': "s3cret"}, keep=False, create_roles=False) == []
     assert server.ran == []
+
+
+def test_what_cannot_be_asked_is_no_suspect():
+    class Refuses(Server):
+        def execute(self, sql, params=()):
+            raise psycopg2.errors.InsufficientPrivilege
+
+    assert role_restore.suspected(Refuses("a")) == ""
+    assert role_restore.suspected(Server()) == ""
+    assert "Roles without a password: a, b." in role_restore.suspected(Server("a", "b"))

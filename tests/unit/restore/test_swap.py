@@ -90,6 +90,20 @@ def test_a_failed_probe_without_a_database_before_leaves_the_new_one_live(scene_
     assert not scene.journal_file.exists()
 
 
+def test_a_pms_that_cannot_log_in_is_told_of_the_roles_without_a_password(scene_of):
+    scene = scene_of(staged=True, gone=True, problems=["/health answers 503."])
+    scene.server.without_password = ["dagster_user", "macro_user"]
+    with pytest.raises(OpsError) as caught:
+        scene.run("swapped", STAGING)
+    assert caught.value.code == "restore.probe-only"
+    assert str(caught.value) == (
+        "The PMS did not work on the new database: /health answers 503. It stays live, because"
+        " there is no former database. A likely cause: Roles without a password: dagster_user,"
+        " macro_user. No set has passwords: set restore_role_passwords in the inventory, and run"
+        " the same command again."
+    )
+
+
 def test_services_that_were_down_are_started_if_there_was_no_database_before(scene_of):
     scene = scene_of(staged=True, gone=True)
     scene.up.clear()  # they stopped when their database went away
