@@ -46,6 +46,8 @@ class Facts:
     begins: str | None = None
     interval: dict[str, Any] | None = None
     environments: list[tuple[str | None, int]] = field(default_factory=list)
+    code: list[tuple[str | None, int]] = field(default_factory=list)
+    clock: dict[str, Any] = field(default_factory=dict)
 
 
 def collect(
@@ -63,7 +65,12 @@ def collect(
         drills=[_drill(each) for each in _proofs(segment.inside)],
         waivers=rows.waivers(segment),
         holds=[
-            {"set": each["id"], "reason": each["hold_reason"], "made": each["snapshot_at"]}
+            {
+                "set": each["id"],
+                "other": each.get("other_database"),
+                "reason": each["hold_reason"],
+                "made": each["snapshot_at"],
+            }
             for each in present
             if each["held"]
         ],
@@ -82,6 +89,8 @@ def collect(
         begins=segment.begins.isoformat() if segment.begins and segment.begins_inside else None,
         interval=set_contents.longest_interval(segment, now),
         environments=heading.environments(segment),
+        code=heading.code(segment),
+        clock=heading.clock(segment),
     )
 
 
@@ -169,7 +178,7 @@ def _proofs(lines: Iterable[Line]) -> list[Line]:
 
 def _drill(line: Line) -> dict[str, Any]:
     said = line.record
-    numbers = {name: rows.number(said.get(name)) for name in TIMES}
+    numbers = {name: rows.duration(said.get(name)) for name in TIMES}
     control = said.get("negative_control")
     return (
         rows.base(line)

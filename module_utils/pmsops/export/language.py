@@ -9,10 +9,13 @@ from datetime import date
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
-from ansible.module_utils.pmsops.export import words_en, words_pt
+from ansible.module_utils.pmsops.export import glossary, words_en, words_pt
 from ansible.module_utils.pmsops.export.period import read_moment
 
-CATALOGUES: Mapping[str, Mapping[str, str]] = {"en": words_en.WORDS, "pt": words_pt.WORDS}
+CATALOGUES: Mapping[str, Mapping[str, str]] = {
+    "en": words_en.WORDS | glossary.EN,
+    "pt": words_pt.WORDS | glossary.PT,
+}
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "B"))
 
@@ -28,13 +31,14 @@ class Language:
         found = CATALOGUES[self.name][key]
         return found.format(**parts) if parts else found
 
-    def when(self, stamp: Any) -> str:
+    def when(self, stamp: Any, *, seconds: bool = False) -> str:
         """Return a moment in the fund's zone; the text itself where it is none."""
         at = read_moment(stamp)
         if at is None:
             return str(stamp) if stamp else self.text("not_measured")
         local = at.astimezone(BUSINESS_ZONE)
-        return f"{self.day(local.date().isoformat())} {local:%H:%M}"
+        clock = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+        return f"{self.day(local.date().isoformat())} {clock}"
 
     def day(self, text: Any) -> str:
         """Return a date."""

@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.evidence import verdicts
-from ansible.module_utils.pmsops.export import contents, plan
+from ansible.module_utils.pmsops.export import contents, glossary, plan, rule_gaps
 from ansible.module_utils.pmsops.export.facts import Facts
 from ansible.module_utils.pmsops.export.language import UNITS, Language
 from ansible.module_utils.pmsops.export.report_template import TEMPLATE
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     *("plan", "runs", "sets", "times", "waivers", "holds", "restores", "deficiencies"),
-    *("access", "checklists", "not_covered", "mapping", "proof"),
+    *("access", "checklists", "not_covered", "mapping", "proof", "glossary"),
 )
 # By headings only: which sections a reader of a rule may look at.
 MAPPING = (
@@ -58,6 +58,8 @@ def page(
         tiles=_tiles(facts, planned, language),
         sections=SECTIONS,
         mapping=MAPPING,
+        gaps=rule_gaps.of(facts, planned),
+        terms=glossary.TERMS,
         events=EVENTS,
         numeric=NUMERIC,
         targets=targets,
@@ -95,18 +97,26 @@ def _tiles(
     still_open = sum(each["closed"] is None for each in facts.deficiencies)
 
     def of(rows: list[dict[str, Any]]) -> str:
-        return f"{sum(each['verdict'] == PASSED for each in rows)} / {len(rows)}"
+        return parts(sum(each["verdict"] == PASSED for each in rows), len(rows))
+
+    def parts(some: int, total: int) -> str:
+        return language.text("checks_of", passed=str(some), total=str(total))
+
+    def counted_as(count: int, key: str) -> tuple[str, str]:
+        return str(count), f"{key}_1" if count == 1 else key
 
     proved = sum(bool(each["proved_by"]) for each in facts.sets)
     unanswered = sum(each["verdict"] == PASSED and bool(each["unanswered"]) for each in facts.runs)
     return [
         (of(facts.runs), "tile_runs"),
-        *([(str(unanswered), "tile_unanswered")] if unanswered else []),
-        (f"{proved} / {len(facts.sets)}", "tile_sets"),
+        *([counted_as(unanswered, "tile_unanswered")] if unanswered else []),
+        (parts(proved, len(facts.sets)), "tile_sets"),
         (of(facts.drills), "tile_drills"),
-        (str(sum(counted)) if counted else language.text("not_measured"), "tile_missed"),
-        (str(len(facts.incidents)), "tile_incidents"),
-        (str(still_open), "tile_deficiencies"),
+        counted_as(sum(counted), "tile_missed")
+        if counted
+        else (language.text("not_measured"), "tile_missed"),
+        counted_as(len(facts.incidents), "tile_incidents"),
+        counted_as(still_open, "tile_deficiencies"),
     ]
 
 

@@ -53,6 +53,8 @@ MACROS = """
 {% if goal %}<span class="tag {{ "bad" if took > goal else "warn" if missing else "good" }}">\
 {{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% if missing %} \
 {{ t("of_measured") }}{% endif %}{% else %}{{ t("no_target") }}{% endif %}{% endif %}{% endmacro %}
+{% macro of_other(each) %}{% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}\
+{% endmacro %}
 {% macro by(each) %}<td>{{ each.ran_by or t("not_measured") }}{% if each.ticket %}<br>\
 {{ each.ticket }}{% endif %}</td>{% endmacro %}
 """
@@ -168,15 +170,17 @@ each[name ~ "_target_seconds"] or targets[name] %}
 {{ head("holds") }}
 <h3>{{ t("holds_now") }}</h3>
 <p class="gap">{{ t("holds_gap") }}</p>
-{% if not f.holds %}{{ nothing() }}{% else %}{{ open("holds_now", ["set", "made", "why"]) }}
-{% for each in f.holds %}<tr><td>{{ each.set }}</td><td class="date">{{ when(each.made) }}</td>\
+{% if not f.holds %}<p class="muted">{{ t("no_holds") }}</p>
+{% else %}{{ open("holds_now", ["set", "made", "why"]) }}
+{% for each in f.holds %}<tr><td>{{ each.set }}{{ of_other(each) }}</td><td class="date">\
+{{ when(each.made) }}</td>\
 <td class="long">{{ each.reason }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("deletions") }}</h3>
 {% if not f.deletions %}{{ nothing() }}{% else %}
 {{ open("deletions", ["line", "at", "set", "who", "why"]) }}
 {% for each in f.deletions %}
-<tr>{{ line(each) }}<td class="long">{{ each.sets | join(", ") }}</td>\
+<tr>{{ line(each) }}<td class="long">{{ each.sets | join(", ") }}{{ of_other(each) }}</td>\
 <td>{{ t("by_" ~ each.by) }}{% if each.site %}, {{ t("on_site") }}{% endif %}</td>\
 <td class="long">{{ each.reason or "" }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
@@ -191,7 +195,7 @@ each[name ~ "_target_seconds"] or targets[name] %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
-<td>{{ each.set or "" }}</td><td>{{ duration(each.down_seconds) }}</td>\
+<td>{{ each.set or "" }}{{ of_other(each) }}</td><td>{{ duration(each.down_seconds) }}</td>\
 <td>{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>{{ by(each) }}</tr>
@@ -202,8 +206,8 @@ each.missing) }}</td>{{ by(each) }}</tr>
 {% for each in f.incidents %}
 <tr><td>{{ each.title or "" }}<br><code>{{ each.id }}</code>{% if not each.readable %} \
 <span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
-<td class="date">{{ when(each.began_at) }}</td>\
-<td class="date">{% if each.closed_at %}{{ when(each.closed_at) }}{% else %}\
+<td class="date">{{ when(each.began_at, seconds=true) }}</td>\
+<td class="date">{% if each.closed_at %}{{ when(each.closed_at, seconds=true) }}{% else %}\
 <span class="tag bad">{{ t("open") }}</span>{% endif %}</td>\
 <td>{{ duration(each.recovery_seconds) }}</td><td class="long">{{ each.cause or "" }}</td>\
 <td class="long">{{ each.data_loss or t("not_measured") }}</td></tr>
@@ -212,7 +216,7 @@ each.missing) }}</td>{{ by(each) }}</tr>
 <section aria-labelledby="deficiencies">
 {{ head("deficiencies", "deficiencies_lead") }}
 {% if not f.deficiencies %}{{ nothing() }}{% else %}
-{{ open("deficiencies", ["line", "at", "deficiency", "owner", "due", "state"]) }}
+{{ open("deficiencies", ["line", "at", "deficiency", "owner", "due", "state_end"]) }}
 {% for each in f.deficiencies %}
 <tr><td>{{ each.line }}</td><td class="date">{{ when(each.opened_at) }}</td>\
 <td class="long">{{ each.title or "" }}<br><code>{{ each.id }}</code> {{ each.finding or "" }}</td>\
@@ -287,7 +291,15 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 {% else %}{{ t("not_measured") }}{% endfor %} · \
 {{ t("made_at") }}: {{ when(m.made_at) }} · {{ m.tool.name }} {{ m.tool.version }}<br>\
 {{ t("signed_by") }} <code>{{ m.ledger.key }}</code><br>{{ t("zone") }} \
-{{ t("reading") }}</p>
+{{ t("reading") }} {{ t("run_ids") }}</p>
+<p class="muted small">{{ t("clock") }}: {% if f.clock.sources %}\
+{{ f.clock.sources | join(", ") }}, {{ t("at_most", offset=duration(f.clock.offset_seconds)) }}\
+{% if f.clock.mute %}; {{ t("not_measured") }} ({{ t("lines_of", count=f.clock.mute | string) }})\
+{% endif %}{% else %}{{ t("not_measured") }}{% endif %} · {{ t("code") }}: \
+{% for name, count in f.code %}{% if name %}<code>{{ name }}</code>{% else %}\
+{{ t("not_measured") }}{% endif %} ({{ t("lines_of", count=count | string) }})\
+{% if not loop.last %}, {% endif %}{% else %}{{ t("not_measured") }}{% endfor %}</p>
+<p class="gap">{{ t("confidential") }}</p>
 </header>
 <main>
 {% if not m.ledger.in_period %}<p class="gap">{{ t("empty") }}</p>
@@ -301,7 +313,9 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 {{ head("problems", "problems_lead") }}
 <ul>{% for each in m.problems %}<li>{{ each }}</li>{% endfor %}</ul>
 </section>
-{% else %}<p>{{ t("whole") }}</p>
+{% else %}<p>{{ t("whole", host=m.host, moment=when(m.made_at)) }} \
+{% if anchors %}<a href="#proof">{{ t("anchored") }}</a>: {{ anchors | length }}.{% else %}\
+{{ t("anchors_none") }}{% endif %}</p>
 {% endif %}
 {% if m.ledger.notes %}<section aria-labelledby="notes">
 {{ head("notes") }}
@@ -323,10 +337,12 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 <section aria-labelledby="mapping">
 {{ head("mapping") }}
 <p class="gap">{{ t("mapping_lead") }}</p>
-{{ open("mapping", ["rule", "sections"]) }}
+{{ open("mapping", ["rule", "sections", "gaps"]) }}
 {% for rule, names in mapping %}<tr><td class="long">{{ t(rule) }}</td><td class="long">\
 {% for each in names %}<a href="#{{ each }}">{{ t(each) }}</a>{% if not loop.last %}; {% endif %}\
-{% endfor %}</td></tr>
+{% endfor %}</td><td class="long">{% for each in names if each in gaps %}{{ t(each) }}: \
+{% for key in gaps[each] %}{{ t(key) }}{% if not loop.last %}, {% endif %}{% endfor %}\
+{% if not loop.last %}; {% endif %}{% endfor %}</td></tr>
 {% endfor %}{{ close() }}
 </section>
 <section aria-labelledby="proof">
@@ -340,6 +356,13 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 {% for each in anchors %}<tr><td>{{ each.name }}</td><td class="date">{{ when(each.at) }}</td>\
 <td class="number">{{ each.lines }}</td><td>{{ t("stamp" if each.token else "note") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
+</section>
+<section aria-labelledby="glossary">
+{{ head("glossary") }}
+{{ open("glossary", ["term", "meaning"]) }}
+{% for each in terms %}<tr><td>{{ t("term_" ~ each) }}</td>\
+<td class="long">{{ t("means_" ~ each) }}</td></tr>
+{% endfor %}{{ close() }}
 </section>
 </main>
 <footer><p>{{ t("footer") }}</p></footer>

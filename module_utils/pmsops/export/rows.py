@@ -52,6 +52,12 @@ def number(value: Any) -> float | None:
     return float(value) if abs(value) < float("inf") else None
 
 
+def duration(value: Any) -> float | None:
+    """Return a number of seconds; a negative one was never measured."""
+    found = number(value)
+    return found if found is not None and found >= 0 else None
+
+
 def names(value: Any) -> list[str]:
     """Return the texts of a list."""
     return [str(each) for each in value] if isinstance(value, list) else []
@@ -74,6 +80,7 @@ def deletions(segment: Segment) -> list[dict[str, Any]]:
         base(each)
         | {
             "sets": removed,
+            "other": each.record.get("other_database") or None,
             "by": "policy" if each.record.get("set") or each.kind == "offsite" else "person",
             "reason": each.record.get("reason"),
             "site": each.kind == "offsite",
@@ -91,6 +98,7 @@ def restore(line: Line) -> dict[str, Any]:
         | phases(line)
         | {
             "set": said.get("set") or said.get("brought_back") or said.get("incoming"),
+            "other": said.get("other_database") or None,
             "down_seconds": number(said.get("down_seconds")),
             "former": said.get("former") or said.get("undone") or said.get("kept_volume"),
             "why": said.get("why"),

@@ -23,7 +23,14 @@ WORDS = {
     "signed_by": "Signed by key",
     "period_open": "The period is not over: what comes after the export is not in this report.",
     "empty": "This period is empty: the ledger has no line of it.",
-    "whole": "The ledger is whole: its chain and its signatures were checked.",
+    "whole": "The ledger is whole: {host}, which made this export, checked the chain and the"
+    " signatures itself, {moment}. Nobody else did.",
+    "clock": "Clock",
+    "at_most": "at most {offset} off",
+    "code": "Code",
+    "run_ids": "Names of runs, sets and incidents begin with a time in UTC.",
+    "confidential": "Confidential: records of go-live runs and incidents in this zip have"
+    " positions, prices and P&L of the fund where a check or an incident noted them.",
     "problems": "What cannot be trusted",
     "problems_lead": "The evidence itself is damaged or incomplete. Each fault is named here, and"
     " verify.py finds it again.",
@@ -44,13 +51,17 @@ WORDS = {
     "line_of": "line",
     # At a glance
     "glance": "At a glance",
-    "tile_runs": "go-live runs, passed of all",
-    "tile_unanswered": "of the passed runs have blockers that were not measured",
-    "tile_sets": "sets made, and proved",
-    "tile_drills": "drills and proofs, passed of all",
+    "tile_runs": "go-live runs passed",
+    "tile_unanswered": "passed runs have blockers that were not measured",
+    "tile_unanswered_1": "passed run has blockers that were not measured",
+    "tile_sets": "sets proved",
+    "tile_drills": "drills and proofs passed",
     "tile_missed": "planned runs that were missed",
+    "tile_missed_1": "planned run that was missed",
     "tile_incidents": "incidents",
+    "tile_incidents_1": "incident",
     "tile_deficiencies": "open deficiencies",
+    "tile_deficiencies_1": "open deficiency",
     # Planned and done
     "plan": "Planned, done, failed, missed",
     "plan_lead": "The schedule against the ledger. A run is missed if the ledger has no line of it"
@@ -117,8 +128,8 @@ WORDS = {
     "unknown": "NOT MEASURED: it is not on the disk, and no line says that it was removed",
     # Times
     "times": "Recovery time and recovery point against their targets",
-    "times_lead": "Each drill and proof of the period. A point that was not measured is missing in"
-    " the curve, and never a zero.",
+    "times_lead": "Each drill and proof of the period. A drill of which a value was not measured"
+    " has no dot on its curve.",
     "rto": "Recovery time (RTO)",
     "rpo": "Recovery point (RPO)",
     "target": "target",
@@ -151,6 +162,7 @@ WORDS = {
     "holds_now": "Holds at the export",
     "holds_gap": "NOT MEASURED: when each hold began, and which were lifted. The ledger has no"
     " lines of it.",
+    "no_holds": "No set that is on the disk is held.",
     "deletions": "Deletions",
     "by_policy": "by retention",
     "by_person": "by a person, or found missing",
@@ -176,7 +188,8 @@ WORDS = {
     "unreadable": "its record cannot be read",
     # Deficiencies
     "deficiencies": "Deficiencies",
-    "deficiencies_lead": "Those that were open on a day of the period, as they were at its end.",
+    "deficiencies_lead": "Each deficiency that was open on a day of the period.",
+    "state_end": "At the end of the period",
     "deficiency": "Deficiency",
     "owner": "Owner",
     "due": "Due",
@@ -222,6 +235,11 @@ WORDS = {
     " confirm for each rule whether it applies and whether this evidence satisfies it.",
     "rule": "Rule, by its heading",
     "sections": "Sections of this report",
+    "gaps": "What these sections lack",
+    "gap_part": "NOT MEASURED in part",
+    "gap_none": "no rows",
+    "gap_unproved": "sets that were not proved",
+    "gap_segregated": "drills that were not segregated",
     "rule_dora": "DORA, Article 12: backup policies and procedures, restoration and recovery"
     " procedures and methods",
     "rule_cvm": "CVM Resolution 21: yearly report on rules, procedures and internal controls",

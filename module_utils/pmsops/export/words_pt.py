@@ -24,7 +24,14 @@ WORDS = {
     "period_open": "O período ainda não terminou: o que vier depois da exportação não consta deste"
     " relatório.",
     "empty": "Este período está vazio: o registro encadeado não tem nenhuma linha dele.",
-    "whole": "O registro encadeado está íntegro: a cadeia e as assinaturas foram verificadas.",
+    "whole": "O registro encadeado está íntegro: o próprio servidor {host}, que fez esta"
+    " exportação, verificou a cadeia e as assinaturas em {moment}. Ninguém mais as verificou.",
+    "clock": "Relógio",
+    "at_most": "desvio de no máximo {offset}",
+    "code": "Código",
+    "run_ids": "Os nomes de execuções, cópias e incidentes começam com um horário em UTC.",
+    "confidential": "Confidencial: os registros de execuções e de incidentes deste arquivo contêm"
+    " posições, preços e resultados do fundo, quando uma verificação ou um incidente os anotou.",
     "problems": "O que não é confiável",
     "problems_lead": "As próprias evidências estão danificadas ou incompletas. Cada falha é"
     " indicada aqui, e o verify.py a encontra novamente. Os textos do sistema estão em inglês.",
@@ -45,13 +52,17 @@ WORDS = {
     "line_of": "linha",
     # At a glance
     "glance": "Visão geral",
-    "tile_runs": "execuções da lista de verificação: aprovadas / total",
-    "tile_unanswered": "das execuções aprovadas têm impeditivas que não foram medidas",
-    "tile_sets": "cópias de segurança: comprovadas / feitas",
-    "tile_drills": "testes de restauração e provas: aprovados / total",
+    "tile_runs": "execuções da lista de verificação aprovadas",
+    "tile_unanswered": "execuções aprovadas têm impeditivas que não foram medidas",
+    "tile_unanswered_1": "execução aprovada tem impeditivas que não foram medidas",
+    "tile_sets": "cópias de segurança comprovadas",
+    "tile_drills": "testes de restauração e provas aprovados",
     "tile_missed": "execuções previstas e não realizadas",
+    "tile_missed_1": "execução prevista e não realizada",
     "tile_incidents": "incidentes",
+    "tile_incidents_1": "incidente",
     "tile_deficiencies": "deficiências em aberto",
+    "tile_deficiencies_1": "deficiência em aberto",
     # Planned and done
     "plan": "Previsto, realizado, com falha, não realizado",
     "plan_lead": "O cronograma comparado com o registro encadeado. Uma execução consta como não"
@@ -119,8 +130,8 @@ WORDS = {
     "unknown": "NÃO MEDIDO: não está em disco, e nenhuma linha informa a sua exclusão",
     # Times
     "times": "Tempo e ponto de recuperação em relação às metas",
-    "times_lead": "Cada teste de restauração e cada prova do período. Um ponto que não foi medido"
-    " não aparece na curva e nunca é mostrado como zero.",
+    "times_lead": "Cada teste de restauração e cada prova do período. Um teste cujo valor não foi"
+    " medido não tem ponto na curva.",
     "rto": "Tempo de recuperação (RTO)",
     "rpo": "Ponto de recuperação (RPO)",
     "target": "meta",
@@ -153,6 +164,7 @@ WORDS = {
     "holds_now": "Bloqueios de exclusão na data da exportação",
     "holds_gap": "NÃO MEDIDO: quando cada bloqueio começou e quais foram suspensos. O registro"
     " encadeado não tem linhas a esse respeito.",
+    "no_holds": "Nenhuma cópia em disco está bloqueada.",
     "deletions": "Exclusões",
     "by_policy": "pela política de retenção",
     "by_person": "por uma pessoa, ou dada como ausente",
@@ -178,8 +190,8 @@ WORDS = {
     "unreadable": "o seu registro não pode ser lido",
     # Deficiencies
     "deficiencies": "Deficiências",
-    "deficiencies_lead": "As que estavam em aberto em algum dia do período, na situação em que se"
-    " encontravam no fim dele.",
+    "deficiencies_lead": "Cada deficiência que estava em aberto em algum dia do período.",
+    "state_end": "No fim do período",
     "deficiency": "Deficiência",
     "owner": "Responsável",
     "due": "Prazo",
@@ -225,6 +237,11 @@ WORDS = {
     " jurídica deve confirmar, para cada norma, se ela se aplica e se estas evidências a atendem.",
     "rule": "Norma, pelo título",
     "sections": "Seções deste relatório",
+    "gaps": "O que falta nestas seções",
+    "gap_part": "NÃO MEDIDO em parte",
+    "gap_none": "nenhuma linha",
+    "gap_unproved": "cópias não comprovadas",
+    "gap_segregated": "testes em ambiente não segregado",
     "rule_dora": "DORA, artigo 12: políticas e procedimentos de cópia de segurança, procedimentos e"
     " métodos de restauração e recuperação",
     "rule_cvm": "Resolução CVM 21: relatório anual sobre regras, procedimentos e controles"

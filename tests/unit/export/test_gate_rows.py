@@ -57,7 +57,7 @@ def fund(tmp_path):
 def test_a_passed_run_names_the_blockers_that_were_not_measured(fund):
     text = said(fund)
     assert "Blockers not measured, 1: api.up" in text
-    assert "<strong>1</strong><span>of the passed runs have blockers" in text
+    assert "<strong>1</strong><span>passed run has blockers" in text
     assert "Impeditivas não medidas, 1: api.up" in said(fund, language="pt")
 
 

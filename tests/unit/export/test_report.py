@@ -270,7 +270,7 @@ def test_each_text_of_the_template_is_in_the_catalogue():
         for key in re.findall(r'"(\w+)"', columns)
     }
     assert len(used) > 100
-    starts = ("by_", "kind_", "event_", "role_")
+    starts = ("by_", "kind_", "event_", "role_", "term_", "means_", "tile_")
     assert used <= set(CATALOGUES["en"]) | set(starts)
     # What the code chooses: rules, tiles, days, phases, states, captions.
     sources = "".join(

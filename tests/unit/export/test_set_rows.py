@@ -80,3 +80,8 @@ def test_each_run_says_who_ran_it(fund):
     text = said(fund)
     assert "<td>ana</td>" in section(text, "sets")
     assert "<td>rui<br>OPS-7</td>" in section(text, "times")
+
+
+def test_a_negative_time_is_no_measurement_and_ends_no_report(fund):
+    add(fund, "drill", {"set": "x", "proved": True, "rto_seconds": -1})
+    assert "NOT MEASURED: no drill of this period" in section(said(fund), "times")
