@@ -14,9 +14,18 @@ HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(1)> ' & </pre></
 
 
 def write_run(
-    evidence: Path, name: str, *, at: datetime, text: str = "backup", recorded: bool = True
+    evidence: Path,
+    name: str,
+    *,
+    at: datetime,
+    text: str = "backup",
+    recorded: bool = True,
+    **more: object,
 ) -> None:
-    """Write the folder of a run with record and report; *recorded* adds its line to the ledger."""
+    """Write the folder of a run with record and report; *recorded* adds its line to the ledger.
+
+    *more* are further fields of the record; ``checklist_sha256`` of them comes into the line, too.
+    """
     record = {
         "schema_version": 1,
         "run": name,
@@ -27,7 +36,7 @@ def write_run(
         "blocking": [text],
         "negative_control": {"outcome": "found", "check": text},
         "results": [],
-    }
+    } | more
     folder = evidence / name
     folder.mkdir(parents=True)
     content = json.dumps(record).encode()
@@ -36,5 +45,6 @@ def write_run(
     if recorded:
         names = ("run", "verdict", "partial", "counts", "blocking", "negative_control")
         line = {key: record[key] for key in names}
+        line |= {key: more[key] for key in ("checklist_sha256",) if key in more}
         line["record_sha256"] = hashlib.sha256(content).hexdigest()
         ledger.append(evidence, "gate", line, now=at)

@@ -114,7 +114,9 @@ def add_report(
         found.add_json("schedule.json", known.document())
         found.add_json("plan.json", planned)
     for each in facts.checklists:
-        found.add_json(f"checklists/{each['sha256']}.json", each["checks"])
+        about = {"checklist_sha256": each["sha256"], "checks": each["checks"]}
+        digest = hashlib.sha256(contents.written(about)).hexdigest()
+        found.add_json(f"checklists/{digest}.json", about)
     page = report.page(manifest, facts, planned, found.files, language)
     found.files[REPORT] = page.encode(errors="replace")
     period = request.period

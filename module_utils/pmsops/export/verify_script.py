@@ -18,14 +18,40 @@ Exit status:
   3  chain and hashes agree; signatures were not checked: the package `cryptography` is missing
   4  whole in itself; the key was not compared, for want of --key: anybody could have made it
 
-manifest.json has the SHA-256 of each other file, and signature.json signs it: Ed25519 over
-`pms-ops evidence export 1`, a line feed, and the SHA-256 of manifest.json in hex.
-ledger/lines.jsonl has whole lines of the ledger, the first of them with the number that the
-manifest calls `start`, up to its end. Each is a JSON object with `seq`, `at`, `kind`, `previous`
-and `record`; `previous` is the SHA-256 of the line before. ledger/earlier.jsonl has older lines
-that still were in force. A signed line ends with `,"signature":{"key":...,"value":...}}`: Ed25519
-over `pms-ops ledger line 1`, a line feed, and the SHA-256 in hex of the line without that field.
-The id of a key is the SHA-256 of its raw public half, which a line of kind `signing` brings.
+Files of an export, and what they are compared with. No other file is in it:
+  manifest.json         has the SHA-256 and the size of each other file
+  signature.json        signs the manifest: Ed25519 over `pms-ops evidence export 1`, a line feed,
+                        and the SHA-256 of manifest.json in hex
+  ledger/lines.jsonl    whole lines of the ledger, the first with the number that the manifest calls
+                        `start`, up to its end; ledger/earlier.jsonl: older ones still in force.
+                        Each is a JSON object with `seq`, `at`, `kind`, `previous` (the SHA-256 of
+                        the line before) and `record`. A signed one ends with
+                        `,"signature":{"key":...,"value":...}}`: Ed25519 over `pms-ops ledger line
+                        1`, a line feed, and the SHA-256 in hex of the line without that field
+  ledger/ledger.head    number and hash of the last line, as they were beside the ledger
+  keys/ID.pub           public keys; ID is the SHA-256 of the raw key, which a line of kind
+                        `signing` brings. keys/signer.pem: the key that signed this export, once
+                        more, for other tools
+  records/RUN/          record.json of each go-live run: its SHA-256 is in the run's line. Its
+                        checklist.md, junit.xml and report.html: with the manifest only
+  incidents/ID/         incident.json: once it is closed, its SHA-256 is in a line. incident.md:
+                        with the manifest only
+  attestations/*.json   each run as an in-toto statement in a DSSE envelope: its signature, and that
+                        it is about the record of that run
+  checklists/NAME.json  the checks of each version of the checklist that ran whole. NAME is the
+                        SHA-256 of the file, and its checks are those of a record.
+                        `checklist_sha256` in it, in records and in lines is the SHA-256 of the
+                        checklist's YAML, read and written as JSON (json.dumps of Python with
+                        sort_keys=True, default=str, ensure_ascii=False). The YAML is not here
+  anchors/              notes of what left the machine: with the lines. *.tsr: time stamps, by the
+                        program openssl, and the root ca.pem or the one of --tsa-ca
+  sets.json, schedule.json, plan.json, report.html, report.pdf, README.txt, verify.py
+                        with the manifest only
+
+`whole` means: nothing was altered, added or removed since the owner of the key signed. It does not
+mean that what the owner wrote is true. Figures of the report, of plan.json and of sets.json are
+what the exporter made of the records and of the disk on that day; they are not computed again here.
+An end of the ledger that was cut off with its head, before the export, shows only at an anchor.
 
 This file shares no code with what makes the export. Who does not trust the one in the zip takes it
 from the source of pms-ops: module_utils/pmsops/export/verify_script.py, the same to the byte.
@@ -66,8 +92,13 @@ WHOLE, BROKEN, CANNOT, NO_SIGNATURES, NOT_COMPARED = 0, 1, 2, 3, 4
 FORMAT = "pms-ops evidence export 1"
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 LINES, EARLIER, HEAD = "ledger/lines.jsonl", "ledger/earlier.jsonl", "ledger/ledger.head"
-STATE = "anchors/state.json"
+STATE, PEM = "anchors/state.json", "keys/signer.pem"
 SIGNED = re.compile(rb',"signature":(\{[^{}]*(?:\{[^{}]*\}[^{}]*)?\})\}$')
+RECORD = re.compile(r"records/([^/]+)/record\.json")
+STATEMENT = re.compile(r"attestations/([^/]+)\.dsse\.json")
+OF_A_CHECK = ("id", "title", "section", "severity")
+# What comes before the 32 bytes of a public key of Ed25519 in DER. Source: RFC 8410, section 4.
+DER = bytes.fromhex("302a300506032b6570032100")
 TOKEN = re.compile(r"anchors/([^/]+)/(\d+)-[0-9a-f]{12}\.tsr")
 STAMP_TIME = re.compile(r"^Time stamp: (.+) GMT$", re.M)
 CLOCK = timedelta(minutes=5)
@@ -168,6 +199,25 @@ def document(files: dict[str, bytes], name: str) -> dict[str, Any]:
     return found
 
 
+def parsed(content: bytes) -> dict[str, Any]:
+    """Return a JSON object, an empty one where it is none."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def checks_of(record: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the checks of a run, without what came of them."""
+    results = record.get("results")
+    return [
+        {name: str(each.get(name)) for name in OF_A_CHECK}
+        for each in (results if isinstance(results, list) else [])
+        if isinstance(each, dict)
+    ]
+
+
 class Check:
     """One export, and what is wrong with it."""
 
@@ -209,7 +259,8 @@ class Check:
         """Look at everything; return False where signatures could not be checked."""
         for step in (
             *(self.files_fit, self.lines_fit, self.end_fits, self.period_fits, self.records_fit),
-            *(self.incidents_fit, self.anchors_fit, self.keys_fit),
+            *(self.checklists_fit, self.incidents_fit, self.anchors_fit, self.keys_fit),
+            self.statements_fit,
             lambda: self.stamps_fit(root),
         ):
             try:
@@ -228,6 +279,8 @@ class Check:
                 self.problems.append(f"{name} is missing")
             elif sha256(self.files[name]) != entry.get("sha256"):
                 self.problems.append(f"{name} was altered: its SHA-256 is not the manifest's")
+            elif len(self.files[name]) != entry.get("size_bytes"):
+                self.problems.append(f"{name} has another size than the manifest says")
         for name in sorted(set(self.files) - set(listed) - {MANIFEST, SIGNATURE}):
             self.problems.append(f"{name} was added: the manifest has no such file")
         if self.signature.get("manifest_sha256") != sha256(self.files[MANIFEST]):
@@ -421,8 +474,36 @@ class Check:
                 elif sha256(self.files[name]) != record["record_sha256"]:
                     self.problems.append(f"{name} was altered: line {number} has another SHA-256")
         for name in sorted(self.files):
-            if re.fullmatch(r"records/[^/]+/record\.json", name) and name not in told:
+            if RECORD.fullmatch(name) and name not in told:
                 self.problems.append(f"{name} is in no line of the ledger of this period")
+
+    def checklists_fit(self) -> None:
+        """Compare each version of the checklist with records, and these with their lines."""
+        ran: dict[str, list[Any]] = {}
+        named: dict[str, str] = {}
+        for name in sorted(self.files):
+            record = parsed(self.files[name]) if RECORD.fullmatch(name) else {}
+            digest = record.get("checklist_sha256")
+            if isinstance(digest, str):
+                named[name] = digest
+                if record.get("partial") is False:
+                    ran.setdefault(digest, []).append(checks_of(record))
+        for name in sorted(self.files):
+            if not name.startswith("checklists/"):
+                continue
+            about = parsed(self.files[name])
+            if name != f"checklists/{sha256(self.files[name])}.json":
+                self.problems.append(f"{name} is not named by its own SHA-256")
+            if about.get("checks") not in ran.pop(str(about.get("checklist_sha256")), []):
+                self.problems.append(f"{name} has other checks than each record of its checklist")
+        for digest in sorted(ran):
+            self.problems.append(f"checklists/ has no file of the checklist {digest}, which ran")
+        for number in self.inside():
+            record = self.entries[number]["record"]
+            name = f"records/{record.get('run')}/record.json"
+            said = record.get("checklist_sha256", named.get(name))
+            if self.entries[number]["kind"] == "gate" and said != named.get(name, said):
+                self.problems.append(f"line {number} names another checklist than {name}")
 
     def incidents_fit(self) -> None:
         """Compare each incident that is closed with the last line about it."""
@@ -471,6 +552,17 @@ class Check:
             )
         if self.publics.get(signer) != self.signature.get("public_key"):
             self.problems.append(f"{SIGNATURE} brings another public key than the ledger")
+        for name in sorted(self.files):
+            match = re.fullmatch(r"keys/([^/]+)\.pub", name)
+            if match and match[1] not in self.publics:
+                self.problems.append(f"{name} is a key that no line of the ledger brings")
+        raw = base64.b64decode(self.publics.get(signer, ""))
+        pem = (
+            f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(DER + raw).decode()}\n"
+            "-----END PUBLIC KEY-----\n"
+        )
+        if self.files.get(PEM, pem.encode()) != pem.encode():
+            self.problems.append(f"{PEM} is not the same key as keys/{signer}.pub")
         message = f"{FORMAT}\n{sha256(self.files[MANIFEST])}".encode()
         value = str(self.signature.get("value"))
         self.to_check.append((MANIFEST, message, signer, value))
@@ -484,6 +576,33 @@ class Check:
         for known in self.known:
             if not any(key.startswith(known) for _where, keys in self.chains for key in keys):
                 self.problems.append(f"the key that was given, {known}, is none of this export")
+
+    def statements_fit(self) -> None:
+        """Compare each statement with its record, and take its signatures down."""
+        for name, content in sorted(self.files.items()):
+            match = STATEMENT.fullmatch(name)
+            if not match:
+                continue
+            try:
+                self.statement_fits(name, f"records/{match[1]}/record.json", json.loads(content))
+            except UNEXPECTED:
+                self.problems.append(f"{name} is no signed statement in a DSSE envelope")
+
+    def statement_fits(self, name: str, record: str, envelope: dict[str, Any]) -> None:
+        """Compare one statement with its record, and take its signatures down."""
+        payload = base64.b64decode(envelope["payload"], validate=True)
+        kind = envelope["payloadType"].encode()
+        # Source: DSSE protocol, version 1: the pre-authentication encoding.
+        message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+        if not envelope["signatures"]:
+            self.problems.append(f"{name} has no signature")
+        for each in envelope["signatures"]:
+            if each["keyid"] != self.key:
+                self.problems.append(f"{name} is signed by key {each['keyid']}, not by {self.key}")
+            self.to_check.append((name, message, each["keyid"], each["sig"]))
+        digest = sha256(self.files.get(record, b""))
+        if json.loads(payload)["subject"] != [{"name": record, "digest": {"sha256": digest}}]:
+            self.problems.append(f"{name} is about something else than {record}")
 
     def signatures_fit(self) -> bool:
         """Check each signature; return False where the package is missing."""

@@ -269,5 +269,8 @@ WORDS = {
     "Without --key it ends with status 4: whole in itself, but anybody could have made it.\n"
     "Signatures need the package cryptography; without it it ends with status 3: nothing is\n"
     "authenticated. With -I, Python imports nothing from this folder.\n"
-    "python3 -I verify.py --help names each kind of file and each status.\n",
+    "python3 -I verify.py --help names each kind of file and each status.\n\n"
+    "The name of a file in checklists is the SHA-256 of the file. checklist_sha256 in it, which\n"
+    "records and the ledger name, is the SHA-256 of the checklist's YAML, read and written as\n"
+    "JSON with sorted keys; the YAML is not in this export.\n",
 }

@@ -275,5 +275,8 @@ WORDS = {
     "esta exportação. Sem --key, o código de saída é 4: íntegra em si mesma, mas qualquer pessoa\n"
     "poderia tê-la feito. As assinaturas requerem o pacote cryptography; sem ele, o código é 3:\n"
     "nada foi autenticado. Com -I, o Python não importa nada desta pasta.\n"
-    "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n",
+    "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n\n"
+    "O nome de um arquivo em checklists é o SHA-256 do arquivo. O campo checklist_sha256, que os\n"
+    "registros e o registro encadeado citam, é o SHA-256 do YAML da lista de verificação, lido e\n"
+    "escrito como JSON com chaves ordenadas; o YAML não está nesta exportação.\n",
 }
