@@ -125,7 +125,9 @@ def add_report(
     found.files["README.txt"] = readme.encode(errors="replace")
     if not request.pdf:
         return "it was not asked for"
-    content, why = pdf.printed(page)
+    # A printed link would have the path of this machine.
+    paper = report.page(manifest, facts, planned, found.files, language, links=False)
+    content, why = pdf.printed(paper)
     if content is None:
         return why
     found.files[PDF] = content

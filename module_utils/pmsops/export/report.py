@@ -46,8 +46,13 @@ def page(
     planned: list[dict[str, Any]] | None,
     files: Mapping[str, bytes],
     language: Language,
+    *,
+    links: bool = True,
 ) -> str:
-    """Return the page; *planned* is None where nobody can tell what was planned."""
+    """Return the page; *planned* is None where nobody can tell what was planned.
+
+    *links*: names of runs and incidents lead to their files in the export; paper has none.
+    """
     targets = _targets(files)
     rendered = _template(language.name).render(
         m=manifest,
@@ -65,6 +70,8 @@ def page(
         targets=targets,
         charts=_charts(facts, targets, language),
         anchors=_anchors(files),
+        names=frozenset(files),
+        links=links,
     )
     return rendered.lstrip()
 

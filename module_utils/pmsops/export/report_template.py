@@ -7,9 +7,18 @@ from ansible.module_utils.pmsops.reports.html_document import document
 
 MORE_STYLE = """
 header h1 { margin: 2rem 0 .25rem; font-size: clamp(1.75rem, 6vw, 2.5rem); }
-main, header, footer { max-width: 68rem; }
+main, header, footer { max-width: 76rem; }
 nav ol { columns: 18rem; column-gap: 2.5rem; padding-left: 1.3rem; font-size: .9375rem; }
-td.name { white-space: nowrap; }
+.hint { display: none; font-size: .8125rem; }
+.scroll { scrollbar-width: thin; }
+td { overflow-wrap: break-word; }
+.wide td, .wide th { padding-right: .6rem; }
+.wide td { overflow-wrap: anywhere; min-width: 4.5rem; }
+.tiles { grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
+.tiles strong { overflow-wrap: normal; }
+@media screen { td.name { white-space: nowrap; } }
+@media screen and (max-width: 64rem) { .hint { display: block; }
+  .scroll { border-right: 2px dashed var(--muted); overflow-x: scroll; } }
 .gap { padding: .5rem .85rem; border-left: 3px solid var(--warn); background: var(--warn-soft); }
 td.long { overflow-wrap: anywhere; min-width: 12rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem;
@@ -17,7 +26,13 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem;
 code { overflow-wrap: anywhere; }
 .tiles li { padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }
-@media print { nav { display: none; } table { font-size: 8.5pt; }
+@page { size: A4; @bottom-left { font: 8pt sans-serif;
+    content: "{{ t("title") }}, \
+{{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}"; }
+  @bottom-right { font: 8pt sans-serif; content: counter(page) " / " counter(pages); } }
+@media print { nav, .hint { display: none; } pre { break-before: avoid; break-inside: avoid; }
+  section[aria-labelledby="proof"] > p { break-after: avoid; } .wide td { min-width: 0; }
+  td { overflow-wrap: anywhere; } table { font-size: 8.5pt; }
   thead { display: table-header-group; } .scroll { overflow: visible; } }
 """
 
@@ -25,8 +40,12 @@ MACROS = """
 {% macro head(id, lead="") %}<h2 id="{{ id }}">{{ t(id) }}</h2>
 {% if lead %}<p class="muted">{{ t(lead) }}</p>
 {% endif %}{% endmacro %}
+{% macro file(name, label) %}{% if links and name in names %}<a href="{{ name }}">{{ label }}</a>\
+{% else %}{{ label }}{% endif %}{% endmacro %}
 {% macro open(label, columns) %}
-<div class="scroll" tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table>
+{% if columns | length > 3 %}<p class="hint muted">{{ t("scroll") }}</p>
+{% endif %}<div class="scroll{% if columns | length > 8 %} wide{% endif %}" \
+tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table>
 <thead><tr>{% for each in columns %}<th scope="col"\
 {% if each in numeric %} class="number"{% endif %}>{{ t(each) }}</th>{% endfor %}</tr></thead>
 <tbody>
@@ -90,7 +109,7 @@ SECTIONS = """
 {{ open("runs", ["line", "at", "run", "verdict", "checks", "unmeasured_checks", "blocking",
   "control", "ran_by"]) }}
 {% for run in f.runs %}
-<tr>{{ line(run) }}<td class="name">{{ run.run }}\
+<tr>{{ line(run) }}<td class="name">{{ file("records/" ~ run.run ~ "/record.json", run.run) }}\
 {% if run.partial %} ({{ t("partial") }}){% endif %}</td>\
 <td>{% if run.verdict == "pass" and run.result == "WARNED" %}<span class="tag warn">\
 {{ t("pass_warned") }}</span>{% else %}{{ tag(run.verdict) }}{% endif %}\
@@ -204,7 +223,8 @@ each.missing) }}</td>{{ by(each) }}</tr>
 {% if not f.incidents %}{{ nothing() }}{% else %}
 {{ open("incidents", ["incident", "began", "closed", "recovery", "cause", "data_loss"]) }}
 {% for each in f.incidents %}
-<tr><td>{{ each.title or "" }}<br><code>{{ each.id }}</code>{% if not each.readable %} \
+<tr><td>{{ each.title or "" }}<br><code>\
+{{ file("incidents/" ~ each.id ~ "/incident.json", each.id) }}</code>{% if not each.readable %} \
 <span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
 <td class="date">{{ when(each.began_at, seconds=true) }}</td>\
 <td class="date">{% if each.closed_at %}{{ when(each.closed_at, seconds=true) }}{% else %}\
@@ -251,7 +271,7 @@ total=total | string) }}</p>
 <td class="long">{{ each.decision or each.task or "" }}{% if each.check %}\
 {{ t("attested_check") }} <code>{{ each.check }}</code> ({{ day(each.when) }}\
 {% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ each.why or "" }}\
-{% endif %}</td><td>{{ each.run or "" }}</td></tr>
+{% endif %}</td><td>{{ file("records/" ~ each.run ~ "/record.json", each.run or "") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="checklists">

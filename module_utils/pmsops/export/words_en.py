@@ -37,6 +37,7 @@ WORDS = {
     "notes": "Notes of the ledger",
     "none": "None in this period.",
     "table": "Table",
+    "scroll": "The table is wide: scroll it sideways.",
     "line": "Line",
     "at": "Time",
     "verdict": "Verdict",

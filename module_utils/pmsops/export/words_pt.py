@@ -38,6 +38,7 @@ WORDS = {
     "notes": "Observações do registro encadeado",
     "none": "Nada a registrar neste período.",
     "table": "Tabela",
+    "scroll": "A tabela é larga: role-a para o lado.",
     "line": "Linha",
     "at": "Horário",
     "verdict": "Resultado",

@@ -9,6 +9,7 @@ from typing import Any
 
 WIDTH, HEIGHT = 560, 250
 MAX_LABELS = 5
+DATE_WIDTH = 90  # of a label such as 2026-11-30: the last one stands half beside the curve
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "bytes"))
 COLORS = {"target": "var(--warn)", "any moment": "var(--good)"}
 TIMES = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
@@ -73,7 +74,7 @@ def of_drills(drills: list[dict[str, Any]], targets: dict[str, float]) -> list[d
 
 def over_time(name: str, labels: list[str], series: list[tuple[str, list[float | None]]]) -> str:
     """Return curves as SVG; the series ``target`` has no dots."""
-    return _chart(name, name, labels, series, line=True)["svg"]
+    return _chart(name, name, labels, series, line=True, margin_right=DATE_WIDTH // 2)["svg"]
 
 
 def duration(seconds: float | None) -> str:
@@ -103,6 +104,7 @@ def _chart(
     series: list[tuple[str, list[float | None]]],
     *,
     line: bool = False,
+    margin_right: int = 6,
 ) -> dict[str, str]:
     """Return ``{title, svg}``; the SVG has no script, no font and no colour of its own."""
     import pygal
@@ -143,6 +145,7 @@ def _chart(
         show_x_guides=False,
         show_minor_x_labels=False,
         margin=6,
+        margin_right=margin_right,
         range=(0, ticks[-1]),
         value_formatter=lambda value: f"{value:.3g}",
         dots_size=4,

@@ -1,0 +1,61 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The form of the report: links to files of the zip, wide tables, curves, paper."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+
+import pytest
+from ansible.module_utils.pmsops.export import bundle, pdf
+from ansible.module_utils.pmsops.reports import charts
+
+from tests.support import exported
+from tests.support.exported import NOW
+
+
+@pytest.fixture(scope="module")
+def fund(tmp_path_factory):
+    return exported.busy(tmp_path_factory.mktemp("layout"))
+
+
+def export(fund, **more):
+    path = bundle.write(exported.busy_request(fund, **more), now=NOW)["path"]
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("report.html").decode(), archive.namelist()
+
+
+def test_rows_of_runs_and_incidents_lead_to_their_files_in_the_zip(fund):
+    page, names = export(fund)
+    links = set(re.findall(r'href="([^"#]+)"', page))
+    assert links <= set(names)
+    assert {each.split("/")[0] for each in links} == {"records", "incidents"}
+
+
+def test_paper_has_no_link_to_a_folder_of_the_host(fund, monkeypatch):
+    printed = []
+    monkeypatch.setattr(pdf, "printed", lambda page: (printed.append(page), (b"%PDF-", ""))[1])
+    export(fund, pdf=True)
+    assert re.findall(r'href="([^"#]+)"', printed[0]) == []
+
+
+def test_paper_is_a4_with_the_period_and_the_page_in_its_foot(fund):
+    page, _names = export(fund)
+    assert "@page { size: A4;" in page and "counter(page)" in page
+    assert 'content: "Evidence of operations, 2026-01-01 to 2026-12-31"' in page
+    assert "pre { break-before: avoid;" in page
+
+
+def test_a_wide_table_wraps_its_cells_and_says_that_it_scrolls(fund):
+    page, _names = export(fund)
+    restores = page[page.index("Restores, swaps and rollbacks</h3>") :]
+    assert restores.index("scroll it sideways") < restores.index('<div class="scroll wide"')
+    assert ".tiles strong { overflow-wrap: normal; }" in page
+
+
+def test_the_last_date_of_a_curve_is_inside_its_picture():
+    labels = ["2026-05-01", "2026-05-15", "2026-05-30"]
+    svg = charts.over_time("x", labels, [("rto", [1.0, 2.0, 3.0])])
+    moved = float(re.search(r"translate\((\d+(?:\.\d+)?), ", svg)[1])
+    last = max(float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]*>2026-05-30', svg))
+    assert moved + last + charts.DATE_WIDTH / 2 <= charts.WIDTH
