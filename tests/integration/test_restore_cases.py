@@ -12,6 +12,7 @@ import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
@@ -31,6 +32,7 @@ from ansible.module_utils.pmsops.restore import (
     preflight,
     registry,
     renames,
+    role_restore,
     scratch,
     single_tables,
     staging_database,
@@ -1094,3 +1096,24 @@ def test_a_recovery_with_nothing_to_do_says_nothing(filled, request_, taken):
     found = crash_recovery.recover(operation(filled, request_)._swap(), request_.root)
     assert found.lines == []
     assert sets.verification(taken) is None
+
+
+def test_a_role_made_without_a_password_is_given_one_by_the_next_run_and_keeps_it(
+    server, filled, request_
+):
+    required = SimpleNamespace(roles={"passless", "pg_monitor"}, role_facts={})
+    request = replace(request_, create_roles=True)
+    stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'passless'"
+    server.psql("CREATE ROLE passless LOGIN")
+    try:
+        (line,) = role_restore.give_passwords(filled, required, request)
+        assert "without a password: passless." in line
+        assert "passless" in role_restore.suspected(filled)
+        kept = []
+        for word in ("first", "second"):
+            given = replace(request, role_passwords={"passless": word})
+            assert role_restore.give_passwords(filled, required, given) == []
+            kept.append(server.psql(stored).strip())
+        assert kept[0].startswith("SCRAM-SHA-256") and kept[0] == kept[1]
+    finally:
+        server.psql("DROP ROLE passless")
