@@ -68,6 +68,15 @@ options:
     description: The database's container.
     type: str
     default: ""
+  roles_with_password:
+    description: Roles whose passwords the inventory has, and the maintenance role.
+    type: list
+    elements: str
+    default: []
+  without_passwords:
+    description: Go on although roles that log in would have no password (C(host.no-passwords)).
+    type: bool
+    default: false
   why:
     description: With V(fallen_back), why the moment could not be had.
     type: str
@@ -113,6 +122,9 @@ cannot: {description: What cannot be there., returned: state is planned, type: l
          sample: ["images that no registry has: pms:1"]}
 lost_images: {description: Images that no registry has., returned: state is planned, type: list,
               elements: str, sample: ["pms:1"]}
+roles_without_password: {description: Roles that log in and would have no password.,
+                         returned: state is planned, type: list, elements: str,
+                         sample: [macro_user]}
 compose:
   description: Folder and files of the Compose project; empty if the copy does not have them.
   returned: success
@@ -158,6 +170,7 @@ from ansible.module_utils.pmsops.recovery import (
     new_host_engine,
     new_host_moment,
     new_host_plan,
+    new_host_roles,
 )
 from ansible.module_utils.pmsops.recovery.new_host import NewHost
 from ansible.module_utils.pmsops.services import docker_engine
@@ -182,6 +195,8 @@ SPEC = options.spec() | {
     "pitr_container": {"type": "str", "default": ""},
     "pitr_image": {"type": "str", "default": ""},
     "database_container": {"type": "str", "default": ""},
+    "roles_with_password": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "without_passwords": {"type": "bool", "default": False, "no_log": False},
     "why": {"type": "str", "default": ""},
     "code": {"type": "str", "default": ""},
     "compose_project": {"type": "str"},
@@ -208,7 +223,16 @@ def plan(host: NewHost, params: dict, *, check: bool) -> dict:
             "a machine: the newest moment was asked for, so dr_host.yml will stop before anything"
             " is done (-e host_moment=preferred takes the set instead)"
         )
+    keys = host.sites.settings.places.keys
+    found = new_host_roles.of_copies(work, [copy, *others.values()], keys)
+    lacking = sorted(found - {*params["roles_with_password"]})
+    if lacking:
+        cannot.append(new_host_roles.line(lacking, of_moment=moment.archive is not None))
+    done = host.journal().get("steps", {})
+    if not (check or params["without_passwords"] or moment.archive or "databases" in done):
+        new_host_roles.require_passwords(lacking)
     return {
+        "roles_without_password": lacking,
         "will": will,
         "cannot": cannot,
         "lost_images": images["lost"],

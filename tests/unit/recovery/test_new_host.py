@@ -131,6 +131,37 @@ def test_the_end_is_in_the_ledger_with_the_sets_that_were_lost(site, new):
     assert json.loads(entries[-2])["record"]["removed"] == ["x"]
 
 
+ROLE = {"login": True, "superuser": False}
+ROLES = {
+    "macro_user": ROLE,
+    "dagster_user": ROLE,
+    "pms_ops": ROLE,
+    "postgres": ROLE | {"superuser": True},
+    "readers": ROLE | {"login": False},
+}
+
+
+def test_roles_that_would_have_no_password_end_the_run_before_anything_is_done(site, new):
+    """The PMS of a new machine could not log in, which was found out after the restore."""
+    sets.mark_verified(site.make_set("2026-11-29_0115", roles=ROLES), {})
+    assert site.site("uploaded")["ok"]
+    known = {"roles_with_password": ["pms_ops", "dagster_user"]}
+    plan = step(site, new, "planned", _ansible_check_mode=True, **known)
+    assert plan["roles_without_password"] == ["macro_user"]
+    assert plan["cannot"][-1] == ("passwords of the roles macro_user: set restore_role_passwords")
+    refused = step(site, new, "planned", **known)
+    assert refused["code"] == "host.no-passwords"
+    assert "macro_user" in refused["msg"] and "host_without_passwords" in refused["remedy"]
+    assert not sets.listed(new.root)
+    assert not (new.root / ".pms-ops" / "host.json").exists()
+    assert "code" not in step(site, new, "planned", without_passwords=True, **known)
+    plan = step(
+        site, new, "planned", roles_with_password=[*known["roles_with_password"], "macro_user"]
+    )
+    assert plan["roles_without_password"] == []
+    assert "passwords" not in " ".join(plan["cannot"])
+
+
 NO_PARTS = new_host_files.Parts(Path("set"), {}, {})
 
 
