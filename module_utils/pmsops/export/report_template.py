@@ -13,7 +13,7 @@ nav ol { columns: 18rem; column-gap: 2.5rem; padding-left: 1.3rem; font-size: .9
 .scroll { scrollbar-width: thin; }
 td { overflow-wrap: break-word; }
 .wide td, .wide th { padding-right: .6rem; }
-.wide td { overflow-wrap: anywhere; min-width: 4.5rem; }
+td.any { overflow-wrap: anywhere; min-width: 6.5rem; }
 .tiles { grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
 .tiles strong { overflow-wrap: normal; }
 @media screen { td.name { white-space: nowrap; } }
@@ -26,13 +26,13 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem;
 code { overflow-wrap: anywhere; }
 .tiles li { padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }
-@page { size: A4; @bottom-left { font: 8pt sans-serif;
+@page { size: A4 landscape; @bottom-left { font: 8pt sans-serif;
     content: "{{ t("title") }}, \
 {{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}"; }
   @bottom-right { font: 8pt sans-serif; content: counter(page) " / " counter(pages); } }
 @media print { nav, .hint { display: none; } pre { break-before: avoid; break-inside: avoid; }
-  section[aria-labelledby="proof"] > p { break-after: avoid; } .wide td { min-width: 0; }
-  td { overflow-wrap: anywhere; } table { font-size: 8.5pt; }
+  section[aria-labelledby="proof"] > p { break-after: avoid; } .wide table { font-size: 7.5pt; }
+  table { font-size: 8.5pt; }
   thead { display: table-header-group; } .scroll { overflow: visible; } }
 """
 
@@ -164,9 +164,8 @@ else "within") }} ({{ duration(targets.rpo) }})</span>{% endif %}{% else %}{{ t(
 {% if f.drills %}{{ open("times", ["line", "at", "verdict", "set", "where", "rto", "rpo",
   "phases", "control", "ran_by"]) }}
 {% for each in f.drills %}
-<tr>{{ line(each) }}<td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
-<td class="name">{{ each.set or t("not_measured") }}{% if each.other %} {{ t("of_database") }} \
-{{ each.other }}{% endif %}</td>\
+<tr>{{ line(each) }}<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}\
+{% endif %}</td><td class="name">{{ each.set or t("not_measured") }}{{ of_other(each) }}</td>\
 <td>{{ each.where or t("here") }}, \
 {{ t("segregated" if each.segregated else "not_segregated") }}</td>
 {% for name in ["rto", "rpo"] %}{% set took, goal = each[name ~ "_seconds"], \
@@ -213,9 +212,10 @@ each[name ~ "_target_seconds"] or targets[name] %}
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
-<td>{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
-<td>{{ each.set or "" }}{{ of_other(each) }}</td><td>{{ duration(each.down_seconds) }}</td>\
-<td>{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
+<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
+<td class="any">{{ each.set or "" }}{{ of_other(each) }}</td>\
+<td>{{ duration(each.down_seconds) }}</td>\
+<td class="any">{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
