@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     default: []
+  roles_with_password:
+    description: Roles whose passwords the inventory has, and the maintenance role.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -93,6 +98,7 @@ SPEC = options.spec() | {
     "clone": {"type": "str", "default": ""},
     "commit": {"type": "str", "default": ""},
     "recipients": {"type": "list", "elements": "str", "default": []},
+    "roles_with_password": {"type": "list", "elements": "str", "default": [], "no_log": False},
 }
 
 
@@ -100,14 +106,18 @@ def run(module: AnsibleModule) -> dict:
     """Return the page, and what each site gave."""
     params = module.params
     settings = options.sites(params, check=True).settings
-    names = ("database", "inventory", "command", "commit", "recipients")
+    known = params["roles_with_password"]
+    names = ("database", "inventory", "command", "commit", "recipients", "roles_with_password")
     facts = {name: params[name] for name in names} | {
         "toolkit": TOOL["version"],
         "clone": re.sub(r"//[^/@]*@", "//", params["clone"]),
     }
     tests = envelope.test(settings) if params["test"] else []
     page = envelope.page(settings, facts)
-    return {"changed": False, "page": page, "tests": tests, "lines": envelope.summary(tests)}
+    lines = envelope.summary(tests)
+    if params["test"]:
+        lines += envelope.password_warning(envelope.without_password(settings.places.root, known))
+    return {"changed": False, "page": page, "tests": tests, "lines": lines}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, ledger_keys
-from ansible.module_utils.pmsops.offsite import copies
+from ansible.module_utils.pmsops.offsite import copies, login_roles
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
 from ansible.module_utils.pmsops.offsite.run import Settings
@@ -63,6 +63,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     folder = settings.places.keys / signing.TRUSTED
     lines += [f"  {folder}/{each}.pub" for each in trusted(settings.places.keys)]
     lines += ["", *_ledger(settings.places)]
+    lines += ["", *_passwords(settings.places.root, facts.get("roles_with_password", ()))]
     if facts.get("recipients"):
         lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
         lines += [f"  {each}" for each in facts["recipients"]]
@@ -89,6 +90,36 @@ def _ledger(places: Places) -> list[str]:
         f"Ledger: signed by key {key}",
         f"  a copy of {ledger_keys.trusted_folder(places.keys) / key}.pub",
         f"  verify with: scripts/verify_ledger.py EVIDENCE --key {key}",
+    ]
+
+
+def without_password(root: Path, known: Iterable[str]) -> list[str]:
+    """Return the login roles of the newest sets whose passwords are not *known*."""
+    return sorted(login_roles.of_newest(root) - {*known})
+
+
+def password_warning(lacking: Sequence[str]) -> list[str]:
+    """Return the line of the roles whose passwords the inventory lacks; none without any."""
+    if not lacking:
+        return []
+    return [
+        f"WARNING: restore_role_passwords of the inventory lacks {', '.join(lacking)}: the PMS of a"
+        " new machine could not log in. Put the passwords of its Compose file or .env into the"
+        " vault."
+    ]
+
+
+def _passwords(root: Path, known: Iterable[str]) -> list[str]:
+    """Return the lines about the passwords of roles, which no set has."""
+    names, lacking = sorted(login_roles.of_newest(root)), without_password(root, known)
+    if not names:
+        return [
+            "Passwords of roles: no set says which roles log in. restore_role_passwords of the",
+            "  inventory gives them to a new machine",
+        ]
+    return [
+        "Passwords of roles: no set has them. restore_role_passwords of the inventory gives them:",
+        *(f"  {name}{': MISSING THERE ' + BLANK if name in lacking else ''}" for name in names),
     ]
 
 

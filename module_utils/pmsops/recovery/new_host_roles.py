@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.offsite import login_roles
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.repository import manifest, signing
 
 
 def of_copies(work: Work, taken: Iterable[Copy | None], keys: Path) -> set[str]:
-    """Return the roles that log in to the databases of these copies, and are no superusers.
-
-    A superuser in a set is the one that the image makes, with the password of its Compose file.
-    Sets of older releases do not describe roles.
+    """Return the roles that log in to the databases of these copies.
 
     :raises OpsError: signing.*, offsite.*
     """
@@ -30,8 +28,7 @@ def of_copies(work: Work, taken: Iterable[Copy | None], keys: Path) -> set[str]:
         given = work.restic.call("dump", copy.snapshot, path, changes=True, binary=True).output
         document: dict[str, Any] = json.loads(given)
         signing.check(document, keys)
-        described = (document.get("roles") or {}).items()
-        found |= {name for name, role in described if role["login"] and not role["superuser"]}
+        found |= login_roles.of_manifest(document)
     return found
 
 

@@ -58,3 +58,20 @@ def test_the_test_opens_each_repository_in_an_empty_home(fund):
     (fund.folder / "password").chmod(0o600)
     (failed,) = fund.call("", pms_envelope, test=True, **GIVEN)["tests"]
     assert failed["code"] == "offsite.wrong-password"
+
+
+def test_the_page_and_the_test_name_the_roles_whose_passwords_the_inventory_lacks(fund):
+    role = {"login": True, "superuser": False}
+    fund.call("present")
+    roles = {"macro_user": role, "dagster_user": role, "pms_ops": role}
+    sets.mark_verified(fund.make_set("2026-11-28_0115", roles=roles), {})
+    fund.call("uploaded")
+    given = GIVEN | {"roles_with_password": ["pms_ops", "dagster_user"]}
+    result = fund.call("", pms_envelope, test=True, **given)
+    assert any(line.startswith("  macro_user: MISSING THERE ___") for line in result["page"])
+    assert "  dagster_user" in result["page"]
+    assert "restore_role_passwords of the inventory lacks macro_user:" in result["lines"][-1]
+    given["roles_with_password"].append("macro_user")
+    result = fund.call("", pms_envelope, test=True, **given)
+    assert "MISSING" not in "\n".join(result["page"])
+    assert "WARNING" not in "\n".join(result["lines"])
