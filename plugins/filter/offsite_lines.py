@@ -63,6 +63,7 @@ def lines(result: Mapping[str, Any], action: str = "list", check: bool = False) 
             text = _SAYS.get(action, _nothing)(each)
             text = f"would be: {text}" if check and each.get("changed") else text
         found.append(f"{each['site']}: {text}")
+        found += [f"{each['site']}: {line}" for line in each.get("expected") or ()]
         if each.get("warning"):
             found.append(f"{each['site']}: {each['warning']}")
         found += [f"{each['site']}: SIGN OF RANSOMWARE: {sign}" for sign in each.get("signs") or ()]

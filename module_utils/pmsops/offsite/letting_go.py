@@ -56,7 +56,7 @@ def prune(
     """
     there = work.copies()
     fence.require_current(work.site, there, work.places.root)
-    found = signs.standing(there, accepted, work.database)
+    found = signs.standing(there, accepted, work.database, signs.Machine.here(work.places))
     if found:
         raise OpsError(
             f"No copy of site {work.site} is removed: {'; '.join(found)}.",

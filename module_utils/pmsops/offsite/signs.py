@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from statistics import median
+from typing import NamedTuple
 
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.offsite import fence
+from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import PITR, Copy, of_sets
+from ansible.module_utils.pmsops.repository import signing
 
 KEPT_SHARE = 2 / 3  # of the bytes of a set: with less, a third was lost
 MIN_BYTES = 1_000_000
@@ -20,20 +24,72 @@ USUAL_SHARE, CHANGED_SHARE = 0.5, 0.9
 HISTORY, MIN_HISTORY = 7, 3
 
 
-def of_newest(copies: Sequence[Copy], database: str = "") -> list[str]:
+class Machine(NamedTuple):
+    """This machine: its id, and the id of the key that it made and signs with."""
+
+    id: str = ""
+    key: str = ""
+
+    @classmethod
+    def here(cls, places: Places) -> Machine:
+        """Return the machine that this runs on.
+
+        :raises OpsError: signing.key
+        """
+        return cls(fence.machine_id(places.root, create=False), signing.own_id(places.keys))
+
+
+NOBODY = Machine()
+
+
+def of_newest(copies: Sequence[Copy], database: str = "", own: Machine = NOBODY) -> list[str]:
     """Return what is suspicious about the newest set's copy, a line each."""
     firsts = _first_of_each(of_sets(copies, database))
-    lines = _of_key(firsts) + _of_size(firsts) + _of_change(firsts, "set")
+    new_key = [] if expected(copies, database, own) else _of_key(firsts)
+    lines = new_key + _of_size(firsts) + _of_change(firsts, "set")
     archives = [each for each in copies if each.kind == PITR]
     return lines + (_of_archive(archives) if not database else [])
 
 
-def standing(copies: Sequence[Copy], accepted: Collection[str], database: str = "") -> list[str]:
+def expected(copies: Sequence[Copy], database: str, own: Machine) -> list[str]:
+    """Return that the newest set's key is new, and why that is as it should be; else no line.
+
+    It is if this machine took the system over, the key is its own, and the set is the first after
+    that: a key that comes later, or that is another's, is a sign.
+    """
+    firsts, mark = _first_of_each(of_sets(copies, database)), fence.mark(copies)
+    if mark is None or not all(own) or mark.machine != own.id or not _of_key(firsts):
+        return []
+    if firsts[-1].key != own.key or any(each.at > mark.at for each in firsts[:-1]):
+        return []
+    return [f"key {own.key[:12]} is new there, as expected: this machine took the system over"]
+
+
+def standing(
+    copies: Sequence[Copy],
+    accepted: Collection[str],
+    database: str = "",
+    own: Machine = NOBODY,
+) -> list[str]:
     """Return the signs of the newest copy, unless somebody accepted those of its set."""
     found = _first_of_each(of_sets(copies, database))
     if found and found[-1].set in accepted:
         return []
-    return of_newest(copies, database)
+    return of_newest(copies, database, own)
+
+
+def told(
+    copies: Sequence[Copy], accepted: Collection[str], database: str, places: Places
+) -> dict[str, list[str]]:
+    """Return the *signs* that stand, and what is new as *expected*, seen from this machine.
+
+    :raises OpsError: signing.key
+    """
+    own = Machine.here(places)
+    return {
+        "signs": standing(copies, accepted, database, own),
+        "expected": expected(copies, database, own),
+    }
 
 
 def _first_of_each(copies: Sequence[Copy]) -> list[Copy]:

@@ -126,7 +126,7 @@ class Work:
             "head": wanted.head,
             "read_bytes": made.read_bytes,
             "seconds": round(time.monotonic() - began, 1),
-            "signs": signs.standing(known, accepted, self.database),
+            **signs.told(known, accepted, self.database, self.places),
             "archive_bytes": archive.new_bytes if archive else None,
         }
         return facts, there

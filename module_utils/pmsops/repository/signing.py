@@ -54,6 +54,16 @@ def load_or_create(keys: Path) -> Ed25519PrivateKey:
     return key
 
 
+def own_id(keys: Path) -> str:
+    """Return the id of this machine's own signing key; empty where it has none.
+
+    :raises OpsError: signing.key if the file is not a key, or others may read it.
+    """
+    if not (keys / KEY_FILE).exists():
+        return ""
+    return key_id(raw_public(load_or_create(keys)))
+
+
 def pem(key: Ed25519PrivateKey) -> bytes:
     """Return a private key in PEM form, without a password."""
     return key.private_bytes(

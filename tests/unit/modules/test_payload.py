@@ -109,6 +109,9 @@ SINCE = {
     # The copy that a drill keeps (12 400), what one run does with it (5 700), its note (3 600) and
     # metrics (1 500), and the result and the room of a restore in files of their own (1 500).
     "warm copy": {"pms_restore": 30_000, "pms_gate": 6_500},
+    # A failed restore after which a new machine took over (800), the id of a machine's own key
+    # (350), where files with secrets are kept beside a set (500).
+    "envelope": {"pms_gate": 900, "pms_restore": 1_700},
     # The former database as a source (2 600), its settings as they were (600), its use (1 500).
     "former copy": {"pms_restore": 6_000},
     # Files of a bare folder read to their end (4 400); a cut told from the end of a line (1 900).

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.offsite import retention, signs
-from ansible.module_utils.pmsops.offsite.copies import PITR, TRIAL, Copy, of_snapshot
+from ansible.module_utils.pmsops.offsite.copies import PITR, REPLACED, TRIAL, Copy, of_snapshot
 from ansible.module_utils.pmsops.repository import site_notes
 from ansible.module_utils.pmsops.repository.retention import Policy
 from hypothesis import given
@@ -62,6 +62,28 @@ def test_a_system_that_always_changes_everything_has_no_such_sign():
 def test_a_set_signed_by_a_key_that_signed_none_before_is_a_sign():
     (found,) = signs.of_newest([*WEEK, copy(6, key="b" * 64)])
     assert "bbbbbbbbbbbb" in found
+
+
+def test_the_key_of_a_machine_that_took_over_is_expected_and_no_other_is():
+    """The new machine's own key was a sign of ransomware, which its run accepted by itself."""
+    own = signs.Machine("1" * 32, "b" * 64)
+    mark = copy(6, kind=REPLACED, set="set-5", machine=own.id)
+    first, second = copy(7, key=own.key), copy(8, key=own.key)
+    assert signs.of_newest([*WEEK, mark, first], own=own) == []
+    (line,) = signs.expected([*WEEK, mark, first], "", own)
+    assert "bbbbbbbbbbbb" in line and "expected" in line
+    assert signs.of_newest([*WEEK, mark, first, second], own=own) == []
+    assert signs.expected([*WEEK, mark, first, second], "", own) == []
+    for days, who in (
+        ([mark, copy(7, key="c" * 64)], own),  # another's key
+        ([mark, first, copy(8, key="c" * 64)], own),
+        ([first], own),  # nobody took over
+        ([mark, first], signs.Machine("2" * 32, own.key)),  # another machine did
+        ([mark, copy(7), copy(8, key=own.key)], own),  # it had signed by another key since
+    ):
+        (found,) = signs.of_newest([*WEEK, *days], own=who)
+        assert "signed none" in found
+        assert signs.expected([*WEEK, *days], "", who) == []
 
 
 def test_an_archive_of_base_backups_that_shrank_is_a_sign():
