@@ -7,6 +7,7 @@ still an error, because no schedule fires until Dagster runs again.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ from ansible.module_utils.pmsops.recovery.services import (
 from ansible.module_utils.pmsops.services.manager import Services
 
 POLL_SECONDS = 0.5
+# A code location that failed to reach its database keeps the error: no fault of the code.
+DATABASE_ERROR = re.compile(
+    r"(?i)retries for DB connection|password authentication failed|connection to server"
+    r"|could not connect to server|(?:psycopg2?|sqlalchemy)[\w.]*OperationalError"
+)
 # Errors after which the PMS does the day's work without Dagster. A service that is not found is
 # none of them: a Dagster with other names may have done the work.
 FALLBACK_CODES = frozenset(
@@ -168,9 +174,9 @@ def _start_services(pipeline: Pipeline, done: list[str], record: ActionRecorder)
 
 
 def _load_code(pipeline: Pipeline, done: list[str], record: ActionRecorder) -> None:
-    """Reload the code locations with an error.
+    """Reload the code locations with an error; restart Dagster if it is one of its database.
 
-    :raises OpsError: pipeline.code with the error of the code.
+    :raises OpsError: pipeline.code with the error of the code; services.*.
     """
     for location in pipeline.dagster.locations():
         if location["status"] == "LOADED":
@@ -180,6 +186,8 @@ def _load_code(pipeline: Pipeline, done: list[str], record: ActionRecorder) -> N
         with record(text) as action:
             problem = pipeline.dagster.reload(location["name"])
             action.result = problem or "it loads"
+        if problem and DATABASE_ERROR.search(problem):
+            problem = _reload_restarted(pipeline, location["name"], done, record)
         if problem:
             raise OpsError(
                 f"Code location {location['name']} does not load: {problem}.",
@@ -187,6 +195,31 @@ def _load_code(pipeline: Pipeline, done: list[str], record: ActionRecorder) -> N
                 code="pipeline.code",
             )
         done.append(text)
+
+
+def _reload_restarted(
+    pipeline: Pipeline, location: str, done: list[str], record: ActionRecorder
+) -> str | None:
+    """Restart Dagster, and reload a location; return why its code still does not load.
+
+    :raises OpsError: pipeline.code if it still fails at its database; services.*, dagster.refused.
+    """
+    if pipeline.services.manager != "none":
+        done += bring_up(pipeline.services, _restarted(pipeline), record=record)
+    _within(pipeline.healthy_seconds, _answers, pipeline)
+    text = f"Reload {location} after the restart"
+    with record(text) as action:
+        problem = pipeline.dagster.reload(location)
+        action.result = problem or "it loads"
+    if problem and DATABASE_ERROR.search(problem):
+        raise OpsError(
+            f"Code location {location} does not reach its database, although Dagster was restarted:"
+            f" {problem}.",
+            "Compare the user and the password in Dagster's environment with those of its database"
+            " (the container's variables, and restore_role_passwords), and restart its services.",
+            code="pipeline.code",
+        )
+    return problem
 
 
 def _restart_scheduler(pipeline: Pipeline, done: list[str], record: ActionRecorder) -> None:
@@ -218,9 +251,9 @@ def _start_schedules(pipeline: Pipeline, done: list[str], record: ActionRecorder
         done.append(text)
 
 
-def _restarted(pipeline: Pipeline, part: str) -> DesiredState:
+def _restarted(pipeline: Pipeline, *parts: str) -> DesiredState:
     return DesiredState(
-        names=pipeline.names(part),
+        names=pipeline.names(*parts),
         restart=True,
         stop_seconds=5,
         healthy_seconds=int(pipeline.healthy_seconds),

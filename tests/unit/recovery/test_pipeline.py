@@ -164,6 +164,23 @@ def test_the_least_intrusive_step_comes_first_and_each_job_runs_once(target):
     assert target.api.asked == []
 
 
+def test_a_location_that_keeps_an_error_of_its_database_is_loaded_after_a_restart(target):
+    """The remedy was to correct the code, where a restart of Dagster was enough."""
+    found = managed(target)
+    error = "too many retries for DB connection: password authentication failed for user dagster"
+    problems = [error, None]
+    found.dagster.code[0] |= {"status": "ERROR", "error": error}
+    found.dagster.reload = lambda _name: problems.pop(0)
+    done = recover(found)
+    assert problems == []
+    assert any(each.startswith("Restart dagster-webserver") for each in done), done
+    problems += [error, error]
+    with pytest.raises(OpsError) as caught:
+        recover(found)
+    assert "password in Dagster's environment" in caught.value.remedy
+    assert "Correct the code" not in caught.value.remedy
+
+
 def test_a_plan_names_the_first_steps(target):
     target.dagster.code[0] |= {"status": "ERROR", "error": "x"}
     target.dagster.stuck = [{"id": "7", "job": "other", "status": "STARTED", "since": "then"}]
