@@ -94,6 +94,8 @@ MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 LINES, EARLIER, HEAD = "ledger/lines.jsonl", "ledger/earlier.jsonl", "ledger/ledger.head"
 STATE, PEM = "anchors/state.json", "keys/signer.pem"
 SIGNED = re.compile(rb',"signature":(\{[^{}]*(?:\{[^{}]*\}[^{}]*)?\})\}$')
+# What is left of a damaged export is still none that "cannot be checked".
+OF_EXPORT = ("ledger/", "keys/", "verify.py")
 RECORD = re.compile(r"records/([^/]+)/record\.json")
 STATEMENT = re.compile(r"attestations/([^/]+)\.dsse\.json")
 OF_A_CHECK = ("id", "title", "section", "severity")
@@ -168,15 +170,18 @@ def read(place: Path) -> tuple[dict[str, bytes], list[str]]:
         else:
             with zipfile.ZipFile(place) as archive:
                 listed = archive.namelist()
+                if not listed:
+                    raise ValueError("it lists no file")
                 twice = sorted({name for name in listed if listed.count(name) > 1})
                 kept += [f"{name} is in the zip twice" for name in twice]
                 folders = [name for name in listed if name.endswith("/")]
                 files = {name: archive.read(name) for name in listed if name not in folders}
     except NoExport:
         raise
-    except OSError as exc:
-        raise NoExport(f"{place} cannot be read: {exc}") from exc
     except Exception as exc:
+        # A damaged zip gives OSError too, where it points to before its own beginning.
+        if isinstance(exc, PermissionError):
+            raise NoExport(f"{place} cannot be read: {exc}") from exc
         raise Unreadable(f"{place} is damaged: {type(exc).__name__}: {exc}") from exc
     empty = [each for each in folders if not any(name.startswith(each) for name in files)]
     return files, kept + [f"{each} was added: an export has no empty folder" for each in empty]
@@ -227,7 +232,7 @@ class Check:
         :raises NoExport: where they are no export, or one of another format
         :raises Unreadable: where the manifest is damaged
         """
-        if MANIFEST not in files and SIGNATURE not in files:
+        if not any(name in (MANIFEST, SIGNATURE) or name.startswith(OF_EXPORT) for name in files):
             raise NoExport(f"there is no {MANIFEST}: this is no export")
         self.files = files
         self.known = keys

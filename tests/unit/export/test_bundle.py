@@ -218,8 +218,10 @@ def test_an_export_of_a_later_format_cannot_be_checked(fund, files, tmp_path):
     assert verify_script.main([str(tmp_path / "x.zip")]) == verify_script.CANNOT
 
 
-def test_an_export_without_its_manifest_is_broken(folder):
-    (folder / "manifest.json").unlink()
+@pytest.mark.parametrize("names", [["manifest.json"], ["manifest.json", "signature.json"]])
+def test_an_export_without_its_manifest_is_broken(folder, names):
+    for name in names:
+        (folder / name).unlink()
     code, said = outside(folder)
     assert code == verify_script.BROKEN and "manifest.json is missing" in said
 
@@ -380,6 +382,9 @@ def test_a_damaged_zip_is_broken_and_not_a_crash(fund, tmp_path, capsys):
         said = capsys.readouterr().out
         # A byte of a date or a mode in the zip is no byte of a file.
         assert "BROKEN" in said or "whole: " in said
+    # The offset of the directory of the zip: now before its beginning.
+    path.write_bytes(content[:-6] + b"\xff\xff\xff\x7f" + content[-2:])
+    assert verify_script.main([str(path)]) == verify_script.BROKEN
     path.write_bytes(content[: len(content) // 2])
     assert verify_script.main([str(path)]) == verify_script.BROKEN
 
