@@ -94,7 +94,8 @@ def test_an_older_inventory_is_told_what_it_lacks_and_since_when(tmp_path):
 
 def test_an_inventory_that_names_them_is_told_nothing(tmp_path):
     named = {"golive_services": {"database": "timescaledb"}, "notify_details": False}
-    table = doctor(OLD, tmp_path, **named, backup_other_databases=[])
+    named |= {"pms_environment": "staging", "backup_other_databases": []}
+    table = doctor(OLD, tmp_path, **named)
     assert "(since" not in table and "it lacks no variable" in table
 
 

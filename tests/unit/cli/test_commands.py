@@ -480,7 +480,8 @@ def test_a_playbook_whose_hosts_are_not_there_is_no_success(tmp_path):
 
 @pytest.mark.parametrize("given", ["C", "xx_YY.UTF-8"])
 def test_a_locale_that_the_host_lacks_stops_no_command(given, tmp_path):
-    (tmp_path / "hosts.yml").write_text("pms: {hosts: {a: {ansible_connection: local}}}\n")
+    host = {"ansible_connection": "local", "evidence_root": "/nowhere/evidence"}
+    (tmp_path / "hosts.yml").write_text(json.dumps({"pms": {"hosts": {"a": host}}}))
     done = subprocess.run(
         [sys.executable, "-m", "pmsops_cli", "-i", tmp_path, "report", "--json"],
         cwd=PROJECT,

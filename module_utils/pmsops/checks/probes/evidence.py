@@ -175,6 +175,7 @@ def open_deficiencies(
     found = deficiencies.collect(entries, context.settings.now)
     late = deficiencies.overdue(found)
     return {
+        "lines": len(entries),
         "open": len(deficiencies.open_ones(found)),
         "overdue": "; ".join(deficiencies.text(each) for each in late[:SHOWN_FINDINGS]) or "none",
     }

@@ -35,7 +35,10 @@ def test_an_overdue_deficiency_is_a_finding_of_the_gate(tmp_path, due, closed, s
         assert "deficiency D-1 (Redis is in no set) of Ana" in result["finding"]
 
 
-def test_a_ledger_without_one_has_no_finding(tmp_path):
+@pytest.mark.parametrize(("lines", "status"), [(1, "pass"), (0, "fail")])
+def test_a_ledger_without_one_has_no_finding_and_no_ledger_has_no_pass(tmp_path, lines, status):
+    for _ in range(lines):
+        ledger.append(tmp_path, "backup", {"id": "2026-11-22_0300"}, now=NOW)
     check = CHECK | {"section": "first"}
     (result,) = run(check, settings={"evidence_root": str(tmp_path)})["results"]
-    assert result["status"] == "pass", result
+    assert result["status"] == status, result
