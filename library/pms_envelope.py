@@ -34,6 +34,14 @@ options:
     description: The inventory, as the command names it.
     type: str
     required: true
+  target:
+    description: Where the inventory goes in the clone of the new machine.
+    type: str
+    default: inventory/prod
+  vault_password:
+    description: Where the toolkit of the new machine looks for the password of the vault.
+    type: str
+    default: ~/.config/pms-ops/vault/prod.pass
   command:
     description: The command that makes a new machine.
     type: str
@@ -94,6 +102,8 @@ SPEC = options.spec() | {
     "test": {"type": "bool", "default": False},
     "database": {"type": "str", "required": True},
     "inventory": {"type": "str", "required": True},
+    "target": {"type": "str", "default": "inventory/prod"},
+    "vault_password": {"type": "str", "default": "~/.config/pms-ops/vault/prod.pass"},
     "command": {"type": "str", "required": True},
     "clone": {"type": "str", "default": ""},
     "commit": {"type": "str", "default": ""},
@@ -107,7 +117,8 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = options.sites(params, check=True).settings
     known = params["roles_with_password"]
-    names = ("database", "inventory", "command", "commit", "recipients", "roles_with_password")
+    names = ("database", "inventory", "target", "vault_password")
+    names += ("command", "commit", "recipients", "roles_with_password")
     facts = {name: params[name] for name in names} | {
         "toolkit": TOOL["version"],
         "clone": re.sub(r"//[^/@]*@", "//", params["clone"]),

@@ -35,14 +35,20 @@ def trusted(keys: Path) -> list[str]:
 
 
 def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
-    """Return the lines of the page. *facts* has toolkit, commit, clone, inventory and command."""
+    """Return the lines of the page. *facts* are the toolkit's, and places.
+
+    They are toolkit, commit, clone, inventory, target and vault_password (where both go on the new
+    machine), command, database and recipients.
+    """
     lines = [
         f"SYSTEM {settings.system}: how to make a new machine from nothing",
         "",
         f"Toolkit    pms-ops {facts['toolkit']}, commit {facts['commit'] or 'unknown'}",
         f"Clone      {facts['clone'] or '(no origin) ' + BLANK}",
-        f"Inventory  {facts['inventory']}: a copy of this folder with its vault, and the vault's",
-        f"           password: {BLANK}",
+        f"Inventory  a copy of {facts['inventory']} with its vault",
+        f"           goes to {facts['target']} of the clone",
+        f"Vault      its password goes to {facts['vault_password']}, mode 0600:",
+        f"           {BLANK}",
         "",
     ]
     for site in settings.sites:
@@ -59,10 +65,18 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
             lines.append(f"               {BLANK}")
         if site.ca_file:
             lines.append(f"  certificate  a copy of {site.ca_file}")
-    lines += ["", "Trusted keys: a copy of each file, whose name is its fingerprint (SHA-256)"]
     folder = settings.places.keys / signing.TRUSTED
-    lines += [f"  {folder}/{each}.pub" for each in trusted(settings.places.keys)]
-    lines += ["", *_ledger(settings.places)]
+    lines += [
+        "",
+        f"Trusted keys: a copy of each file goes to {folder}/",
+        "  (pms_keys_dir of the inventory, as the new machine's user has it)",
+        *(f"  {each}.pub" for each in trusted(settings.places.keys)),
+        "",
+        *_ledger(settings.places),
+        "",
+        "The name of a key's file is the fingerprint of the key. This prints it again:",
+        "  base64 --decode < FILE.pub | sha256sum",
+    ]
     lines += ["", *_passwords(settings.places.root, facts.get("roles_with_password", ()))]
     if facts.get("recipients"):
         lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
@@ -75,7 +89,8 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         f"  git clone {facts['clone'] or 'CLONE'} pms-ops && cd pms-ops",
         f"  git checkout {facts['commit'] or 'COMMIT'}",
         "  LAB_IMAGES=upstream make setup",
-        "Then everything above in its place, and in the folder pms-ops:",
+        "  export PATH=$PWD/scripts:$PATH",
+        "Then put all of the above where it goes, and in the folder pms-ops:",
         f"  {facts['command']} --check",
         f"  {facts['command']} --confirm {facts['database']}",
     ]
@@ -88,7 +103,8 @@ def _ledger(places: Places) -> list[str]:
         return ["Ledger: no key signs it yet. Print this page anew once one does"]
     return [
         f"Ledger: signed by key {key}",
-        f"  a copy of {ledger_keys.trusted_folder(places.keys) / key}.pub",
+        f"  a copy of its file goes to {ledger_keys.trusted_folder(places.keys)}/",
+        f"  {key}.pub",
         f"  verify with: scripts/verify_ledger.py EVIDENCE --key {key}",
     ]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from datetime import UTC, datetime
 
 import pms_envelope
@@ -41,8 +42,34 @@ def test_the_page_names_the_key_of_the_ledger_as_the_ledger_does(fund):
     key = ledger.inspect(fund.folder / "evidence").key
     text = "\n".join(fund.call("", pms_envelope, **GIVEN)["page"])
     assert f"Ledger: signed by key {key}" in text
-    assert f"{keys}/trusted/ledger/{key}.pub" in text
+    assert f"goes to {keys}/trusted/ledger/" in text
+    assert f"  {key}.pub" in text
     assert f"--key {key}" in text
+
+
+def test_the_page_says_where_each_item_goes_on_the_new_machine(fund):
+    """It gave the places of the lost machine, and its commands were not on the path."""
+    fund.call("present")
+    fund.make_set("2026-11-28_0115")
+    places = {"target": "inventory/prod", "vault_password": "~/.config/pms-ops/vault/prod.pass"}
+    page = fund.call("", pms_envelope, **GIVEN, **places)["page"]
+    text = "\n".join(page)
+    assert "goes to inventory/prod of the clone" in text
+    assert "goes to ~/.config/pms-ops/vault/prod.pass, mode 0600:" in text
+    assert f"a copy of each file goes to {fund.folder}/keys/trusted/" in text
+    assert page.index("  export PATH=$PWD/scripts:$PATH") < page.index("  pms-ops dr host --check")
+
+
+def test_the_command_of_the_page_prints_the_fingerprint_of_a_key(fund):
+    fund.make_set("2026-11-28_0115")
+    page = fund.call("", pms_envelope, **GIVEN)["page"]
+    (command,) = [line.strip() for line in page if "sha256sum" in line]
+    (key,) = (fund.folder / "keys" / "trusted").glob("*.pub")
+    command = command.replace("FILE.pub", str(key))
+    found = subprocess.run(  # noqa: S602  (the page's own command)
+        command, shell=True, check=True, capture_output=True, text=True
+    )
+    assert found.stdout.split()[0] == key.stem
 
 
 def test_the_test_opens_each_repository_in_an_empty_home(fund):
