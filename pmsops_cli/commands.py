@@ -22,6 +22,8 @@ PLAYBOOKS = {
     "restore": PROJECT / "dr_restore.yml",
     "rollback": PROJECT / "dr_restore.yml",
 }
+# Runs of many minutes that a person waits for: their steps are told without a terminal, too.
+SAYS_STEPS = ("dr_host",)
 LATEST = "latest"  # in place of a set's name
 MARKET = "market"  # in place of prices: the newest closes
 LISTING_COLUMNS = 100
@@ -141,7 +143,8 @@ class Session:
         """Run a playbook; return exit status, result, and a display that has not printed it."""
         self.require_one()
         given, limit = self.arguments, self._limit()
-        shown = console.Display(name, as_json=given.json, verbose=given.verbose)
+        verbose = given.verbose or name in SAYS_STEPS
+        shown = console.Display(name, as_json=given.json, verbose=verbose)
         request = runner.Request(
             name=name,
             playbook=playbook,
@@ -169,6 +172,8 @@ class Session:
             )
         elif status == COULD_NOT_RUN and not summary.errors and not summary.failed:
             summary.errors.append(_reason_nothing_ran(summary.rc, self.inventories))
+        if summary.locked_vault:
+            summary.errors.append(f"-> {inventory.vault_advice(self.inventories)}")
         document = console.document(name, playbook, summary, log, status=status, check=check)
         return status, document, shown
 

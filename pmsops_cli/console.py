@@ -145,6 +145,8 @@ class Display:
         for line in document["table"] if several else []:
             self.out.print(line, markup=False)
         self.out.print(f"[{colour}]{self._name}: {words}[/]{check}, {seconds:.0f} s")
+        for line in _taken_over(document):
+            self.out.print(f"  {line}", markup=False)
         for name in ("report", "set", "former_database"):
             # In check mode the database does not exist yet; the plan names it.
             if document["facts"].get(name) and not document["check"] and not several:
@@ -180,6 +182,20 @@ class Display:
             self.err.print(f"  {line}", markup=False, soft_wrap=True)
         if failure["remedy"]:
             self.err.print(f"  -> {failure['remedy']}", markup=False, soft_wrap=True)
+
+
+def _taken_over(document: dict[str, Any]) -> list[str]:
+    """Return that a new machine is back, whatever failed after it had taken over."""
+    facts = document["facts"]
+    if "taken_over" not in facts or document["check"]:
+        return []
+    if document["exit_code"] == DONE:
+        rest = ""
+    elif facts.get("verdict"):
+        rest = f"; the checklist says {str(facts['verdict']).replace('_', '-')}"
+    else:
+        rest = "; what failed came after that"
+    return [f"The machine is back, as of {facts['taken_over']}: it has taken over{rest}."]
 
 
 def _ours(text: str) -> str:

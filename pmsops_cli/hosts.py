@@ -133,7 +133,7 @@ def require_apart(systems: list[System]) -> None:
 def _unreadable(sources: Sources, why: str) -> Stop:
     return Stop(
         f"The inventory {', '.join(sources.inventories)} cannot be read: {why}",
-        "Correct it; with a vault, give --vault-password-file or --ask-vault-pass.",
+        f"Correct it. {inventory.vault_advice(sources.inventories)}",
         status=COULD_NOT_RUN,
     )
 

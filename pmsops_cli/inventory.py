@@ -56,6 +56,17 @@ def added_vault(folder: Path, name: str) -> str:
     return f"{folder.name}.{name}"
 
 
+def vault_advice(inventories: list[str]) -> str:
+    """Return where the passwords of the vaults are looked for, and what else gives them."""
+    names = [name for each in inventories if "," not in each for name in vault_names(Path(each))]
+    places = ", ".join(
+        f"{path} ({'is there' if path.is_file() else 'is missing'})"
+        for path in map(vault_password_file, names)
+    )
+    looked = f"The vault's password is looked for in {places}. Put it there, mode 0600, or give"
+    return f"{looked if names else 'Give'} --vault-password-file or --ask-vault-pass."
+
+
 def vault_arguments(inventories: list[str], environment: Mapping[str, str]) -> list[str]:
     """Return the arguments that open the vaults whose passwords `init` made.
 

@@ -24,6 +24,8 @@ FACTS = {
 }
 # Those that are kept by host. The others are of one system, and of several none of them is.
 BY_HOST = ("status", "sets", "pages")
+# In Ansible's words about a vault that no password opens, and about one without any.
+NO_PASSWORD = "no vault secrets "  # noqa: S105  (no password)
 # Statuses of ansible-playbook that the numbers of each host explain: 4 is also an inventory that
 # cannot be read, which has no hosts.
 SAYS_BY_HOST = (0, 2, 4, 8)
@@ -130,6 +132,12 @@ class RunSummary:
         return any(each["code"] == BROKEN_PROOF for each in self._failures)
 
     @property
+    def locked_vault(self) -> bool:
+        """Tell whether the run ended at a vault to which it had no password, or a wrong one."""
+        said = [*self._errors, *(each["what"] for each in self._failures)]
+        return any(NO_PASSWORD in text.lower() for text in said)
+
+    @property
     def errors(self) -> list[str]:
         """Return the errors of Ansible itself."""
         return self._errors
@@ -171,6 +179,8 @@ class RunSummary:
                 "path": result["path"],
                 "problems": result["problems"],
             }
+        if action == "pms_host" and "finished" in (result.get("done") or ()):
+            self.facts["taken_over"] = result.get("moment_at") or f"set {result.get('set')}"
         for key, name in FACTS.get(action, {}).items():
             # The PMS's database comes first; other databases of the server have lines of their own.
             if result.get(key) is not None and not (action == "pms_backup" and name in self.facts):

@@ -22,6 +22,7 @@ from pmsops_cli import (
     completion,
     confirm,
     console,
+    hosts,
     inventory,
     playbooks,
     project,
@@ -730,3 +731,60 @@ def test_the_set_of_a_backup_is_the_pms_s_and_not_that_of_another_database():
     for name in ("/b/2026-11-22_0600", "/b/other_databases/runs/2026-11-22_0600"):
         one.take(event("runner_on_ok", task_action="pms_backup", res={"set": name}))
     assert one.facts["set"] == "/b/2026-11-22_0600"
+
+
+def test_a_vault_without_its_password_is_told_with_the_file_that_is_looked_for(tmp_path):
+    """Only Ansible's words were shown: no vault secrets found."""
+    outcome = RunSummary()
+    said = "Attempting to decrypt but no vault secrets found."
+    outcome.take(event("runner_on_failed", res={"msg": said}))
+    assert outcome.locked_vault and not RunSummary().locked_vault
+    folder = tmp_path / "prod"
+    folder.mkdir()
+    file = inventory.vault_password_file("prod")
+    advice = inventory.vault_advice([str(folder)])
+    assert f"{file} (is missing)" in advice and "--vault-password-file" in advice
+    (folder / "group_vars").mkdir()
+    (folder / "hosts.yml").write_text("pms:\n  hosts:\n    fund:\n")
+    locked = "$ANSIBLE_VAULT;1.1;AES256\n3030\n"
+    (folder / "group_vars" / "pms.yml").write_text(locked)
+    with pytest.raises(Stop) as caught:
+        hosts.read(hosts.Sources(inventories=[str(folder)], extra=[], limit=None))
+    assert str(file) in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "said"),
+    [
+        (DONE, "go", "it has taken over."),
+        (FAILED, "no-go", "it has taken over; the checklist says no-go."),
+        (FAILED, None, "it has taken over; what failed came after that."),
+    ],
+)
+def test_a_new_machine_that_has_taken_over_is_told_last(capsys, status, verdict, said):
+    """A no-go of the checklist read as if there were no machine."""
+    outcome = RunSummary()
+    taken = {"done": ["fetched", "finished"], "set": "2026-11-28_0115", "moment_at": None}
+    outcome.take(event("runner_on_ok", task_action="pms_host", res=taken))
+    if verdict:
+        outcome.take(event("runner_on_ok", task_action="pms_gate", res={"verdict": verdict}))
+    outcome.take(stats(failures=int(status == FAILED)))
+    found = console.document("dr_host", Path("x"), outcome, Path("log"), status=status, check=False)
+    console.Display("dr_host", as_json=False).end(found)
+    shown = capsys.readouterr().out
+    assert f"The machine is back, as of set 2026-11-28_0115: {said}" in shown
+    assert shown.index("dr_host:") < shown.index("The machine is back")
+
+
+def test_a_new_machine_tells_its_steps_without_a_terminal(monkeypatch, tmp_path):
+    """Nothing was printed for minutes."""
+    asked = {}
+
+    def display(name, *, as_json, verbose):
+        asked[name] = verbose
+        raise Stop("enough", "")
+
+    monkeypatch.setattr(console, "Display", display)
+    for scenario in ("host", "redis"):
+        main(["-i", "inventory/lab", "dr", scenario], tmp_path)
+    assert asked == {"dr_host": True, "dr_redis": False}
