@@ -149,6 +149,9 @@ scheduled: {description: Whether the lost machine had timers., returned: state i
             type: bool, sample: true}
 done: {description: The steps that are done., returned: success, type: list, elements: str,
        sample: [fetched, placed]}
+new_keys: {description: Files of the public keys that this machine signs with., type: list,
+           returned: step is sites, elements: str,
+           sample: [/root/.config/pms-ops/keys/trusted/4be1.pub]}
 warnings_of_sites: {description: Sites that failed., returned: success, type: list, elements: str,
                     sample: []}
 remedy: {description: The operator's next step., returned: failure, type: str, sample: Wait.}
@@ -161,7 +164,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import audit
+from ansible.module_utils.pmsops.evidence import audit, ledger, ledger_keys
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.work import Work
@@ -173,6 +176,7 @@ from ansible.module_utils.pmsops.recovery import (
     new_host_roles,
 )
 from ansible.module_utils.pmsops.recovery.new_host import NewHost
+from ansible.module_utils.pmsops.repository import signing
 from ansible.module_utils.pmsops.services import docker_engine
 
 SPEC = options.spec() | {
@@ -309,6 +313,15 @@ def fall_back(host: NewHost, params: dict) -> None:
     new_host_archive.drop(known["moment"], params["pitr_container"], params["database_container"])
 
 
+def new_keys(keys: Path, evidence_root: Path) -> list[str]:
+    """Return the files of the public keys that this machine signs sets and ledger with."""
+    of_sets, of_ledger = signing.own_id(keys), ledger.inspect(evidence_root).key
+    found = [keys / signing.TRUSTED / f"{of_sets}.pub"] if of_sets else []
+    if of_ledger:
+        found.append(ledger_keys.trusted_folder(keys) / f"{of_ledger}.pub")
+    return [str(each) for each in found]
+
+
 def run(module: AnsibleModule) -> dict:
     """Take one step, unless it is done."""
     params, state = module.params, module.params["state"]
@@ -351,6 +364,9 @@ def run(module: AnsibleModule) -> dict:
     if known.get("fell_back"):
         shown["moment"] = None
     steps = {"done": list(known.get("steps", {}))}
+    if step == "sites":
+        places = host.sites.settings.places
+        steps["new_keys"] = new_keys(Path(places.keys), places.evidence_root)
     return {"moment": None, "moment_at": None, "fell_back": None} | result | shown | steps
 
 

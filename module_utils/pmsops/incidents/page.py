@@ -43,7 +43,7 @@ def page(incident: Incident) -> str:
         str(facts.get("cause") or "Unknown to the playbook; add it here."),
     ]
     lines += ["", "## Actions", ""]
-    lines += _actions(document["actions"])
+    lines += _actions(document)
     lines += ["", "## Data loss", "", str(facts.get("data_loss") or NONE_LOST)]
     if facts.get("why"):
         lines += ["", "## Why it is still open", "", str(facts["why"])]
@@ -79,14 +79,19 @@ def _subject(subject: dict[str, Any]) -> list[str]:
     return ["", "## Subject", "", *_table(("", ""), rows)]
 
 
-def _actions(actions: list[dict[str, Any]]) -> list[str]:
+def _actions(document: dict[str, Any]) -> list[str]:
     """Return the table of actions with start, duration and result."""
+    actions: list[dict[str, Any]] = document["actions"]
     if not actions:
         return ["None were needed."]
+    # A run that was killed wrote no outcome. One that failed in the action did, after it.
+    ended = document.get("outcome") and document.get("verified_at")
     rows = []
     for action in actions:
         took = ""
         result = "in progress when the run was killed"
+        if ended and moment(action["began_at"]) <= moment(ended):
+            result = "it did not end: the run failed"
         if action.get("ended_at"):
             seconds = (moment(action["ended_at"]) - moment(action["began_at"])).total_seconds()
             took = f"{seconds:.1f} s"

@@ -75,7 +75,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         *_ledger(settings.places),
         "",
         "The name of a key's file is the fingerprint of the key. This prints it again:",
-        "  base64 --decode < FILE.pub | sha256sum",
+        "  cut -d' ' -f1 FILE.pub | base64 --decode | sha256sum",
     ]
     lines += ["", *_passwords(settings.places.root, facts.get("roles_with_password", ()))]
     if facts.get("recipients"):

@@ -18,7 +18,6 @@ from ansible.module_utils.pmsops.services import project_files
 LISTING = "files.json"
 SCHEMA_VERSION = 1
 CACHE = "parts.json"  # in the folder of the state: what each encrypted file was made of
-NOT_ENCRYPTED = "and the set is not encrypted"
 
 
 @dataclass
@@ -55,7 +54,7 @@ class Project:
                     left_out.append(f"{path}: {exc.strerror}")
                     continue
                 if why := self._refused(of_part, path, content):
-                    left_out.append(f"{path}: {why}, {NOT_ENCRYPTED}")
+                    left_out.append(f"{path}: {why}, {set_parts.NOT_ENCRYPTED}")
                     continue
                 file = self._store(f"{name}/{number:05d}", each["path"], content)
                 stored.append(file)

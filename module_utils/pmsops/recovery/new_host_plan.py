@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ansible.module_utils.pmsops.recovery import new_host_moment
 from ansible.module_utils.pmsops.repository import set_parts
 
 FREE_FACTOR = 4  # the set, its staging database, the database, and room
-SHOWN = 4
+SHOWN = 10
 
 
 def images(engine: Any, document: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -75,9 +76,8 @@ def lines(
     will += [f"part {name} of the set: {set_parts.text(part)}" for name, part in parts.items()]
     stored = [each["path"] for each in document.get("files", ()) if "stored" in each]
     if stored:
-        more = ", ..." if len(stored) > SHOWN else ""
         beside = " beside the parts" if parts else ""
-        will.append(f"{len(stored)} files{beside}: {', '.join(stored[:SHOWN])}{more}")
+        will.append(f"{len(stored)} files{beside}: {_folders(stored)}")
     if found["here"]:
         will.append(f"images that are here: {', '.join(found['here'])}")
     if found["to_pull"]:
@@ -95,6 +95,16 @@ def lines(
     if document.get("scheduled"):
         will.append("the timers of the schedule, of the inventory")
     return will, cannot
+
+
+def _folders(paths: Sequence[str]) -> str:
+    """Return files by name; many by their folders, the first ten and how many more."""
+    if len(paths) <= SHOWN:
+        return ", ".join(paths)
+    found = Counter(str(Path(each).parent) for each in paths)
+    shown = [f"{folder} ({count})" for folder, count in sorted(found.items())[:SHOWN]]
+    more = len(found) - len(shown)
+    return ", ".join(shown) + (f", and {more} more folders" if more else "")
 
 
 def require_room(root: Path, copy: Copy) -> None:

@@ -17,6 +17,12 @@ FIELD = "parts"  # of the manifest
 FOLDER = "parts"  # of the set
 DATABASE, REDIS, FILES = "database", "redis", "files"  # kinds
 SHOWN = 3
+# Why a file with a secret is left out; it ends the line about that file.
+NOT_ENCRYPTED = "and the set is not encrypted"
+ELSEWHERE = (
+    "What may be secret is kept beside the set in its copy on each site of offsite_repositories;"
+    " with backup_recipients the set is encrypted, and has it too"
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,8 @@ def _without(lines: Sequence[str]) -> str:
     if not lines:
         return ""
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return f", without {'; '.join(lines[:SHOWN])}{more}"
+    elsewhere = f". {ELSEWHERE}" if any(NOT_ENCRYPTED in each for each in lines) else ""
+    return f", without {'; '.join(lines[:SHOWN])}{more}{elsewhere}"
 
 
 def warnings(document: Mapping[str, Any]) -> list[str]:

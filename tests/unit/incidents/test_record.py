@@ -151,6 +151,26 @@ def test_an_action_under_way_when_the_run_was_killed_shows_as_that(tmp_path):
     assert "in progress when the run was killed" in page
 
 
+def test_an_action_that_a_failed_run_left_is_not_said_to_have_been_killed(tmp_path):
+    first, _ = begun(tmp_path)
+    with record.editing(first.folder) as document:
+        document["actions"].append(
+            {"movement": "recover", "action": "Start", "began_at": record.stamp(NOW)}
+        )
+    later = NOW + timedelta(seconds=9)
+    ended = record.end(
+        first.folder,
+        "not_recovered",
+        facts={"why": "no role"},
+        checks=[],
+        verified_at=later,
+        now=later,
+    )
+    page = incident_page.page(ended)
+    assert "it did not end: the run failed" in page
+    assert "killed" not in page
+
+
 def test_the_module_opens_once_closes_once_and_writes_the_ledger(tmp_path, capsys):
     root = str(tmp_path / "evidence")
     common = {"evidence_root": root, "scenario": "redis"}

@@ -62,6 +62,9 @@ def test_no_secret_is_in_a_set_that_is_not_encrypted_and_each_is_named(tmp_path,
         f"{folder}/grafana/datasource.yml: line 1 looks like a secret, and the set is not encrypted"
     ]
     assert parts["compose"]["count"] == 2  # the Compose file, and what Redis mounts
+    (line,) = [each for each in set_parts.texts({"parts": parts}) if each.startswith("grafana")]
+    assert "copy on each site of offsite_repositories" in line
+    assert "backup_recipients" in line
 
 
 def test_an_encrypted_set_has_the_secrets_and_none_in_plain_text(tmp_path, folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.offsite import surroundings
+from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.recovery import new_host, new_host_files, new_host_plan
 from ansible.module_utils.pmsops.repository import sets, signing
 from ansible.module_utils.pmsops.services import project_files
@@ -96,6 +98,32 @@ def test_set_and_evidence_are_fetched_once_and_the_lost_machine_is_kept_from_wri
     assert "Another machine took this system over" in seen["replaced"]
     ours = {"root": str(new.root), "evidence_root": str(new.folder / "evidence")}
     assert site.site("uploaded", **ours)["ok"]
+
+
+def test_the_files_of_the_new_machine_s_keys_are_named(site, new):
+    """The run spoke of a folder, in which the keys of the lost machine are, too."""
+    step(site, new, "fetched")
+    keys = new.folder / "keys"
+    own = signing.key_id(signing.raw_public(signing.load_or_create(keys)))
+    known = step(site, new, "noted", step="sites")
+    assert known["new_keys"][0] == f"{keys}/trusted/{own}.pub"
+    evidence = new.folder / "evidence"
+    ledger.append(evidence, "backup", {"set": "y"}, now=datetime.now(UTC), keys=keys)
+    of_ledger = ledger.inspect(evidence).key
+    known = step(site, new, "noted", step="sites")
+    assert known["new_keys"][1] == f"{keys}/trusted/ledger/{of_ledger}.pub"
+
+
+def test_the_plan_names_the_folders_of_many_files_and_how_many_more():
+    """Four files of some hundred were named."""
+    paths = [f"/opt/pms/{folder:02}/{name}" for folder in range(12) for name in "ab"]
+    files = {"files": [{"path": each, "stored": "x"} for each in paths]}
+    chosen = SimpleNamespace(archive=None, why="", needs="")
+    there = Copy("s", "fund", datetime.now(UTC), "set", set="x", taken_at="2026-11-28T01:15:00Z")
+    images = {"here": [], "to_pull": [], "lost": []}
+    will, _ = new_host_plan.lines(there, "vault", {}, files, {}, images, chosen)
+    (line,) = [each for each in will if each.startswith("24 files")]
+    assert "/opt/pms/00 (2), " in line and "/opt/pms/09 (2), and 2 more folders" in line
 
 
 def test_a_fetch_that_was_killed_goes_on_with_the_same_copy(site, new):
