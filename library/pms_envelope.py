@@ -38,7 +38,7 @@ options:
     description: Where the inventory goes in the clone of the new machine.
     type: str
     default: inventory/prod
-  vault_password:
+  vault_file:
     description: Where the toolkit of the new machine looks for the password of the vault.
     type: str
     default: ~/.config/pms-ops/vault/prod.pass
@@ -103,7 +103,7 @@ SPEC = options.spec() | {
     "database": {"type": "str", "required": True},
     "inventory": {"type": "str", "required": True},
     "target": {"type": "str", "default": "inventory/prod"},
-    "vault_password": {"type": "str", "default": "~/.config/pms-ops/vault/prod.pass"},
+    "vault_file": {"type": "str", "default": "~/.config/pms-ops/vault/prod.pass"},
     "command": {"type": "str", "required": True},
     "clone": {"type": "str", "default": ""},
     "commit": {"type": "str", "default": ""},
@@ -117,7 +117,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = options.sites(params, check=True).settings
     known = params["roles_with_password"]
-    names = ("database", "inventory", "target", "vault_password")
+    names = ("database", "inventory", "target", "vault_file")
     names += ("command", "commit", "recipients", "roles_with_password")
     facts = {name: params[name] for name in names} | {
         "toolkit": TOOL["version"],

@@ -37,7 +37,7 @@ def trusted(keys: Path) -> list[str]:
 def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     """Return the lines of the page. *facts* are the toolkit's, and places.
 
-    They are toolkit, commit, clone, inventory, target and vault_password (where both go on the new
+    They are toolkit, commit, clone, inventory, target and vault_file (where both go on the new
     machine), command, database and recipients.
     """
     lines = [
@@ -47,7 +47,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         f"Clone      {facts['clone'] or '(no origin) ' + BLANK}",
         f"Inventory  a copy of {facts['inventory']} with its vault",
         f"           goes to {facts['target']} of the clone",
-        f"Vault      its password goes to {facts['vault_password']}, mode 0600:",
+        f"Vault      its password goes to {facts['vault_file']}, mode 0600:",
         f"           {BLANK}",
         "",
     ]

@@ -51,7 +51,7 @@ def test_the_page_says_where_each_item_goes_on_the_new_machine(fund):
     """It gave the places of the lost machine, and its commands were not on the path."""
     fund.call("present")
     fund.make_set("2026-11-28_0115")
-    places = {"target": "inventory/prod", "vault_password": "~/.config/pms-ops/vault/prod.pass"}
+    places = {"target": "inventory/prod", "vault_file": "~/.config/pms-ops/vault/prod.pass"}
     page = fund.call("", pms_envelope, **GIVEN, **places)["page"]
     text = "\n".join(page)
     assert "goes to inventory/prod of the clone" in text
