@@ -59,7 +59,7 @@ options:
     type: list
     elements: str
     default: []
-  roles_with_password:
+  known_roles:
     description: Roles whose passwords the inventory has, and the maintenance role.
     type: list
     elements: str
@@ -108,7 +108,7 @@ SPEC = options.spec() | {
     "clone": {"type": "str", "default": ""},
     "commit": {"type": "str", "default": ""},
     "recipients": {"type": "list", "elements": "str", "default": []},
-    "roles_with_password": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "known_roles": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -116,9 +116,9 @@ def run(module: AnsibleModule) -> dict:
     """Return the page, and what each site gave."""
     params = module.params
     settings = options.sites(params, check=True).settings
-    known = params["roles_with_password"]
+    known = params["known_roles"]
     names = ("database", "inventory", "target", "vault_file")
-    names += ("command", "commit", "recipients", "roles_with_password")
+    names += ("command", "commit", "recipients", "known_roles")
     facts = {name: params[name] for name in names} | {
         "toolkit": TOOL["version"],
         "clone": re.sub(r"//[^/@]*@", "//", params["clone"]),

@@ -68,7 +68,7 @@ options:
     description: The database's container.
     type: str
     default: ""
-  roles_with_password:
+  known_roles:
     description: Roles whose passwords the inventory has, and the maintenance role.
     type: list
     elements: str
@@ -199,7 +199,7 @@ SPEC = options.spec() | {
     "pitr_container": {"type": "str", "default": ""},
     "pitr_image": {"type": "str", "default": ""},
     "database_container": {"type": "str", "default": ""},
-    "roles_with_password": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "known_roles": {"type": "list", "elements": "str", "default": []},
     "without_passwords": {"type": "bool", "default": False, "no_log": False},
     "why": {"type": "str", "default": ""},
     "code": {"type": "str", "default": ""},
@@ -229,7 +229,7 @@ def plan(host: NewHost, params: dict, *, check: bool) -> dict:
         )
     keys = host.sites.settings.places.keys
     found = new_host_roles.of_copies(work, [copy, *others.values()], keys)
-    lacking = sorted(found - {*params["roles_with_password"]})
+    lacking = sorted(found - {*params["known_roles"]})
     if lacking:
         cannot.append(new_host_roles.line(lacking, of_moment=moment.archive is not None))
     done = host.journal().get("steps", {})

@@ -77,7 +77,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         "The name of a key's file is the fingerprint of the key. This prints it again:",
         "  cut -d' ' -f1 FILE.pub | base64 --decode | sha256sum",
     ]
-    lines += ["", *_passwords(settings.places.root, facts.get("roles_with_password", ()))]
+    lines += ["", *_passwords(settings.places.root, facts.get("known_roles", ()))]
     if facts.get("recipients"):
         lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
         lines += [f"  {each}" for each in facts["recipients"]]

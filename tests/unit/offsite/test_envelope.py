@@ -93,12 +93,12 @@ def test_the_page_and_the_test_name_the_roles_whose_passwords_the_inventory_lack
     roles = {"macro_user": role, "dagster_user": role, "pms_ops": role}
     sets.mark_verified(fund.make_set("2026-11-28_0115", roles=roles), {})
     fund.call("uploaded")
-    given = GIVEN | {"roles_with_password": ["pms_ops", "dagster_user"]}
+    given = GIVEN | {"known_roles": ["pms_ops", "dagster_user"]}
     result = fund.call("", pms_envelope, test=True, **given)
     assert any(line.startswith("  macro_user: MISSING THERE ___") for line in result["page"])
     assert "  dagster_user" in result["page"]
     assert "restore_role_passwords of the inventory lacks macro_user:" in result["lines"][-1]
-    given["roles_with_password"].append("macro_user")
+    given["known_roles"].append("macro_user")
     result = fund.call("", pms_envelope, test=True, **given)
     assert "MISSING" not in "\n".join(result["page"])
     assert "WARNING" not in "\n".join(result["lines"])

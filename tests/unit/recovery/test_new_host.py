@@ -173,7 +173,7 @@ def test_roles_that_would_have_no_password_end_the_run_before_anything_is_done(s
     """The PMS of a new machine could not log in, which was found out after the restore."""
     sets.mark_verified(site.make_set("2026-11-29_0115", roles=ROLES), {})
     assert site.site("uploaded")["ok"]
-    known = {"roles_with_password": ["pms_ops", "dagster_user"]}
+    known = {"known_roles": ["pms_ops", "dagster_user"]}
     plan = step(site, new, "planned", _ansible_check_mode=True, **known)
     assert plan["roles_without_password"] == ["macro_user"]
     assert plan["cannot"][-1] == ("passwords of the roles macro_user: set restore_role_passwords")
@@ -184,7 +184,7 @@ def test_roles_that_would_have_no_password_end_the_run_before_anything_is_done(s
     assert not (new.root / ".pms-ops" / "host.json").exists()
     assert "code" not in step(site, new, "planned", without_passwords=True, **known)
     plan = step(
-        site, new, "planned", roles_with_password=[*known["roles_with_password"], "macro_user"]
+        site, new, "planned", known_roles=[*known["known_roles"], "macro_user"]
     )
     assert plan["roles_without_password"] == []
     assert "passwords" not in " ".join(plan["cannot"])
