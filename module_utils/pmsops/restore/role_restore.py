@@ -103,7 +103,7 @@ def give_passwords(live: Database, required: Requirements, request: Request) -> 
             if name in given:
                 cursor.execute(f"ALTER ROLE {quote_ident(name)} PASSWORD %s", (given[name],))
     left = [name for name in lacking if name not in given]
-    return [password_words(left)] if left and request.keep and request.create_roles else []
+    return [password_words(left)] if left and request.create_roles else []
 
 
 def without_password(cursor: Any, names: Iterable[str] | None = None) -> list[str]:

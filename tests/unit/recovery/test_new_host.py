@@ -183,9 +183,7 @@ def test_roles_that_would_have_no_password_end_the_run_before_anything_is_done(s
     assert not sets.listed(new.root)
     assert not (new.root / ".pms-ops" / "host.json").exists()
     assert "code" not in step(site, new, "planned", without_passwords=True, **known)
-    plan = step(
-        site, new, "planned", known_roles=[*known["known_roles"], "macro_user"]
-    )
+    plan = step(site, new, "planned", known_roles=[*known["known_roles"], "macro_user"])
     assert plan["roles_without_password"] == []
     assert "passwords" not in " ".join(plan["cannot"])
 
