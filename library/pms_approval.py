@@ -11,6 +11,7 @@ description:
     ledger, under its hash.
   - The private key is read where the person has it, on the control node. It never leaves there.
 author: Operations team (@ops)
+extends_documentation_fragment: [pmsops.approvers]
 attributes:
   check_mode:
     description: Checks key and plan; signs and writes nothing.
@@ -43,23 +44,6 @@ options:
   key_file:
     description: The person's private Ed25519 key in PEM form, mode 0600.
     type: path
-  approvers:
-    description: The people who may approve, as in C(database.consent) of M(pms_swap).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Their name.
-        type: str
-        required: true
-      public_key:
-        description: Their Ed25519 public key, 32 bytes in Base64.
-        type: str
-        required: true
-      login:
-        description: Their login on the managed host.
-        type: str
 """
 
 EXAMPLES = r"""

@@ -7,6 +7,49 @@ offsite/options.py those of ``offsite``.
 
 from __future__ import annotations
 
+import textwrap
+
+# In the options of a database and of a module alike: each indents it by its own depth.
+_APPROVERS = """\
+approvers:
+  description: The people who may approve.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+    name:
+      description: Their name.
+      type: str
+      required: true
+    public_key:
+      description: Their Ed25519 public key, 32 bytes in Base64.
+      type: str
+      required: true
+    login:
+      description: Their login on the managed host, who cannot approve a run of theirs.
+      type: str
+"""
+_CONSENT = """\
+required:
+  description: Refuse a swap, a rollback and an off-site prune that nobody has approved.
+  type: bool
+  default: false
+system:
+  description: Name of the system, which is part of each plan.
+  type: str
+operator:
+  description: The person who orders the run, and cannot approve it.
+  type: str
+scheduled:
+  description: Whether a timer runs it, which can ask nobody.
+  type: bool
+  default: false
+command:
+  description: The command by which a plan is approved, without its hash.
+  type: str
+"""
+_CONSENT += _APPROVERS
+
 
 class ModuleDocFragment:
     """The options of databases, Redis, the PMS, services, queries, notifications and sites."""
@@ -74,41 +117,7 @@ options:
             with the database, so that no task that swaps can leave it out.
         type: dict
         suboptions:
-          required:
-            description: Refuse a swap, a rollback and an off-site prune that nobody has approved.
-            type: bool
-            default: false
-          system:
-            description: Name of the system, which is part of each plan.
-            type: str
-          operator:
-            description: The person who orders the run, and cannot approve it.
-            type: str
-          scheduled:
-            description: Whether a timer runs it, which can ask nobody.
-            type: bool
-            default: false
-          command:
-            description: The command by which a plan is approved, without its hash.
-            type: str
-          approvers:
-            description: The people who may approve.
-            type: list
-            elements: dict
-            default: []
-            suboptions:
-              name:
-                description: Their name.
-                type: str
-                required: true
-              public_key:
-                description: Their Ed25519 public key, 32 bytes in Base64.
-                type: str
-                required: true
-              login:
-                description: Their login on the managed host, who cannot approve a run of theirs.
-                type: str
-"""
+""" + textwrap.indent(_CONSENT, " " * 10)
 
     REDIS = r"""
 options:
@@ -312,41 +321,9 @@ options:
     description: Whether a second person has to approve, and who may.
     type: dict
     suboptions:
-      required:
-        description: Refuse a swap, a rollback and an off-site prune that nobody has approved.
-        type: bool
-        default: false
-      system:
-        description: Name of the system, which is part of each plan.
-        type: str
-      operator:
-        description: The person who orders the run, and cannot approve it.
-        type: str
-      scheduled:
-        description: Whether a timer runs it, which can ask nobody.
-        type: bool
-        default: false
-      command:
-        description: The command by which a plan is approved, without its hash.
-        type: str
-      approvers:
-        description: The people who may approve.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          name:
-            description: Their name.
-            type: str
-            required: true
-          public_key:
-            description: Their Ed25519 public key, 32 bytes in Base64.
-            type: str
-            required: true
-          login:
-            description: Their login on the managed host, who cannot approve a run of theirs.
-            type: str
-"""
+""" + textwrap.indent(_CONSENT, " " * 6)
+
+    APPROVERS = "options:\n" + textwrap.indent(_APPROVERS, "  ")
 
     OFFSITE = r"""
 options:

@@ -181,3 +181,16 @@ def framed(
     assert match and match[1], done.stderr[-2000:]
     found: dict[str, Any] = json.loads(html.unescape(match[1]))
     return found
+
+
+def check_readable(page: Path, folder: Path, width: int, scheme: tuple[str, ...]) -> None:
+    """Check that a page can be read, used by keyboard, and breaks no rule of axe-core."""
+    found = audited(page, folder, width, scheme)
+    assert (found["width"], found["dark"]) == (width, scheme == DARK)
+    assert found["texts"] > 300
+    assert (found["faint"], found["wide"]) == ([], [])
+    assert found["scroll"] <= width
+    assert (found["unnamed"], found["invisible"]) == ([], [])
+    assert found["levels"][0] == 1 and found["levels"].count(1) == 1
+    rules = broken_rules(page, folder, width, scheme)
+    assert rules["broken"] == [] and len(rules["kept"]) > 20
