@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.errors import AnsibleError
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_OURS = str(_PROJECT / "module_utils")
+if _OURS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_OURS)
 
 DOCUMENTATION = r"""
 name: pms_secret_texts
@@ -34,17 +40,14 @@ _value:
   elements: str
 """
 
-SECRET = re.compile(
-    r"password|passphrase|pass$|secret|token|private|credential|api_key|webhook", re.I
-)
-# Paths of files with secrets.
-PATHS = re.compile(r"(_file|_dir|_command|_path)$")
 CHANNELS, ADDRESS = "notify_channels", "url"
 SHORTEST = 8  # doctor refuses shorter ones
 
 
 def secret_texts(variables: Mapping[str, Any]) -> list[str]:
     """Return the secrets; a variable that cannot be read has none."""
+    from ansible.module_utils.pmsops.common.secret_names import holds_secret
+
     found: set[str] = set()
     for name in variables:
         try:
@@ -53,19 +56,17 @@ def secret_texts(variables: Mapping[str, Any]) -> list[str]:
             continue
         if name in ("hostvars", "vars", "groups"):
             continue
-        found |= set(_texts(value) if _is_secret(str(name)) else _inside(value, name == CHANNELS))
+        found |= set(_texts(value) if holds_secret(str(name)) else _inside(value, name == CHANNELS))
     return sorted(each for each in found if len(each) >= SHORTEST)
-
-
-def _is_secret(name: str) -> bool:
-    return bool(SECRET.search(name)) and not PATHS.search(name)
 
 
 def _inside(value: Any, channels: bool) -> Iterator[str]:
     """Yield the secrets in a value whose own name is none of a secret."""
+    from ansible.module_utils.pmsops.common.secret_names import holds_secret
+
     if isinstance(value, Mapping):
         for name, each in value.items():
-            if _is_secret(str(name)) or (channels and name == ADDRESS):
+            if holds_secret(str(name)) or (channels and name == ADDRESS):
                 yield from _texts(each)
             else:
                 yield from _inside(each, channels)

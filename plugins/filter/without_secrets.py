@@ -5,9 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.errors import AnsibleError
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_OURS = str(_PROJECT / "module_utils")
+if _OURS not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_OURS)
 
 DOCUMENTATION = r"""
 name: pms_without_secrets
@@ -35,9 +42,7 @@ _value:
 """
 
 OURS = re.compile(r"(pms|backup|evidence|golive|offsite|pitr|schedule|restore|ops|incident)_")
-SECRET = re.compile(r"pass|secret|token|private|credential|channel|identity_file|api_key", re.I)
-# Paths of files with secrets; they say where to put them on a new machine.
-PATHS = re.compile(r"(_file|_dir)$")
+CHANNELS = "channel"  # their addresses are secrets, too
 HIDDEN = "(secret)"
 SHORTEST = 4  # of a text to look for in others
 
@@ -61,7 +66,9 @@ def without_secrets(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _secret(name: str) -> bool:
-    return bool(SECRET.search(name)) and not PATHS.search(name)
+    from ansible.module_utils.pmsops.common.secret_names import holds_secret
+
+    return CHANNELS in name or holds_secret(name)
 
 
 def _plain(value: Any, secrets: set[str]) -> Any:

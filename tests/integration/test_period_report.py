@@ -14,7 +14,7 @@ from tests.support.browser import (
     DARK,
     LIGHT,
     check_readable,
-    chromium,
+    complaints,
     require_browser,
 )
 
@@ -51,16 +51,9 @@ def test_it_can_be_read_and_used_by_keyboard_and_breaks_no_rule_of_axe_core(
 
 
 def test_the_browser_complains_of_nothing_and_asks_nobody(page, tmp_path):
-    done = chromium(
-        tmp_path / "profile",
-        "--enable-logging=stderr",
-        "--v=0",
-        "--virtual-time-budget=3000",
-        "--dump-dom",
-        page.as_uri(),
-    )
-    assert '<html lang="' in done.stdout
-    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+    content, said = complaints(page, tmp_path)
+    assert '<html lang="' in content
+    assert said == []
 
 
 def test_the_printed_report_is_in_the_export_and_is_checked_with_it(page, fund):

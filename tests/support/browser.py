@@ -194,3 +194,16 @@ def check_readable(page: Path, folder: Path, width: int, scheme: tuple[str, ...]
     assert found["levels"][0] == 1 and found["levels"].count(1) == 1
     rules = broken_rules(page, folder, width, scheme)
     assert rules["broken"] == [] and len(rules["kept"]) > 20
+
+
+def complaints(page: Path, folder: Path) -> tuple[str, list[str]]:
+    """Return the page as the browser has it after its scripts, and what the console says of it."""
+    done = chromium(
+        folder / "profile",
+        "--enable-logging=stderr",
+        "--v=0",
+        "--virtual-time-budget=3000",
+        "--dump-dom",
+        page.as_uri(),
+    )
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]

@@ -25,6 +25,7 @@ def test_no_secret_of_the_inventory_goes_along():
         "pms_api_url": "http://u:of-the-database@host",
         "pms_keys_dir": "/keys",
         "notify_channels": [{"token": "t"}],
+        "ops_webhook": "https://chat.example.net/T0/B1/x",
         "golive_services": {"database": "db", "token": "hidden-here", "ports": [1, None, True]},
         "backup_note": "hidden-here",
         "offsite_repositories": [{"name": "vault", "url": "x", "password_file": "/etc/vault"}],
