@@ -84,8 +84,7 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        "On an empty Debian or Ubuntu, as root. restic has to be 0.18 or newer (Debian 13):",
-        "  apt-get update && apt-get install --yes git restic make",
+        *_first(settings.program),
         f"  git clone {facts['clone'] or 'CLONE'} pms-ops && cd pms-ops",
         f"  git checkout {facts['commit'] or 'COMMIT'}",
         "  LAB_IMAGES=upstream make setup",
@@ -93,6 +92,21 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
         "Then put all of the above where it goes, and in the folder pms-ops:",
         f"  {facts['command']} --check",
         f"  {facts['command']} --confirm {facts['database']}",
+    ]
+
+
+def _first(program: str) -> list[str]:
+    """Return the lines about the packages, and about restic where *program* is not its package."""
+    begin = "On an empty Debian or Ubuntu, as root"
+    install = "  apt-get update && apt-get install --yes git"
+    if program == "restic":
+        return [f"{begin}. restic has to be 0.18 or newer (Debian 13):", f"{install} restic make"]
+    return [
+        "restic: not of a package. A copy of the program, 0.18 or newer, mode 0755, goes to",
+        f"  {program} (offsite_restic of the inventory)",
+        "",
+        f"{begin}:",
+        f"{install} make",
     ]
 
 

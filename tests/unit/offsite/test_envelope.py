@@ -60,6 +60,17 @@ def test_the_page_says_where_each_item_goes_on_the_new_machine(fund):
     assert page.index("  export PATH=$PWD/scripts:$PATH") < page.index("  pms-ops dr host --check")
 
 
+def test_the_page_says_where_a_program_of_ones_own_goes(fund):
+    """It had the package installed, which is too old where a program of one's own is named."""
+    page = fund.call("", pms_envelope, **GIVEN | {"restic": "/opt/restic/restic"})["page"]
+    place = page.index("  /opt/restic/restic (offsite_restic of the inventory)")
+    install = page.index("  apt-get update && apt-get install --yes git make")
+    assert place < install
+    page = fund.call("", pms_envelope, **GIVEN | {"restic": "restic"})["page"]
+    assert "  apt-get update && apt-get install --yes git restic make" in page
+    assert "offsite_restic" not in "\n".join(page)
+
+
 def test_the_command_of_the_page_prints_the_fingerprint_of_a_key(fund):
     fund.make_set("2026-11-28_0115")
     page = fund.call("", pms_envelope, **GIVEN)["page"]
