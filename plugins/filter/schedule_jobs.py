@@ -32,6 +32,10 @@ options:
     type: list
     elements: str
     required: true
+  zone:
+    description: The time zone of a job that has none of its own; without one, São Paulo's.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -51,14 +55,20 @@ DEFAULTS = {"timeout_minutes": 60, "delay_minutes": 5, "catch_up": True, "exclus
 GRACE_MINUTES = 15
 
 
-def schedule_jobs(jobs: list[dict[str, Any]], playbook_command: list[str]) -> list[dict[str, Any]]:
+def schedule_jobs(
+    jobs: list[dict[str, Any]], playbook_command: list[str], zone: str = ""
+) -> list[dict[str, Any]]:
     """Return the jobs with defaults, command, calendars and order."""
     from ansible.module_utils.pmsops.common.errors import OpsError
     from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob, calendars
 
     found: list[dict[str, Any]] = []
     for given in jobs:
-        job = DEFAULTS | {name: value for name, value in given.items() if value is not None}
+        job = (
+            DEFAULTS
+            | {"zone": zone}
+            | {name: value for name, value in given.items() if value is not None}
+        )
         if ("playbook" in job) == ("command" in job):
             raise AnsibleFilterError(f"Job {job.get('name')}: give it a playbook or a command.")
         start = [*playbook_command, job["playbook"]] if "playbook" in job else job["command"]

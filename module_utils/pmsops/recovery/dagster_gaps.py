@@ -1,11 +1,19 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Days on which a daily schedule of Dagster had no run."""
+"""Days on which a daily schedule of Dagster had no run.
+
+Where the clock changes, Dagster runs at other moments than systemd: it leaves out none. A time that
+the clock skips is due when it has skipped it, and of two equal ones the second is due. Both hold
+from 01:00 to 03:59 alone: a skipped time of another hour is due as late as it would have been
+without the change, and of two equal ones the first is due.
+
+Source: dagster/_utils/schedules.py, DAYLIGHT_SAVINGS_HOURS, of 1.12.22 and 1.13.28.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +29,8 @@ GAP_DAYS = 14
 DUE_AT = "dagster/scheduled_execution_time"
 # Schedules that are due once on each of their days; others are not judged.
 _DAILY = re.compile(r"(\d{1,2}) (\d{1,2}) \* \* (\S+)")
+# Hours in which Dagster takes note of a change of the clock
+_CHANGES = (1, 2, 3)
 _NAMES = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
 
@@ -66,8 +76,8 @@ def days_left_out(
             datetime.fromtimestamp(oldest, zone).date() + timedelta(days=1),
             now.astimezone(zone).date() - timedelta(days=GAP_DAYS),
         )
-        due = list(_due_days(schedule["cron"], first, now.astimezone(zone)))[:-1]
-        if missing := [day for day in due if day not in ran]:
+        due = list(due_moments(schedule["cron"], first, now.astimezone(zone)))[:-1]
+        if missing := [day for day, _ in due if day not in ran]:
             found[schedule["job"]] = missing
     return found
 
@@ -81,17 +91,31 @@ def _days(run: dict[str, Any], zone: ZoneInfo) -> set[date]:
     return days
 
 
-def _due_days(cron: str, first: date, now: datetime) -> Iterator[date]:
-    """Return the days from *first* to now on which a daily schedule was due."""
-    if not (match := _DAILY.fullmatch(cron.strip())):
+def due_moments(cron: str, first: date, now: datetime) -> Iterator[tuple[date, datetime]]:
+    """Yield each day from *first* on which a daily schedule was due, and its moment up to *now*.
+
+    :param now: in the zone of the schedule
+    """
+    if not (match := _DAILY.fullmatch(cron.strip())) or not isinstance(now.tzinfo, ZoneInfo):
         return
-    minute, hour, days = int(match[1]), int(match[2]), _weekdays(match[3])
+    at, days = time(int(match[2]) % 24, int(match[1]) % 60), _weekdays(match[3])
     day = first
     while day <= now.date():
-        at = datetime.combine(day, time(hour % 24, minute % 60), now.tzinfo)
-        if day.isoweekday() % 7 in days and at <= now:
-            yield day
+        moment = _moment(day, at, now.tzinfo)
+        # In UTC: two moments of one zone are compared by their clocks alone.
+        if day.isoweekday() % 7 in days and moment <= now.astimezone(UTC):
+            yield day, moment
         day += timedelta(days=1)
+
+
+def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
+    local = datetime.combine(day, at, zone)
+    moment = local.astimezone(UTC)
+    if at.hour not in _CHANGES:
+        return moment
+    if moment.astimezone(zone).time() != at:
+        return local.replace(minute=0).astimezone(UTC)  # clocks change on the hour
+    return local.replace(fold=1).astimezone(UTC)
 
 
 def _weekdays(text: str) -> set[int]:

@@ -1,8 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""When a scheduled job is due: times of day in São Paulo, on business days of B3.
+"""When a scheduled job is due: times of day in its zone, on business days of B3.
 
 systemd does not know these days. Its timer fires on every possible day, and the job asks here
-whether it is due.
+whether it is due. Where the clock changes, due is what systemd fires at: nothing at a time that
+the clock skips, and the first of two equal ones.
+
+Source: systemd-analyze calendar of systemd 252 and 257.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
@@ -19,6 +23,8 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)
+# Days of the fund, and so of São Paulo, which a time in another zone must not leave.
+FUND_DAYS = ("business_days", "week_start", "month_start")
 # How far the search for a due moment goes: past a month and its first business day.
 SEARCH_DAYS = 45
 # The first business day of a month is never later than this.
@@ -42,6 +48,7 @@ class ScheduledJob:
     at: tuple[time, ...]
     window: timedelta
     catch_up: bool
+    zone: ZoneInfo
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> ScheduledJob:
@@ -64,11 +71,12 @@ class ScheduledJob:
             at=tuple(sorted({time.fromisoformat(text) for text in options["at"]})),
             window=timedelta(minutes=options["window_minutes"]),
             catch_up=bool(options.get("catch_up", True)),
+            zone=ZoneInfo(_zone(options)),
         )
 
     def last_due(self, now: datetime) -> datetime | None:
         """Return the newest due moment up to *now*, None without one in the last SEARCH_DAYS."""
-        day = now.astimezone(BUSINESS_ZONE).date()
+        day = now.astimezone(self.zone).date()
         for back in range(SEARCH_DAYS):
             moments = [each for each in self._moments(day - timedelta(days=back)) if each <= now]
             if moments:
@@ -77,7 +85,7 @@ class ScheduledJob:
 
     def next_due(self, after: datetime) -> datetime:
         """Return the first due moment after *after*."""
-        day = after.astimezone(BUSINESS_ZONE).date()
+        day = after.astimezone(self.zone).date()
         for ahead in range(SEARCH_DAYS):
             for moment in self._moments(day + timedelta(days=ahead)):
                 if moment > after:
@@ -92,8 +100,8 @@ class ScheduledJob:
         due = self.last_due(now + CLOCK_SKEW)
         if due is None or attempted >= due - CLOCK_SKEW:
             return False
-        today = now.astimezone(BUSINESS_ZONE).date()
-        return self.catch_up or due.astimezone(BUSINESS_ZONE).date() == today
+        today = now.astimezone(self.zone).date()
+        return self.catch_up or due.astimezone(self.zone).date() == today
 
     def deadline(self, succeeded: datetime) -> datetime:
         """Return when a run must succeed next, after a good one that began at *succeeded*."""
@@ -102,7 +110,11 @@ class ScheduledJob:
     def _moments(self, day: date) -> Iterator[datetime]:
         if is_day(self.days, day):
             for at in self.at:
-                yield datetime.combine(day, at, BUSINESS_ZONE)
+                local = datetime.combine(day, at, self.zone)
+                # In UTC: sums and differences in a zone would count an hour too many or too few.
+                moment = local.astimezone(UTC)
+                if moment.astimezone(self.zone).time() == at:
+                    yield moment
 
 
 def calendars(job: ScheduledJob) -> list[str]:
@@ -116,7 +128,7 @@ def calendars(job: ScheduledJob) -> list[str]:
         days = {"daily": "*-*-*", "month_start": f"Mon..Fri *-*-01..{LAST_MONTH_START:02}"}.get(
             job.days, "Mon..Fri *-*-*"
         )
-    return [f"{days} {at:%H:%M}:00 {BUSINESS_ZONE.key}" for at in job.at]
+    return [f"{days} {at:%H:%M}:00 {job.zone.key}" for at in job.at]
 
 
 def is_day(days: str, day: date) -> bool:
@@ -151,4 +163,28 @@ def _problem(name: str, options: dict[str, Any]) -> str | None:
     window = options.get("window_minutes")
     if not isinstance(window, int) or isinstance(window, bool) or window < 1:
         return f"window_minutes is {window!r}, not a number of minutes"
+    return _problem_of_zone(options)
+
+
+def _problem_of_zone(options: dict[str, Any]) -> str | None:
+    key = _zone(options)
+    try:
+        zone = ZoneInfo(key)
+    except (KeyError, OSError, ValueError):
+        return f"zone is {key!r}, not a time zone of this machine like 'America/New_York'"
+    if options["days"] not in FUND_DAYS:
+        return None
+    for text in options["at"]:
+        # Both halves of the year, since the distance between two zones may change in it.
+        for day in (date(2026, 1, 15), date(2026, 7, 15)):
+            local = datetime.combine(day, time.fromisoformat(text), zone)
+            if local.astimezone(BUSINESS_ZONE).date() != day:
+                return (
+                    f"{text} in {key} is on another day in São Paulo, by which {options['days']}"
+                    " counts"
+                )
     return None
+
+
+def _zone(options: dict[str, Any]) -> str:
+    return str(options.get("zone") or BUSINESS_ZONE.key)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import hand_over
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
@@ -206,7 +207,8 @@ class Schedule:
             job = self.jobs[name]
             since = moment(record["succeeded_start"] or record["registered_at"])
             times = ", ".join(f"{at:%H:%M}" for at in job.at)
-            about = {"title": job.title, "when": f"{job.days} {times}"}
+            place = "" if job.zone == BUSINESS_ZONE else f" {job.zone.key}"
+            about = {"title": job.title, "when": f"{job.days} {times}{place}"}
             jobs.append(record | about | {"fresh_until": stamp(job.deadline(since))})
         return {"version": 1, "jobs": jobs}
 

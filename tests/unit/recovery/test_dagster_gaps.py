@@ -81,6 +81,16 @@ def test_a_day_is_one_of_the_schedule_s_zone():
     assert left_out(runs, cron="0 8 * * 1-5", zone="Asia/Tokyo") == []
 
 
+@pytest.mark.parametrize(("hour", "missing"), [(5, []), (7, [date(2026, 10, 31)])])
+def test_the_newest_moment_is_dagster_s_where_an_hour_comes_twice(hour, missing):
+    # 01:45 in New York for the first time, and an hour after the second: 01:30 is due at the second
+    made = [datetime(2026, 10, day, 5, 30, tzinfo=UTC).timestamp() for day in (28, 29, 30)]
+    runs = [run(9) | {"creationTime": at, "jobName": "eod"} for at in made]
+    now = datetime(2026, 11, 1, hour, 45, tzinfo=UTC)
+    found = days_left_out(runs, [schedule("30 1 * * *", zone="America/New_York")], now)
+    assert found.get("eod", []) == missing
+
+
 def test_the_schedules_are_asked_with_their_zones():
     nodes = [
         {
