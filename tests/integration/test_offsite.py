@@ -22,7 +22,7 @@ from typing import Any
 import pms_offsite
 import pytest
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.offsite import work
+from ansible.module_utils.pmsops.offsite import contents, work
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.testing import patch_module_args
 
@@ -140,6 +140,26 @@ def test_a_set_is_copied_proved_and_fetched(prepared, kind, tmp_path):
     assert fund.good("checked", check_parts=1)
     Path(fund.site["password_file"]).write_text("of another fund")
     assert fund.code("fetched", into=str(tmp_path / "x")) == "offsite.wrong-password"
+
+
+def test_a_copy_that_lacks_a_part_is_none(prepared, monkeypatch):
+    """restic 0.18 ends with 0 where a path is not there, and 0.19 with 3; the snapshot is made."""
+    fund = prepared("local")
+    fund.make_set(SECOND)
+    of_set, keys = contents.of_set, fund.folder / "keys"
+
+    def then_gone(*arguments):
+        found = of_set(*arguments)
+        assert str(keys) in found.parts["keys"]
+        keys.rename(fund.folder / "away")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(contents, "of_set", then_gone)
+        assert fund.code("uploaded") == "offsite.unread"
+    (fund.folder / "away").rename(keys)
+    assert fund.good("uploaded")["changed"]
+    assert not fund.good("uploaded")["changed"]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import socket
 import subprocess
 import time
@@ -23,6 +24,8 @@ from tests.support import debian_image
 from tests.support.server import LABEL, free_port
 
 IMAGE = "pms-test/sites:13"
+# The Debian release whose restic is tested: 0.18 is in trixie, 0.19 in sid.
+RESTIC_RELEASE = os.environ.get("PMS_TEST_RESTIC_RELEASE", "trixie")
 PACKAGES = "restic,restic-rest-server,openssh-server,python3-moto,python3-flask,python3-flask-cors"
 SSHD = """
 set -e
@@ -75,10 +78,12 @@ class Address:
 
 
 def restic(folder: Path) -> Path:
-    """Return restic, taken out of the image into *folder*."""
-    debian_image.provide(IMAGE, release="trixie", packages=PACKAGES)
+    """Return restic, taken out of an image into *folder*; the release says which one."""
+    image = IMAGE if RESTIC_RELEASE == "trixie" else f"pms-test/restic:{RESTIC_RELEASE}"
+    packages = PACKAGES if RESTIC_RELEASE == "trixie" else "restic"
+    debian_image.provide(image, release=RESTIC_RELEASE, packages=packages)
     name = f"pms-test-restic-{uuid.uuid4().hex[:8]}"
-    _docker("create", "--name", name, IMAGE, "true")
+    _docker("create", "--name", name, image, "true")
     try:
         _docker("cp", f"{name}:/usr/bin/restic", str(folder / "restic"))
     finally:

@@ -69,7 +69,7 @@ def lists_of_python(text: str) -> Iterator[list[str]]:
 
 
 def careless_lists(lists: Iterable[list[str]]) -> list[list[str]]:
-    """Return the lists that start a psql which reads a file or its input and runs on after an error.
+    """Return the lists that start a psql which reads a file or its input and ignores errors.
 
     A list with an option alone is a command: others are names of programs.
     """

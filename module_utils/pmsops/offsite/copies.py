@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
@@ -49,6 +49,7 @@ class Copy:
     machine: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     refers_to: Mapping[str, str] = field(default_factory=dict)
+    unread: str = ""  # the snapshot that this note is about: not all of it could be read
     read_bytes: int | None = None
     new_bytes: int | None = None
 
@@ -65,9 +66,18 @@ class Copy:
             "key": self.key,
             "head": self.head,
             "machine": self.machine,
+            "unread": self.unread,
         } | {PART + name: path for name, path in self.parts.items()}
         texts |= {REFERS + name: text for name, text in self.refers_to.items()}
         return [MARK, *(f"{name}={quote(text)}" for name, text in texts.items() if text)]
+
+    def same_as(self, wanted: Copy) -> bool:
+        """Tell whether this is the wanted copy: the set, its proof, and the ledger's newest line.
+
+        Only what this machine could have written is compared; what comes back is compared by hash.
+        """
+        names = ("kind", "set", "database", "manifest_sha256", "proved", "head", "parts")
+        return all(getattr(self, name) == getattr(wanted, name) for name in names)
 
     def document(self) -> dict[str, Any]:
         """Return it for people and for JSON."""
@@ -110,6 +120,7 @@ def of_snapshot(document: Mapping[str, Any]) -> Copy | None:
         key=texts.get("key", ""),
         head=texts.get("head", ""),
         machine=texts.get("machine", ""),
+        unread=texts.get("unread", ""),
         parts=_named(texts, PART),
         refers_to=_named(texts, REFERS),
         read_bytes=summary.get("total_bytes_processed"),
@@ -131,11 +142,16 @@ def time_of(text: str) -> datetime:
 def listed(restic: Restic, *, cached: bool = True) -> list[Copy]:
     """Return the toolkit's copies in the repository, oldest first.
 
+    One of which not all could be read is no copy of its set: a note says so, and both go as trials.
+
     :raises OpsError: offsite.*
     """
     answer = restic.call("snapshots", cached=cached)
-    found = [of_snapshot(each) for each in (answer.documents or [[]])[0] or []]
-    return sorted((each for each in found if each), key=lambda copy: (copy.at, copy.snapshot))
+    made = [of_snapshot(each) for each in (answer.documents or [[]])[0] or []]
+    found = [each for each in made if each]
+    unread = {each.unread for each in found}
+    found = [replace(each, kind=TRIAL) if each.snapshot in unread else each for each in found]
+    return sorted(found, key=lambda copy: (copy.at, copy.snapshot))
 
 
 def require_own(site: str, copies: Iterable[Copy], system: str) -> None:

@@ -81,7 +81,7 @@ class Sites:
         note = site_notes.read(self.settings.places.root)["sites"]
 
         def act(it: Work) -> Given:
-            part = work.next_part(note.get(it.site, {}).get("check"), parts)
+            part = _next_part(note.get(it.site, {}).get("check"), parts)
             if self._check:
                 return {"part": part, "parts": parts, "changed": False}
             return it.check(part, parts) | {"changed": False}
@@ -247,3 +247,9 @@ class Sites:
     def _noting(self) -> Any:
         lock = sets.state_folder(self.settings.places.root) / NOTE_LOCK
         return process_lock.awaited(lock, "note of the sites", seconds=NOTE_SECONDS)
+
+
+def _next_part(last: dict[str, Any] | None, parts: int) -> int:
+    """Return the part of the data to read next: from 1 to *parts*, in turn."""
+    number = last.get("part") if last and last.get("parts") == parts else None
+    return number % parts + 1 if isinstance(number, int) else 1

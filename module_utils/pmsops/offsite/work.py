@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ class Work:
         clock.require_right(self.restic.site, there, self.places, note=not check)
         with reading.held(folder):
             wanted = contents.of_set(self.system, folder, self.places, self.database)
-            same = [each for each in there if _same(each, wanted)]
+            same = [each for each in there if each.same_as(wanted)]
             made = same[-1] if same else wanted
             if not same and not check:
                 made = self._backup(wanted, there)
@@ -222,10 +222,14 @@ class Work:
         for path in contents.left_out(self.places):
             command += ["--exclude", path]
         for attempt in range(TRIES):
+            began = datetime.now(UTC)
             try:
                 answer = self.restic.call(*command, "--", *wanted.parts.values(), changes=True)
             except OpsError as exc:
-                if exc.code != "offsite.unread" or attempt + 1 == TRIES:
+                if exc.code != "offsite.unread":
+                    raise
+                self._disown(wanted, began)
+                if attempt + 1 == TRIES:
                     raise
                 continue
             break
@@ -238,6 +242,17 @@ class Work:
         )
         remembered.add(self.restic, made)
         return made
+
+    def _disown(self, wanted: Copy, began: datetime) -> None:
+        """Note of a snapshot of which not all could be read that it is no copy.
+
+        restic makes it nevertheless, with the tags of a copy, and a site may let nothing go.
+        """
+        for each in self.copies(cached=False):
+            if each.at >= began and each.same_as(wanted):
+                note = Copy("", self.system, began, copies.TRIAL, unread=each.snapshot)
+                self.leave(note, f"Not all of {each.snapshot} could be read.", [])
+        self.copies(cached=False)  # what is remembered of the site is of before the note
 
     def _read_back(self, made: Copy) -> None:
         """Read the manifest of a copy from the site and compare it by hash.
@@ -283,18 +298,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def next_part(last: dict[str, Any] | None, parts: int) -> int:
-    """Return the part of the data to read next: from 1 to *parts*, in turn."""
-    number = last.get("part") if last and last.get("parts") == parts else None
-    return number % parts + 1 if isinstance(number, int) else 1
-
-
-def _same(there: Copy, wanted: Copy) -> bool:
-    """Tell whether the repository has this copy: the set, its proof, and the ledger's newest line.
-
-    Only what this machine could have written is compared; what comes back is compared by hash.
-    """
-    names = ("kind", "set", "database", "manifest_sha256", "proved", "head", "parts")
-    return all(getattr(there, name) == getattr(wanted, name) for name in names)

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite import restic, restic_errors
+from ansible.module_utils.pmsops.offsite import copies, restic, restic_errors
+from ansible.module_utils.pmsops.offsite.restic import Answer
 from ansible.module_utils.pmsops.offsite.site import Site
 
 READ_ONLY = "offsite.read-only"
@@ -82,8 +86,28 @@ def test_a_file_that_was_replaced_meanwhile_is_tried_once_more(stocked):
     stocked.fault("backup", unread)
     assert stocked.site("uploaded")["ok"]
     stocked.make_set("2026-11-24_0600")
-    stocked.fault("backup", unread, unread)
+    stocked.fault("backup", unread, {}, unread)
     assert stocked.call("uploaded")["code"] == "offsite.unread"
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        {"status": 3, "said": "at least one source file could not be read", "keep": True},
+        # restic 0.18 with a path that is not there ends with 0
+        {"before": "/the/path does not exist, skipping\n"},
+    ],
+)
+def test_a_copy_of_which_not_all_was_read_counts_in_no_later_run(stocked, unread):
+    stocked.make_set("2026-11-24_0600")
+    stocked.fault("backup", unread, {}, unread, {})
+    assert stocked.call("uploaded")["code"] == "offsite.unread"
+    there = [json.loads(each.read_bytes()) for each in stocked.repository.glob("*.snapshot")]
+    listed = copies.listed(SimpleNamespace(call=lambda *_, **__: Answer(b"", documents=[there])))
+    assert [each.kind for each in listed[-4:]] == ["trial"] * 4  # two copies, each with its note
+    assert "2026-11-24_0600" not in {each.set for each in listed if each.kind == copies.SET}
+    assert stocked.site("uploaded")["changed"]
+    assert not stocked.site("uploaded")["changed"]
 
 
 def test_a_site_that_does_not_answer_is_given_up(stocked, monkeypatch):
