@@ -14,6 +14,7 @@ from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age, moment
 from ansible.module_utils.pmsops.repository import manifest, sets, warm_note
+from ansible.module_utils.pmsops.repository.moments import Moments
 
 DAMAGED = ".damaged"
 HEAD = ("set", "age", "size", "verified", "held", "problem")
@@ -24,7 +25,8 @@ def collect(backup_root: Path, *, now: datetime) -> list[dict[str, Any]]:
     roots = [backup_root, *sets.of_others(backup_root).values()]
     quarantined = [path for root in roots for path in root.glob(f"*{DAMAGED}") if path.is_dir()]
     folders = [*(folder for root in roots for folder in sets.listed(root)), *quarantined]
-    found = [_described(folder, now) for folder in folders]
+    moments = {root: Moments(root) for root in roots}
+    found = [_described(folder, now, moments[folder.parent]) for folder in folders]
     return sorted(found, key=lambda each: str(each["id"]), reverse=True)
 
 
@@ -58,9 +60,9 @@ def describe_warm(found: dict[str, Any] | None, say: Callable[[str, str], None])
         say("warm copy", f"of set {found['set']}, {size}, proved {age(found['age_seconds'])} ago")
 
 
-def _described(folder: Path, now: datetime) -> dict[str, Any]:
+def _described(folder: Path, now: datetime, moments: Moments) -> dict[str, Any]:
     damaged = folder.name.endswith(DAMAGED)
-    proof = sets.verification(folder)
+    proof = moments.verification(folder)
     hold = _hold(folder / sets.HOLD)
     found: dict[str, Any] = {
         "id": folder.name,
@@ -78,20 +80,18 @@ def _described(folder: Path, now: datetime) -> dict[str, Any]:
         "problem": "quarantined: its files are not those of its manifest" if damaged else None,
     }
     try:
-        document = manifest.read(folder)
+        facts = moments.facts(folder)
     except OpsError as exc:
         return found | {"problem": found["problem"] or str(exc)}
-    totals = document.get("totals", {})
     try:
-        seconds = round((now - moment(document["snapshot_at"])).total_seconds(), 1)
-        size = totals.get("bytes")
-        size = None if size is None else int(size)
+        seconds = round((now - moment(facts["at"])).total_seconds(), 1)
+        size = None if facts["bytes"] is None else int(facts["bytes"])
     except (TypeError, ValueError, AttributeError) as exc:
         damage = f"{folder / manifest.NAME} is damaged: {exc}"
         return found | {"problem": found["problem"] or damage}
     return found | {
-        "database": document.get("database_name"),
-        "snapshot_at": document["snapshot_at"],
+        "database": facts["database"],
+        "snapshot_at": facts["at"],
         "age_seconds": seconds,
         "size_bytes": size,
     }

@@ -12,8 +12,9 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
+from ansible.module_utils.pmsops.repository.moments import Moments
 
 DAY_SECONDS = 86400.0
 BACKUPS, DATABASE = "backups", "database"
@@ -80,13 +81,14 @@ def file_systems(places: dict[str, Path]) -> list[FileSystem]:
 
 def add_growth(found: list[FileSystem], backup_root: Path) -> None:
     """Add the growth of sets and databases, as the backup sets show it, to each file system."""
-    documents = []
+    known = []
+    moments = Moments(backup_root)
     for folder in sets.listed(backup_root):
         try:
-            documents.append(manifest.read(folder))
+            known.append(moments.facts(folder))
         except OpsError:
             continue
-    taken = [datetime.fromisoformat(each["snapshot_at"]) for each in documents]
+    taken = [datetime.fromisoformat(each["at"]) for each in known]
     days = (taken[-1] - taken[0]).total_seconds() / DAY_SECONDS if len(taken) > 1 else 0.0
     for each in found:
         if len(taken) < 2:
@@ -97,7 +99,7 @@ def add_growth(found: list[FileSystem], backup_root: Path) -> None:
         if BACKUPS in each.places:
             each.growth["sets"] = growth_bytes_per_day(backup_root)
         if DATABASE in each.places:
-            sizes = [document["server"]["size_bytes"] for document in documents]
+            sizes = [each["database_bytes"] for each in known]
             each.growth["databases"] = max(sizes[-1] - sizes[0], 0) / max(days, 1.0)
         if each.growth:
             each.basis.append(basis)

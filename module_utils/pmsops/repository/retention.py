@@ -94,7 +94,7 @@ def candidates(backup_root: Path, *, keep_moments: bool = False) -> list[Candida
                 Candidate(
                     taken_at=datetime.fromisoformat(taken_at),
                     name=folder.name,
-                    verified=sets.verification(folder) is not None,
+                    verified=moments.verification(folder) is not None,
                     held=(folder / sets.HOLD).exists(),
                     needed=folder.name in needed,
                 )

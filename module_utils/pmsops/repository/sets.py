@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +109,10 @@ def newest(backup_root: Path, *, verified: bool = False) -> Path:
 
     :raises OpsError: set.none, set.none-verified
     """
-    found = [path for path in listed(backup_root) if not verified or verification(path)]
+    found = listed(backup_root)
+    if verified:  # from the newest on: each look reads a manifest
+        newest_first = (path for path in reversed(found) if verification(path))
+        found = [*islice(newest_first, 1)]
     if not found and verified:
         raise OpsError(
             f"{backup_root} holds no verified backup set.",
@@ -237,21 +243,31 @@ def inspect(
 
 def walk(folder: Path) -> list[str]:
     """Return the files and symbolic links below *folder*, relative to it."""
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_symlink() or not path.is_dir()
-    )
+    found, folders = [], [""]
+    while folders:
+        below = folders.pop()
+        with os.scandir(folder / below) as entries:  # it tells folders without asking of each file
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                else:
+                    found.append(name)
+    return sorted(found)
 
 
-def verification(folder: Path) -> dict[str, Any] | None:
+def verification(
+    folder: Path, digest: Callable[[Path], str] | None = None
+) -> dict[str, Any] | None:
     """Return the record of the set's last proof, None if it was never verified.
 
-    A record counts only for the manifest that it names by hash.
+    A record counts only for the manifest that it names by hash; *digest* gives that of a set's
+    folder, where it is known.
     """
     try:
         record: dict[str, Any] = json.loads((folder / VERIFIED).read_bytes())
-        if record["manifest_sha256"] == files.sha256(folder / manifest.NAME):
+        known = digest(folder) if digest else files.sha256(folder / manifest.NAME)
+        if record["manifest_sha256"] == known:
             return record
     except (OSError, ValueError, KeyError, TypeError):
         pass

@@ -288,14 +288,13 @@ def test_growth_needs_two_sets(tmp_path):
     assert system.growth == {} and system.basis == ["fewer than two sets: growth unknown"]
 
 
-def test_growth_is_taken_from_the_sets(sets_of_a_week, monkeypatch):
-    sizes = iter(range(100, 800, 100))
-    read = disk.manifest.read
-    monkeypatch.setattr(
-        disk.manifest, "read", lambda folder: read(folder) | {"server": {"size_bytes": next(sizes)}}
-    )
-    system = FileSystem(1, {"database": sets_of_a_week}, 10_000, 1_000)
-    add_growth([system], sets_of_a_week)
+def test_growth_is_taken_from_the_sets(tmp_path):
+    root = tmp_path / "backups"
+    for day in range(1, 8):
+        name = f"2026-01-0{day}_0600"
+        make_set(root, tmp_path / "keys", name, server={"size_bytes": 100 * day})
+    system = FileSystem(1, {"database": root}, 10_000, 1_000)
+    add_growth([system], root)
     assert system.growth == {"databases": 100.0}
     assert system.days_left == 10.0
     assert system.basis == ["a straight line through 7 sets of 6.0 days"]

@@ -18,6 +18,7 @@ from ansible.module_utils.pmsops.postgresql import (
     timescaledb_job_results,
 )
 from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository.moments import Moments
 
 # Left of the probe's time for its answer.
 SPARE_SECONDS = 0.7
@@ -70,16 +71,19 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
 def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
     """Compare with the newest verified set of this database, else with the newest one."""
     name = context.settings.database.get("name")
-    documents = []
-    for folder in reversed(sets.listed(context.folder("backup_root"))):
+    root = context.folder("backup_root")
+    moments, newest, verified = Moments(root), None, None
+    for folder in reversed(sets.listed(root)):
         try:
-            document = manifest.read(folder)
+            if moments.facts(folder)["database"] != name:
+                continue
         except OpsError:
             continue
-        if document["database_name"] == name:
-            documents.append((sets.verification(folder) is not None, document))
-    verified_ones = [document for verified, document in documents if verified]
-    chosen = next(iter(verified_ones or [document for _, document in documents]), None)
+        newest = newest or folder
+        if moments.verification(folder) is not None:
+            verified = folder
+            break
+    chosen = manifest.read(verified or newest) if verified or newest else None
     if chosen is None:
         return {"set": None, "missing_tables": None, "plain_tables": None, "fewer_chunks": None}
     found = integrity.missing_tables(cursor, chosen)

@@ -60,6 +60,17 @@ def test_the_newest_verified_set_of_this_database_is_the_measure(monkeypatch, tm
     assert connection.rollbacks == 1
 
 
+def test_no_set_before_the_newest_verified_one_is_read(monkeypatch, tmp_path):
+    compared(monkeypatch)
+    for day in range(10, 21):
+        backup_set(tmp_path, f"2026-11-{day}_0600", verified=True)
+    backup_set(tmp_path, "2026-11-21_0600")
+    read, plain = [], manifest.read
+    monkeypatch.setattr(manifest, "read", lambda folder: read.append(folder.name) or plain(folder))
+    ask(monkeypatch, {"about": "set"}, backup_root=str(tmp_path))
+    assert sorted(set(read)) == ["2026-11-20_0600", "2026-11-21_0600"]
+
+
 def test_without_a_verified_set_the_newest_one_is(monkeypatch, tmp_path):
     compared(monkeypatch)
     backup_set(tmp_path, "2026-11-20_0600")
