@@ -25,7 +25,7 @@ from ansible.module_utils.pmsops.backup import surroundings
 from ansible.module_utils.pmsops.backup.dump import Dump
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump, pg_dumpall, sidecar
-from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common import files, progress
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import canary, catalog, fingerprint, lost_values
 from ansible.module_utils.pmsops.repository import encryption, manifest, sets
@@ -827,7 +827,7 @@ def test_an_encrypted_set_shows_nothing_and_gives_all_to_its_identity(
     folder = Path(made(filled, replace(settings, recipients=(public,)))["set"])
     backup_set = sets.resolve(folder)
     sets.check(backup_set, settings.keys)
-    names = [name for name in sets.walk(folder) if name != manifest.NAME]
+    names = [name for name in files.walk(folder) if name != manifest.NAME]
     assert all(name.endswith(".age") for name in names)
     for name in names:
         assert (folder / name).read_bytes().startswith(b"age-encryption.org/v1")

@@ -23,7 +23,7 @@ from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import archive_contents, pg_amcheck
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
-from ansible.module_utils.pmsops.common import process_lock, progress
+from ansible.module_utils.pmsops.common import files, process_lock, progress
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.postgresql import timescaledb_workers
@@ -563,7 +563,7 @@ def refused(database, request):
 
 @pytest.mark.hypertables
 def test_one_flipped_byte_in_any_file_is_refused(from_here, request_, taken):
-    for name in [*sets.walk(taken)]:
+    for name in [*files.walk(taken)]:
         path = taken / name
         content = path.read_bytes()
         if not content:
@@ -586,7 +586,7 @@ def test_files_removed_cut_short_exchanged_or_added_are_refused(taken, request_)
         assert caught.value.code in DAMAGED, wanted
         assert wanted in str(caught.value)
 
-    names = [name for name in sets.walk(taken) if name not in ("manifest.json", *sets.NOTES)]
+    names = [name for name in files.walk(taken) if name not in ("manifest.json", *sets.NOTES)]
     assert len(names) > (10 if HAS_TIMESCALEDB else 5)  # each chunk is a file
     for name, other in zip(names, names[1:] + names[:1], strict=True):
         path, kept = taken / name, (taken / name).read_bytes()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest
 
 
 def make_set(root, keys, name="2026-11-22_0600", contents=None, **facts):
@@ -17,7 +17,7 @@ def make_set(root, keys, name="2026-11-22_0600", contents=None, **facts):
         (folder / path).chmod(0o400)
     recorded = {
         path: {"size_bytes": (folder / path).stat().st_size, "sha256": files.sha256(folder / path)}
-        for path in sets.walk(folder)
+        for path in files.walk(folder)
     }
     document = {field: {} for field in manifest.REQUIRED} | {
         "schema_version": 1,

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import files, in_parallel
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.repository import deduplication, manifest, sets, shrinkage
+from ansible.module_utils.pmsops.repository import deduplication, manifest, shrinkage
 
 READERS = 2  # files read at once
+WRITERS = 8  # files flushed to the disk at once
 SHOWN = 5
 EARLIER_SETS = 3  # the newest sets whose files may be shared
 
@@ -35,13 +35,10 @@ def seal(
     Returns the bytes saved by links to files of *earlier* sets. The set before is held if this one
     has lost rows or tables.
     """
-    names = sets.walk(partial)
-    with (
-        progress.phase("checksums", total=len(names), unit="files"),
-        ThreadPoolExecutor(max_workers=READERS) as pool,
-    ):
+    names = files.walk(partial)
+    with progress.phase("checksums", total=len(names), unit="files"):
         recorded = {}
-        read = pool.map(lambda n: _record(partial / n), names)
+        read = in_parallel.each(lambda n: _record(partial / n), names, READERS)
         for done, (name, entry) in enumerate(zip(names, read, strict=True)):
             recorded[name] = entry
             progress.update(done + 1)
@@ -52,10 +49,9 @@ def seal(
         if damaged and warnings is not None:
             warnings.append(_damage(partial, damaged))
     with progress.phase("sync"):
-        for name in names:
-            path = partial / name
-            files.set_mode(path, 0o400)
-            files.sync_file(path)
+        # A journal writes what waits for it at once, so many threads take the time of few writes.
+        for _ in in_parallel.each(lambda n: _keep(partial / n), names, WRITERS):
+            pass
         for folder in [partial, *(p for p in partial.rglob("*") if p.is_dir())]:
             files.sync_folder(folder)
     document["files"] = recorded
@@ -93,3 +89,8 @@ def _damage(partial: Path, damaged: list[Path]) -> str:
 
 def _record(path: Path) -> dict[str, Any]:
     return {"size_bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+
+def _keep(path: Path) -> None:
+    files.set_mode(path, 0o400)
+    files.sync_file(path)

@@ -175,6 +175,21 @@ def make_removable(folder: Path) -> None:
         set_mode(path, 0o700)
 
 
+def walk(folder: Path) -> list[str]:
+    """Return the files and symbolic links below *folder*, relative to it."""
+    found, folders = [], [""]
+    while folders:
+        below = folders.pop()
+        with os.scandir(folder / below) as entries:  # it tells folders without asking of each file
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                else:
+                    found.append(name)
+    return sorted(found)
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     digest = hashlib.sha256()

@@ -85,7 +85,7 @@ NOT_COMPARED = frozenset({"bgw_job", "metadata"})
 TIMESCALEDB = "timescaledb"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Relation:
     """A table that holds rows, and the SQL that fingerprints it."""
 
@@ -168,6 +168,7 @@ def table(cursor: Any, name: tuple[str, str]) -> Relation:
 def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
     cursor.execute(RELATIONS_SQL.replace("{kind}", kind))
     found = {}
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}
     for (
         oid,
         schema,
@@ -179,17 +180,18 @@ def _of_kind(cursor: Any, kind: str) -> dict[int, Relation]:
         generated,
         columns,
         types,
-    ) in cursor.fetchall():
+    ) in cursor:
         found[oid] = Relation(
             schema,
             name,
             extension,
             condition,
             size,
-            tuple(columns),
-            tuple(types),
+            # The chunks of a hypertable share their columns.
+            same.setdefault(tuple(columns), tuple(columns)),
+            same.setdefault(tuple(types), tuple(types)),
             inherits,
-            tuple(generated),
+            same.setdefault(tuple(generated), tuple(generated)),
         )
     return found
 

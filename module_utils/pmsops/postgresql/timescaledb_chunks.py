@@ -56,7 +56,7 @@ SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema_name, table_name
   FROM _timescaledb_catalog.hypertable WHERE compression_state = 2"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A chunk that holds rows of *hypertable*, from *start* until before *end*."""
 
@@ -80,7 +80,12 @@ def chunks(cursor: Any) -> dict[int, Chunk]:
     """Return the chunks of all hypertables by OID, those of continuous aggregates included."""
     if not exists(cursor):
         return {}
-    return {row[0]: Chunk(*row) for row in fetch_all(cursor, _CHUNKS)}
+    cursor.execute(_CHUNKS)
+    names: dict[str, str] = {}
+    return {
+        oid: Chunk(oid, names.setdefault(hypertable, hypertable), start, end)
+        for oid, hypertable, start, end in cursor
+    }
 
 
 def relations(cursor: Any) -> list[int]:

@@ -56,19 +56,26 @@ def _chunks(cursor: Any) -> Kind:
     """Return the facts of the chunks by hypertable and range.
 
     Space partitions share a range: an attribute in which they differ is a list of all its values.
+    One without a value is left out, and equal values are one in memory: there may be 20,000 chunks.
     """
     known = timescaledb_chunks.chunks(cursor)
-    cursor.execute(_CHUNKS, ([*known],))
+    oids = [*known]
     of_key: dict[str, list[dict[str, Any]]] = {}
-    for oid, attributes in cursor.fetchall():
-        of_key.setdefault(known[oid].key, []).append(attributes)
+    same: dict[str, Any] = {}
+    for first in range(0, len(oids), _CHUNKS_AT_ONCE):
+        cursor.execute(_CHUNKS, (oids[first : first + _CHUNKS_AT_ONCE],))
+        for oid, attributes in cursor.fetchall():
+            values = {name: same.setdefault(repr(has), has) for name, has in attributes.items()}
+            of_key.setdefault(known[oid].key, []).append(values)
     return {key: _together(parts) for key, parts in sorted(of_key.items())}
 
 
 def _together(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    result = dict(parts[0])
-    for name in result if len(parts) > 1 else ():
-        values = sorted((each[name] for each in parts), key=repr)
+    if len(parts) == 1:
+        return parts[0] | {"parts": 1}
+    result: dict[str, Any] = {}
+    for name in sorted(set().union(*parts)):
+        values = sorted((each.get(name) for each in parts), key=repr)
         result[name] = values[0] if values[0] == values[-1] else values
     return result | {"parts": len(parts)}
 
@@ -150,10 +157,11 @@ SELECT j.job_id::text, jsonb_build_object(
   FROM timescaledb_information.jobs j {join}
  ORDER BY 1"""
 
+_CHUNKS_AT_ONCE = 500  # an answer is in memory twice: as the server sent it, and as facts
 # Names of constraints and indexes are those of the chunk, which has its own. What a chunk inherits
 # is compared with the hypertable, so printed expressions appear here in checks of ranges only.
 _CHUNKS = """
-SELECT c.oid::int8, jsonb_build_object(
+SELECT c.oid::int8, jsonb_strip_nulls(jsonb_build_object(
            'owner', c.relowner::regrole::text, 'persistence', c.relpersistence,
            -- MAINTAIN came with PostgreSQL 17; a chunk has it where its hypertable has.
            'grants', (SELECT array_agg(g.text ORDER BY g.text COLLATE "C")
@@ -210,7 +218,7 @@ SELECT c.oid::int8, jsonb_build_object(
            'triggers', (SELECT array_agg(concat_ws(' ', t.tgname, t.tgfoid::regprocedure::text,
                                    nullif(t.tgenabled, 'O')) ORDER BY t.tgname)
                           FROM pg_trigger t WHERE t.tgrelid = c.oid
-                           AND (NOT t.tgisinternal OR t.tgenabled <> 'O')))
+                           AND (NOT t.tgisinternal OR t.tgenabled <> 'O'))))
   FROM pg_class c WHERE c.oid = ANY(%s::int8[]::oid[])"""
 
 _AGGREGATE_TABLES = """

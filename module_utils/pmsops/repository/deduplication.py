@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.repository import manifest, sets
+from ansible.module_utils.pmsops.repository import manifest
 
 # ext4 allows 65,000 links to a file; stay below it and start a new copy.
 MAX_LINKS = 30_000
@@ -88,6 +88,6 @@ def own_bytes(folder: Path) -> int:
     """Return the bytes that deleting the set would free: files shared with no other set."""
     return sum(
         (folder / name).stat().st_size
-        for name in sets.walk(folder)
+        for name in files.walk(folder)
         if (folder / name).lstat().st_nlink == 1
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.repository.moments import Moments
@@ -46,7 +47,7 @@ def _recorded(folder: Path, moments: Moments) -> int | None:
 def _measured(folder: Path, seen: set[tuple[int, int]]) -> int:
     """Return the bytes of the files of a set that are not *seen* yet; they are from then on."""
     new = 0
-    for name in sets.walk(folder):
+    for name in files.walk(folder):
         status = (folder / name).stat()
         if (status.st_dev, status.st_ino) not in seen:
             seen.add((status.st_dev, status.st_ino))

@@ -7,10 +7,11 @@ Its schema is published in docs/schemas/manifest.schema.json.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import files, json_pieces
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import fingerprint
 from ansible.module_utils.pmsops.repository import signing
@@ -43,7 +44,11 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / NAME
     try:
-        document = json.loads(path.read_bytes())
+        # The bytes are gone by the time that the text is read.
+        known: dict[str, str] = {}
+        document = json.loads(
+            path.read_bytes().decode(), object_pairs_hook=lambda o: json_pieces.shared(o, known)
+        )
     except FileNotFoundError as exc:
         raise OpsError(
             f"{folder} has no {NAME}, so it is not a finished backup set.",
@@ -81,21 +86,25 @@ def read(folder: Path) -> dict[str, Any]:
 def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
     """Sign *document* and write it as the last file of a set; return it as written."""
     signed = signing.sign(document, signing.load_or_create(keys))
-    files.replace(folder / NAME, f"{_text(signed)}\n".encode(), mode=0o400)
+    text = bytearray()
+    for piece in _pieces(signed):
+        text += piece.encode()
+    files.replace(folder / NAME, text + b"\n", mode=0o400)
     return signed
 
 
-def _text(value: Any, depth: int = 0) -> str:
-    """Return JSON with a line for each object, for people; json's own indenting is much slower."""
+def _pieces(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield JSON with a line for each object, for people; json's own indenting is much slower."""
     flat = not isinstance(value, dict) or not any(isinstance(v, dict) for v in value.values())
     if depth == LINES_DEPTH or (flat and depth):
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
-    margin = " " * (depth + 1)
-    items = (
-        f"{margin}{json.dumps(name, ensure_ascii=False)}: {_text(value[name], depth + 1)}"
-        for name in sorted(value)
-    )
-    return "{\n" + ",\n".join(items) + f"\n{' ' * depth}}}"
+        yield json.dumps(value, sort_keys=True, ensure_ascii=False)
+        return
+    before = "{\n"
+    for name in sorted(value):
+        yield f"{before}{' ' * (depth + 1)}{json.dumps(name, ensure_ascii=False)}: "
+        yield from _pieces(value[name], depth + 1)
+        before = ",\n"
+    yield f"\n{' ' * depth}}}"
 
 
 def formula(document: dict[str, Any]) -> Any:

@@ -88,7 +88,7 @@ def examine(
         return Examined(folder, (str(exc),))
     recorded = document["files"]
     problems, rotten, missing = [], [], []
-    present = {name for name in sets.walk(folder) if name not in sets.NOTES}
+    present = {name for name in files.walk(folder) if name not in sets.NOTES}
     problems += [f"{name} is not in the manifest" for name in sorted(present - set(recorded))]
     total = sum(entry["size_bytes"] for entry in recorded.values())
     read = 0
@@ -127,7 +127,7 @@ def sharing(root: Path, examined: Examined) -> list[Path]:
     for folder in sets.listed(root):
         if folder == examined.folder or not bad:
             continue
-        for name in sets.walk(folder):
+        for name in files.walk(folder):
             status = (folder / name).lstat()
             if status.st_nlink > 1 and (status.st_dev, status.st_ino) in bad:
                 found.append(folder)

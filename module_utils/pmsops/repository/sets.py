@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import file_system, files
+from ansible.module_utils.pmsops.common import file_system, files, in_parallel
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import manifest, shared_files, signing
@@ -215,7 +213,7 @@ def inspect(
     folder: Path, recorded: dict[str, dict[str, Any]], *, jobs: int = 2
 ) -> tuple[list[str], dict[str, str]]:
     """Return which files are not recorded, and what is wrong with those that are, by name."""
-    found = {name for name in walk(folder) if name not in NOTES}
+    found = {name for name in files.walk(folder) if name not in NOTES}
     unknown = [f"{name} is not in the manifest" for name in sorted(found - set(recorded))]
 
     def problem(name: str) -> str | None:
@@ -235,25 +233,9 @@ def inspect(
             return f"{name} has another content than was signed"
         return None
 
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        told = pool.map(problem, sorted(recorded))
-        faulty = {name: text for name, text in zip(sorted(recorded), told, strict=True) if text}
-    return unknown, faulty
-
-
-def walk(folder: Path) -> list[str]:
-    """Return the files and symbolic links below *folder*, relative to it."""
-    found, folders = [], [""]
-    while folders:
-        below = folders.pop()
-        with os.scandir(folder / below) as entries:  # it tells folders without asking of each file
-            for entry in entries:
-                name = f"{below}{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{name}/")
-                else:
-                    found.append(name)
-    return sorted(found)
+    names = sorted(recorded)
+    told = in_parallel.each(problem, names, jobs)
+    return unknown, {name: text for name, text in zip(names, told, strict=True) if text}
 
 
 def verification(

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common import files, json_pieces
 from ansible.module_utils.pmsops.common.errors import OpsError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -31,7 +30,10 @@ TRUSTED = "trusted"
 def signed_bytes(document: dict[str, Any]) -> bytes:
     """Return the signed bytes: *document* without its signature, in one fixed form."""
     body = {name: value for name, value in document.items() if name != "signature"}
-    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode()
+    text = bytearray()
+    for piece in json_pieces.pieces(body, separators=(",", ":")):
+        text += piece.encode()
+    return bytes(text)
 
 
 def key_id(public_key: bytes) -> str:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents
+from ansible.module_utils.pmsops.common import json_pieces
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
@@ -186,7 +186,8 @@ def _facts(
     """
     schema = manifests.schema(manifest)
     found = catalog.facts(cursor, schema)
-    text = json.dumps(found, sort_keys=True, default=str) if digests is not None else ""
+    digest = hashlib.sha256()
+    _add(digest, found, digests)
     for job in timescaledb_held_jobs.held(cursor):
         if str(job) in found["jobs"]:
             found["jobs"][str(job)]["scheduled"] = True
@@ -195,14 +196,20 @@ def _facts(
     settings = event_triggers.as_live(described["settings"], mark)
     described["settings"] = database_mark.as_live(settings, mark)
     found = {"database": {"all": _comparable(described)}} | found
+    _add(digest, found["database"], digests)
     if digests is not None:
-        text += json.dumps(found["database"], sort_keys=True, default=str)
-        digests.append(hashlib.sha256(text.encode()).hexdigest())
+        digests.append(digest.hexdigest())
     if schema < manifests.SCHEMA_VERSION:
         _accept_bodies(manifest["facts"]["functions"], found["functions"])
         wanted = {"database": {"all": _comparable(manifest["database"])}} | manifest["facts"]
         return compare.narrowed(found, wanted)
     return found
+
+
+def _add(digest: Any, facts: dict[str, Any], digests: list[str] | None) -> None:
+    """Add facts to a digest that is asked for."""
+    for piece in json_pieces.pieces(facts, default=str) if digests is not None else ():
+        digest.update(piece.encode())
 
 
 def _accept_bodies(wanted: dict[str, Any], found: dict[str, Any]) -> None:

@@ -101,5 +101,5 @@ def test_links_and_folders_of_a_set_are_listed_without_a_look_at_each_file(tmp_p
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     with monkeypatch.context() as without:
         without.setattr(Path, "stat", None)
-        found = sets.walk(tmp_path)
+        found = files.walk(tmp_path)
     assert found == ["a/1.dat", "a/b/2.dat", "a/link", "gone", "z.csv"]

@@ -148,7 +148,7 @@ def test_mending_on_a_full_disk_leaves_the_damaged_file_and_no_other(backups, mo
     backups.make(20)
     second = backups.make(21)
     rot(second / "a.csv")
-    before = sets.walk(second)
+    before = files.walk(second)
 
     def full(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -157,7 +157,7 @@ def test_mending_on_a_full_disk_leaves_the_damaged_file_and_no_other(backups, mo
     with pytest.raises(OpsError) as caught:
         mending.mend(backups.root, [second], backups.keys)
     assert caught.value.code == "disk.full"
-    assert sets.walk(second) == before
+    assert files.walk(second) == before
 
 
 @pytest.mark.parametrize("checking", [True, False])
