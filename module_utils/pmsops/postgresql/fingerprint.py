@@ -7,13 +7,14 @@ computes it, so no row leaves the server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from ansible.module_utils.pmsops.postgresql import (
+    fingerprint_batches,
     fingerprint_v1,
     row_hash,
     timescaledb_chunks,
@@ -202,16 +203,36 @@ def fingerprint(cursor: Any, relation: Relation, formula: int = FORMULA) -> dict
     A chunk that is read as such has ``of`` besides, the hypertable; a table whose generated columns
     a restore may compute otherwise has ``generated``, and the fingerprint of the ``others``.
     """
-    found = answer(cursor, relation.sql(formula))
+    return _described(relation, answer(cursor, relation.sql(formula)))
+
+
+def _described(relation: Relation, found: dict[str, Any]) -> dict[str, Any]:
     if "others" in found:
         found["generated"] = list(relation.generated)
     return found | ({"of": relation.chunk.hypertable} if relation.chunk else {})
 
 
+def of_batch(cursor: Any, batch: list[Relation], formula: int = FORMULA) -> list[dict[str, Any]]:
+    """Return the fingerprints of a batch of relations, in its order, by one statement."""
+    if len(batch) == 1:
+        return [fingerprint(cursor, batch[0], formula)]
+    branches = (
+        each.sql(formula).replace("SELECT ", f"SELECT {number}, ", 1)
+        for number, each in enumerate(batch)
+    )
+    cursor.execute(" UNION ALL ".join(branches))
+    found = {number: _answer(values) for number, *values in cursor.fetchall()}
+    return [_described(each, found[number]) for number, each in enumerate(batch)]
+
+
 def answer(cursor: Any, sql: str) -> dict[str, Any]:
     """Return what a statement of Relation gives."""
     cursor.execute(sql)
-    rows, *totals = cursor.fetchone()
+    return _answer(cursor.fetchone())
+
+
+def _answer(values: Sequence[Any]) -> dict[str, Any]:
+    rows, *totals = values
     names = ("fingerprint", "others")
     return {"rows": rows} | {
         name: _hex(int(total)) for name, total in zip(names, totals, strict=False)
@@ -247,25 +268,26 @@ def fingerprints(
     The cursors must share a snapshot. *expected* gives the order of work. *first* is other work for
     the first cursor; the others do not wait for it.
     """
-    queue: SimpleQueue[Relation] = SimpleQueue()
-    for relation in expected:
-        queue.put(relation)
+    leader, *others = cursors
+    queue: SimpleQueue[list[Relation]] = SimpleQueue()
+    for batch in fingerprint_batches.of(expected, 1 + len(others)):
+        queue.put(batch)
 
     def work(cursor: Any) -> list[tuple[str, dict[str, Any]]]:
         found: list[tuple[str, dict[str, Any]]] = []
         while True:
             try:
-                relation = queue.get_nowait()
+                batch = queue.get_nowait()
             except Empty:
                 return found
-            found.append((relation.key, fingerprint(cursor, relation, formula)))
-            done(relation)
+            for relation, has in zip(batch, of_batch(cursor, batch, formula), strict=True):
+                found.append((relation.key, has))
+                done(relation)
 
     def work_after_first(cursor: Any) -> list[tuple[str, dict[str, Any]]]:
         first()
         return work(cursor)
 
-    leader, *others = cursors
     with ThreadPoolExecutor(max_workers=1 + len(others)) as pool:
         parts = [
             pool.submit(work_after_first, leader),

@@ -17,6 +17,7 @@ results.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from ansible.module_utils.pmsops.postgresql.connection import quote_ident
 
@@ -63,6 +64,7 @@ def hashed(column: str, of_type: str, number: int) -> str:
     return f"coalesce({expression}, {_constant(f'{number} null')})"
 
 
+@lru_cache(maxsize=4096)  # the same for each of 20,000 chunks
 def _constant(name: str) -> str:
     value = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
     return f"'{value}'::pg_catalog.int8"
