@@ -73,7 +73,9 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace(path: Path, content: bytes, *, mode: int = 0o600, aside: Path | None = None) -> None:
+def replace(
+    path: Path, content: bytes | bytearray, *, mode: int = 0o600, aside: Path | None = None
+) -> None:
     """Replace *path* so that a reader finds the old content or the new, never a part.
 
     A kill may leave the temporary file; *aside* gives it a known name.
@@ -131,7 +133,9 @@ def _claimed(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _written_aside(path: Path, content: bytes, mode: int, aside: Path | None = None) -> Path:
+def _written_aside(
+    path: Path, content: bytes | bytearray, mode: int, aside: Path | None = None
+) -> Path:
     if aside:
         aside.unlink(missing_ok=True)
         name = str(aside)

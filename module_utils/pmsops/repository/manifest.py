@@ -89,7 +89,8 @@ def write(folder: Path, document: dict[str, Any], keys: Path) -> dict[str, Any]:
     text = bytearray()
     for piece in _pieces(signed):
         text += piece.encode()
-    files.replace(folder / NAME, text + b"\n", mode=0o400)
+    text += b"\n"
+    files.replace(folder / NAME, text, mode=0o400)
     return signed
 
 

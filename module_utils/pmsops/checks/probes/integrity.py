@@ -73,19 +73,20 @@ def _against_newest(context: Context, cursor: Any) -> dict[str, Any]:
     name = context.settings.database.get("name")
     root = context.folder("backup_root")
     moments, newest, verified = Moments(root), None, None
-    for folder in reversed(sets.listed(root)):
+    for each in reversed(sets.listed(root)):
         try:
-            if moments.facts(folder)["database"] != name:
+            if moments.facts(each)["database"] != name:
                 continue
         except OpsError:
             continue
-        newest = newest or folder
-        if moments.verification(folder) is not None:
-            verified = folder
+        newest = newest or each
+        if moments.verification(each) is not None:
+            verified = each
             break
-    chosen = manifest.read(verified or newest) if verified or newest else None
-    if chosen is None:
+    folder = verified or newest
+    if folder is None:
         return {"set": None, "missing_tables": None, "plain_tables": None, "fewer_chunks": None}
+    chosen = manifest.read(folder)
     found = integrity.missing_tables(cursor, chosen)
     return {"set": chosen["id"], **{kind: summary(names) for kind, names in found.items()}}
 
