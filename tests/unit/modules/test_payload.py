@@ -118,6 +118,8 @@ SINCE = {
     "bare folders": {"pms_restore": 6_500},
     # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.
     "second person": {"pms_restore": 31_000, "pms_gate": 1_400},
+    # The note of the sets' facts (gate), batches of small tables, large documents in pieces.
+    "large catalogues": {"pms_gate": 9_500, "pms_restore": 8_000},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
