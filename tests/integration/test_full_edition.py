@@ -16,8 +16,8 @@ from ansible.module_utils.pmsops.postgresql import (
 )
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_value
 from ansible.module_utils.pmsops.restore import (
-    single_tables,
     table_definitions,
+    table_rows,
     table_surroundings,
 )
 from ansible.module_utils.pmsops.verify import differences
@@ -258,7 +258,7 @@ def test_a_refresh_is_told_by_contents_and_watermark(cursor):
 def test_one_table_brings_the_relations_with_its_compressed_rows(cursor):
     run(cursor, COMPRESS)
     catalog.prepare(cursor)
-    parts = single_tables._parts(cursor, ("public", "md"))
+    parts = table_rows.of_tables(cursor, [("public", "md")])
     assert len([name for _schema, name in parts if name.startswith("_hyper_")]) == 5
     assert len([name for _schema, name in parts if name.startswith("compress_hyper_")]) == 3
 

@@ -18,16 +18,12 @@ from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger, restores
-from ansible.module_utils.pmsops.postgresql import fingerprint, timescaledb_chunks
-from ansible.module_utils.pmsops.postgresql.connection import (
-    Database,
-    fetch_all,
-)
+from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import manifest, reading
 from ansible.module_utils.pmsops.restore import (
     database_lock,
     staging_database,
-    table_definitions,
+    table_rows,
 )
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
@@ -36,23 +32,6 @@ from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.table_definitions import TableName
 from ansible.module_utils.pmsops.restore.table_surroundings import require_exchangeable
 from ansible.module_utils.pmsops.restore.table_transfer import TableRequest, Transfer
-from ansible.module_utils.pmsops.verify import causes
-from ansible.module_utils.pmsops.verify.negative_control import Control
-from ansible.module_utils.pmsops.verify.row_comparison import OfFingerprints
-
-# A table and all tables that hold its rows: partitions and chunks.
-WITH_PARTS = """
-WITH RECURSIVE parts(oid) AS (
-    SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))::oid
-    UNION SELECT i.inhrelid FROM parts JOIN pg_inherits i ON i.inhparent = parts.oid
-)
-SELECT c.oid::int8, n.nspname, c.relname FROM parts JOIN pg_class c ON c.oid = parts.oid
-  JOIN pg_namespace n ON n.oid = c.relnamespace
-"""
-BY_OID = """
-SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.oid = ANY(%s::int8[]::oid[])
-"""
 
 
 def plan(database: Database, request: Request, wanted: TableRequest) -> dict[str, Any]:
@@ -205,7 +184,7 @@ def _bring(phases: PhasedRestore, transfer: Transfer) -> None:
     wanted = transfer.wanted
     _restore_tables(phases, wanted)
     with phases.progress.phase("prove", total=len(wanted.tables), unit="tables"):
-        control = _prove(transfer.restore, transfer.staging, wanted)
+        control = table_rows.prove(transfer.restore, transfer.staging, _parts_of(wanted))
     if control:
         transfer.outcome["negative_control"] = control.record
         transfer.warnings += control.warnings()
@@ -214,60 +193,8 @@ def _bring(phases: PhasedRestore, transfer: Transfer) -> None:
 
 def _restore_tables(phases: PhasedRestore, wanted: TableRequest) -> None:
     """Restore all definitions, and the rows of the wanted tables."""
-    phases.prepare()
-    with phases.target.session(read_only=True) as cursor:
-        parts = {part for name in wanted.tables for part in _parts(cursor, name)}
-    with phases.progress.phase("data"):
-        entries = phases.contents.data_of(parts)
-        entries += table_definitions.sequence_entries(phases, wanted.tables)
-        phases.section("data", entries, jobs=phases.jobs)
-    phases.end_restoring()
+    table_rows.load(phases, wanted.tables, _parts_of(wanted))
 
 
-def _parts(cursor: Any, name: TableName) -> list[TableName]:
-    """Return the table and all tables with its rows, compressed ones too.
-
-    No inheritance leads to the relation with the compressed rows of a chunk: only TimescaleDB's
-    catalogue does, which is restored before.
-    """
-    found = fetch_all(cursor, WITH_PARTS, name)
-    compressed = timescaledb_chunks.compressed(cursor)
-    stored = [compressed[oid] for oid, *_name in found if oid in compressed]
-    names = [(schema, table) for _oid, schema, table in found]
-    return names + [(schema, table) for schema, table in fetch_all(cursor, BY_OID, (stored,))]
-
-
-def _prove(restore: StagedRestore, staging: Database, wanted: TableRequest) -> Control | None:
-    """Compare the rows of the restored tables with the set, and see that this could fail.
-
-    Return the negative control; None of a bare dump, with whose rows nothing is compared.
-
-    :raises OpsError: restore.different, proof.broken
-    """
-    if restore.contents:
-        return None
-    control = Control()
-    with staging.session(read_only=True) as cursor:
-        parts = {part for name in wanted.tables for part in _parts(cursor, name)}
-        formula = manifest.formula(restore.document)
-        relations = [
-            each
-            for each in fingerprint.relations(cursor, formula)
-            if (each.schema, each.name) in parts
-        ]
-        found = fingerprint.fingerprints([cursor], relations, formula=formula)
-        recorded = restore.document["contents"]
-        compared = OfFingerprints(
-            {name: recorded[name] for name in found}, found, relations, formula, {}
-        )
-        problems = compared.differences()
-        if not problems:
-            control.run(cursor, compared, problems)
-    if problems:
-        raise OpsError(
-            f"The restored tables differ from the set: {'; '.join(causes.lines(problems))}.",
-            "The live database was not changed. Take another set.",
-            code="restore.different",
-        )
-    control.require_found()
-    return control
+def _parts_of(wanted: TableRequest) -> table_rows.Parts:
+    return lambda cursor: table_rows.of_tables(cursor, wanted.tables)

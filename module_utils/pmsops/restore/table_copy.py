@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -28,26 +29,23 @@ SELECT a.attname FROM pg_catalog.pg_attribute a
 SEQUENCES = "SELECT last_value, is_called FROM "
 
 
-def copy_table(reading: Any, writing: Any, name: TableName) -> int:
-    """Copy the rows of a table of this name in both databases; return their number once equal.
+def copy_table(
+    reading: Any, writing: Any, name: TableName, *, source: TableName | None = None
+) -> int:
+    """Copy the rows of a table, *source* where it is read; return their number once equal.
 
     :raises OpsError: restore.different
     """
-    table = full_name(name)
-    columns = [column for (column,) in fetch_all(reading, COLUMNS, (table,))]
-    names = ", ".join(quote_ident(each) for each in columns)
+    table, at = full_name(name), source or name
+    columns = [column for (column,) in fetch_all(reading, COLUMNS, (full_name(at),))]
     if columns:
-        _stream(
-            reading,
-            f"COPY (SELECT {names} FROM {table}) TO STDOUT",
-            writing,
-            f"COPY {table} ({names}) FROM STDIN",
-        )
+        copy_rows(reading, full_name(at), writing, table, columns)
     writing.execute(f"ANALYZE {table}")
     relation = fingerprint.table(writing, name)
     # As the application reads it: with its chunks or partitions.
     found = fingerprint.answer(writing, relation.sql(whole=True))
-    wanted = fingerprint.answer(reading, relation.sql(whole=True))
+    there = replace(relation, schema=at[0], name=at[1])
+    wanted = fingerprint.answer(reading, there.sql(whole=True))
     compared = ("rows", "others" if relation.generated else "fingerprint")
     if any(found[each] != wanted[each] for each in compared):
         raise OpsError(
@@ -60,14 +58,25 @@ def copy_table(reading: Any, writing: Any, name: TableName) -> int:
     return count
 
 
-def copy_sequences(reading: Any, writing: Any, names: Iterable[TableName]) -> None:
-    """Set the sequences that the tables own to what the restored ones say."""
+def copy_sequences(reading: Any, writing: Any, names: Iterable[TableName], to: str) -> None:
+    """Set the sequences of schema *to* as those are that the tables own where they are read."""
     oids = list(Pieces.of(reading, names).oids)
-    for each in fetch_all(reading, OWNED_SEQUENCES, (oids,)):
-        ((last, called),) = fetch_all(reading, SEQUENCES + full_name(each))
+    for schema, name in fetch_all(reading, OWNED_SEQUENCES, (oids,)):
+        ((last, called),) = fetch_all(reading, SEQUENCES + full_name((schema, name)))
         writing.execute(
-            "SELECT pg_catalog.setval(%s::regclass, %s, %s)", (full_name(each), last, called)
+            "SELECT pg_catalog.setval(%s::regclass, %s, %s)", (full_name((to, name)), last, called)
         )
+
+
+def copy_rows(reading: Any, source: str, writing: Any, table: str, columns: list[str]) -> None:
+    """Copy these columns of all rows of *source* into *table*, both as SQL spells them."""
+    names = ", ".join(quote_ident(each) for each in columns)
+    _stream(
+        reading,
+        f"COPY (SELECT {names} FROM {source}) TO STDOUT",
+        writing,
+        f"COPY {table} ({names}) FROM STDIN",
+    )
 
 
 def _stream(reading: Any, out: str, writing: Any, into: str) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.client_tools import tool_errors
+from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, quote_ident
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
 
@@ -58,6 +59,25 @@ _NOT_OF_TABLES = re.compile(
     r"|MATERIALIZED VIEW DATA|(?:[A-Z]+ )+_timescaledb_"
     r"|TRIGGER .* (?:ts_insert_blocker|ts_cagg_invalidation_trigger) )"
 )
+
+
+class Dumped(Protocol):
+    """A database, and the tools with which its definitions are dumped."""
+
+    @property
+    def target(self) -> Database:
+        """Return the database."""
+        ...
+
+    @property
+    def tools(self) -> ClientTools:
+        """Return the client tools."""
+        ...
+
+    @property
+    def superuser(self) -> str | None:
+        """Return the role to dump as, if there is one."""
+        ...
 
 
 def full_name(name: TableName) -> str:
@@ -136,6 +156,15 @@ def into_transit(staging: Database, names: Iterable[TableName]) -> dict[TableNam
     return {(TRANSIT, name): schema for schema, name in pieces.names}
 
 
+def out_of_transit(staging: Database, home: Mapping[TableName, str]) -> None:
+    """Undo ``into_transit`` in a copy that has to stay as it is; *home* is what that returned."""
+    with staging.session(superuser=True) as cursor:
+        pieces = Pieces.of(cursor, list(home))
+        for statement in pieces.moves(home):
+            cursor.execute(statement)
+        cursor.execute(f"DROP SCHEMA {quote_ident(TRANSIT)}")
+
+
 def add_rest(
     phases: PhasedRestore, names: Iterable[TableName], home: Mapping[TableName, str]
 ) -> None:
@@ -180,7 +209,7 @@ def without_outside_keys(staging: Database, names: Iterable[TableName]) -> list[
     return dropped
 
 
-def script(phases: PhasedRestore, section: str) -> str:
+def script(phases: Dumped, section: str) -> str:
     """Return the statements of a section, ``pre-data`` or ``post-data``, of the schema of transit.
 
     :raises OpsError: those of tool_errors.to_error.
@@ -204,8 +233,9 @@ def runnable(text: str) -> str:
 
     Other versions of the server lack some of the time-outs, and the toolkit sets its own.
     """
+    text = re.sub(r"\n\\unrestrict \w+\s*$", "\n", text)
     head, name, rest = text.partition("\n-- Name: ")
     kept = [
         line for line in head.splitlines() if not re.match(r"\\restrict |SET \w+_timeout = ", line)
     ]
-    return "\n".join(kept) + name + re.sub(r"\n\\unrestrict \w+\s*$", "\n", rest)
+    return "\n".join(kept) + name + rest

@@ -26,7 +26,8 @@ _HAS_TIMESCALEDB = "SELECT count(*) > 0 FROM pg_catalog.pg_extension WHERE extna
 _DIMENSIONS = """
 SELECT d.column_name, d.interval_length, d.num_slices,
        d.partitioning_func_schema || '.' || d.partitioning_func,
-       d.integer_now_func_schema, d.integer_now_func
+       d.integer_now_func_schema, d.integer_now_func,
+       h.associated_schema_name, h.associated_table_prefix
   FROM _timescaledb_catalog.dimension d
   JOIN _timescaledb_catalog.hypertable h ON h.id = d.hypertable_id
  WHERE h.schema_name = %s AND h.table_name = %s ORDER BY d.id"""
@@ -59,6 +60,9 @@ class Dimension:
     function: str | None
     now_schema: str | None
     now: str | None
+    # Of the hypertable: where its chunks are, and how their names begin.
+    schema: str
+    prefix: str
 
 
 Hypertables = dict[str, tuple[Dimension, ...]]
@@ -118,6 +122,8 @@ def make(cursor: Any, found: Hypertables) -> None:
         cursor.execute(
             f"SELECT {schema}.create_hypertable({table}, {quote_literal(first.column)}::name,"
             f" chunk_time_interval => {first.interval}::bigint,"
+            f" associated_schema_name => {quote_literal(first.schema)}::name,"
+            f" associated_table_prefix => {quote_literal(first.prefix)}::name,"
             " create_default_indexes => false)"
         )
         for each in others:

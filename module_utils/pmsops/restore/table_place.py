@@ -8,7 +8,7 @@ procedure in that schema undoes it. All of it is part of the caller's transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     quote_literal,
 )
+from ansible.module_utils.pmsops.restore import table_lock
 from ansible.module_utils.pmsops.restore.table_definitions import (
     TRANSIT,
     Pieces,
@@ -31,8 +32,6 @@ from ansible.module_utils.pmsops.restore.table_surroundings import (
     Key,
     require_exchangeable,
 )
-
-LOCK_TIMEOUT = "30s"
 
 
 def beside(cursor: Any, names: Iterable[TableName], into: str, note: str) -> None:
@@ -51,6 +50,18 @@ def beside(cursor: Any, names: Iterable[TableName], into: str, note: str) -> Non
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What an exchange does beside the names: hypertables whose rows it changes, and statements."""
+
+    # As SQL spells them: their writers wait, too.
+    written: tuple[str, ...] = ()
+    # Called once the tables are locked; refuses the exchange by an error.
+    locked: Callable[[Any], None] = lambda cursor: None
+    # Of the schemas that rows are kept in, and that the way back keeps rows in: both ways.
+    statements: Callable[[Any, str, str], tuple[list[str], list[str]]] = lambda *_: ([], [])
+
+
+@dataclass(frozen=True)
 class Exchanged:
     """What an exchange of names did."""
 
@@ -61,18 +72,24 @@ class Exchanged:
 
 
 def in_place(
-    cursor: Any, names: Iterable[TableName], home: dict[TableName, str], in_set: Around, note: str
+    cursor: Any,
+    names: Iterable[TableName],
+    home: dict[TableName, str],
+    in_set: Around,
+    note: str,
+    beside: Beside | None = None,
 ) -> Exchanged:
     """Give the tables in the schema of transit the names of the live ones, which are kept.
 
     *home* gives the schema of each piece, *in_set* what the set has around the tables: foreign keys
-    that went with a dropped table come back, too.
+    that went with a dropped table come back, too. *beside* is what else the exchange does.
 
     :raises OpsError: restore.in-place
     """
-    names = list(names)
+    names, beside = list(names), beside or Beside()
     schema = f"pms_ops_before_{datetime.now(UTC):%Y%m%d%H%M%S}"
-    old = _locked(cursor, names)
+    undone = schema.replace("_before_", "_undone_")
+    old = _locked(cursor, names, beside)
     require_exchangeable(cursor, names, "the live database")
     around = Around.of(cursor, names)
     new = Pieces.of(cursor, [(TRANSIT, name) for _schema, name in names])
@@ -84,6 +101,7 @@ def in_place(
         for piece in new.tables
         if key.table == full_name(piece)
     ]
+    more, more_back = beside.statements(cursor, schema, undone)
     cursor.execute(f"CREATE SCHEMA {quote_ident(schema)}")
     cursor.execute(f"COMMENT ON SCHEMA {quote_ident(schema)} IS {quote_literal(note)}")
     statements = [
@@ -92,8 +110,8 @@ def in_place(
         *new.moves(homes),
         *(each.add for each in (*around.keys_to, *keys_back)),
         *(sql for _name, sql in around.views),
+        *more,
     ]
-    undone = schema.replace("_before_", "_undone_")
     now, then = new.renamed(homes), old.renamed(dict.fromkeys(old.names, schema))
     undo = [
         f"CREATE SCHEMA {quote_ident(undone)}",
@@ -102,6 +120,7 @@ def in_place(
         *then.moves({(schema, name): at for at, name in old.names}),
         *(each.add for each in (*around.keys_from, *around.keys_to)),
         *(sql for _name, sql in around.views),
+        *more_back,
         f"DROP PROCEDURE {quote_ident(schema)}.undo()",
         f"DROP SCHEMA {quote_ident(schema)}",
     ]
@@ -128,21 +147,17 @@ def in_place(
     return Exchanged(schema, then.tables, undo_command, tuple(notes))
 
 
-def _locked(cursor: Any, names: list[TableName]) -> Pieces:
+def _locked(cursor: Any, names: list[TableName], beside: Beside) -> Pieces:
     """Lock the live tables, so that nothing is written to them unseen; return their pieces."""
     old = Pieces.of(cursor, names)
+    statements = []
     if old.tables:
-        cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-        try:
-            tables = ", ".join(full_name(each) for each in old.tables)
-            cursor.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
-        except psycopg2.errors.LockNotAvailable as exc:
-            raise OpsError(
-                f"Another session has used the live tables for more than {LOCK_TIMEOUT}.",
-                "Nothing was changed. Stop what uses them, and run again.",
-                code="restore.in-place",
-            ) from exc
-        cursor.execute("SET LOCAL lock_timeout = 0")
+        tables = ", ".join(full_name(each) for each in old.tables)
+        statements.append(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
+    if beside.written:
+        statements.append(f"LOCK TABLE {', '.join(beside.written)} IN SHARE ROW EXCLUSIVE MODE")
+    table_lock.take(cursor, statements)
+    beside.locked(cursor)
     return old
 
 

@@ -62,6 +62,7 @@ class Transfer:
         self.outcome: dict[str, Any] = {}
         self.warnings: list[str] = []
         self.hypertables: table_hypertables.Hypertables = {}
+        self.beside = table_place.Beside()
         backup_set = restore.backup_set
         self.note = f"Tables of backup set {backup_set.id}, made by pms-ops."
 
@@ -80,25 +81,40 @@ class Transfer:
         try:
             with target.cursor() as writing:
                 become_superuser(writing)
-                self._run(writing, table_definitions.script(phases, "pre-data"))
+                self.run_script(writing, table_definitions.script(phases, "pre-data"))
                 table_hypertables.make(writing, self.hypertables)
                 with progress.phase("copy", total=len(wanted.tables), unit="tables"):
-                    self._copy(writing)
+                    self.copy(writing, TRANSIT)
                 with progress.phase("definitions"):
-                    home, in_set = self._finish(phases, home)
-                    rest = table_definitions.script(phases, "post-data")
-                    self._run(writing, table_hypertables.spelled(rest, self.hypertables))
-                self._place(writing, home, in_set)
+                    in_set = Around()
+                    if wanted.tables:
+                        home, in_set = self._finish(phases, home)
+                        rest = table_definitions.script(phases, "post-data")
+                        self.run_script(writing, table_hypertables.spelled(rest, self.hypertables))
+                self.place(writing, home, in_set)
+                self.require_proved(writing)
             target.commit()
         finally:
             target.close()
 
-    def _copy(self, writing: Any) -> None:
+    def copy(self, writing: Any, source: str | None) -> None:
+        """Copy the rows into the tables of transit; *source* is the schema that they are read in.
+
+        Without it each is read where its name says.
+        """
         with self.staging.session(read_only=True) as reading:
-            for done, name in enumerate(self.wanted.tables):
+            read = [(source or schema, name) for schema, name in self.wanted.tables]
+            for done, (name, at) in enumerate(zip(self.wanted.tables, read, strict=True)):
                 self.restore.progress.update(done)
-                self.rows[name] = copy_table(reading, writing, (TRANSIT, name[1]))
-            copy_sequences(reading, writing, self.wanted.in_transit)
+                self.rows[name] = copy_table(reading, writing, (TRANSIT, name[1]), source=at)
+            copy_sequences(reading, writing, read, TRANSIT)
+            self.copy_more(reading, writing)
+
+    def require_proved(self, writing: Any) -> None:
+        """Look at the tables in their place once more, before the commit: they were compared."""
+
+    def copy_more(self, reading: Any, writing: Any) -> None:
+        """Copy what comes along with the tables: nothing."""
 
     def _finish(
         self, phases: PhasedRestore, home: dict[TableName, str]
@@ -109,6 +125,16 @@ class Transfer:
         tables that the live database lacks.
         """
         table_definitions.add_rest(phases, self.wanted.tables, home)
+        in_set = self.around_missing()
+        home = table_definitions.into_transit(self.staging, self.wanted.tables)
+        if self.wanted.into is not None:
+            self.outcome["left_out"] = table_definitions.without_outside_keys(
+                self.staging, self.wanted.in_transit
+            )
+        return home, in_set
+
+    def around_missing(self) -> Around:
+        """Return what the set has around the tables that the live database lacks."""
         with self.restore.database.session(read_only=True) as cursor:
             missing = [
                 name
@@ -120,19 +146,16 @@ class Transfer:
                 )
             ]
         with self.staging.session(read_only=True) as cursor:
-            in_set = Around.of(cursor, missing)
-        home = table_definitions.into_transit(self.staging, self.wanted.tables)
-        if self.wanted.into is not None:
-            self.outcome["left_out"] = table_definitions.without_outside_keys(
-                self.staging, self.wanted.in_transit
-            )
-        return home, in_set
+            return Around.of(cursor, missing)
 
-    def _place(self, writing: Any, home: dict[TableName, str], in_set: Around) -> None:
+    def place(self, writing: Any, home: dict[TableName, str], in_set: Around) -> None:
+        """Put the tables where they belong; in place, with what ``beside`` says."""
         if self.wanted.into is not None:
             table_place.beside(writing, self.wanted.tables, self.wanted.into, self.note)
             return
-        done = table_place.in_place(writing, self.wanted.tables, home, in_set, self.note)
+        done = table_place.in_place(
+            writing, self.wanted.tables, home, in_set, self.note, self.beside
+        )
         sizes = {each.schema: each.bytes for each in former_tables.find(writing)}
         self.outcome |= {
             "former_schema": done.schema,
@@ -142,7 +165,7 @@ class Transfer:
             "notes": list(done.notes),
         }
 
-    def _run(self, writing: Any, script: str) -> None:
+    def run_script(self, writing: Any, script: str) -> None:
         """Run statements of pg_dump in the transaction on the live database.
 
         :raises OpsError: restore.table-definition
