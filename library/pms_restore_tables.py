@@ -14,6 +14,8 @@ description:
   - With O(into) the live tables are not touched. With O(in_place) the restored tables take the
     names of the live ones, which are kept in a schema of their own.
   - One transaction restores all tables, or none.
+  - With O(only) the live database is compared with the set first. The tables that differ are put in
+    place, hypertables by the chunks that differ; at the end the whole database is proved.
 author: Operations team (@ops)
 extends_documentation_fragment: [pmsops.database, pmsops.audit]
 attributes:
@@ -24,8 +26,10 @@ attributes:
     description: New tables have no earlier state.
     support: none
   idempotent:
-    description: A second run is refused, since the tables exist.
-    support: none
+    description: >-
+      A second run with O(into) is refused, since the tables exist. One with O(only) or
+      O(rolled_back) changes nothing.
+    support: partial
 options:
   root:
     description: Folder of the backup sets; locks and journals are kept below it.
@@ -41,9 +45,26 @@ options:
   tables:
     description: >-
       The tables, as C(schema.table); C(public.) may be omitted.
-      Required without O(drop_former).
+      With O(only), the only ones that are brought, where they differ.
     type: list
     elements: str
+  only:
+    description:
+      - V(different) compares the live database with the set, and brings the tables that differ in
+        place of the live ones, which are kept. It takes them from the warm copy of the set, if
+        there is one.
+      - What differs and is no table stays, and RV(left) names it. So does a table that the set
+        lacks.
+      - A table that was written to since the comparison refuses the exchange.
+      - If O(database) demands a second person, the plan has to be approved.
+    type: str
+    choices: [different]
+  rolled_back:
+    description:
+      - Undo the last exchange of tables, if no restore of a whole database came after it. RV(last)
+        tells whether that is so.
+    type: bool
+    default: false
   drop_former:
     description:
       - Drop these schemas of tables that were replaced earlier, V(all) for all of them, and restore
@@ -93,6 +114,13 @@ EXAMPLES = r"""
     tables: [portfolio_positions, market_data]
     into: last_night
 
+- name: Bring what differs from the newest set
+  pms_restore_tables:
+    database: "{{ pms_database }}"
+    root: /var/backups/pms
+    keys: /etc/pms-ops/keys
+    only: different
+
 - name: Put back a table that was dropped
   pms_restore_tables:
     database: "{{ pms_database }}"
@@ -129,6 +157,64 @@ former_schema:
   returned: success
   type: str
   sample: pms_ops_before_20261122221530
+different:
+  description:
+    - With O(only), the tables that are brought. Rows are null where a side lacks the table; chunks
+      are those that are exchanged, none where the table comes as a whole.
+  returned: with O(only)
+  type: list
+  elements: dict
+  sample:
+    - table: public.fills
+      rows: 0
+      rows_in_set: 50
+      chunks: []
+      text: "public.fills: 0 rows, 50 in the set (contents: has 0 rows, not 50)"
+left:
+  description: With O(only), what differs and stays as it is, a line each.
+  returned: with O(only)
+  type: list
+  elements: str
+  sample: ["functions: public.guard() has definition ..."]
+sequences_ahead:
+  description: With O(only), sequences that are ahead of those of the set, which harms nothing.
+  returned: with O(only)
+  type: list
+  elements: str
+  sample: ["public.md_id_seq"]
+source:
+  description: With O(only), the warm copy that the tables come from, or the set's files.
+  returned: with O(only)
+  type: str
+  sample: macro_trading__warm_20261130021500
+proved:
+  description: With O(only), what the proof at the end covers; null if nothing was brought.
+  returned: with O(only)
+  type: str
+  sample: 311 tables and chunks, and every object, equal the set
+written_since:
+  description: With O(only), what clients changed elsewhere since the comparison.
+  returned: with O(only)
+  type: list
+  elements: str
+  sample: []
+last:
+  description: With O(rolled_back), whether tables were exchanged last.
+  returned: with O(rolled_back)
+  type: bool
+  sample: true
+rolled_back:
+  description: With O(rolled_back), the schema whose tables have their names again; null for none.
+  returned: with O(rolled_back)
+  type: str
+  sample: pms_ops_before_20261122221530
+consent:
+  description:
+    - The plan that a second person has to approve, as in M(pms_restore). Null where none is
+      demanded.
+  returned: with O(only) or O(rolled_back), in check mode
+  type: dict
+  sample: {"sha256": "4b", "lines": ["system: prod"], "command": "pms-ops approve 4b"}
 former:
   description: The tables that were replaced, by their present names.
   returned: success
@@ -196,12 +282,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs, signals
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit, ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.restore import former_tables, single_tables, swap_record
+from ansible.module_utils.pmsops.restore import (
+    former_tables,
+    single_tables,
+    swap_record,
+    tables_rollback,
+)
+from ansible.module_utils.pmsops.restore.only_different import OnlyDifferent
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.services import docker_engine
 
@@ -215,6 +308,8 @@ def argument_spec() -> dict:
         "file": {"type": "path"},
         "tables": {"type": "list", "elements": "str"},
         "drop_former": {"type": "list", "elements": "str"},
+        "only": {"type": "str", "choices": ["different"]},
+        "rolled_back": {"type": "bool", "default": False},
         "into": {"type": "str"},
         "in_place": {"type": "bool", "default": False},
         "evidence_root": {"type": "path"},
@@ -231,23 +326,23 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     if params["drop_former"]:
         return dropped(module)
+    if params["rolled_back"]:
+        return rolled_back(module)
+    if params["only"] and not (params["into"] or params["in_place"]):
+        return brought(module)
+    if not params["tables"] or params["only"]:
+        raise OpsError(
+            "Nothing says which tables to restore, or two things do.",
+            "Give tables= with into= or in_place=true; or only=different, with neither.",
+            code="restore.into-or-in-place",
+        )
     if bool(params["into"]) == params["in_place"]:
         raise OpsError(
             "Tables go either into a schema or in place.",
             "Give into= with a schema, or in_place=true to replace the live tables.",
             code="restore.into-or-in-place",
         )
-    database = Database.from_options(params["database"])
-    request = Request(
-        root=Path(params["root"]),
-        keys=Path(params["keys"]),
-        file=Path(params["file"]) if params["file"] else None,
-        jobs=params["jobs"],
-        trust=params["trust"] or None,
-        evidence=Path(params["evidence_root"]) if params["evidence_root"] else None,
-        identity=Path(params["identity"]) if params["identity"] else None,
-        force_name=params["force_name"],
-    )
+    database, request = Database.from_options(params["database"]), asked(params)
     wanted = single_tables.TableRequest.parse(params["tables"], params["into"] or None)
     if module.check_mode:
         return {"changed": True} | single_tables.plan(database, request, wanted)
@@ -257,6 +352,55 @@ def run(module: AnsibleModule) -> dict:
     for warning in result.pop("warnings"):
         module.warn(warning)
     return {"changed": True} | result
+
+
+def asked(params: dict) -> Request:
+    """Return the request that the options describe."""
+    return Request(
+        root=Path(params["root"]),
+        keys=Path(params["keys"]),
+        file=Path(params["file"]) if params["file"] else None,
+        jobs=params["jobs"],
+        trust=params["trust"] or None,
+        evidence=Path(params["evidence_root"]) if params["evidence_root"] else None,
+        identity=Path(params["identity"]) if params["identity"] else None,
+        force_name=params["force_name"],
+        keep=bool(params["only"]),  # a warm copy of the set may be used
+    )
+
+
+def brought(module: AnsibleModule) -> dict:
+    """Bring the tables that differ, or say which would be brought."""
+    params = module.params
+    request = asked(params)
+    progress = Progress() if module.check_mode else Progress(request.progress_file)
+    one = OnlyDifferent(
+        Database.from_options(params["database"]),
+        request,
+        progress,
+        params["tables"] or (),
+        Consent.from_options(params["database"].get("consent"), params["evidence_root"]),
+    )
+    with signals.raised(), docker_engine.refusals():
+        result = one.plan() if module.check_mode else one.run()
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    return result
+
+
+def rolled_back(module: AnsibleModule) -> dict:
+    """Undo the last exchange of tables, or say what would be undone."""
+    params = module.params
+    act = tables_rollback.plan if module.check_mode else tables_rollback.run
+    result = act(
+        Database.from_options(params["database"]),
+        Path(params["root"]),
+        Path(params["evidence_root"]) if params["evidence_root"] else None,
+        Consent.from_options(params["database"].get("consent"), params["evidence_root"]),
+    )
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+    return result
 
 
 def dropped(module: AnsibleModule) -> dict:
@@ -275,8 +419,7 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(
         argument_spec(),
-        required_one_of=[("tables", "drop_former")],
-        mutually_exclusive=[("tables", "drop_former")],
+        mutually_exclusive=[("tables", "drop_former"), ("only", "drop_former")],
         supports_check_mode=True,
     )
     try:

@@ -223,6 +223,7 @@ def _backups(add: AddCommand) -> None:
         '  pms-ops restore --at "2026-11-27 14:59:30" --check     any moment, if it is protected\n'
         "  pms-ops restore --at latest --whole-server             the server itself is gone\n"
         "  pms-ops restore old.pgdump --confirm macro_trading     a dump of pg_dump -Fc\n"
+        "  pms-ops restore latest --only different                what differs, no more\n"
         "  pms-ops restore 2026-11-22_0600 --tables portfolio_positions --into friday\n"
         "  pms-ops restore latest --tables portfolio_positions --in-place --confirm macro_trading\n"
         "  pms-ops restore latest --parts-only --parts compose,grafana --check",
@@ -250,7 +251,14 @@ def _backups(add: AddCommand) -> None:
         help="with --whole-server: also if the server is not lost; all its databases go back",
     )
     restore.add_argument(
-        "--tables", metavar="A,B", help="restore only these tables; with --into or --in-place"
+        "--only",
+        choices=["different"],
+        help="compare first, and restore only the tables that differ, in place of the live ones",
+    )
+    restore.add_argument(
+        "--tables",
+        metavar="A,B",
+        help="restore only these tables; with --into, --in-place or --only",
     )
     restore.add_argument("--into", metavar="SCHEMA", help="the new schema for --tables")
     restore.add_argument(

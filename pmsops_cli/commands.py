@@ -247,6 +247,8 @@ def restore(session: Session) -> int:
     variables |= other_database(session)
     if given.whole_server or given.replace_live:
         return _whole_server(session, variables)
+    if given.only:
+        return _only(session, variables, source)
     if bool(given.tables) != bool(given.into or given.in_place) or (given.into and given.in_place):
         raise Stop(
             "--tables goes with either --into or --in-place.",
@@ -270,6 +272,19 @@ def restore(session: Session) -> int:
         what = f"This replaces {given.parts} of {session.database} on {hosts} by those of {source}"
     elif given.parts:
         what += f", and with it {given.parts}"
+    return destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
+
+
+def _only(session: Session, variables: dict[str, Any], source: str) -> int:
+    """Bring the tables that differ."""
+    given = session.arguments
+    if given.into or given.in_place or given.parts:
+        raise Stop(
+            "--only different puts tables in place, and brings nothing else.",
+            "Leave --into, --in-place and --parts out; --tables may narrow it.",
+        )
+    variables |= {"only": given.only} | ({"tables": _words(given.tables)} if given.tables else {})
+    what = f"This replaces the tables of {session.database} that differ from {source} by its own"
     return destroying(session, "restore", PLAYBOOKS["restore"], variables, what)
 
 
@@ -320,8 +335,8 @@ def rollback(session: Session) -> int:
     if session.arguments.to:
         variables["restore_former"] = session.arguments.to
     what = (
-        f"This replaces the live database {session.database} by the former one, or its server if"
-        " that was restored last"
+        f"This replaces the live database {session.database} by the former one, or its server or"
+        " tables if those were restored last"
     )
     return destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
 

@@ -2,9 +2,10 @@
 """Restores, swaps and rolls back in processes that end by SIGKILL at a point that they are told.
 
 Reads one line of json with the database and its folders, then one for each run: ``{"do": "swap",
-"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, drill, swap, rollback or
-recover; ``after``, in seconds, stands for ``die_at``. Answers each with the points that were passed
-and how it ended. Each run is a fork: what takes a second, importing, is done once.
+"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, drill, only (what
+differs), tables back, swap, rollback or recover; ``after``, in seconds, stands for ``die_at``.
+Answers each with the points that were passed and how it ended. Each run is a fork: what takes a
+second, importing, is done once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import ansible.module_utils
 
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
+from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.client_tools import host as host_tools
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files, progress
@@ -37,9 +39,15 @@ from ansible.module_utils.pmsops.restore import (
     room,
     staging_database,
     swap,
+    table_definitions,
+    table_lock,
+    tables_record,
+    tables_rollback,
     warm_copy,
 )
+from ansible.module_utils.pmsops.restore.different_transfer import DifferentTransfer
 from ansible.module_utils.pmsops.restore.journal import Journal
+from ansible.module_utils.pmsops.restore.only_different import OnlyDifferent
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import restore_set
 from ansible.module_utils.pmsops.restore.swap_run import SwapRun
@@ -99,6 +107,13 @@ WATCHED = (
     (swap.Swap, "finish"),
     (phases.PhasedRestore, "end_restoring"),
     (phases.PhasedRestore, "analyze"),
+    (table_definitions, "into_transit"),
+    (table_definitions, "out_of_transit"),
+    (table_lock, "take"),
+    (DifferentTransfer, "place"),
+    (DifferentTransfer, "require_proved"),
+    (tables_record, "write"),
+    (warm_copy, "close"),
 )
 points: list[str] = []
 die_at: str | None = None
@@ -165,6 +180,12 @@ def run(options: dict[str, Any], order: dict[str, Any]) -> None:
         one.run("swapped", made["side"])
     if drill:
         restore_set(database, request, progress=progress.Progress(request.progress_file))
+    evidence = Path(options["root"]).parent / "evidence"
+    if order["do"] == "only":
+        only = Request(root=request.root, keys=request.keys, keep=True, evidence=evidence)
+        OnlyDifferent(database, only, progress.Progress(request.progress_file)).run()
+    if order["do"] == "tables back":
+        tables_rollback.run(database, request.root, evidence, Consent())
     if order["do"] == "swap":
         one.run("swapped", order["incoming"])
     if order["do"] == "rollback":

@@ -13,6 +13,7 @@ from ansible.module_utils.pmsops.repository import signing
 Plan = dict[str, Any]
 # Operations; persisted in plans and in the ledger.
 SWAP, ROLLBACK = "swap", "rollback"
+TABLES, TABLES_ROLLBACK = "exchange of tables", "rollback of tables"
 SERVER, SERVER_ROLLBACK = "whole server", "rollback of a whole server"
 PRUNE = "off-site prune"
 

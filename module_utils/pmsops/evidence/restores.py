@@ -72,13 +72,14 @@ def former_tables(entries: Sequence[dict[str, Any]], now: datetime) -> list[dict
     """Return the schemas of former tables that the ledger knows, and no line says are dropped."""
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        if entry["kind"] != KINDS[0] or TABLES not in entry["record"]:
+        if entry["kind"] not in KINDS or not isinstance(entry["record"].get(TABLES), list):
             continue
         record = entry["record"]
+        undone = found.pop(record.get("brought_back"), None)
         if record.get("former_schema"):
             found[record["former_schema"]] = {
                 "schema": record["former_schema"],
-                "tables": record[TABLES],
+                "tables": record[TABLES] or (undone["tables"] if undone else []),
                 "bytes": record.get("former_bytes"),
                 "age_seconds": age_seconds(entry["at"], now),
             }

@@ -119,10 +119,10 @@ def proved_again(
     """
     if sorted(without) != copy.mark.get("without_extensions"):
         return None, f"The warm copy {copy.name} was restored with other extensions left out."
-    reason, gone = _unfit(live, copy), True
+    reason, gone = unfit(live, copy), True
     if reason is None:
         try:
-            with _opened(live, copy.name):
+            with opened(live, copy.name):
                 proved = prove(live.named(copy.name))
                 if proved.objects_sha256 and proved.objects_sha256 == copy.mark["objects_sha256"]:
                     return proved, ""
@@ -142,7 +142,7 @@ def proved_again(
     return None, said
 
 
-def _unfit(live: Database, copy: ManagedDatabase) -> str | None:
+def unfit(live: Database, copy: ManagedDatabase) -> str | None:
     """Return why a copy can never be used again, None if it can."""
     if copy.mark.get("oid") != copy.oid:
         return "its mark is that of another database"
@@ -158,7 +158,7 @@ def _unfit(live: Database, copy: ManagedDatabase) -> str | None:
 
 
 @contextmanager
-def _opened(live: Database, name: str) -> Iterator[None]:
+def opened(live: Database, name: str) -> Iterator[None]:
     """Let the toolkit in; after an error nobody gets in again."""
     with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
         renames.open_again(cursor, [name])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ansible.module_utils.pmsops.client_tools import archive_contents
@@ -32,6 +32,8 @@ READERS = 2
 # Not compared: a staging database carries the toolkit's mark as its comment until the swap, and the
 # collation version is that of the server's system, whose indexes are newly built.
 NOT_COMPARED = ("comment", "collation_version")
+# Rows and fingerprint of each table or chunk, by its name in a manifest.
+Contents = dict[str, dict[str, Any]]
 
 
 def differences(
@@ -44,6 +46,7 @@ def differences(
     restored: bool = False,
     control: Control | None = None,
     digests: list[str] | None = None,
+    within: Callable[[Any, compare.Facts, compare.Facts, Contents], None] | None = None,
 ) -> list[compare.Difference]:
     """Return what differs between a database and a manifest, objects first, then rows.
 
@@ -52,6 +55,8 @@ def differences(
     tells that the database is a copy that nobody has changed since it was restored. *control*
     changes a row of such a copy once nothing differs but rows, and undoes it. *digests* gets the
     SHA-256 of every fact as it was read, those included that a comparison makes allowances for.
+    *within* is called in the snapshot that was compared, with a cursor, the facts of both sides and
+    the fingerprints found.
     """
     from ansible.module_utils.pmsops.postgresql.snapshot import Snapshot
 
@@ -75,6 +80,8 @@ def differences(
             manifest["contents"], contents, relations, formula, parents
         )
         different = rows.differences(notes)
+        if within:
+            within(snapshot.cursors[0], wanted, found, contents)
         cursor = snapshot.ended()
         objects = same_meaning.remaining(database, compare.facts(wanted, found), wanted, found)
         if control and not objects:
@@ -82,6 +89,27 @@ def differences(
     if deviations is not None:
         deviations += notes
     return [*objects, *different]
+
+
+def objects(
+    cursor: Any, manifest: dict[str, Any], other_versions: Collection[str] = ()
+) -> tuple[list[compare.Difference], compare.Facts, compare.Facts]:
+    """Return the objects that differ for the cursor's transaction, and the facts of both sides.
+
+    Definitions that only print otherwise are among them: ``same_meaning.remaining`` knows.
+    """
+    catalog.prepare(cursor)
+    wanted, found, _notes = _both(cursor, manifest, other_versions, False)
+    return compare.facts(wanted, found), wanted, found
+
+
+def objects_sha256(database: Database, manifest: dict[str, Any]) -> str:
+    """Return the SHA-256 of every object of a copy, as its proof has it."""
+    digests: list[str] = []
+    with database.session(read_only=True) as cursor:
+        catalog.prepare(cursor)
+        _facts(cursor, manifest, digests)
+    return digests[0]
 
 
 def matches(database: Database, manifest: dict[str, Any]) -> bool:

@@ -649,6 +649,21 @@ def test_tables_go_into_a_schema_or_in_place_which_needs_a_confirmation(bare, ca
     assert ran == [given | {"into": "x"}, given | {"in_place": True, "confirm": "fund"}]
 
 
+def test_what_differs_alone_needs_a_confirmation_and_may_be_narrowed(bare, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("fund\n"))
+    (bare / "one.pgdump").write_bytes(b"PGDMP")
+    only = ["-i", "bare.yml", "restore", "one.pgdump", "--only", "different"]
+    ran = []
+    monkeypatch.setattr(commands.Session, "run", lambda *given: ran.append(given[-1]) or DONE)
+    for wrong in (["--into", "x"], ["--in-place"], ["--parts", "redis"], []):
+        assert main([*only, *wrong], bare) == USAGE
+    assert ran == []
+    assert main([*only, "--confirm", "fund"], bare) == DONE
+    assert main([*only, "--tables", "a,b", "--confirm", "fund"], bare) == DONE
+    given = {"file": str(bare / "one.pgdump"), "only": "different", "confirm": "fund"}
+    assert ran == [given, given | {"tables": ["a", "b"]}]
+
+
 def test_parts_go_with_the_database_or_alone_and_both_need_a_confirmation(bare, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("fund\n"))
     (bare / "one.pgdump").write_bytes(b"PGDMP")

@@ -1,0 +1,92 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A restore of what differs, and its way back, that end by SIGKILL: all of it is there, or nothing.
+
+At every point each night, at every sixth in `make test`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.restore import former_tables, registry
+
+from tests.integration.test_restore_kills import scene_of, some
+from tests.support.server import execute
+
+__all__ = ("some",)  # a fixture, by its name
+DAMAGE = "UPDATE md SET value = 9 WHERE id < 4; DROP TABLE credit; INSERT INTO debit VALUES (-1)"
+STATE = """
+SELECT (SELECT count(*) FILTER (WHERE value = 9) FROM md),
+       to_regclass('credit') IS NULL, (SELECT count(*) FROM debit)"""
+DAMAGED, WHOLE = (3, True, 1), (0, False, 0)
+
+
+@pytest.fixture(scope="module")
+def scene(server, host_tools, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("only")
+    with scene_of(server, folder, access="host", bin_dir=str(host_tools)) as made:
+        yield made
+
+
+def state(scene):
+    with scene.database.session(read_only=True) as cursor:
+        cursor.execute(STATE)
+        return cursor.fetchone()
+
+
+def forget_former(scene):
+    former_tables.drop(scene.database, ["all"])
+
+
+def recorded(scene):
+    """Tell whether each schema of former tables has its line in the ledger."""
+    with scene.database.session(read_only=True) as cursor:
+        found = {each.schema for each in former_tables.find(cursor)}
+    entries = ledger.records(Path(scene.root).parent / "evidence")
+    return found <= {each["record"].get("former_schema") for each in entries}
+
+
+def killed_everywhere(scene, some, *, beside):
+    """Kill exchanges and ways back at the points that they pass; look at what is there then."""
+    execute(scene.database, DAMAGE)
+    said = scene.run("only")
+    assert said["done"] and state(scene) == WHOLE, said
+    back = scene.run("tables back")
+    assert back["done"] and state(scene) == DAMAGED, back
+    forget_former(scene)
+    seen = set()
+    ways = back["points"]
+    for number, point in enumerate(some(said["points"], 6)):
+        died = scene.run("only", die_at=point)
+        assert died["killed"], died
+        seen.add(state(scene))
+        assert state(scene) in (DAMAGED, WHOLE)
+        scene.recover()
+        assert scene.beside() == beside
+        assert not any(each.open for each in registry.read_from(scene.database).values()
+                       if each.kind == registry.WARM)  # fmt: skip
+        again = scene.run("only")
+        assert again["done"] and state(scene) == WHOLE and recorded(scene), again
+        died = scene.run("tables back", die_at=ways[number % len(ways)])
+        assert died["killed"], died
+        assert state(scene) in (DAMAGED, WHOLE)
+        scene.recover()
+        scene.run("tables back")
+        assert state(scene) == DAMAGED and recorded(scene)
+        forget_former(scene)
+    assert seen == {DAMAGED, WHOLE}
+
+
+def test_killed_anywhere_all_tables_are_exchanged_or_none(scene, some):
+    killed_everywhere(scene, some, beside=[])
+
+
+@pytest.mark.nightly  # the points are those of the test before, but for the warm copy's
+def test_killed_with_a_warm_copy_it_stays_or_is_left_alone(scene, some):
+    execute(scene.database, DAMAGE.replace("DROP TABLE", "DROP TABLE IF EXISTS"))
+    assert scene.run("only")["done"]
+    assert scene.run("drill")["done"]
+    forget_former(scene)
+    killed_everywhere(scene, some, beside=scene.beside())
