@@ -238,8 +238,9 @@ def test_a_warm_copy_that_was_changed_is_said_and_the_files_are_taken(filled, re
 def test_only_named_tables_are_brought_and_what_is_no_table_is_named_and_left(filled, request_):
     execute(
         filled,
-        "UPDATE book SET name = 'x'; DELETE FROM fills; CREATE TABLE later (id int);"
-        "CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
+        "UPDATE book SET name = 'x'; DELETE FROM fills; CREATE TABLE public.later (id int);"
+        "CREATE OR REPLACE FUNCTION public.guard() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN END'",
     )
     result = only(filled, request_, named=["fills"]).run()
     assert tables_of(result) == ["public.fills"]
