@@ -229,6 +229,109 @@ def test_processes_take_what_re_made(cache):
     assert "mark 2" in cache.run(path)
 
 
+CLASSES = """
+from __future__ import annotations
+import dataclasses
+
+@dataclasses.dataclass(frozen=True, order=True, slots=True)
+class Lot:
+    id: int
+    tags: list[str] = dataclasses.field(default_factory=list, compare=False)
+
+    def __post_init__(self):
+        if self.id < 0:
+            raise ValueError(self.id)
+
+@dataclasses.dataclass
+class Book(dict):
+    owner: "str"
+    lots: tuple = (Lot(2),)
+
+def refused(*given):
+    try:
+        Lot(*given).id = 3
+    except Exception as exc:
+        return repr(exc)
+
+VALUE = (
+    Lot(1), Book("me"), Lot(1) < Lot(2), hash(Lot(1)) == hash(Lot(1)), refused(1), refused(-1),
+    Lot.__init__.__annotations__, Book.__init__.__annotations__, Book.__init__.__qualname__,
+    Lot(1).tags is Lot(1).tags, Lot.__init__.__code__.co_filename, Lot.__doc__, refused(1, 2, 3),
+)
+"""
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """What the classes are without the cache."""
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "shipped.py").write_text(CLASSES)
+    return subprocess.run(
+        [sys.executable, "-c", "import shipped; print(shipped.VALUE)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "plain")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+
+
+def methods(cache):
+    """Return the entry of the methods of the module ``shipped``."""
+    (found,) = (
+        each
+        for each in cache.entries()
+        if each.suffix == ".methods" and b"FrozenInstanceError" in each.read_bytes()
+    )
+    return found
+
+
+def test_the_methods_of_dataclasses_are_the_same_from_the_cache(cache, plain):
+    path = cache.zip("one.zip", CLASSES)
+    assert cache.run(path) == plain
+    written = methods(cache).read_bytes()
+    assert cache.run(path) == plain
+    assert methods(cache).read_bytes() == written
+
+
+def test_the_methods_of_dataclasses_are_compiled_once(cache, plain):
+    path = cache.zip("one.zip", CLASSES)
+    assert cache.run(path) == plain
+    entry = methods(cache)
+    known = marshal.loads(entry.read_bytes()[8:])  # noqa: S302 - our own
+    (text,) = (each for each in known if "def __repr__(self):" in each and "self.id" in each)
+    known[text] = compile(text.replace("id=", "kept="), "<string>", "exec", dont_inherit=True)
+    content = marshal.dumps(known)
+    entry.write_bytes(_imp.source_hash(0, content) + content)
+    assert cache.run(path) == plain.replace("Lot(id=", "Lot(kept=")
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", bytes(1000)], ids=["empty", "short", "zeros"])
+def test_damaged_methods_of_dataclasses_are_compiled_again(cache, plain, damage):
+    path = cache.zip("one.zip", CLASSES)
+    cache.run(path)
+    entry = methods(cache)
+    written = entry.read_bytes()
+    entry.write_bytes(damage)
+    assert cache.run(path) == plain
+    assert methods(cache).read_bytes() == written
+
+
+def test_ansible_asks_for_more_types_only_where_they_are_needed(cache):
+    path = cache.zip("one.zip", "import sys")
+    script = (
+        "from ansible.module_utils.compat import typing\n"
+        "import ansible.module_utils.basic\n"
+        "loaded = 'typing_extensions' in sys.modules\n"
+        "try:\n    typing.nothing\nexcept AttributeError as exc:\n    said = str(exc)\n"
+        "import typing_extensions\n"
+        "print(loaded, typing.Doc is typing_extensions.Doc, said)"
+    )
+    assert cache.run(path, script=f"import sys\n{script}") == (
+        "False True module 'ansible.module_utils.compat.typing' has no attribute 'nothing'"
+    )
+
+
 @pytest.mark.parametrize(
     "damage",
     [

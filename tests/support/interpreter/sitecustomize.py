@@ -6,6 +6,10 @@
   ``zipimport`` makes it to find a source, and again to run it.
 - Each process compiles the regular expressions of all that it imports, a sixth of a task's time.
   Here what ``re`` makes of them is kept.
+- Each process compiles the methods of its dataclasses, a fifth of a backup's imports. Here their
+  code is kept.
+- Each process of Ansible imports typing_extensions, a tenth of a module's time, and uses nothing of
+  it. Here it is imported when somebody asks for what ``typing`` lacks.
 - Each ansible-playbook parses every source that a module may need, to find its imports, and the
   same 10,000 lines of YAML. Here the results are kept (ansible_sources.py).
 - The collector of cyclic garbage took a tenth of a playbook's start. Here it runs less often, and
@@ -147,6 +151,64 @@ def compile_patterns_once(module: object) -> None:
     module._sre, module.compile = Recorder(), compile
 
 
+def keep_methods(module: object) -> None:
+    """Let ``dataclasses`` take the code of methods that an earlier process made, by their text.
+
+    A file for each module that has such classes: one for each method would take as long to read.
+    """
+    known: dict[str, dict[str, object]] = {}
+
+    def execute(text: str, names: dict[str, object] | None, made: dict[str, object]) -> None:
+        owner = str((names or {}).get("__name__"))
+        path = f"{_imp.source_hash(0, owner.encode()).hex()}.methods"
+        if owner not in known:
+            known[owner] = {}
+            try:
+                with open(os.path.join(FOLDER, path), "rb") as file:
+                    entry = file.read()
+                if entry[:8] == _imp.source_hash(0, entry[8:]):
+                    known[owner] = marshal.loads(entry[8:])  # noqa: S302 - written below
+            except OSError:
+                pass
+        code = known[owner].get(text)
+        if code is None:
+            # Without the __future__ of this file, which would make texts of all annotations.
+            code = compile(text, "<string>", "exec", dont_inherit=True)
+            known[owner][text] = code
+            content = marshal.dumps(known[owner])
+            write(path, _imp.source_hash(0, content) + content)
+        exec(code, names, made)  # noqa: S102 - as dataclasses does
+
+    module.exec = execute
+
+
+def type_hints(module: object, run: object) -> None:
+    """Run Ansible's copy of ``typing`` without what ``typing_extensions`` adds, until it is asked.
+
+    Each module of Ansible imports it, a tenth of its time, and none uses what is only there.
+    """
+    name = "typing_extensions"
+    if name in sys.modules:
+        run(module)
+        return
+    sys.modules[name] = None  # its import fails, which Ansible expects
+    try:
+        run(module)
+    finally:
+        del sys.modules[name]
+
+    def __getattr__(wanted: str) -> object:
+        from importlib import import_module
+
+        if not wanted.startswith("__"):
+            with_more = import_module(name)
+            if wanted in with_more.__all__:
+                return getattr(with_more, wanted)
+        raise AttributeError(f"module {module.__name__!r} has no attribute {wanted!r}")
+
+    module.__getattr__ = __getattr__
+
+
 def changes() -> dict[str, object]:
     """Return what ansible_sources.py changes; by path, since a program may set sys.path anew."""
     from importlib.util import module_from_spec, spec_from_file_location
@@ -155,6 +217,9 @@ def changes() -> dict[str, object]:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.CHANGES
+
+
+OF_PYTHON = {"re._compiler": compile_patterns_once, "dataclasses": keep_methods}
 
 
 class FindParts:
@@ -168,7 +233,9 @@ class FindParts:
             "ansible.executor.module_common",
             "ansible.executor.process.worker",
             "ansible.parsing.dataloader",
+            "ansible.module_utils.compat.typing",
             "ansible.utils.collection_loader._collection_meta",
+            "dataclasses",
             "re._compiler",
         )
     )
@@ -185,8 +252,11 @@ class FindParts:
         run = spec.loader.exec_module
 
         def exec_module(module: object) -> None:
+            if name == "ansible.module_utils.compat.typing":
+                type_hints(module, run)
+                return
             run(module)
-            change = compile_patterns_once if name == "re._compiler" else changes()[name]
+            change = OF_PYTHON.get(name) or changes()[name]
             change(module)
 
         spec.loader.exec_module = exec_module
