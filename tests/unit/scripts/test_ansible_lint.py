@@ -9,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from ansible._internal._datatag._tags import Origin
 
 from tests.conftest import PROJECT
 
@@ -67,6 +68,29 @@ def test_its_own_checks_follow_only_where_the_one_check_finds_something(
     assert found == (None if wrong else [])
     # Nor is each import asked for again, once all were read.
     assert bool(runner.app.runtime.has_playbook) == (not wrong)
+
+
+def test_a_copy_of_a_task_is_another_with_its_places(tmp_path, script):
+    from ansiblelint.file_utils import Lintable
+
+    path = tmp_path / "tasks.yml"
+    path.write_text(
+        "---\n- name: Say\n  ansible.builtin.debug: {msg: [one, two]}\n  vars: {a: 1}\n"
+    )
+    (task,) = Lintable(path, kind="tasks").data
+    made = script.Copier.deepcopy(task)
+    assert made == task
+    assert type(made) is type(task)
+    messages = [each["ansible.builtin.debug"]["msg"] for each in (made, task)]
+    assert messages[0] is not messages[1]
+    for key in ("name", "vars"):
+        assert type(made[key]) is type(task[key])
+        assert Origin.get_tag(made[key]) == Origin.get_tag(task[key])
+    assert Origin.get_tag(made["name"]).line_num == 2
+    # What cannot be pickled is copied as ever.
+    odd = {"made": lambda: 1}
+    assert script.Copier.deepcopy(odd) == odd
+    assert script.Copier.deepcopy(odd) is not odd
 
 
 @pytest.mark.linters
