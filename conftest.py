@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
+LINT_SECONDS = 900  # how long to wait for the linters, which began with the tests
+LINTED = re.compile(r"^lint: (\d+) s in all, exit status (\d+)$", re.MULTILINE)
 TABLE = Path(__file__).with_name(".cache") / "times.md"
-BEGAN = time.monotonic()
+BEGAN = float(os.environ.get("PMS_TEST_BEGAN") or time.time())
+INTERRUPTED = 2  # pytest's exit status
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,7 +36,18 @@ def part_of(nodeid: str) -> str:
     return "/".join(parts[:3])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def linted(path: Path, deadline: float) -> str:
+    """Return what scripts/test.sh wrote of the linters, once they are done or it is too late."""
+    text = ""
+    while not LINTED.search(text):
+        if time.time() > deadline:
+            return f"{text}the linters did not end\n"
+        time.sleep(0.2 if text else 0)
+        text = path.read_text(encoding="utf-8") or "no linter is done yet\n"
+    return text
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """Print a line for each folder of tests, and write the table of all parts.
 
     The seconds of a part are those of its tests and fixtures; parts run side by side.
@@ -46,9 +61,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 for each in (part, "/".join(part.split("/")[:2])):
                     seconds[each] += report.duration
                     tests[each].add(report.nodeid)
-    if lint := os.environ.get("PMS_LINT_SECONDS"):
-        seconds["lint"] = float(lint)
-    whole = time.monotonic() - BEGAN + float(lint or 0)
+    if path := os.environ.get("PMS_LINTED"):
+        terminalreporter.section("linters")
+        longest = 0 if exitstatus == INTERRUPTED else LINT_SECONDS
+        found = linted(Path(path), BEGAN + longest)
+        terminalreporter.write(found)
+        if done := LINTED.search(found):
+            seconds["lint"] = float(done[1])
+    whole = time.time() - BEGAN
     terminalreporter.section("time of each part")
     lines = ["| part | tests | seconds |", "| --- | ---: | ---: |"]
     for part in sorted(seconds):

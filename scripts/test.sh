@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the linters, then every test; the last line is pytest's. Arguments go to pytest.
+# Run the linters and, beside them, every test; the last line is pytest's. Arguments go to pytest.
 # --all adds what takes longer: molecule/dr_killed, and 1500 examples of each property in place of 100.
 # Exits non-zero if any part failed; a part that failed does not keep the others from running.
 #
@@ -20,6 +20,8 @@ get_browser() {
     } >.cache/chromium.log 2>&1
 }
 
+PMS_TEST_BEGAN=$(date +%s)
+export PMS_TEST_BEGAN
 if [[ -z ${PMS_TEST_WITHOUT_BROWSER:-} ]] && ! has_browser; then
     get_browser || echo 'test: no chromium, so the tests of the report will fail' >&2
 fi
@@ -27,21 +29,33 @@ fi
 # What tests/support/interpreter keeps of sources that have changed since.
 find .cache/interpreter -type f -mtime +14 -delete 2>/dev/null
 
-# Collecting compiles the tests. It is done once, while the first linters leave a core idle: each of
-# the three processes below would take twice as long for it otherwise.
-unset PYTHONDONTWRITEBYTECODE
-pytest --collect-only --quiet --numprocesses=0 "$@" >/dev/null 2>&1 &
-collecting=$!
+# What the linters found: conftest.py prints it after the tests, with a last line that tells the end.
+readonly LINTED=.cache/lint.txt
+mkdir -p .cache
+rm -f "$LINTED"
 
-started=$SECONDS
-lint=0
-scripts/lint.sh || lint=$?
-wait "$collecting" # what it finds wrong, the tests say
-export PMS_LINT_SECONDS=$((SECONDS - started)) # a row of the table that conftest.py prints
-printf 'lint: %d s in all; now the tests (times per part at their end)\n' "$PMS_LINT_SECONDS"
+lint_all() {
+    local status=0 started=$SECONDS
+    scripts/lint.sh || status=$?
+    printf 'lint: %d s in all, exit status %d\n' $((SECONDS - started)) "$status"
+    return "$status"
+}
+
+# Beside the tests: most linters keep one core busy, and the tests leave some of the other.
+lint_all >"$LINTED" 2>&1 &
+linting=$!
+trap 'kill "$linting" 2>/dev/null' EXIT
+export PMS_LINTED=$LINTED
+
+# Collecting compiles the tests. It is done once: each of the three processes below would take twice
+# as long for it otherwise. What it finds wrong, the tests say.
+unset PYTHONDONTWRITEBYTECODE
+pytest --collect-only --quiet --numprocesses=0 "$@" >/dev/null 2>&1
 
 tests=0
 # Mostly they wait, for containers and time-outs: three files at a time, the longest first. The tests
 # of a file stay together and in order, since they share servers or a lab.
 pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder "$@" || tests=$?
+lint=0
+wait "$linting" || lint=$?
 exit $((lint ? lint : tests))

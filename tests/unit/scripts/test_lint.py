@@ -1,10 +1,13 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""scripts/lint.sh: which files yamllint reads again."""
+"""scripts/lint.sh: which files yamllint reads again. scripts/test.sh: linters beside the tests."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -66,3 +69,64 @@ def test_other_rules_and_another_release_read_all_files_again(lint, name):
     (lint.folder / name).write_text("other")
     code, read = lint()
     assert (code, len(read)) == (0, 3)
+
+
+@pytest.mark.own_tools
+@pytest.mark.parametrize(("found", "failed"), [(0, 0), (1, 0), (0, 3), (1, 3)])
+def test_linters_run_beside_the_tests_and_either_fails_the_run(tmp_path, found, failed):
+    """The tests begin while the linters work, and pytest has the last word."""
+    for name, text in {
+        "scripts/test.sh": (PROJECT / "scripts" / "test.sh").read_text(),
+        "scripts/lint.sh": "#!/bin/sh\nuntil [ -e began ]; do sleep 0.05; done\n"
+        f"echo 'what the linters say'\nexit {found}\n",
+        "bin/pytest": "#!/bin/sh\ncase $* in *--collect-only*) exit;; esac\ntouch began\n"
+        'until grep -q "in all" "$PMS_LINTED"; do sleep 0.05; done\n'
+        f'echo "$PMS_TEST_BEGAN $*"\nexit {failed}\n',
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    done = subprocess.run(
+        [tmp_path / "scripts/test.sh", "tests/unit"],
+        env=os.environ
+        | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PMS_TEST_WITHOUT_BROWSER": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (found or failed), done.stderr
+    began, *arguments = done.stdout.splitlines()[-1].split()
+    assert time.time() - 60 < int(began) <= time.time()
+    assert arguments[-1] == "tests/unit"
+    said = (tmp_path / ".cache" / "lint.txt").read_text()
+    assert said.startswith("what the linters say\nlint: ")
+    assert said.endswith(f" s in all, exit status {found}\n")
+
+
+@pytest.fixture
+def linted():
+    """The function that waits for the linters."""
+    spec = importlib.util.spec_from_file_location("times", PROJECT / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.linted
+
+
+def test_the_tests_wait_for_the_linters_and_repeat_what_they_say(tmp_path, linted):
+    path = tmp_path / "lint.txt"
+    path.write_text("ok\n")
+    end = "lint: 9 s in all, exit status 1\n"
+    later = threading.Timer(0.3, path.write_text, [f"ok\nFAILED\n{end}"])
+    later.start()
+    try:
+        assert linted(path, time.time() + 60) == f"ok\nFAILED\n{end}"
+    finally:
+        later.join()
+
+
+def test_linters_that_do_not_end_are_told(tmp_path, linted):
+    path = tmp_path / "lint.txt"
+    path.write_text("ok\n")
+    assert linted(path, 0) == "the linters did not end\n"
+    assert linted(path, time.time() + 0.5) == "ok\nthe linters did not end\n"
