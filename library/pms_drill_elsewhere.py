@@ -88,6 +88,12 @@ options:
     description: Differences to name of each kind; the others are counted.
     type: int
     default: 10
+  wait_minutes:
+    description:
+      - How long to wait for the end of another drill on this host; there is never more than one at
+        a time, whichever system it is of.
+    type: int
+    default: 0
 notes:
   - O(root) is a folder of the drill alone, which is removed at its end. O(evidence_root) is not
     used. O(repositories) has one site.
@@ -145,7 +151,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import file_system, signals
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
-from ansible.module_utils.pmsops.drills import elsewhere
+from ansible.module_utils.pmsops.drills import elsewhere, host_lock
 from ansible.module_utils.pmsops.drills.elsewhere import Elsewhere
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.services import docker_engine
@@ -175,6 +181,7 @@ SPEC = options.spec() | {
     "jobs": {"type": "int", "default": 2},
     "without_extensions": {"type": "list", "elements": "str", "default": []},
     "shown": {"type": "int", "default": 10},
+    "wait_minutes": {"type": "int", "default": 0},
     "queries": queries.argument_spec(),
 }
 
@@ -205,6 +212,7 @@ def run(module: AnsibleModule, drill: Elsewhere) -> None:
         signals.raised(),
         docker_engine.refusals(),
         file_system.coded(drill.folder),
+        host_lock.alone(params["system"], minutes=params["wait_minutes"]),
         drill.alone(),
     ):
         inside = params | {"root": str(drill.work_folder)}

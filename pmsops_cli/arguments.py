@@ -524,12 +524,31 @@ def _looking(add: AddCommand) -> None:
         "  pms-ops -i prod fleet status              the systems on one screen, worst first\n"
         "  pms-ops -i prod fleet status --ask        ask other machines, too\n"
         "  pms-ops -i prod -l 'eu_*' fleet golive\n"
+        "  pms-ops -i prod fleet prepare --serial 1,50%    one system first, then halves\n"
+        "  pms-ops -i prod fleet drill --elsewhere         each on the host for its drills\n"
         "  pms-ops -i prod fleet report              one page with links to that of each system",
     )
     fleet.add_argument(
         "action",
-        choices=["status", "golive", "backup", "drill", "report"],
+        choices=["status", "golive", "backup", "drill", "prepare", "report"],
         help="show what is known; run a playbook on all of them; write one page",
+    )
+    fleet.add_argument(
+        "--serial",
+        metavar="SIZES",
+        default="100%",
+        help="with golive, drill and prepare: systems of each wave, as numbers or shares, the last"
+        " for all further ones; after a wave that is not all done, none begins (default: 100%%)",
+    )
+    fleet.add_argument(
+        "--any-time",
+        action="store_true",
+        help="with golive, drill and prepare: outside of pms_maintenance_windows, too",
+    )
+    fleet.add_argument(
+        "--elsewhere",
+        action="store_true",
+        help="with drill: from a site, on the host that each system has for it",
     )
     fleet.add_argument(
         "--ask",

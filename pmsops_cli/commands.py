@@ -138,11 +138,21 @@ class Session:
         return status
 
     def quiet_run(
-        self, name: str, playbook: Path, variables: dict[str, Any], *, check: bool
+        self,
+        name: str,
+        playbook: Path,
+        variables: dict[str, Any],
+        *,
+        check: bool,
+        only: list[str] | None = None,
     ) -> tuple[int, dict[str, Any], console.Display]:
-        """Run a playbook; return exit status, result, and a display that has not printed it."""
+        """Run a playbook; return exit status, result, and a display that has not printed it.
+
+        :param only: hosts to run it on, and no others; the caller names those that are left out.
+        """
         self.require_one()
-        given, limit = self.arguments, self._limit()
+        given = self.arguments
+        limit = self._limit() if only is None else ",".join(only)
         verbose = given.verbose or name in SAYS_STEPS
         shown = console.Display(name, as_json=given.json, verbose=verbose)
         request = runner.Request(
@@ -161,7 +171,7 @@ class Session:
         )
         with shown.live():
             summary, log = runner.run(request, shown.show)
-        for host, why in self.unread.items():
+        for host, why in self.unread.items() if only is None else ():
             summary.outcomes.left_out(host, why)
         status = summary.status
         if summary.signalled:
@@ -180,6 +190,11 @@ class Session:
 
 def golive(session: Session) -> int:
     """Run the go-live checklist."""
+    return session.run("golive", PLAYBOOKS["golive"], golive_variables(session))
+
+
+def golive_variables(session: Session) -> dict[str, Any]:
+    """Return the variables of a run over the checklist."""
     given = session.arguments
     variables: dict[str, Any] = {}
     if given.sections:
@@ -190,7 +205,7 @@ def golive(session: Session) -> int:
         variables["golive_details"] = True
     if given.attestations:
         variables["golive_attestations"] = str(_existing(given.attestations, session.cwd))
-    return session.run("golive", PLAYBOOKS["golive"], variables)
+    return variables
 
 
 def simple(session: Session) -> int:

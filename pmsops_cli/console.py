@@ -152,7 +152,8 @@ class Display:
             if document["facts"].get(name) and not document["check"] and not several:
                 shown = name.replace("_", " ")
                 self.out.print(f"  {shown:<8} {document['facts'][name]}", markup=False)
-        self.out.print(f"  {'log':<8} {document['log']}", markup=False)
+        if document["log"]:  # nothing ran if all systems were left out
+            self.out.print(f"  {'log':<8} {document['log']}", markup=False)
 
     def _changes(self, document: dict[str, Any]) -> None:
         changed = document["changed"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmsops_cli import commands, playbooks, project, sets
+from pmsops_cli import commands, playbooks, project, sets, waves
 from pmsops_cli.commands import Session
 from pmsops_cli.exit_status import Stop
 from pmsops_cli.hosts import System
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from ansible.module_utils.pmsops.control.fleet_rows import Row
 
 HEAD_OF_HOST = "{{ fleet_heads[inventory_hostname] | default('') }}"
+# Each system on its own one.
+DRILL_HOST_OF_SYSTEM = "{{ schedule_drill_host }}"
+NO_DRILL_HOST = (
+    "it names no host for drills elsewhere -> Set schedule_drill_host (docs/OFFSITE.md)."
+)
 PAGE = "index.html"
 METRICS = "pms_fleet.prom"
 # A host that is only looked at answers within a minute, or is named.
@@ -33,20 +39,50 @@ NOT_GIVEN = ("at", "attestations", "database", "file", "host", "only", "sections
 def command(session: Session) -> int:
     """Run one action over all systems."""
     given = session.arguments
+    _require_fitting(given)
     if given.action == "status":
         return _status(session)
     if given.action == "report":
         return _report(session)
-    if given.ask or given.metrics:
-        raise Stop("--ask and --metrics go with status.", "pms-ops fleet status --ask")
     for name in NOT_GIVEN:
         setattr(given, name, None)
     given.command = given.action
-    run = {"golive": commands.golive, "backup": commands.simple, "drill": commands.drill}
-    status = run[given.action](session)
+    status = commands.simple(session) if given.action == "backup" else _in_waves(session)
     if not given.check:
         _look(session, ask=True)
     return status
+
+
+def _in_waves(session: Session) -> int:
+    """Run go-live, drills or prepare, wave by wave; return the status of the worst system."""
+    given = session.arguments
+    variables = {}
+    playbook = playbooks.FOLDER / f"{given.action}.yml"
+    if given.action == "golive":
+        playbook, variables = commands.PLAYBOOKS["golive"], commands.golive_variables(session)
+    systems = session.systems
+    whole = waves.Waves(session, given.action, playbook)
+    if given.elsewhere:
+        variables = {"drill_host": DRILL_HOST_OF_SYSTEM}
+        systems = whole.leave_out(systems, lambda each: "" if each.drill_host else NO_DRILL_HOST)
+    return whole.run(waves.split(systems, given.serial), variables)
+
+
+def _require_fitting(given: argparse.Namespace) -> None:
+    """Refuse options that the action would ignore.
+
+    :raises Stop: if there is one.
+    """
+    in_waves = given.action in ("golive", "drill", "prepare")
+    if not in_waves and (given.serial != waves.ALL or given.any_time):
+        raise Stop(
+            "--serial and --any-time go with golive, drill and prepare.",
+            "pms-ops fleet golive --serial 1,50%",
+        )
+    if given.elsewhere and given.action != "drill":
+        raise Stop("--elsewhere goes with drill.", "pms-ops fleet drill --elsewhere")
+    if given.action != "status" and (given.ask or given.metrics):
+        raise Stop("--ask and --metrics go with status.", "pms-ops fleet status --ask")
 
 
 def _status(session: Session) -> int:

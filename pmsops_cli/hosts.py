@@ -38,6 +38,7 @@ class System:
     protected: bool = False  # continuously, by base backups and WAL
     sites: tuple[str, ...] = ()  # which have copies of the sets
     drill_host: str = ""  # of the monthly drill elsewhere
+    windows: tuple[str, ...] = ()  # when it may be worked on; none: at any time
     label: str = ""  # of its Prometheus series
     place: Place | None = None  # what no other system may share
 
@@ -207,6 +208,7 @@ def _described(host: str, known: dict[str, Any], loader: Any) -> System:
     connection = {
         name: str(templar.template(known[name])) for name in neighbours.CONNECTION if name in known
     }
+    windows = templar.template(known["pms_maintenance_windows"])
     where = connection | {
         name: str(templar.template(known.get(name, ""))) for name in neighbours.NAMES
     }
@@ -214,6 +216,7 @@ def _described(host: str, known: dict[str, Any], loader: Any) -> System:
         _system(host, connection.get("ansible_connection", "ssh"), values),
         sites=tuple(str(each["name"]) for each in sites),
         drill_host=str(templar.template(known.get("schedule_drill_host") or "")),
+        windows=(windows,) if isinstance(windows, str) else tuple(map(str, windows or ())),
         label=str(templar.template(known["pms_metrics_system"])),
         place=neighbours.place(host, where),
     )

@@ -192,6 +192,36 @@ def _wait_for(found, pid):
         time.sleep(0.02)
 
 
+def _in_background(options: dict[str, Any]) -> int:
+    """Begin a drill in a process of its own; return its number."""
+    if (pid := os.fork()) == 0:
+        with Path(os.devnull).open("w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        with patch_module_args(options):
+            try:
+                pms_drill_elsewhere.main()
+            finally:
+                os._exit(0)
+    return pid
+
+
+def test_a_host_drills_one_set_at_a_time_whichever_system_it_is_of(far):
+    pid = _in_background(far.options(system="fund"))
+    _wait_for((far.home / "drill" / "work").exists, pid)
+    with tempfile.TemporaryDirectory(prefix="pms-drill-") as other:
+        # Another system has folders of its own there.
+        named = {"root": f"{other}/drill", "evidence_root": f"{other}/drill"}
+        refused = far.drill(**named)
+        assert (refused["code"], refused["failed_drill"]) == ("drill.busy", False)
+        assert f"fund, process {pid} since" in refused["msg"]
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0)
+        found = far.drill(wait_minutes=10, **named)
+        assert found["drill"]["proved"], found.get("msg")
+        assert os.waitpid(pid, os.WNOHANG)[0] == pid  # the first one had ended
+    assert far.left() == []
+
+
 @pytest.mark.parametrize("moment", ["server", "fetched", "restoring"])
 def test_a_drill_that_is_killed_is_cleaned_up_by_the_next(far, moment):
     work = far.home / "drill" / "work"
@@ -200,15 +230,7 @@ def test_a_drill_that_is_killed_is_cleaned_up_by_the_next(far, moment):
         "fetched": lambda: (work / "fetched").exists(),
         "restoring": lambda: '"data"' in _told(work),
     }[moment]
-    if (pid := os.fork()) == 0:
-        with Path(os.devnull).open("w") as nothing:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-        with patch_module_args(far.options()):
-            try:
-                pms_drill_elsewhere.main()
-            finally:
-                os._exit(0)
+    pid = _in_background(far.options())
     _wait_for(reached, pid)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -106,6 +106,18 @@ def test_one_that_fails_or_is_gone_neither_holds_up_nor_hides_the_others(fleet: 
 
 
 @pytest.mark.nightly
+def test_no_wave_begins_after_a_red_one_and_the_systems_left_are_named(fleet: Fleet):
+    done = fleet.run("fleet", "drill", "--serial", "1", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [each["systems"] for each in found["waves"]] == [["healthy"], ["broken"]]
+    rows = {each["system"]: (each["verdict"], each["due"]) for each in found["systems"]}
+    assert rows["healthy"][0] == "proved"
+    assert rows["broken"][0] == "failed"
+    assert rows["gone"] == ("not begun", ["wave 2 ended red (broken)"])
+
+
+@pytest.mark.nightly
 def test_what_destroys_is_done_to_none_of_several_that_share_a_name(fleet: Fleet):
     name = json.loads((fleet.home / "funds/host_vars/healthy/pms.yml").read_text())["pms_db_name"]
     done = fleet.run("rollback", "--confirm", name)

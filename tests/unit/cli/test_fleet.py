@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.pmsops.evidence import ledger, ledger_head
 
 from bench.fleet import write_fleet
-from pmsops_cli import commands, fleet, hosts, inventory
+from pmsops_cli import commands, fleet, hosts, inventory, waves
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import COULD_NOT_RUN, DONE, FAILED, USAGE
 from tests.conftest import PROJECT
@@ -205,9 +205,10 @@ def test_a_run_over_the_fleet_keeps_what_it_left_behind(funds, capsys, monkeypat
     monkeypatch.setattr(
         commands.Session, "run", lambda _self, name, *_more, **_options: ran.append(name) or DONE
     )
-    for action in ("golive", "backup", "drill"):
+    monkeypatch.setattr(waves.Waves, "run", lambda self, *_more: ran.append(self.name) or DONE)
+    for action in ("golive", "backup", "drill", "prepare"):
         assert main(["-i", "fleet", "fleet", action], funds) == DONE
-    assert ran == ["golive", "backup", "drill"]
+    assert ran == ["golive", "backup", "drill", "prepare"]
     session = commands.Session(parsed("status"), funds)
     assert len(list(fleet._folder(session).glob("*.json"))) == 2
 
