@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pmsops_cli import commands, inspect, playbooks
+from pmsops_cli import commands, hosts, inspect, playbooks
 from pmsops_cli.commands import Session
 from pmsops_cli.exit_status import DONE, FAILED, Stop
 
@@ -160,15 +161,42 @@ def evidence(session: Session) -> int:
     return session.run("evidence", playbooks.FOLDER / "evidence_export.yml", variables)
 
 
+def _schedules(session: Session) -> dict[str, Path | None]:
+    """Return the schedules of this machine by system; in a fleet each system has its own, or none.
+
+    One that was installed before the inventory had several systems is of all of them.
+    """
+    given = os.environ.get("PMS_OPS_SCHEDULE")
+    if given or not hosts.describes_several(session.inventories):
+        return {"": Path(given or SCHEDULE)}
+    found: dict[str, Path] = {}
+    for path in sorted(Path(SCHEDULE).parent.glob("*/schedule.json")):
+        with suppress(OSError, ValueError):
+            system = json.loads(path.read_text())["system"]
+            if system["inventories"] == session.inventories and system.get("host"):
+                found[system["host"]] = path
+    known = [each.host for each in session.systems]
+    mine = {name: found.get(name) for name in known}
+    return mine if any(mine.values()) else {"": Path(SCHEDULE)}
+
+
 def _schedule_status(session: Session) -> int:
     from ansible.module_utils.pmsops.common.errors import OpsError
     from ansible.module_utils.pmsops.schedule import messages
     from ansible.module_utils.pmsops.schedule.state import Schedule
 
     lines: list[str] = []
+    status, found = DONE, _schedules(session)
     try:
-        found = Schedule.read(Path(os.environ.get("PMS_OPS_SCHEDULE", SCHEDULE)))
-        status = messages.show(found, datetime.now(UTC), lines.append)
+        for name, path in found.items():
+            shown = [] if path else ["FAILED nothing is scheduled: pms-ops schedule install"]
+            status |= (
+                messages.show(Schedule.read(path), datetime.now(UTC), shown.append)
+                if path
+                else FAILED
+            )
+            several = len(found) > 1
+            lines += [f"{name}:", *(f"  {each}" for each in shown)] if several else shown
     except OpsError as exc:
         raise Stop(str(exc), exc.remedy, status=FAILED) from exc
     if session.arguments.json:

@@ -76,7 +76,14 @@ class Machine:
         for name in [job["playbook"] for job in JOBS if "playbook" in job]:
             (self.project / name).touch()
 
-    def play(self, *arguments: str, of: str = "inventory.yml", **variables) -> str:
+    def play(
+        self,
+        *arguments: str,
+        of: str = "inventory.yml",
+        hosts: dict[str, dict] | None = None,
+        **variables,
+    ) -> str:
+        """Run the playbook; *hosts* are several systems with variables of their own."""
         known = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -92,7 +99,8 @@ class Machine:
             ],
         }
         inventory = self.root / of
-        inventory.write_text(yaml.safe_dump({"pms": {"hosts": {"prod": known | variables}}}))
+        systems = {name: known | variables | own for name, own in (hosts or {"prod": {}}).items()}
+        inventory.write_text(yaml.safe_dump({"pms": {"hosts": systems}}))
         done = subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),
@@ -322,6 +330,54 @@ def test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jo
     for folder in own.values():
         shutil.rmtree(folder)
     assert machine.files() == first
+
+
+def test_each_system_of_a_fleet_has_timers_channels_and_a_record_of_its_own(tmp_path):
+    machine = Machine(tmp_path)
+    machine.play(schedule_jobs=FEW)
+    first = machine.files()
+    assert machine.code == 0 and "units/pms-ops-backup.timer" in first
+
+    def of_system(name: str, **more) -> dict:
+        return {
+            "schedule_config_dir": f"{machine.etc}/{{{{ schedule_instance }}}}",
+            "schedule_state_dir": f"{machine.state}/{name}",
+            "pms_db_name": name,
+            "backup_root": str(tmp_path / name / "backups"),
+            "evidence_root": str(tmp_path / name / "evidence"),
+            "notify_channels": [
+                {"name": "hook", "type": "webhook", "url": f"https://hooks.example/{name}"}
+            ],
+        } | more
+
+    fleet = {"prod": of_system("prod"), "fund-2": of_system("fund2", schedule_drill_host="far")}
+    # Systems that are left out would lose their jobs.
+    output = machine.play("--limit", "fund-2", hosts=fleet, schedule_jobs=FEW)
+    assert machine.code != 0
+    assert "in common. Nothing was changed" in " ".join(output.split()), output
+    assert machine.files() == first
+    # Nor may one write over the record of the other one.
+    shared = {name: own | {"schedule_state_dir": str(machine.state)} for name, own in fleet.items()}
+    output = machine.play(hosts=shared, schedule_jobs=FEW)
+    assert machine.code != 0 and "for several systems" in " ".join(output.split())
+
+    output = machine.play(hosts=fleet, schedule_jobs=FEW)
+    assert machine.code == 0, output
+    names = sorted(path.stem for path in machine.units.glob("*.timer"))
+    assert names == [
+        *("pms-ops-fund_2-backup", "pms-ops-fund_2-drill_elsewhere", "pms-ops-fund_2-odd"),
+        *("pms-ops-prod-backup", "pms-ops-prod-odd"),
+    ]
+    assert not (machine.etc / "schedule.json").exists()
+    for host, folder, other in (("prod", "prod", "fund2"), ("fund-2", "fund_2", "prod")):
+        place = machine.etc / folder
+        jobs = json.loads((place / "schedule.json").read_text())["jobs"]
+        assert jobs[0]["command"][-3:] == ["--limit", host, "playbooks/backup.yml"]
+        assert f"hooks.example/{other}" not in (place / "notify.json").read_text()
+    assert changed(machine.play(hosts=fleet, schedule_jobs=FEW)) == 0
+    machine.play("--limit", "fund-2", "-e", "schedule_state=absent", hosts=fleet, schedule_jobs=FEW)
+    assert machine.code == 0
+    assert [path.stem for path in sorted(machine.units.glob("*.timer"))] == names[3:]
 
 
 def test_a_schedule_is_installed_changed_and_removed_and_nothing_else_is(analyze, few):

@@ -13,7 +13,7 @@ from tests.conftest import PROJECT
 
 PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
 # They run a task once, for the control node, which other strategies do not know.
-ONCE = ("dr_host", "schedule")
+ONCE = ("dr_host",)
 
 
 def of_systems(path: Path) -> list[dict]:
