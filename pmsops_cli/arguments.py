@@ -530,8 +530,15 @@ def _looking(add: AddCommand) -> None:
     )
     fleet.add_argument(
         "action",
-        choices=["status", "golive", "backup", "drill", "prepare", "report"],
-        help="show what is known; run a playbook on all of them; write one page",
+        choices=["status", "golive", "backup", "drill", "prepare", "report", "gather"],
+        help="show what is known; run a playbook on all of them; write one page; one table of what"
+        " worker nodes did",
+    )
+    fleet.add_argument(
+        "streams",
+        nargs="*",
+        metavar="STREAM",
+        help="with gather: what ansible-runner worker wrote, a file for each worker",
     )
     fleet.add_argument(
         "--serial",

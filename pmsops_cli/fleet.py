@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmsops_cli import commands, playbooks, project, sets, waves
+from pmsops_cli import commands, gather, playbooks, project, sets, waves
 from pmsops_cli.commands import Session
 from pmsops_cli.exit_status import Stop
 from pmsops_cli.hosts import System
@@ -44,6 +44,8 @@ def command(session: Session) -> int:
         return _status(session)
     if given.action == "report":
         return _report(session)
+    if given.action == "gather":
+        return _gather(session)
     for name in NOT_GIVEN:
         setattr(given, name, None)
     given.command = given.action
@@ -81,6 +83,8 @@ def _require_fitting(given: argparse.Namespace) -> None:
         )
     if given.elsewhere and given.action != "drill":
         raise Stop("--elsewhere goes with drill.", "pms-ops fleet drill --elsewhere")
+    if (given.action == "gather") != bool(given.streams):
+        raise Stop("Streams go with gather.", "pms-ops fleet gather part1 part2")
     if given.action != "status" and (given.ask or given.metrics):
         raise Stop("--ask and --metrics go with status.", "pms-ops fleet status --ask")
 
@@ -106,6 +110,25 @@ def _status(session: Session) -> int:
         print(json.dumps(found, indent=1, sort_keys=True))
     else:
         print("\n".join(fleet_rows.lines(rows)))
+    return worst
+
+
+def _gather(session: Session) -> int:
+    """Print one table of what worker nodes did; return the status of the worst system."""
+    from ansible.module_utils.pmsops.control import end_table
+
+    given = session.arguments
+    rows = gather.rows([session.cwd / Path(each).expanduser() for each in given.streams])
+    worst = end_table.worst(rows)
+    if given.json:
+        found = {
+            "command": "fleet gather",
+            "exit_code": worst,
+            "systems": end_table.documents(rows),
+        }
+        print(json.dumps(found, indent=1, sort_keys=True))
+    else:
+        print("\n".join(end_table.lines(rows)))
     return worst
 
 
