@@ -49,6 +49,7 @@ options:
       - host
       - merge
       - deficiency
+      - hold
   record:
     description: The facts to record. Never a secret.
     type: dict

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,15 +37,26 @@ distinguished_name = name
 class Authority:
     """One authority; ``url`` is its address, ``ca_file`` has its root certificate."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        days: int = 30,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make certificates for *days*, where the folder has none; *environment*: of openssl."""
         folder.mkdir(parents=True, exist_ok=True)
+        self._days = str(days)
+        self._environment = environment
         self.folder = folder
         self.ca_file = folder / "root.pem"
         self.answers = True
         (folder / "tsa.cnf").write_text(CONFIGURATION.format(folder=folder))
-        (folder / "serial").write_text("01\n")
-        self._certificates()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        if not (folder / "tsa.pem").exists():
+            (folder / "serial").write_text("01\n")
+            self._certificates()
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -56,13 +68,19 @@ class Authority:
     def openssl(self, *arguments: str, given: bytes = b"") -> bytes:
         """Run openssl in the authority's folder."""
         done = subprocess.run(
-            ["openssl", *arguments], input=given, capture_output=True, cwd=self.folder, check=False
+            ["openssl", *arguments],
+            input=given,
+            capture_output=True,
+            cwd=self.folder,
+            env=self._environment,
+            check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
     def _certificates(self) -> None:
-        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
+        new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+        new = (*new, "-days", self._days)
         common = ("-config", "tsa.cnf", "-sha256")
         root = ("-x509", "-extensions", "root", "-subj", "/CN=Root of a test")
         self.openssl("req", *root, *new, *common, "-keyout", "root.key", "-out", "root.pem")

@@ -87,9 +87,15 @@ class Consent:
         documents.keep_plan(root, plan)  # for the person who is asked
         document = documents.approval(root, plan)
         if document is None:
+            documents.note_shown(root, plan, self.now(), anew=False)
             raise self._missing(plan, root, approvers)
-        self._check(document, plan, approvers)
+        try:
+            self._check(document, plan, approvers)
+        except OpsError:
+            documents.note_shown(root, plan, self.now(), anew=True)
+            raise
         if _is_used(root, document):
+            documents.note_shown(root, plan, self.now(), anew=True)
             raise OpsError(
                 f"The approval of plan {plans.sha256(plan)} has been used already. Nothing was"
                 " changed.",
@@ -115,6 +121,8 @@ class Consent:
                 "login": plan["login"],
                 "approved_by": people.whose(approvers, key).name,
                 "approved_at": document["signed_at"],
+                # None is no measurement, and no zero
+                "decide_seconds": documents.decide_seconds(root, document),
                 "approval_key": key,
                 "plan_sha256": plans.sha256(plan),
             }

@@ -2,7 +2,8 @@
 """Plans that wait and approvals, as files in ``evidence_root/approvals``.
 
 ``<hash>.plan.json`` is a plan that a run was stopped for; ``<hash>.approval.json`` is that plan
-with who approved it and when, signed by their Ed25519 key.
+with who approved it and when, signed by their Ed25519 key. ``<hash>.shown.json`` says since
+when the plan waits for that approval.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import signing
 
 FOLDER = "approvals"
-PLAN, APPROVAL = ".plan.json", ".approval.json"
+PLAN, APPROVAL, SHOWN = ".plan.json", ".approval.json", ".shown.json"
 SCHEMA = 1
 HASH = re.compile(r"[0-9a-f]{12,64}")
 
@@ -36,6 +37,31 @@ def keep_plan(evidence_root: Path, plan: Plan) -> None:
     :raises OpsError: approval.unwritable
     """
     _write(evidence_root, plans.sha256(plan) + PLAN, plan)
+
+
+def note_shown(evidence_root: Path, plan: Plan, now: datetime, *, anew: bool) -> None:
+    """Note since when a plan waits for its approval; *anew*: an earlier approval of it is void.
+
+    :raises OpsError: approval.unwritable
+    """
+    name = plans.sha256(plan) + SHOWN
+    if anew or _object(evidence_root / FOLDER / name) is None:
+        _write(evidence_root, name, {"shown_at": utc_stamp(now)})
+
+
+def decide_seconds(evidence_root: Path, document: Mapping[str, Any]) -> float | None:
+    """Return how long a plan waited for this approval; None where nobody can tell.
+
+    Its beginning is of this host's clock, its end of the machine on which the person signed.
+    """
+    shown = _object(evidence_root / FOLDER / (plans.sha256(document["plan"]) + SHOWN)) or {}
+    try:
+        waited = datetime.fromisoformat(str(document["signed_at"])) - datetime.fromisoformat(
+            str(shown["shown_at"])
+        )
+    except (KeyError, ValueError, TypeError):
+        return None
+    return waited.total_seconds() if waited >= timedelta(0) else None
 
 
 def waiting(evidence_root: Path, wanted: str) -> Plan:

@@ -59,6 +59,8 @@ NO_CLOCK = {
 }  # fmt: skip
 # Phases of which a record says the seconds itself, by the names that records have.
 _SECONDS = {
+    # From the plan being shown to its approval by a second person; who is alone waits for nobody.
+    "decide": ("decide_seconds",),
     "fetch": ("fetch_seconds",),
     "restore": ("restore_seconds",),
     "verify": ("proof_seconds",),

@@ -41,6 +41,7 @@ KINDS = (
     "approval",  # a second person's, used
     *("host", "merge"),  # a new machine took over; what the lost one had came back
     "deficiency",
+    "hold",  # a set held, or its hold lifted
 )
 # In the record of an entry about another database of the server than the PMS's: its name.
 OTHER = "other_database"

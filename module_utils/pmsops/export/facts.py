@@ -32,12 +32,14 @@ class Facts:
     drills: list[dict[str, Any]] = field(default_factory=list)
     waivers: list[dict[str, Any]] = field(default_factory=list)
     holds: list[dict[str, Any]] = field(default_factory=list)
+    hold_acts: list[dict[str, Any]] = field(default_factory=list)
     deletions: list[dict[str, Any]] = field(default_factory=list)
     restores: list[dict[str, Any]] = field(default_factory=list)
     incidents: list[dict[str, Any]] = field(default_factory=list)
     deficiencies: list[dict[str, Any]] = field(default_factory=list)
     changes: list[dict[str, Any]] = field(default_factory=list)
     persons: list[dict[str, Any]] = field(default_factory=list)
+    approvals: list[dict[str, Any]] = field(default_factory=list)
     # Roles that have to sign a run, each with the whole runs that it did not sign.
     unsigned: list[tuple[str, int, int]] = field(default_factory=list)
     checklists: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +61,7 @@ def collect(
     """Return the rows; *present* are the sets that are on the disk, as set_list has them."""
     present = list(present)
     records = _records(files)
+    acts = rows.hold_acts(segment)
     return Facts(
         runs=[_run(each, records) for each in segment.of_kind("gate")],
         sets=_sets(segment, present),
@@ -70,10 +73,12 @@ def collect(
                 "other": each.get("other_database"),
                 "reason": each["hold_reason"],
                 "made": each["snapshot_at"],
+                "since": _held_since(acts, each["id"], each.get("other_database")),
             }
             for each in present
             if each["held"]
         ],
+        hold_acts=acts,
         deletions=rows.deletions(segment),
         restores=[rows.restore(each) for each in segment.of_kind(*RESTORES)],
         incidents=rows.incidents(files),
@@ -83,6 +88,7 @@ def collect(
             *(rows.person(each) for each in segment.of_kind(*PERSONS)),
             *persons.attested(segment, records),
         ],
+        approvals=persons.approvals(segment),
         unsigned=persons.unsigned(segment),
         checklists=checklists(records),
         not_covered=rows.not_covered(segment),
@@ -92,6 +98,12 @@ def collect(
         code=heading.code(segment),
         clock=heading.clock(segment),
     )
+
+
+def _held_since(acts: Iterable[Mapping[str, Any]], name: str, other: str | None) -> str | None:
+    """Return when the hold of a set began, by the newest line of it; None where none says so."""
+    of_set = [each for each in acts if (each["set"], each["other"]) == (name, other or None)]
+    return of_set[-1]["at"] if of_set and of_set[-1]["act"] == "held" else None
 
 
 def checklists(records: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

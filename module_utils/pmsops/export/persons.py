@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What persons attested in runs of the gate, and which runs lack the signature of a role."""
+"""What persons approved and attested, and which runs lack the signature of a role."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ansible.module_utils.pmsops.export import gate_results, rows
 from ansible.module_utils.pmsops.export.segment import Segment
 
 ROLES = tuple(each.lower() for each in run_record.SIGNERS)
+# What a plan is about, by the names that plans have.
+_OF_PLAN = ("set", "former", "site", "database")
 _SAID = ("check", "who", "role", "when", "until", "why")
 
 
@@ -30,6 +32,26 @@ def attested(segment: Segment, records: Mapping[str, Mapping[str, Any]]) -> list
             row = rows.base(line) | told | {"name": told["who"], "run": run}
             found.setdefault(tuple(told.values()), row | {"decision": None, "task": None})
     return list(found.values())
+
+
+def approvals(segment: Segment) -> list[dict[str, Any]]:
+    """Return each use of a second person's approval: for what plan, on whose order, by whom."""
+    return [
+        rows.base(line)
+        | {
+            name: line.record.get(name)
+            for name in ("ordered_by", "approved_by", "approved_at", "plan_sha256")
+        }
+        | {
+            "decide_seconds": rows.duration(line.record.get("decide_seconds")),
+            "operation": plan.get("operation"),
+            "what": next(
+                (plan[name] for name in _OF_PLAN if isinstance(plan.get(name), str)), None
+            ),
+        }
+        for line in segment.of_kind("approval")
+        for plan in (line.record.get("plan") or {},)
+    ]
 
 
 def unsigned(segment: Segment) -> list[tuple[str, int, int]]:

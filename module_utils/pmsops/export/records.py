@@ -21,17 +21,19 @@ TEXTS = frozenset(
         *("name", "role", "decision", "task", "moment", "of", "outcome", "former", "undone"),
         *("kept_volume", "brought_back", "incoming", "folder", "incident", "database", "host"),
         *("scenario", "record_sha256", "checklist_sha256", "incident_sha256", "data_loss"),
+        *("ordered_by", "approved_by", "approved_at", "plan_sha256", "by", "ticket"),
     }
 )
 NUMBERS = frozenset(
     {
         *("rto_seconds", "rpo_seconds", "rto_target_seconds", "rpo_target_seconds", "size_bytes"),
         *("rows", "down_seconds", "fetch_seconds", "restore_seconds", "proof_seconds"),
+        "decide_seconds",
     }
 )
 TRUTHS = frozenset({"proved", "broken", "partial", "segregated"})
 LISTS_OF_TEXTS = frozenset({"blocking", "removed", "tables", "failed", "parts"})
-OBJECTS = frozenset({"counts", "negative_control", "record", "source"})
+OBJECTS = frozenset({"counts", "negative_control", "record", "source", "plan"})
 LISTS_OF_NUMBERS = frozenset({"lines"})
 
 

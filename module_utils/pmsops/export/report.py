@@ -8,6 +8,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.pmsops.approvals.plan import (
+    PRUNE,
+    ROLLBACK,
+    SERVER,
+    SERVER_ROLLBACK,
+    SWAP,
+)
 from ansible.module_utils.pmsops.evidence import verdicts
 from ansible.module_utils.pmsops.export import contents, glossary, plan, rule_gaps
 from ansible.module_utils.pmsops.export.facts import Facts
@@ -37,6 +44,8 @@ NUMERIC = (
     *("records_count", "last_line"),
 )
 EVENTS = ("began", "rotated", "replaced", "accepted", "host", "merge")
+# Operations that a plan is of, as approvals/plan.py names them
+OPERATIONS = (SWAP, ROLLBACK, SERVER, SERVER_ROLLBACK, PRUNE)
 PASSED = verdicts.PASS.lower()
 
 
@@ -66,6 +75,7 @@ def page(
         gaps=rule_gaps.of(facts, planned),
         terms=glossary.TERMS,
         events=EVENTS,
+        operations=OPERATIONS,
         numeric=NUMERIC,
         targets=targets,
         charts=_charts(facts, targets, language),

@@ -186,12 +186,20 @@ each[name ~ "_target_seconds"] or targets[name] %}
 </section>
 <section aria-labelledby="holds">
 {{ head("holds") }}
+<h3>{{ t("hold_acts") }}</h3>
+{% if not f.hold_acts %}{{ nothing() }}{% else %}
+{{ open("hold_acts", ["line", "at", "what", "set", "why", "ran_by"]) }}
+{% for each in f.hold_acts %}
+<tr>{{ line(each) }}<td>{{ t("hold_" ~ each.act) if each.act in ("held", "lifted") else \
+each.act or "" }}</td><td class="any">{{ each.set or "" }}{{ of_other(each) }}</td>\
+<td class="long">{{ each.reason or "" }}</td>{{ by(each) }}</tr>
+{% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("holds_now") }}</h3>
-<p class="gap">{{ t("holds_gap") }}</p>
 {% if not f.holds %}<p class="muted">{{ t("no_holds") }}</p>
-{% else %}{{ open("holds_now", ["set", "made", "why"]) }}
+{% else %}{{ open("holds_now", ["set", "made", "held_since", "why"]) }}
 {% for each in f.holds %}<tr><td>{{ each.set }}{{ of_other(each) }}</td><td class="date">\
 {{ when(each.made) }}</td>\
+<td class="date">{{ when(each.since) if each.since else t("not_measured") }}</td>\
 <td class="long">{{ each.reason }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("deletions") }}</h3>
@@ -258,6 +266,17 @@ each.missing) }}</td>{{ by(each) }}</tr>
 {% if each.machine %}: {{ each.machine }}{% endif %}</td>\
 <td>{% if each.key %}<code>{{ each.key[:16] }}</code>{% endif %}</td>\
 <td>{{ each.who or "" }}</td><td class="long">{{ each.why or "" }}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+<h3>{{ t("approvals") }}</h3>
+<p class="muted">{{ t("approvals_lead") }}</p>
+{% if not f.approvals %}{{ nothing() }}{% else %}
+{{ open("approvals", ["line", "at", "operation", "what", "ordered_by", "approved_by",
+  "approved_at", "waited"]) }}
+{% for each in f.approvals %}
+<tr>{{ line(each) }}<td>{{ t("plan_" ~ each.operation) if each.operation in operations else \
+each.operation or "" }}</td><td class="any">{{ each.what or "" }}</td>\
+<td>{{ each.ordered_by or "" }}</td><td>{{ each.approved_by or "" }}</td>\
+<td class="date">{{ when(each.approved_at) }}</td><td>{{ duration(each.decide_seconds) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("persons") }}</h3>
 {% for role, missing, total in f.unsigned if missing %}

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.evidence import audit, chain, deficiencies, verdicts
 from ansible.module_utils.pmsops.export.period import read_moment
-from ansible.module_utils.pmsops.export.segment import DEFICIENCY, WAIVER, Line, Segment
+from ansible.module_utils.pmsops.export.segment import DEFICIENCY, HOLD, WAIVER, Line, Segment
 
 
 def base(line: Line) -> dict[str, Any]:
@@ -72,6 +72,25 @@ def waivers(segment: Segment) -> list[dict[str, Any]]:
         for each in segment.until_end(WAIVER)
         if str(each.record.get("until") or "9999") >= since
     ]
+
+
+def hold_acts(segment: Segment) -> list[dict[str, Any]]:
+    """Return each hold that was in force on a day of the period: set, lifted, or both."""
+    acts = [
+        base(each)
+        | {"set": said.get("set"), "other": said.get("other_database") or None}
+        | {"act": said.get("act"), "reason": said.get("reason") or None}
+        | {"ran_by": _person(said.get("by")), "ticket": said.get("ticket") or None}
+        for each in segment.until_end(HOLD)
+        for said in (each.record,)
+    ]
+    start = segment.period.start
+    ended = {
+        (each["set"], each["other"]): each["line"]
+        for each in acts
+        if each["act"] == "lifted" and (at := read_moment(each["at"])) is not None and at < start
+    }
+    return [each for each in acts if each["line"] > ended.get((each["set"], each["other"]), 0)]
 
 
 def deletions(segment: Segment) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ between have to be whole, too. The line before the period shows that none of the
 out at its start.
 
 Of earlier lines come those that say what was in force: the keys of the ledger, waivers that had
-not ended, deficiencies. A line that is signed shows by itself who wrote it.
+not ended, deficiencies, holds. A line that is signed shows by itself who wrote it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ansible.module_utils.pmsops.evidence import chain
 from ansible.module_utils.pmsops.export import records
 from ansible.module_utils.pmsops.export.period import Period, read_moment
 
-KEYS, WAIVER, DEFICIENCY = chain.SIGNING, "waiver", "deficiency"
+KEYS, WAIVER, DEFICIENCY, HOLD = chain.SIGNING, "waiver", "deficiency", "hold"
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,4 @@ def _start(lines: Sequence[Line], period: Period) -> int:
 def _was_in_force(line: Line, period: Period) -> bool:
     if line.kind == WAIVER:
         return str(line.record.get("until") or "9999") >= period.since.isoformat()
-    return line.kind in (KEYS, DEFICIENCY)
+    return line.kind in (KEYS, DEFICIENCY, HOLD)

@@ -161,8 +161,10 @@ WORDS = {
     # Holds and deletions
     "holds": "Holds and deletions",
     "holds_now": "Holds at the export",
-    "holds_gap": "NOT MEASURED: when each hold began, and which were lifted. The ledger has no"
-    " lines of it.",
+    "hold_acts": "Holds that were in force, and lifted",
+    "hold_held": "held",
+    "hold_lifted": "hold lifted",
+    "held_since": "Held since",
     "no_holds": "No set that is on the disk is held.",
     "deletions": "Deletions",
     "by_policy": "by retention",
@@ -208,6 +210,20 @@ WORDS = {
     "event_accepted": "lines accepted by a person",
     "event_host": "a new machine took over",
     "event_merge": "evidence of a replaced machine was brought",
+    "approvals": "Plans that a second person approved",
+    "approvals_lead": "Each use of an approval. The plan has a second person's signature, of a key"
+    " of their own; it holds for that plan, one hour and one run. Waited: from the plan being shown"
+    " to the signature.",
+    "operation": "Act",
+    "plan_swap": "restore",
+    "plan_rollback": "rollback",
+    "plan_whole server": "restore of a whole server",
+    "plan_rollback of a whole server": "rollback of a whole server",
+    "plan_off-site prune": "removal of copies on another site",
+    "ordered_by": "Ordered by",
+    "approved_by": "Approved by",
+    "approved_at": "Signed at",
+    "waited": "Waited",
     "persons": "What persons signed or attested",
     "attested_check": "attested",
     "unsigned": "No sign-off of the {role}: {count} of {total} whole go-live runs.",

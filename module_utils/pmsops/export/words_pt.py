@@ -163,8 +163,10 @@ WORDS = {
     # Holds and deletions
     "holds": "Bloqueios de exclusão e exclusões",
     "holds_now": "Bloqueios de exclusão na data da exportação",
-    "holds_gap": "NÃO MEDIDO: quando cada bloqueio começou e quais foram suspensos. O registro"
-    " encadeado não tem linhas a esse respeito.",
+    "hold_acts": "Bloqueios em vigor e bloqueios suspensos",
+    "hold_held": "bloqueio",
+    "hold_lifted": "bloqueio suspenso",
+    "held_since": "Bloqueada desde",
     "no_holds": "Nenhuma cópia em disco está bloqueada.",
     "deletions": "Exclusões",
     "by_policy": "pela política de retenção",
@@ -210,6 +212,20 @@ WORDS = {
     "event_accepted": "linhas aceitas por uma pessoa",
     "event_host": "uma nova máquina assumiu",
     "event_merge": "as evidências de uma máquina substituída foram incorporadas",
+    "approvals": "Planos aprovados por uma segunda pessoa",
+    "approvals_lead": "Cada uso de uma aprovação. O plano leva a assinatura de uma segunda pessoa,"
+    " feita com a sua própria chave; vale para esse plano, por uma hora e para uma só execução."
+    " Espera: da apresentação do plano até a assinatura.",
+    "operation": "Ato",
+    "plan_swap": "restauração",
+    "plan_rollback": "reversão",
+    "plan_whole server": "restauração de um servidor inteiro",
+    "plan_rollback of a whole server": "reversão de um servidor inteiro",
+    "plan_off-site prune": "exclusão de cópias em outro local",
+    "ordered_by": "Ordenado por",
+    "approved_by": "Aprovado por",
+    "approved_at": "Assinado em",
+    "waited": "Espera",
     "persons": "O que pessoas assinaram ou atestaram",
     "attested_check": "atestou",
     "unsigned": "Falta a assinatura da função {role}: {count} de {total} execuções completas.",

@@ -98,6 +98,7 @@ def test_an_approved_plan_is_done_once_and_the_ledger_says_by_whom(team):
         "ordered_by": "Bruno",
         "login": people.login(),
         "approved_by": "Ana",
+        "decide_seconds": None,  # it was shown to nobody
         "approved_at": "2026-11-30T03:00:00Z",
         "approval_key": signing.key_id(base64.b64decode(team.publics["Ana"])),
         "plan_sha256": plans.sha256(team.plan),
@@ -300,3 +301,35 @@ def test_the_kernel_knows_who_logged_in_and_sudo_does_where_it_does_not(tmp_path
     assert people.login() == "maria"
     (tmp_path / "loginuid").write_text(str(os.getuid()))
     assert people.login() == pwd.getpwuid(os.getuid()).pw_name
+
+
+def waited(team: Team, *, at: datetime) -> float | None:
+    """Approve at a moment and use that; return the seconds that the ledger's record says."""
+    team.approve(at=at)
+    late = replace(team.consent, now=lambda: at + timedelta(seconds=1))
+    return late.use(team.plan)["decide_seconds"]
+
+
+def test_the_time_from_the_plan_being_shown_to_its_approval_is_measured(tmp_path):
+    team = Team(tmp_path)
+    for seconds in (0, 100):  # ordered twice: it waits since the first time
+        with pytest.raises(OpsError):
+            replace(team.consent, now=lambda s=seconds: NOW + timedelta(seconds=s)).require(
+                team.plan
+            )
+    assert waited(team, at=NOW + timedelta(seconds=420)) == 420.0
+    assert ledger.records(team.root)[-1]["record"]["decide_seconds"] == 420.0
+    # The same plan again, after its approval was used: it waits anew.
+    with pytest.raises(OpsError) as caught:
+        replace(team.consent, now=lambda: NOW + timedelta(seconds=1000)).require(team.plan)
+    assert caught.value.code == "approval.used"
+    assert waited(team, at=NOW + timedelta(seconds=1060)) == 60.0
+
+
+def test_nobody_can_tell_how_long_a_plan_waited_that_was_approved_before_it_was_shown(tmp_path):
+    team = Team(tmp_path)
+    with pytest.raises(OpsError):
+        team.consent.require(team.plan)
+    assert waited(team, at=NOW - timedelta(seconds=3)) is None
+    (tmp_path / "evidence" / "approvals").joinpath(f"{plans.sha256(team.plan)}.shown.json").unlink()
+    assert documents.decide_seconds(team.root, {"plan": team.plan, "signed_at": "x"}) is None

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.export.period import Period
 from ansible.module_utils.pmsops.schedule.calendar import DAYS
 
 from tests.support import exported
+from tests.support.backup_sets import make_set
 from tests.support.exported import NOW, YEAR
 
 EMPTY = Period.parse("2026-08-01", "2026-08-31")
@@ -186,7 +187,8 @@ def test_waivers_holds_restores_incidents_deficiencies_keys_and_persons_have_the
 
 
 def test_what_the_ledger_cannot_tell_says_so(page):
-    assert "NOT MEASURED: when each hold began" in page.sections["holds"]
+    # Held by an older release, which wrote no line of it.
+    assert "NOT MEASURED annual audit" in row(page, "holds", "2026-05-29_0600")
     assert "NOT MEASURED: who logged in" in page.sections["access"]
 
 
@@ -272,7 +274,7 @@ def test_each_text_of_the_template_is_in_the_catalogue():
         for key in re.findall(r'"(\w+)"', columns)
     }
     assert len(used) > 100
-    starts = ("by_", "kind_", "event_", "role_", "term_", "means_", "tile_")
+    starts = ("by_", "kind_", "event_", "role_", "term_", "means_", "tile_", "plan_", "hold_")
     assert used <= set(CATALOGUES["en"]) | set(starts)
     # What the code chooses: rules, tiles, days, phases, states, captions.
     sources = "".join(
@@ -353,3 +355,59 @@ def test_3000_lines_are_exported_in_seconds_of_the_processor(tmp_path):
     print(f"{took:.1f} s of the processor")
     assert took < 10
     assert (found["lines"], found["problems"]) == (3048, [])
+
+
+def test_each_use_of_a_second_persons_approval_is_there_in_both_languages(tmp_path):
+    fund = exported.Fund(tmp_path)
+    at = datetime(2026, 3, 16, 22, 0, tzinfo=UTC)
+    plan_of = {"operation": "swap", "database": "macro_trading", "set": "2026-03-02_0731"}
+    said = {
+        "ordered_by": "Carla Souza",
+        "approved_by": "Ana Lima",
+        "approved_at": "2026-03-16T21:58:00Z",
+        "decide_seconds": 420.0,
+        "plan": plan_of,
+    }
+    fund.append("approval", said, at)
+    # Of a release that did not measure it, and damaged ones.
+    fund.append("approval", {"plan": {"operation": "magic", "site": 7}, "ordered_by": 3}, at)
+    fund.append("approval", {"plan": ["no", "object"], "decide_seconds": -4}, at)
+    shown = Page(page_of(fund))
+    assert row(shown, "access", "Ana Lima") == (
+        "2 2026-03-16 19:00 restore 2026-03-02_0731 Carla Souza Ana Lima 2026-03-16 18:58 7 min"
+    )
+    assert row(shown, "access", "magic") == "3 2026-03-16 19:00 magic NOT MEASURED NOT MEASURED"
+    assert row(shown, "access", "4 2026-03-16").startswith(
+        "4 2026-03-16 19:00 NOT MEASURED NOT MEASURED"
+    )
+    portuguese = Page(page_of(fund, language="pt"))
+    assert "restauração" in row(portuguese, "access", "Ana Lima")
+
+
+def test_a_hold_has_its_beginning_and_its_end(tmp_path):
+    fund = exported.Fund(tmp_path)
+    march, may = (datetime(2026, month, 2, 15, 0, tzinfo=UTC) for month in (3, 5))
+
+    def act(what, name, at, reason=""):
+        record = {"act": what, "set": name, "reason": reason, "by": "maria", "ticket": "CHG-9"}
+        fund.append("hold", record, at)
+
+    year = datetime(2025, 2, 2, 15, 0, tzinfo=UTC)
+    act("held", "2025-01-01_0600", year, "over before the year")
+    act("lifted", "2025-01-01_0600", year.replace(month=3))
+    act("held", "2025-06-01_0600", year.replace(month=6), "since the year before")
+    act("held", "2026-03-01_0600", march, "annual audit")
+    act("lifted", "2026-03-01_0600", may)
+    act("held", "2026-05-01_0600", may, "a lawsuit")
+    folder = make_set(tmp_path / "sets", tmp_path / "setkeys", "2026-05-01_0600")
+    (folder / "hold.json").write_text('{"reason": "a lawsuit"}')
+    shown = Page(page_of(fund))
+    assert "over before the year" not in shown.sections["holds"]
+    assert "2025-01-01_0600" not in shown.sections["holds"]
+    assert row(shown, "holds", "since the year before").startswith(
+        "4 2025-06-02 12:00 held 2025-06-01"
+    )
+    ended = next(each for each in shown.rows["holds"] if "hold lifted" in each)
+    assert " ".join(ended.split()) == "6 2026-05-02 12:00 hold lifted 2026-03-01_0600 maria CHG-9"
+    now = next(each for each in shown.rows["holds"] if "a lawsuit" in each and "held" not in each)
+    assert "2026-05-02 12:00 a lawsuit" in " ".join(now.split())
