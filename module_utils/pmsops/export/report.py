@@ -41,7 +41,7 @@ MAPPING = (
 # Columns of numbers, by the keys of their headings
 NUMERIC = (
     *("planned", "done", "failed", "missed", "size", "rows", "runs_count", "checks_count"),
-    *("records_count", "last_line"),
+    *("records_count", "last_line", "not_measured"),
 )
 EVENTS = ("began", "rotated", "replaced", "accepted", "host", "merge")
 # Operations that a plan is of, as approvals/plan.py names them
@@ -168,7 +168,8 @@ def _charts(
         highest = max([*took, *(each for each in goals if each is not None)])
         factor, unit = next((each for each in UNITS if highest >= 1.5 * each[0]), UNITS[-1])
         series: list[tuple[str, list[float | None]]] = [(key, [each / factor for each in took])]
-        if any(goal is not None for goal in goals):
+        # One point makes no line.
+        if len(rows) > 1 and any(goal is not None for goal in goals):
             series.append(("target", [None if g is None else g / factor for g in goals]))
         labels = [language.when(each["at"]).split(" ")[0] for each in rows]
         caption = "chart_of" if len(series) > 1 else "chart_without"

@@ -30,7 +30,7 @@ code { overflow-wrap: anywhere; }
     content: "{{ t("title") }}, \
 {{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}"; }
   @bottom-right { font: 8pt sans-serif; content: counter(page) " / " counter(pages); } }
-@media print { nav, .hint { display: none; } pre { break-before: avoid; break-inside: avoid; }
+@media print { nav, .hint { display: none; } h2 + p, h3 + p { break-after: avoid; } pre { break-before: avoid; break-inside: avoid; }
   section[aria-labelledby="proof"] > p { break-after: avoid; } .wide table { font-size: 7.5pt; }
   table { font-size: 8.5pt; }
   thead { display: table-header-group; } .scroll { overflow: visible; } }
@@ -187,6 +187,7 @@ each[name ~ "_target_seconds"] or targets[name] %}
 <section aria-labelledby="holds">
 {{ head("holds") }}
 <h3>{{ t("hold_acts") }}</h3>
+<p class="muted">{{ t("hold_acts_lead") }}</p>
 {% if not f.hold_acts %}{{ nothing() }}{% else %}
 {{ open("hold_acts", ["line", "at", "what", "set", "why", "ran_by"]) }}
 {% for each in f.hold_acts %}

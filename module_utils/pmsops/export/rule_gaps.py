@@ -18,9 +18,9 @@ def of(facts: Facts, planned: list[dict[str, Any]] | None) -> dict[str, list[str
         "runs": _of_runs(facts),
         "sets": _of_sets(facts),
         "times": _of_times(facts),
-        # The ledger has no lines of these; see the sections.
-        "holds": [PART],
-        "access": [PART],
+        # One that an older release set: the ledger has no line of it.
+        "holds": [PART] if any(each["since"] is None for each in facts.holds) else [],
+        "access": [PART],  # who logged in
         "restores": [PART] if any(each["missing"] for each in facts.restores) else [],
     }
     return {section: keys for section, keys in found.items() if keys}

@@ -162,6 +162,7 @@ WORDS = {
     "holds": "Holds and deletions",
     "holds_now": "Holds at the export",
     "hold_acts": "Holds that were in force, and lifted",
+    "hold_acts_lead": "Releases before 0.2.0 wrote no lines of holds.",
     "hold_held": "held",
     "hold_lifted": "hold lifted",
     "held_since": "Held since",

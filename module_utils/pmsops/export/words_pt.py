@@ -164,6 +164,7 @@ WORDS = {
     "holds": "Bloqueios de exclusão e exclusões",
     "holds_now": "Bloqueios de exclusão na data da exportação",
     "hold_acts": "Bloqueios em vigor e bloqueios suspensos",
+    "hold_acts_lead": "Versões anteriores à 0.2.0 não registravam bloqueios.",
     "hold_held": "bloqueio",
     "hold_lifted": "bloqueio suspenso",
     "held_since": "Bloqueada desde",

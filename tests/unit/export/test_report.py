@@ -409,5 +409,18 @@ def test_a_hold_has_its_beginning_and_its_end(tmp_path):
     )
     ended = next(each for each in shown.rows["holds"] if "hold lifted" in each)
     assert " ".join(ended.split()) == "6 2026-05-02 12:00 hold lifted 2026-03-01_0600 maria CHG-9"
+    # A rule's row says what is missing; of these holds nothing is.
+    soc = row(shown, "mapping", "SOC 2, A1.2")
+    assert "Holds and deletions: NOT MEASURED" not in soc and "Holds and deletions" in soc
     now = next(each for each in shown.rows["holds"] if "a lawsuit" in each and "held" not in each)
     assert "2026-05-02 12:00 a lawsuit" in " ".join(now.split())
+
+
+def test_a_curve_of_one_point_names_no_line_that_nobody_can_see(tmp_path):
+    fund = exported.Fund(tmp_path)
+    at = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+    drill = {"set": "a", "proved": True, "rto_seconds": 200.0, "rto_target_seconds": 3600}
+    fund.append("drill", drill, at)
+    assert "The line without dots" not in page_of(fund)
+    fund.append("drill", drill, at.replace(month=4))
+    assert "The line without dots" in page_of(fund)

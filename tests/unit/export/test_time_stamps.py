@@ -63,6 +63,8 @@ def test_openssl_finds_the_stamp_whole_and_says_by_which_root(folder, stamped):
     assert code == 0, said
     assert re.search(rf"{token}: line 16 was there at 20\S+, by anchors/tsa/ca.pem", said)
     assert "which was not compared" in said
+    # Of the place that gave its stamp nothing is left to ask; of the file there is.
+    assert "anchor tsa: " not in said and "anchor vault: line" in said
     code, said = outside(folder, *key, "--tsa-ca", str(authority.ca_file))
     assert code == 0 and "by the root that was given" in said
 
