@@ -160,7 +160,7 @@ class Year:
     def _ask_pms(self, path: str) -> None:
         """Have the PMS do something, as its scheduler does."""
         port = yaml.safe_load((self.lab / "state.yml").read_text())["ports"]["api"]
-        asked = urllib.request.Request(  # noqa: S310 -- an address of the lab
+        asked = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/v1/pms/{path}",
             method="POST",
             data=b"{}",

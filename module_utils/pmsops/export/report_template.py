@@ -30,7 +30,8 @@ code { overflow-wrap: anywhere; }
     content: "{{ t("title") }}, \
 {{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}"; }
   @bottom-right { font: 8pt sans-serif; content: counter(page) " / " counter(pages); } }
-@media print { nav, .hint { display: none; } h2 + p, h3 + p { break-after: avoid; } pre { break-before: avoid; break-inside: avoid; }
+@media print { nav, .hint { display: none; } h2 + p, h3 + p { break-after: avoid; }
+  pre { break-before: avoid; break-inside: avoid; }
   section[aria-labelledby="proof"] > p { break-after: avoid; } .wide table { font-size: 7.5pt; }
   table { font-size: 8.5pt; }
   thead { display: table-header-group; } .scroll { overflow: visible; } }
