@@ -94,14 +94,6 @@ class Consent:
         except OpsError:
             documents.note_shown(root, plan, self.now(), anew=True)
             raise
-        if _is_used(root, document):
-            documents.note_shown(root, plan, self.now(), anew=True)
-            raise OpsError(
-                f"The approval of plan {plans.sha256(plan)} has been used already. Nothing was"
-                " changed.",
-                f"Let a second person approve the plan again: {self._command(plan)}",
-                code="approval.used",
-            )
         return document
 
     def use(self, plan: Plan) -> dict[str, Any]:
@@ -121,7 +113,6 @@ class Consent:
                 "login": plan["login"],
                 "approved_by": people.whose(approvers, key).name,
                 "approved_at": document["signed_at"],
-                # None is no measurement, and no zero
                 "decide_seconds": documents.decide_seconds(root, document),
                 "approval_key": key,
                 "plan_sha256": plans.sha256(plan),
@@ -199,6 +190,13 @@ class Consent:
                 "Set both clocks right (timedatectl). Then let a second person approve the plan"
                 f" again: {self._command(plan)}",
                 code="approval.future",
+            )
+        if self.evidence_root and _is_used(self.evidence_root, document):
+            raise OpsError(
+                f"The approval of plan {plans.sha256(plan)} has been used already. Nothing was"
+                " changed.",
+                f"Let a second person approve the plan again: {self._command(plan)}",
+                code="approval.used",
             )
 
     def _age(self, document: Mapping[str, Any]) -> timedelta | None:

@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,28 +40,23 @@ def keep_plan(evidence_root: Path, plan: Plan) -> None:
 
 
 def note_shown(evidence_root: Path, plan: Plan, now: datetime, *, anew: bool) -> None:
-    """Note since when a plan waits for its approval; *anew*: an earlier approval of it is void.
-
-    :raises OpsError: approval.unwritable
-    """
+    """Note since when a plan waits; *anew*: an earlier approval of it is void."""
     name = plans.sha256(plan) + SHOWN
     if anew or _object(evidence_root / FOLDER / name) is None:
         _write(evidence_root, name, {"shown_at": utc_stamp(now)})
 
 
 def decide_seconds(evidence_root: Path, document: Mapping[str, Any]) -> float | None:
-    """Return how long a plan waited for this approval; None where nobody can tell.
-
-    Its beginning is of this host's clock, its end of the machine on which the person signed.
-    """
+    """Return how long a plan waited, by this host's clock and the approver's; None: unknown."""
     shown = _object(evidence_root / FOLDER / (plans.sha256(document["plan"]) + SHOWN)) or {}
     try:
-        waited = datetime.fromisoformat(str(document["signed_at"])) - datetime.fromisoformat(
-            str(shown["shown_at"])
+        since, until = (
+            datetime.fromisoformat(str(each)) for each in (shown["shown_at"], document["signed_at"])
         )
+        waited = (until - since).total_seconds()
     except (KeyError, ValueError, TypeError):
         return None
-    return waited.total_seconds() if waited >= timedelta(0) else None
+    return waited if waited >= 0 else None
 
 
 def waiting(evidence_root: Path, wanted: str) -> Plan:
