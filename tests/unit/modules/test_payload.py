@@ -104,6 +104,8 @@ SINCE = {
     # cover (2 700), the clock (1 900); a gate also looks for overdue deficiencies (10 300, and 800
     # of its probe).
     "audit": {"pms_restore": 13_500, "pms_gate": 25_700},
+    # How long a plan waited for its approval (1 300), a kind of the ledger's lines.
+    "time to decide": {"pms_restore": 1_550, "pms_gate": 200},
     # Which runs of Dagster failed, for whoever looks for their processes.
     "lost runs": {"pms_gate": 700},
     # The copy that a drill keeps (12 400), what one run does with it (5 700), its note (3 600) and
