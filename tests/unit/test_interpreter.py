@@ -759,3 +759,22 @@ def test_a_playbook_looks_fifty_times_a_second_whether_a_task_has_ended():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=PROJECT
     )
     assert done.stdout == "0.02\n", done.stderr
+
+
+def test_molecule_looks_for_a_program_and_does_not_start_it(cache, tmp_path):
+    program = tmp_path / "some-playbook"
+    program.write_text(f"#!/bin/sh\necho started >>{tmp_path}/started\n")
+    program.chmod(0o755)
+    path = cache.zip("one.zip", "VALUE = 1")
+    script = (
+        "import logging\n"
+        "from types import SimpleNamespace\n"
+        "from molecule.provisioner.ansible_playbook import AnsiblePlaybook\n"
+        "look = AnsiblePlaybook._validate_backend\n"
+        "asking = SimpleNamespace(_log=logging.getLogger())\n"
+        f"look(asking, {str(program)!r}); look(asking, '')\n"
+        "try:\n    look(asking, 'no-such-playbook')\n"
+        "except FileNotFoundError as exc:\n    print(exc.filename)"
+    )
+    assert cache.run(path, script=script) == "no-such-playbook"
+    assert not (tmp_path / "started").exists()

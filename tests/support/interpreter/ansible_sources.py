@@ -15,6 +15,8 @@
 - Each such process loads all filters and tests, a quarter of its time. ``change_workers`` lets the
   playbook load them, which each task then has. The playbook looks for their ends less often, which
   took a tenth of its own time.
+- Before each playbook, molecule starts another ansible-playbook to see whether it is there, half a
+  second of a processor. ``change_backend`` looks for the program.
 
 sitecustomize.py puts them there.
 """
@@ -27,6 +29,7 @@ import glob
 import marshal
 import os
 import pickle
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -338,6 +341,17 @@ def change_workers(module: ModuleType) -> None:
     module.WorkerProcess.start = load_and_start
 
 
+def change_backend(module: ModuleType) -> None:
+    """Let molecule look for the program of a playbook, and start it only to say what is wrong."""
+    validate = module.AnsiblePlaybook._validate_backend
+
+    def _validate_backend(self: Any, backend: str) -> None:
+        if not backend or not shutil.which(backend):
+            validate(self, backend)
+
+    module.AnsiblePlaybook._validate_backend = _validate_backend
+
+
 CHANGES = {
     "ansible.config.manager": change_settings,
     "ansible._internal._yaml._loader": change_loaders,
@@ -346,4 +360,5 @@ CHANGES = {
     "ansible.executor.module_common": change_packages,
     "ansible.executor.process.worker": change_workers,
     "ansible.utils.collection_loader._collection_meta": change_metadata,
+    "molecule.provisioner.ansible_playbook": change_backend,
 }

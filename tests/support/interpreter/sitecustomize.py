@@ -223,7 +223,7 @@ OF_PYTHON = {"re._compiler": compile_patterns_once, "dataclasses": keep_methods}
 
 
 class FindParts:
-    """A finder on ``sys.meta_path`` that waits for the parts of Ansible and ``re`` to change."""
+    """A finder on ``sys.meta_path`` that waits for the modules that are changed."""
 
     names = frozenset(
         (
@@ -236,6 +236,7 @@ class FindParts:
             "ansible.module_utils.compat.typing",
             "ansible.utils.collection_loader._collection_meta",
             "dataclasses",
+            "molecule.provisioner.ansible_playbook",
             "re._compiler",
         )
     )
