@@ -163,6 +163,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.anchors import options, run
 from ansible.module_utils.pmsops.anchors.offsite import OnSite
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite.restic import Restic
 from ansible.module_utils.pmsops.offsite.run import CACHE
@@ -222,7 +223,8 @@ def main() -> None:
     """Hand the arguments to act, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED_IF)
     try:
-        result = act(module)
+        with attended():
+            result = act(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

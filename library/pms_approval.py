@@ -94,6 +94,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 SPEC = {
@@ -151,7 +152,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     try:
-        result = run(module)
+        with attended():
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -296,7 +296,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -355,7 +356,7 @@ def run(module: AnsibleModule, settings: Settings) -> dict:
             "removed": planned["removed"],
         }
     else:
-        with signals.raised(), docker_engine.refusals():
+        with docker_engine.refusals():
             result = backup.run(database, settings, progress=Progress(settings.progress_file))
         for warning in result.pop("warnings"):
             module.warn(warning)
@@ -389,7 +390,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     settings, began = Settings.from_options(module.params), time.monotonic()
     try:
-        result = run(module, settings)
+        with attended():
+            result = run(module, settings)
     except OpsError as exc:
         publish(module, settings, exc.code, began)
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

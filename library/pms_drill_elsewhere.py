@@ -149,7 +149,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import file_system, signals
+from ansible.module_utils.pmsops.common import file_system
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.drills import elsewhere, host_lock
 from ansible.module_utils.pmsops.drills.elsewhere import Elsewhere
@@ -209,7 +210,6 @@ def run(module: AnsibleModule, drill: Elsewhere) -> None:
     """Drill, or in check mode look whether a drill could be."""
     params = module.params
     with (
-        signals.raised(),
         docker_engine.refusals(),
         file_system.coded(drill.folder),
         host_lock.alone(params["system"], minutes=params["wait_minutes"]),
@@ -229,7 +229,8 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     drill = of_params(module.params)
     try:
-        run(module, drill)
+        with attended():
+            run(module, drill)
     except OpsError as exc:
         control = {"negative_control": exc.record} if isinstance(exc, BrokenProofError) else {}
         module.fail_json(

@@ -54,6 +54,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import file_system
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import drill_metrics, ledger
 
@@ -69,18 +70,19 @@ def main() -> None:
     """Write the gauges."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     params, folder = module.params, Path(module.params["folder"])
-    entries = ledger.inspect(Path(params["evidence_root"])).entries
-    if not module.check_mode:
-        try:
-            with file_system.coded(folder):
-                drill_metrics.publish(
-                    folder,
-                    params["database"],
-                    entries,
-                    params["metrics_system"] or params["database"],
-                )
-        except OpsError as exc:
-            module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    try:
+        with attended():
+            entries = ledger.inspect(Path(params["evidence_root"])).entries
+            if not module.check_mode:
+                with file_system.coded(folder):
+                    drill_metrics.publish(
+                        folder,
+                        params["database"],
+                        entries,
+                        params["metrics_system"] or params["database"],
+                    )
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(changed=False)
 
 

@@ -94,6 +94,7 @@ code: {description: Stable name of the error., returned: failure, type: str,
 import re
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.offsite import envelope, options
@@ -135,7 +136,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with attended():
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

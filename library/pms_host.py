@@ -162,7 +162,8 @@ import time
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit, ledger, ledger_keys
 from ansible.module_utils.pmsops.offsite import options
@@ -338,7 +339,7 @@ def run(module: AnsibleModule) -> dict:
     done = known.get("steps", {})
     step = params["step"] if state == "noted" else state
     result = {"changed": False, "warnings_of_sites": []}
-    with docker_engine.refusals(), signals.raised():
+    with docker_engine.refusals():
         if state == "planned":
             result |= plan(host, params, check=module.check_mode)
         elif step not in done and not module.check_mode:
@@ -376,7 +377,7 @@ def main() -> None:
         SPEC, supports_check_mode=True, required_if=[("state", "noted", ["step"])]
     )
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -185,6 +185,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit, history, ledger
 from ansible.module_utils.pmsops.incidents import lifecycle
@@ -231,7 +232,7 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -45,15 +45,24 @@ image:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common.caller import attended
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.drills import machine
 
 
 def main() -> None:
-    """Return the identity of the machine."""
+    """Return the identity of the machine, and turn errors into a failed task."""
     module = AnsibleModule({"container": {"type": "str"}}, supports_check_mode=True)
     name = module.params["container"]
-    image = machine.image_of(name) if name else None
-    module.exit_json(changed=False, machine=machine.describe(), image=image)
+    try:
+        with attended():
+            result = {
+                "machine": machine.describe(),
+                "image": machine.image_of(name) if name else None,
+            }
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -141,7 +141,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.repository.retention import Policy
@@ -194,8 +195,7 @@ def run(module: AnsibleModule, found: list[dict]) -> bool:
             Policy(*(params[f"keep_{each}"] for each in ("last", "daily", "weekly", "monthly")))
         ),
     }
-    with signals.raised():
-        found += acts[state]()
+    found += acts[state]()
     if params["metrics"] and not module.check_mode:
         sites.publish(
             Path(params["metrics"]),
@@ -211,7 +211,8 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     found: list[dict] = []
     try:
-        changed = run(module, found)
+        with attended():
+            changed = run(module, found)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, sites=found, failed=[])
     bad = [each for each in found if not each.get("ok", True)]

@@ -267,7 +267,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.pitr import (
@@ -403,7 +404,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
             return {"changed": False, "actions": ["prove the newest set and the WAL by each other"]}
         file = Path(params["file"]) if params["file"] else None
         folders = Path(params["root"]), Path(params["keys"])
-        with signals.raised(), docker_engine.refusals():
+        with docker_engine.refusals():
             found = proof.prove(protection, *folders, file, facts.setdefault("proof", {}))
         return {"changed": False, "actions": [], "proof": found}
     if state == "backup":
@@ -439,7 +440,8 @@ def main() -> None:
     )
     facts: dict = {}
     try:
-        result = run(module, facts)
+        with attended():
+            result = run(module, facts)
     except OpsError as exc:
         known = {name: each for name, each in facts.items() if each}
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, **known)

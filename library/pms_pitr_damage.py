@@ -74,7 +74,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import damage, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection
@@ -98,7 +99,7 @@ def run(module: AnsibleModule) -> dict:
     database = Database.from_options(params["database"])
     protection = Protection(database, Settings(params["container"], ""))
     protection.require_container()
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         found = damage.search(protection, Path(params["root"]))
     return {
         "changed": False,
@@ -111,7 +112,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with attended():
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

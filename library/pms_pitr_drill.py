@@ -91,7 +91,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_drill, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection
@@ -123,7 +124,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
     if module.check_mode:
         return {"changed": False, "drill": None}
     wanted = [queries.Query(**each) for each in params["queries"]]
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         moment_drill.drill(protection, Path(params["root"]), params["at"], wanted, facts)
     return {"changed": False, "drill": facts}
 
@@ -133,7 +134,8 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     facts: dict = {}
     try:
-        result = run(module, facts)
+        with attended():
+            result = run(module, facts)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, drill=facts)
     module.exit_json(**result)

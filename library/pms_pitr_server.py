@@ -156,7 +156,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit, ledger
 from ansible.module_utils.pmsops.pitr import former_servers, own_engine, server_rollback
@@ -246,7 +247,7 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         )
     if check:
         return {"changed": True, "server": {"plan": made.plan()}, "dropped": []}
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         made.recorded(evidence)
     if problem := facts.get("cache"):
         module.warn(problem)
@@ -260,7 +261,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     facts: dict = {}
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module, facts)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, server=facts)

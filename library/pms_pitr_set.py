@@ -133,7 +133,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr import moment_set, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection
@@ -177,7 +178,7 @@ def run(module: AnsibleModule) -> dict:
         jobs=params["jobs"],
         recipients=tuple(params["recipients"]),
     )
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         result = wanted.make(settings)
     for warning in result.pop("warnings"):
         module.warn(warning)
@@ -188,7 +189,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        result = run(module)
+        with attended():
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -367,7 +367,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit
@@ -458,7 +459,7 @@ def run(module: AnsibleModule) -> dict:
         asked = consent.demanded and params["keep"]
         plan["consent"] = consent.shown(plan_for_approval()) if asked else None
         return {"changed": True} | plan
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         result = restore_set(database, request, progress=Progress(request.progress_file))
     if params["metrics"]:
         result["warnings"] += warm_note.publish(
@@ -486,7 +487,7 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             try:
                 result = run(module)
             except OpsError as exc:

@@ -129,7 +129,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.restore import parts
@@ -164,15 +165,14 @@ def run(module: AnsibleModule) -> dict:
         **paths,
     )
     work = parts.run if params["state"] == "restored" else parts.undo
-    with signals.raised():
-        return work(request, check=module.check_mode)
+    return work(request, check=module.check_mode)
 
 
 def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True)
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -283,7 +283,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit, ledger, restores
@@ -346,7 +347,7 @@ def run(module: AnsibleModule) -> dict:
     wanted = single_tables.TableRequest.parse(params["tables"], params["into"] or None)
     if module.check_mode:
         return {"changed": True} | single_tables.plan(database, request, wanted)
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         progress = Progress(request.progress_file)
         result = single_tables.run(database, request, wanted, progress=progress)
     for warning in result.pop("warnings"):
@@ -423,7 +424,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module)
     except BrokenProofError as exc:
         module.fail_json(

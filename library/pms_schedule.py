@@ -77,6 +77,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import textfile_metrics
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.notify import state as notify_state
 from ansible.module_utils.pmsops.schedule import state, watch
@@ -165,7 +166,8 @@ def main() -> None:
             [ScheduledJob.from_options(options) for options in params["jobs"]], *folders
         )
         schedule.system = params["metrics_system"]
-        result = (present if params["state"] == "present" else absent)(module, schedule)
+        with attended():
+            result = (present if params["state"] == "present" else absent)(module, schedule)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -132,7 +132,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import smoke_test
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -162,15 +163,14 @@ def run(module: AnsibleModule) -> dict:
         return {"changed": True} | smoke_test.plan()
     api = PmsApi(target["url"], target["username"], target["password"])
     database = Database.from_options(params["database"])
-    with signals.raised():
-        result = smoke_test.run(
-            api,
-            database,
-            deadline_seconds=params["deadline_seconds"],
-            accepts=params["accept_remains"],
-            evidence_root=Path(params["evidence_root"]) if params["evidence_root"] else None,
-            close_only=close_only,
-        )
+    result = smoke_test.run(
+        api,
+        database,
+        deadline_seconds=params["deadline_seconds"],
+        accepts=params["accept_remains"],
+        evidence_root=Path(params["evidence_root"]) if params["evidence_root"] else None,
+        close_only=close_only,
+    )
     return {"changed": True} | result
 
 
@@ -178,7 +178,8 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        result = run(module)
+        with attended():
+            result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)

@@ -91,6 +91,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common.caller import attended
+from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import set_list, status
 
 SPEC = {
@@ -108,9 +110,8 @@ SPEC = {
 }
 
 
-def main() -> None:
-    """Read the folders and report the state."""
-    module = AnsibleModule(SPEC, supports_check_mode=True)
+def run(module: AnsibleModule) -> dict:
+    """Read the folders and return the state."""
     params = module.params
     names = ("backup_hours", "drill_hours", "gate_hours")
     now, root = datetime.now(UTC), Path(params["backup_root"])
@@ -126,7 +127,18 @@ def main() -> None:
         drill_host=params["drill_host"],
     )
     listed = {"sets": set_list.collect(root, now=now)} if params["sets"] else {}
-    module.exit_json(changed=False, status=found, **listed)
+    return {"changed": False, "status": found} | listed
+
+
+def main() -> None:
+    """Hand the arguments to run, and turn its errors into a failed task."""
+    module = AnsibleModule(SPEC, supports_check_mode=True)
+    try:
+        with attended():
+            result = run(module)
+    except OpsError as exc:
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

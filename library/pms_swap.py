@@ -227,7 +227,8 @@ code:
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs, signals
+from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.restore import slot_handover
@@ -271,7 +272,7 @@ def run(module: AnsibleModule) -> dict:
         plan.pop("warnings")
         return plan
     resume = Path(params["resume"]) if params["resume"] else None
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         result = swap_run.run(params["state"], params["incoming"], resume=resume)
     failed = [each["text"] for each in result["slots"] if each["outcome"] == slot_handover.FAILED]
     for warning in [*failed, *result["not_dropped"], *result.pop("warnings")]:
@@ -287,7 +288,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        with audit.given(module.params["audit"]):
+        with attended(), audit.given(module.params["audit"]):
             result = run(module)
     except OpsError as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

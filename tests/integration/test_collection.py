@@ -51,7 +51,7 @@ class Elsewhere:
         (root / "ansible.cfg").write_text(
             "[defaults]\n"
             f"collections_path = {self.collections}\n"
-            f"callbacks_enabled = {NAME}.pms_notify\n"
+            f"callbacks_enabled = {NAME}.pms_lifeline, {NAME}.pms_notify\n"
             "callback_result_format = yaml\n"
         )
 

@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Turn SIGTERM, SIGHUP and SIGINT into an error while the ``with`` block runs."""
+def raised(why: Callable[[], str | None] = lambda: None) -> Iterator[None]:
+    """Turn SIGTERM, SIGHUP and SIGINT into an error while the ``with`` block runs.
+
+    *why* returns the cause of a signal that this process sent to itself, else None.
+    """
 
     def interrupt(number: int, _frame: object) -> None:
         for each in previous:
             signal.signal(each, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
         raise OpsError(
-            f"Ended by {signal.Signals(number).name}.",
+            f"Ended by {why() or signal.Signals(number).name}.",
             "The run cleaned up; start it again.",
             code="run.interrupted",
         )
