@@ -63,7 +63,10 @@ class Caller:
 
     def gone(self) -> bool:
         """Return whether nobody waits any more."""
-        return not all(each.alive() for each in self.processes) or _unread(STDOUT)
+        ended = any(
+            process_lock.started_ticks_of(each.pid) != each.started_ticks for each in self.processes
+        )
+        return ended or _unread(STDOUT)
 
 
 def _unread(descriptor: int) -> bool:

@@ -52,7 +52,7 @@ class ProcessId:
         here = this_process()
         if self.host != here.host:
             return True
-        return self.boot == here.boot and self.started_ticks == _started_ticks(self.pid)
+        return self.boot == here.boot and self.started_ticks == started_ticks_of(self.pid)
 
 
 def this_process() -> ProcessId:
@@ -64,11 +64,11 @@ def process(pid: int) -> ProcessId:
     """Return the identity of a process of this host."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     seen = Path("/proc/self/ns/pid").stat().st_ino
-    return ProcessId(f"{socket.gethostname()}/{seen}", pid, _started_ticks(pid) or 0, boot)
+    return ProcessId(f"{socket.gethostname()}/{seen}", pid, started_ticks_of(pid) or 0, boot)
 
 
-def _started_ticks(pid: int) -> int | None:
-    """Return the process's start in clock ticks since boot, None if there is no such process.
+def started_ticks_of(pid: int) -> int | None:
+    """Return a process's start in clock ticks since boot, None if there is no such process.
 
     Source: proc(5), field 22 of /proc/pid/stat; the name in field 2 may hold blanks.
     """
