@@ -382,7 +382,7 @@ def brought(module: AnsibleModule) -> dict:
         params["tables"] or (),
         Consent.from_options(params["database"].get("consent"), params["evidence_root"]),
     )
-    with signals.raised(), docker_engine.refusals():
+    with docker_engine.refusals():
         result = one.plan() if module.check_mode else one.run()
     for warning in result.pop("warnings"):
         module.warn(warning)
