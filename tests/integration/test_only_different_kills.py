@@ -52,9 +52,9 @@ def killed_everywhere(scene, some, *, beside):
     """Kill exchanges and ways back at the points that they pass; look at what is there then."""
     execute(scene.database, DAMAGE)
     said = scene.run("only")
-    assert said["done"] and state(scene) == WHOLE, said
+    assert said["done"] and state(scene) == WHOLE, said["points"][-1]
     back = scene.run("tables back")
-    assert back["done"] and state(scene) == DAMAGED, back
+    assert back["done"] and state(scene) == DAMAGED, back["points"][-1]
     forget_former(scene)
     seen = set()
     ways = back["points"]
@@ -68,7 +68,7 @@ def killed_everywhere(scene, some, *, beside):
         assert not any(each.open for each in registry.read_from(scene.database).values()
                        if each.kind == registry.WARM)  # fmt: skip
         again = scene.run("only")
-        assert again["done"] and state(scene) == WHOLE and recorded(scene), again
+        assert again["done"] and state(scene) == WHOLE and recorded(scene), again["points"][-1]
         died = scene.run("tables back", die_at=ways[number % len(ways)])
         assert died["killed"], died
         assert state(scene) in (DAMAGED, WHOLE)

@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_ident,
     quote_literal,
 )
+from ansible.module_utils.pmsops.restore import compared_rows
 from ansible.module_utils.pmsops.restore.different_tables import DifferentTable
 from ansible.module_utils.pmsops.restore.table_copy import COLUMNS, copy_rows
 from ansible.module_utils.pmsops.restore.table_definitions import TRANSIT, full_name
@@ -165,7 +166,7 @@ class ChunkExchange:
         """
         keys = {each.key for each in self.chunks}
         wanted = {key: self._recorded[key] for key in keys if key in self._recorded}
-        problems = differences.of_contents(wanted, found_rows(cursor, keys))
+        problems = differences.of_contents(wanted, compared_rows.read(cursor, keys))
         if problems:
             raise OpsError(
                 "The exchanged chunks differ from the set: "
@@ -200,16 +201,6 @@ class ChunkExchange:
             ),
             f"DROP TABLE {taken}",
         ]
-
-
-def found_rows(cursor: Any, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return rows and fingerprints of some tables and chunks, by their names in a manifest."""
-    parts: dict[str, list[dict[str, Any]]] = {}
-    wanted = {*keys}
-    for each in fingerprint.relations(cursor, fingerprint.FORMULA):
-        if each.key in wanted:
-            parts.setdefault(each.key, []).append(fingerprint.fingerprint(cursor, each))
-    return {key: fingerprint.summed(found) for key, found in parts.items()}
 
 
 def _require_exchangeable(cursor: Any, table: DifferentTable) -> None:

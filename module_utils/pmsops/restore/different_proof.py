@@ -6,21 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible.module_utils.pmsops.postgresql import catalog, fingerprint, timescaledb_chunks
+from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all
-from ansible.module_utils.pmsops.restore import different_tables, row_versions
-from ansible.module_utils.pmsops.restore.chunk_exchange import found_rows
+from ansible.module_utils.pmsops.restore import compared_rows, different_tables, row_versions
 from ansible.module_utils.pmsops.restore.different_transfer import DifferentTransfer
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.restore.table_definitions import full_name
 from ansible.module_utils.pmsops.verify import database as comparison
 from ansible.module_utils.pmsops.verify import differences, same_meaning
 from ansible.module_utils.pmsops.verify.differences import Difference
-
-_NAMES = """
-SELECT c.oid::int8, n.nspname, c.relname FROM pg_catalog.pg_class c
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE c.oid = ANY(%s::int8[]::oid[])"""
 
 
 @dataclass(frozen=True)
@@ -69,15 +63,7 @@ def _differences(cursor: Any, document: dict[str, Any], oids: list[int]) -> list
     """Return how the tables of these relations differ from the set."""
     if not oids:
         return []
-    holds = {stored: chunk for chunk, stored in timescaledb_chunks.compressed(cursor).items()}
-    asked = [holds.get(oid, oid) for oid in oids]
-    names = {(schema, name) for _oid, schema, name in fetch_all(cursor, _NAMES, (asked,))}
-    catalog.prepare(cursor)
-    keys = {
-        each.key
-        for each in fingerprint.relations(cursor, fingerprint.FORMULA)
-        if (each.schema, each.name) in names
-    }
+    keys = compared_rows.keys_of(cursor, oids)
     recorded = document["contents"]
     wanted = {key: recorded[key] for key in keys if key in recorded}
-    return differences.of_contents(wanted, found_rows(cursor, keys))
+    return differences.of_contents(wanted, compared_rows.read(cursor, keys))

@@ -53,16 +53,19 @@ class Source:
             with self._opened(copy):
                 transfer = self._transfer(copy.name)
                 if self._as_kept(copy, transfer):
-                    transfer.bring_from_copy()
+                    try:
+                        transfer.bring_from_copy()
+                    finally:
+                        self.restore.close()
                     return transfer, copy.name
         return self._from_files(), FROM_FILES
 
     def _from_files(self) -> DifferentTransfer:
         """Load definitions, and the rows of the tables, into a staging database."""
         restore = self.restore
+        transfer = self._transfer(restore.staging)
         journal = Journal.of_root(restore.request.root)
         restore.begin(journal)
-        transfer = self._transfer(restore.staging)
 
         def work(phases: PhasedRestore) -> None:
             table_rows.load(phases, transfer.wanted.tables, transfer.parts)

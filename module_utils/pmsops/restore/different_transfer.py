@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     superuser_role,
 )
 from ansible.module_utils.pmsops.restore import (
+    compared_rows,
     different_tables,
     row_versions,
     table_definitions,
@@ -45,6 +46,8 @@ class LiveDatabase:
 
     compared: Compared
     versions: row_versions.RowVersions
+    # Rows and fingerprints, by the names in a manifest.
+    contents: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,12 @@ class DifferentTransfer(Transfer):
         """
         self.replaced = set(self._relations(writing))
         # Tables that are missing are looked at, too: somebody may have made them meanwhile.
-        written = self.live.versions.written(writing, of=self.replaced)
+        suspected = self.live.versions.written(writing, of=self.replaced)
+        keys = compared_rows.keys_of(writing, suspected) if suspected else set()
+        found = compared_rows.read(writing, keys) if keys else {}
+        written = [key for key in sorted(keys) if found[key] != self.live.contents.get(key)]
         if written:
-            names = ", ".join(sorted(self._names(writing, written)))
+            names = ", ".join(written)
             raise OpsError(
                 f"{names} was written to since it was compared. Nothing was changed.",
                 "Stop what writes to it, and run again: the plan is made anew.",
@@ -203,9 +209,3 @@ class DifferentTransfer(Transfer):
             oids += [oid for oid, chunk in known.items() if chunk.key in self.keys]
         compressed = timescaledb_chunks.compressed(writing)
         return oids + [compressed[oid] for oid in oids if oid in compressed]
-
-    def _names(self, writing: Any, oids: list[int]) -> set[str]:
-        known = timescaledb_chunks.chunks(writing)
-        found = fetch_all(writing, "SELECT oid::int8, oid::regclass::text FROM pg_class"
-                                   " WHERE oid = ANY(%s::int8[]::oid[])", (oids,))  # fmt: skip
-        return {known[oid].hypertable if oid in known else name for oid, name in found}

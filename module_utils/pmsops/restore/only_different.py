@@ -28,6 +28,7 @@ from ansible.module_utils.pmsops.restore import (
     tables_record,
     tables_rollback,
 )
+from ansible.module_utils.pmsops.restore.chunk_exchange import ChunkExchange
 from ansible.module_utils.pmsops.restore.different_source import FROM_FILES, Source
 from ansible.module_utils.pmsops.restore.different_tables import DifferentTable
 from ansible.module_utils.pmsops.restore.different_transfer import LiveDatabase
@@ -165,7 +166,7 @@ class OnlyDifferent:
                 within=within,
             )
         compared = different_tables.sort(found, *seen["facts"])
-        return restore, LiveDatabase(compared, seen["versions"])
+        return restore, LiveDatabase(compared, seen["versions"], seen["facts"][3])
 
     def _chosen(self, live: LiveDatabase) -> list[DifferentTable]:
         """Return the tables to bring; refuse those that cannot be exchanged, by name."""
@@ -178,6 +179,7 @@ class OnlyDifferent:
         whole = [each.parts for each in chosen if each.whole]
         with self.database.session(read_only=True) as cursor:
             require_exchangeable(cursor, whole, "the live database")
+            ChunkExchange(cursor, chosen, {})
         return chosen
 
     def _others(self, live: LiveDatabase, chosen: list[DifferentTable]) -> list[DifferentTable]:

@@ -95,6 +95,8 @@ def _last(database: Database, evidence: Path | None) -> str | None:
     try:
         with database.session(read_only=True) as cursor:
             found = former_tables.find(cursor)
+    except psycopg2.Error as exc:
+        raise database.to_error(exc) from exc
     except OpsError as exc:
         if exc.code in _GONE:
             return None
