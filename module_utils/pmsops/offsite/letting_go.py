@@ -1,7 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Copies that go from a site: a trial made in order to be deleted, and those that nobody keeps.
 
-restic 0.18 ends with status 0 where a server refuses to delete, so the copies that are left tell.
+restic 0.18 ends with status 0 where a server refuses to delete, and 0.19 with 3, so the copies that
+are left tell.
 """
 
 from __future__ import annotations
@@ -74,7 +75,11 @@ def prune(
     if doomed:
         facts |= consent.use(plan)
         remembered.forget(work.restic)
-        work.restic.call("forget", *[each.snapshot for each in doomed], changes=True)
+        try:
+            work.restic.call("forget", *[each.snapshot for each in doomed], changes=True)
+        except OpsError as exc:
+            if exc.code != "offsite.unread":
+                raise
         left = {each.snapshot for each in copies.listed(work.restic)}
         if any(each.snapshot in left for each in doomed):
             raise OpsError(

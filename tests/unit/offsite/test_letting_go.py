@@ -227,8 +227,12 @@ def test_a_site_that_is_not_meant_to_delete_is_not_asked(stocked):
     assert stocked.call("pruned", **LAST)["sites"] == []
 
 
-def test_a_site_that_only_adds_says_so_when_it_is_asked_to_delete(deleting):
+# Of restic 0.18, and of 0.19
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_site_that_only_adds_says_so_when_it_is_asked_to_delete(deleting, status):
     prepare(deleting, 23)
+    refused = {"status": status, "said": "failed to remove one or more snapshots", "keep": True}
+    deleting.fault("forget", refused)
     (deleting.repository / "append-only").touch()
     assert deleting.call("pruned", **LAST)["code"] == "offsite.append-only"
 
