@@ -161,3 +161,10 @@ int futimens(int file, const struct timespec times[2])
     }
     return NEXT(futimens)(file, moments);
 }
+
+/* Programs that are built for large files, as Python is, call these; the structures are the same. */
+#define ALSO(name) extern __typeof__(name) name##_64 __asm__(#name "64") __attribute__((alias(#name)))
+ALSO(stat);
+ALSO(lstat);
+ALSO(fstat);
+ALSO(fstatat);
