@@ -163,7 +163,9 @@ int futimens(int file, const struct timespec times[2])
 }
 
 /* Programs that are built for large files, as Python is, call these; the structures are the same. */
-#define ALSO(name) extern __typeof__(name) name##_64 __asm__(#name "64") __attribute__((alias(#name)))
+#define ALSO(name)                                         \
+    extern __typeof__(name) name##_64 __asm__(#name "64") \
+        __attribute__((alias(#name), copy(name)))
 ALSO(stat);
 ALSO(lstat);
 ALSO(fstat);
