@@ -1108,9 +1108,9 @@ def test_odd_databases_are_read_whole(server, settings):
 
 
 @pytest.mark.parametrize("timescaledb", [pytest.param(True, marks=needs_timescaledb), False])
-def test_a_database_without_tables_is_backed_up_too(server, settings, timescaledb):
+def test_a_database_without_tables_is_backed_up_too(server, settings, timescaledb, host_tools):
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database = server.create(name, timescaledb=timescaledb)
+    database = reached_from_here(server.create(name, timescaledb=timescaledb), host_tools)
     try:
         folder = Path(made(database, replace(settings, canary=False, tables=()))["set"])
         assert manifest.read(folder)["totals"]["rows"] == 0 or timescaledb

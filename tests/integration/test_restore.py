@@ -281,9 +281,9 @@ def test_swaps_and_rollbacks_with_a_scheduler_each_time(from_here, request_, tak
         assert workers_run(from_here)
 
 
-def test_a_plain_database_takes_the_parallel_path(server, request_):
+def test_a_plain_database_takes_the_parallel_path(server, request_, host_tools):
     name = f"test_{uuid.uuid4().hex[:8]}"
-    database = server.create(name, timescaledb=False)
+    database = reached_from_here(server.create(name, timescaledb=False), host_tools)
     try:
         execute(database, "CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n")
         settings = backup.Settings(root=request_.root, keys=request_.keys, trial="none")
@@ -314,17 +314,17 @@ def test_odd_names_survive(server, request_):
 
 @pytest.mark.hypertables
 def test_the_naive_scripts_dump_restores_and_says_how_far_it_was_proved(
-    filled, request_, tmp_path, monkeypatch
+    from_here, request_, tmp_path, monkeypatch
 ):
     folder = tmp_path / "naive"
     folder.mkdir()
-    client_tools.for_database(filled).run(
+    client_tools.for_database(from_here).run(
         "pg_dump", ["-Fc", f"--file={folder}/x.pgdump"], folders={folder: "rw"}
     )
-    result = restored(filled, replace(request_, file=folder / "x.pgdump"))
+    result = restored(from_here, replace(request_, file=folder / "x.pgdump"))
     assert "as many rows" in result["verified"]
     assert "without a manifest" in result["verified"]
-    side = filled.named(result["side"])
+    side = from_here.named(result["side"])
     with side.session(read_only=True) as cursor:
         cursor.execute("SELECT count(*) FROM md")
         assert cursor.fetchone()[0] == 2857

@@ -51,6 +51,7 @@ HYPERTABLE = (
 )
 LABEL = "pms-ops.test"
 LONGEST_SECONDS = 120
+STARTS_SECONDS = 300
 AS_TEXT = psycopg2.extensions.new_type(
     tuple(psycopg2.extensions.string_types), "AS_TEXT", lambda value, _cursor: value
 )
@@ -273,8 +274,9 @@ class Server:
         self.psql(f"DROP DATABASE IF EXISTS {quoted} WITH (FORCE)")
 
     def wait(self) -> None:
-        """Wait until the server takes connections over TCP."""
-        for _ in range(300):
+        """Wait until the server takes connections over TCP: initdb waits for a processor, too."""
+        deadline = time.monotonic() + STARTS_SECONDS
+        while time.monotonic() < deadline:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=1):
                     self.psql("SELECT 1")
