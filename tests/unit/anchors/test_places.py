@@ -34,8 +34,6 @@ LOOKS = (
     "evidence_export",
     "dr_triage",
     "envelope",
-    "evidence_export",
-    "hold",
     "site",
     "smoke_close",
     "status",
