@@ -30,9 +30,19 @@ PLAY = """
 """
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+# A control node of its own, as far as a lock can tell: another name, other numbers of processes.
+OTHER_NODE = (
+    *("unshare", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"),
+    *("sh", "-c", 'hostname control2; exec "$@"', "sh"),
+)
+
+
+def start(folder: Path, *, on: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [PLAYBOOK, "-i", "localhost,", "-c", "local", folder / "play.yml", "-e", f"root={folder}"],
+        [
+            *(*on, PLAYBOOK, "-i", "localhost,", "-c", "local"),
+            *(folder / "play.yml", "-e", f"root={folder}"),
+        ],
         cwd=PROJECT,
         env=os.environ | {"ANSIBLE_PYTHON_INTERPRETER": sys.executable},
         stdout=subprocess.PIPE,
@@ -70,4 +80,25 @@ def test_the_second_is_refused_and_the_next_one_after_a_kill_is_not(folder):
     said, _ = third.communicate(timeout=120)
     assert third.returncode == 0, said
     assert f"recovered: the test, process {first.pid} on " in said
+    assert not (folder / "run.lock").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a namespace of this kind")
+def test_of_two_operators_on_two_control_nodes_the_second_is_refused(folder):
+    first = start(folder, on=OTHER_NODE)
+    try:
+        for _ in range(600):
+            if (folder / "run.lock").exists():
+                break
+            time.sleep(0.1)
+        said, _ = start(folder).communicate(timeout=120)
+        assert "held by the test" in said and " on control2" in said
+        # Its process cannot be seen from here, so it counts as alive until its lease has ended.
+        assert "recovered" not in said
+        (folder / "end").write_text("")
+        said, _ = first.communicate(timeout=120)
+        assert first.returncode == 0 and "msg: 'recovered: '" in said, said
+    finally:
+        first.kill()
+        first.communicate(timeout=30)
     assert not (folder / "run.lock").exists()
