@@ -97,11 +97,14 @@ def _row(system: str, seen: _Seen, ended: Mapping[str, int]) -> Row:
         return Row(system, COULD_NOT_RUN, "unreachable", [seen.unreachable or "no answer"])
     if ended.get("failures"):
         code, text = seen.failures[-1] if seen.failures else ("", "it gave no reason")
+        coded = f"{text} ({code})" if code else text
         if seen.gate == "broken" or BROKEN_PROOF in {each for each, _ in seen.failures}:
             return Row(system, BROKEN, "BROKEN", [text])
         if seen.gate == "no-go":
-            return Row(system, FAILED, "NO-GO", seen.blocking or [text])
-        return Row(system, FAILED, "failed", [f"{text} ({code})" if code else text])
+            # What says no-go has no code; one that has, as of a full disk, came after the verdict.
+            due = [*([coded] if code else []), *seen.blocking]
+            return Row(system, FAILED, "NO-GO", due or [text])
+        return Row(system, FAILED, "failed", [coded])
     if seen.due is not None:
         return Row(system, DONE, "due" if seen.due else "nothing due", seen.due)
     return Row(system, DONE, _done(seen), [] if seen.gate == "go" else seen.blocking)

@@ -92,3 +92,16 @@ def test_a_system_with_much_due_takes_few_lines():
     assert len(lines) <= 13 and lines[-2].strip() == "and 37 more"
     assert lines[-1].split() == ["beta", "GO", "-"]
     assert max(map(len, lines)) <= 100
+
+
+def test_what_failed_after_a_no_go_is_named_before_its_checks():
+    """On a full disk the record of the gate cannot be written."""
+    outcomes = end_table.Outcomes()
+    outcomes.ok("full", "pms_gate", {"verdict": "no-go", "blocking": ["redis.ping"]})
+    outcomes.failed("full", "No space left on device.", "evidence.unwritable", "Free space.")
+    (row,) = outcomes.rows({"full": BAD})
+    assert row.verdict == "NO-GO"
+    assert row.due == [
+        "No space left on device. -> Free space. (evidence.unwritable)",
+        "redis.ping",
+    ]
