@@ -1117,3 +1117,42 @@ def test_a_role_made_without_a_password_is_given_one_by_the_next_run_and_keeps_i
         assert kept[0].startswith("SCRAM-SHA-256") and kept[0] == kept[1]
     finally:
         server.psql("DROP ROLE passless")
+
+
+# --- The planner's statistics -------------------------------------------------------------------
+
+PLANNED = """
+SET ROLE macro_user;
+CREATE INDEX book_upper ON book (upper(name));
+CREATE MATERIALIZED VIEW sums AS SELECT at, count(*) FROM parted GROUP BY at;
+CREATE STATISTICS pairs (dependencies) ON id, name FROM book;
+"""
+# What a plan or autovacuum would miss.
+UNPLANNED = """
+WITH filled AS (
+    SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname IN ('public', '_timescaledb_internal')
+       AND n.nspname || c.relname !~ '^_timescaledb_internalbgw_')
+SELECT 'columns of ' || oid::regclass FROM filled
+ WHERE NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = oid)
+UNION ALL SELECT 'expression of book_upper'
+ WHERE NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = 'book_upper'::regclass)
+UNION ALL SELECT 'extended ' || stxname FROM pg_statistic_ext
+ WHERE NOT EXISTS (SELECT FROM pg_statistic_ext_data WHERE stxoid = pg_statistic_ext.oid)
+UNION ALL SELECT 'autovacuum of ' || oid::regclass FROM filled
+    JOIN pg_stat_all_tables ON relid = oid
+ WHERE relkind <> 'p' AND (last_analyze IS NULL OR n_mod_since_analyze > 0)
+ ORDER BY 1"""
+
+
+@pytest.mark.parametrize(
+    "_kind", ["plain", pytest.param("timescaledb", marks=pytest.mark.hypertables)]
+)
+def test_the_planner_and_autovacuum_know_every_table_before_the_swap(
+    server, filled, request_, _kind
+):
+    execute(filled, PLANNED)
+    backed_up(filled, request_)
+    staged = restored(filled, request_)
+    assert server.psql("SELECT count(*) FROM sums", staged["side"]) == "2"
+    assert server.psql(UNPLANNED, staged["side"]).splitlines() == []

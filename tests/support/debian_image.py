@@ -16,10 +16,14 @@ def provide(image: str, *, release: str, packages: str) -> None:
     )
     if found.stdout.strip() == packages:
         return
+    # The index of sid expires within days, which a mirror that lags cannot help. Signatures count.
+    lags = "--aptopt='Acquire::Check-Valid-Until \"false\"'" if release == "sid" else ""
     build = (
-        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages}"
+        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages} {lags}"
         " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"
         f" --dpkgopt='path-exclude=/usr/share/doc/*' {release} - | docker import"
         f" --change 'LABEL recipe={packages}' --change 'ENV LANG=C.UTF-8' - {image}"
+        # What was imported of a system that could not be made would count as the image.
+        f" || {{ docker image rm {image}; exit 1; }}"
     )
     subprocess.run(["bash", "-c", build], check=True, capture_output=True, timeout=BUILD_SECONDS)
