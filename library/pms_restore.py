@@ -351,6 +351,11 @@ errors:
   type: list
   elements: dict
   sample: [{"object": "TABLE public t owner", "error": "role \"owner\" does not exist"}]
+set:
+  description: Name of the set, as soon as it was found.
+  returned: failure
+  type: str
+  sample: 2026-11-22_0600
 remedy:
   description: The operator's next step.
   returned: failure
@@ -459,6 +464,7 @@ def run(module: AnsibleModule) -> dict:
         asked = consent.demanded and params["keep"]
         plan["consent"] = consent.shown(plan_for_approval()) if asked else None
         return {"changed": True} | plan
+    params["file"] = str(request.backup_set.folder)  # what fails names it
     with docker_engine.refusals():
         result = restore_set(database, request, progress=Progress(request.progress_file))
     if params["metrics"]:
@@ -473,13 +479,17 @@ def run(module: AnsibleModule) -> dict:
     return {"changed": True} | result
 
 
+def named(module: AnsibleModule) -> str | None:
+    """Return the name of the set, the newest one as soon as it is found."""
+    return Path(module.params["file"]).name if module.params["file"] else None
+
+
 def record_failure(module: AnsibleModule, error: OpsError) -> None:
     """Add a restore that failed to the ledger; a drill is recorded by its role."""
     params = module.params
     if module.check_mode or not params["keep"] or not params["evidence_root"]:
         return
-    name = Path(params["file"]).name if params["file"] else None
-    record = {"set": name} | swap_record.of_root(Path(params["root"]))
+    record = {"set": named(module)} | swap_record.of_root(Path(params["root"]))
     swap_record.refuse(Path(params["evidence_root"]), registry.FORMER, record, error)
 
 
@@ -495,12 +505,18 @@ def main() -> None:
                 raise
     except BrokenProofError as exc:
         module.fail_json(
-            msg=str(exc), remedy=exc.remedy, code=exc.code, negative_control=exc.record
+            msg=str(exc),
+            remedy=exc.remedy,
+            code=exc.code,
+            set=named(module),
+            negative_control=exc.record,
         )
     except RestoreError as exc:
-        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, errors=exc.rows)
+        module.fail_json(
+            msg=str(exc), remedy=exc.remedy, code=exc.code, set=named(module), errors=exc.rows
+        )
     except OpsError as exc:
-        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
+        module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, set=named(module))
     module.exit_json(**result)
 
 
