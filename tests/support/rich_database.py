@@ -21,6 +21,7 @@ from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify import differences as compare
 
 from tests.support import rich_schema
+from tests.support.client_tools import reached_from_here
 from tests.support.server import HAS_TIMESCALEDB, POSTGRESQL, Server
 
 # A subscription belongs to one database of the server, so no copy has it, and it keeps its database
@@ -44,10 +45,15 @@ class RichDatabase:
     database: Database
     folder: Path
 
+    @property
+    def from_here(self) -> Database:
+        """The database with the client tools of this host: quicker than a container for each."""
+        return reached_from_here(self.database, self.server.psql_program.parent)
+
     def backup(self) -> dict[str, Any]:
         """Make a set; return the result."""
         settings = backup.Settings(root=self.folder / "backups", keys=self.folder / "keys")
-        return backup.run(self.database, settings, progress=progress.Progress())
+        return backup.run(self.from_here, settings, progress=progress.Progress())
 
     def drill(self) -> dict[str, Any]:
         """Restore the newest set beside the database, prove it, and drop it.
@@ -55,7 +61,7 @@ class RichDatabase:
         :raises OpsError: as a restore does
         """
         request = Request(root=self.folder / "backups", keys=self.folder / "keys", shown=50)
-        return restore_set(self.database, request, progress=progress.Progress())
+        return restore_set(self.from_here, request, progress=progress.Progress())
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest of the newest set."""
