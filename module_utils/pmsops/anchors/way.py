@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import moment, utc_stamp
 from ansible.module_utils.pmsops.evidence.anchor_notes import Pin
@@ -89,6 +90,7 @@ def run(
             timeout=seconds,
             cwd=folder,
             env=os.environ | dict(environment or {}),
+            preexec_fn=end_with_parent,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -13,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess, read_version
+from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 
 BLOCK_BYTES = 1 << 18
 STOP_GRACE_SECONDS = 5
-PR_SET_PDEATHSIG = 1
 
 
 class HostProcess(ToolProcess):
@@ -35,7 +34,7 @@ class HostProcess(ToolProcess):
             stdout=subprocess.PIPE if stream else self._errors,
             stderr=self._errors,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
 
     def ended(self, within: float) -> int | None:  # noqa: D102
@@ -112,8 +111,3 @@ class HostTools(ClientTools):
             " the folder that holds it (often /usr/lib/postgresql/<version>/bin).",
             code="clients.missing",
         )
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

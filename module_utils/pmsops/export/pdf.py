@@ -9,6 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from ansible.module_utils.pmsops.common.children import end_with_parent
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 120
 FLAGS = (
@@ -39,6 +41,7 @@ def printed(page: str) -> tuple[bytes | None, str]:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 timeout=SECONDS,
+                preexec_fn=end_with_parent,
                 check=False,
             )
             content = target.read_bytes()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.offsite import restic_errors
 from ansible.module_utils.pmsops.offsite.site import Site
@@ -154,6 +155,7 @@ class Restic:
                     env=environment,
                     cwd="/",
                     start_new_session=True,  # it is ended with the ssh that it started
+                    preexec_fn=end_with_parent,
                 )
             except OSError as exc:
                 raise _missing(self._program, exc) from exc

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr import archiver, external_answers, window
@@ -147,6 +148,7 @@ class External:
                 text=True,
                 errors="replace",
                 timeout=self.seconds,
+                preexec_fn=end_with_parent,
                 check=False,
             )
         except subprocess.TimeoutExpired as exc:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pitr.engine_home import Answer, host_home
 
@@ -274,6 +275,7 @@ def _call(
             timeout=seconds,
             cwd=folder,
             env=os.environ | (environment or {}),
+            preexec_fn=end_with_parent,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as exc:

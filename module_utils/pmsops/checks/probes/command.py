@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common.children import end_with_parent
 
 MAX_CHARACTERS = 100_000
 
@@ -32,6 +33,7 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=end_with_parent,
         )
     except OSError as exc:
         raise Failed(f"{argv[0]} cannot be started: {one_line(exc)}") from exc
