@@ -558,8 +558,11 @@ def test_a_killed_playbook_loses_nothing_and_the_next_one_converges(scene, tmp_p
     # The swap is in the ledger once, whether the killed run had made it or the one after it.
     # (Of a swap before the test, which had another evidence folder, the ledger learns too.)
     lines = [each["record"] for each in ledger.records(tmp_path / "evidence", "restore")]
-    (entry,) = (each for each in lines if each["former"] not in former)
+    swaps = [each for each in lines if "former" in each]
+    (entry,) = (each for each in swaps if each["former"] not in former)
     assert entry["former"] in scene.beside()
+    # The module that lost its playbook has told it by itself.
+    assert [each["code"] for each in lines if each not in swaps] == ["run.interrupted"]
 
 
 REFUSED = [
