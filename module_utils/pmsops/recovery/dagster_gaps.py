@@ -6,7 +6,7 @@ the clock skips is due when it has skipped it, and of two equal ones the second 
 from 01:00 to 03:59 alone: a skipped time of another hour is due as late as it would have been
 without the change, and of two equal ones the first is due.
 
-Source: dagster/_utils/schedules.py, DAYLIGHT_SAVINGS_HOURS, of 1.12.22 and 1.13.28.
+Source: dagster/_utils/schedules.py, DAYLIGHT_SAVINGS_HOURS, of 1.13.28.
 """
 
 from __future__ import annotations
