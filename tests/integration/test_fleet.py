@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.support import ssh_host
-from tests.support.server import Server, free_port
+from tests.support.server import Server, free_port, running_server
 
 SECONDS = 300
 HERE = {
@@ -32,6 +32,21 @@ class Fleet:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+
+    def describe(self, host: str, **values: object) -> None:
+        """Write the variables of a system: those given, and folders of its own."""
+        known = {
+            "pms_db_user": "pms_ops",
+            "pms_db_tables": ["holdings"],
+            "pms_api_url": "",
+            "pms_services_manager": "none",
+            "pms_keys_dir": str(self.home / host / "keys"),
+            "backup_root": str(self.home / host / "backups"),
+            "evidence_root": str(self.home / host / "evidence"),
+        }
+        place = self.home / "funds" / "host_vars" / host
+        place.mkdir(parents=True)
+        (place / "pms.yml").write_text(json.dumps(known | values))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -59,26 +74,18 @@ def fleet(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.create(name, timescaledb=False)
     server.psql("SET ROLE macro_user; CREATE TABLE holdings AS SELECT 1 AS id;", name)
     systems = {"healthy": HERE, "broken": HERE, "gone": GONE}
-    folder = home / "funds"
+    made = Fleet(home)
     for host in systems:
-        values = {
-            "pms_db_port": server.port if host == "healthy" else free_port(),
-            "pms_db_name": name,
-            "pms_db_user": "pms_ops",
-            "pms_db_password": server.password,
-            "pms_db_container": server.container.name if host == "healthy" else f"{name}_{host}",
-            "pms_db_tables": ["holdings"],
-            "pms_api_url": "",
-            "pms_services_manager": "none",
-            "pms_keys_dir": str(home / host / "keys"),
-            "backup_root": str(home / host / "backups"),
-            "evidence_root": str(home / host / "evidence"),
-        }
-        place = folder / "host_vars" / host
-        place.mkdir(parents=True)
-        (place / "pms.yml").write_text(json.dumps(values))
-    (folder / "hosts.yml").write_text(json.dumps({"pms": {"hosts": systems}}))
-    yield Fleet(home)
+        well = host == "healthy"
+        made.describe(
+            host,
+            pms_db_port=server.port if well else free_port(),
+            pms_db_name=name,
+            pms_db_password=server.password,
+            pms_db_container=server.container.name if well else f"{name}_{host}",
+        )
+    (home / "funds/hosts.yml").write_text(json.dumps({"pms": {"hosts": systems}}))
+    yield made
     server.drop(name)
 
 
@@ -115,6 +122,53 @@ def test_no_wave_begins_after_a_red_one_and_the_systems_left_are_named(fleet: Fl
     assert rows["healthy"][0] == "proved"
     assert rows["broken"][0] == "failed"
     assert rows["gone"] == ("not begun", ["wave 2 ended red (broken)"])
+
+
+@pytest.mark.nightly
+def test_nothing_of_a_system_is_read_for_another_one_whose_database_has_its_name(
+    server: Server, tmp_path: Path
+):
+    name = f"fund_{uuid.uuid4().hex[:8]}"
+    fleet = Fleet(tmp_path)
+    with running_server() as other:
+        servers = {"one": server, "two": other}
+        for rows, (host, each) in enumerate(servers.items(), 1):
+            each.create(name, timescaledb=False)
+            each.psql(
+                "SET ROLE macro_user; CREATE TABLE holdings AS"
+                f" SELECT id FROM generate_series(1, {rows}) id;",
+                name,
+            )
+            fleet.describe(
+                host,
+                pms_db_port=each.port,
+                pms_db_name=name,
+                pms_db_password=each.password,
+                pms_db_container=each.container.name,
+            )
+        hosts = dict.fromkeys(servers, HERE)
+        (tmp_path / "funds/hosts.yml").write_text(json.dumps({"pms": {"hosts": hosts}}))
+        done = fleet.run("fleet", "backup")
+        assert done.returncode == 0, done.stdout + done.stderr
+        sets = {host: next((tmp_path / host / "backups").glob("20*")) for host in servers}
+        totals = {
+            host: json.loads((folder / "manifest.json").read_text())["totals"]
+            for host, folder in sets.items()
+        }
+        # Besides the row of the backup's own canary
+        assert {host: each["rows"] - 1 for host, each in totals.items()} == {"one": 1, "two": 2}
+        for host in servers:
+            secret = servers["two" if host == "one" else "one"].password.encode()
+            files = [path for path in (tmp_path / host).rglob("*") if path.is_file()]
+            assert files and not [path for path in files if secret in path.read_bytes()]
+        # A set of the other one, whose key is not trusted here
+        done = fleet.run("-l", "one", "verify", str(sets["two"]))
+        assert done.returncode == 1 and "(signing." in done.stderr, done.stdout + done.stderr
+        # Both restores hold a lock of their own server: they are side by side, and both pass.
+        done = fleet.run("fleet", "drill", "--json")
+        found = {each["system"]: each["verdict"] for each in json.loads(done.stdout)["systems"]}
+        assert found == dict.fromkeys(servers, "proved"), done.stdout + done.stderr
+    server.drop(name)
 
 
 @pytest.mark.nightly
