@@ -16,6 +16,7 @@ from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.sparing import Sparing
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
     extension_rows,
@@ -91,6 +92,7 @@ class Dump:
         self.schema = b""
         self.readings = Readings()
         self._readers: list[Future[None]] = []
+        self._written = Sparing(lambda: folder_bytes(options.target))
 
     def run(self) -> tuple[str, list[str]]:
         """Dump and read; return the compression used and pg_dump's warnings.
@@ -173,7 +175,7 @@ class Dump:
     def _look(self) -> None:
         if cause := self._failure():
             raise cause  # pg_dump's work is void
-        self.tick(folder_bytes(self.options.target))
+        self.tick(self._written.read())
 
     def _watch(self, process: ToolProcess) -> None:
         if not self.options.stream:

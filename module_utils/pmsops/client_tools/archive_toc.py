@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -104,14 +105,21 @@ def read(tools: ClientTools, path: Path) -> Contents:
     )
     if status:
         raise tool_errors.to_error("pg_restore", status, errors)
-    return parse(output.decode(errors="replace"))
+    # Line by line: the list of 20,000 chunks has 20 MB.
+    return of_lines(line.decode(errors="replace") for line in io.BytesIO(output))
 
 
 def parse(text: str) -> Contents:
     """Read what ``pg_restore --list`` printed."""
+    return of_lines(text.splitlines())
+
+
+def of_lines(printed: Iterable[str]) -> Contents:
+    """Read the lines that ``pg_restore --list`` printed."""
     lines, database = [], None
     made_by: dict[str, str] = {}
-    for line in text.splitlines():
+    for whole in printed:
+        line = whole.rstrip("\r\n")
         if line and not line.startswith(";"):
             lines.append(line)
         elif match := _DATABASE.match(line):

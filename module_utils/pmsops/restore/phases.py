@@ -215,7 +215,8 @@ class PhasedRestore:
     ) -> tuple[int, str]:
         """Run pg_restore and return its status and output; with *stop* its first error ends it."""
         listing = self.scratch / f"{sections[0]}.entries"
-        listing.write_text("\n".join(entries) + "\n")
+        with listing.open("w") as stream:
+            stream.writelines(f"{entry}\n" for entry in entries)
         client = self.tools.start(
             "pg_restore",
             [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.sparing import Sparing
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 
 SIZE = "SELECT pg_database_size(%s)"
@@ -22,13 +23,19 @@ SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 
 @dataclass
 class ProgressQuery:
-    """Reads one number from *database* repeatedly, on a connection that stays open."""
+    """Reads one number from *database* repeatedly, on a connection that stays open.
+
+    ``read`` returns it; a number that is slow to read is read less often.
+    """
 
     server: Database
     database: str
     sql: str
     parameters: tuple[str, ...] = ()
     _connection: psycopg2.extensions.connection | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.read = Sparing(self._read).read
 
     def __enter__(self) -> ProgressQuery:
         return self
@@ -37,7 +44,7 @@ class ProgressQuery:
         if self._connection is not None:
             self._connection.close()
 
-    def read(self) -> int:
+    def _read(self) -> int:
         """Return the number; 0 if it cannot be read, since progress is not worth a failure."""
         try:
             if self._connection is None or self._connection.closed:

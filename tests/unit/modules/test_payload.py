@@ -121,7 +121,7 @@ SINCE = {
     # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.
     "second person": {"pms_restore": 31_000, "pms_gate": 1_400},
     # The note of the sets' facts (gate), batches of small tables, large documents in pieces.
-    "large catalogues": {"pms_gate": 9_500, "pms_restore": 8_000},
+    "large catalogues": {"pms_gate": 9_500, "pms_restore": 10_000},
     # A comparison lets others look into its snapshot, and compares objects alone.
     "only what differs": {"pms_restore": 1_500},
     # The end of its caller (4 200), programs that end with it (700), and signals as errors (1 300),
