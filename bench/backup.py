@@ -17,7 +17,18 @@ TRIAL_SECONDS = 5
 SCALES = (1, 3, 10)
 
 
-def our_backup(database: dict[str, Any], root: str, trial: str = "none") -> dict[str, Any]:
+TABLES = (
+    "portfolio_positions",
+    "trade_proposals",
+    "decision_journal",
+    "daily_briefings",
+    "position_pnl_history",
+)
+
+
+def our_backup(
+    database: dict[str, Any], root: str, trial: str = "none", tables: tuple[str, ...] = TABLES
+) -> dict[str, Any]:
     """Make a set the way the module does; return what it returns.
 
     The trial of a set, which pg_dump has no counterpart of, has a figure of its own.
@@ -30,10 +41,9 @@ def our_backup(database: dict[str, Any], root: str, trial: str = "none") -> dict
     settings = Settings(
         root=Path(root) / "sets",
         keys=Path(root) / "keys",
-        tables=("portfolio_positions", "trade_proposals", "decision_journal",
-                "daily_briefings", "position_pnl_history"),
+        tables=tables,
         trial=trial,
-    )  # fmt: skip
+    )
     return backup.run(Database(**database), settings, progress=Progress(settings.progress_file))
 
 
