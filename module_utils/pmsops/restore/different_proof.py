@@ -47,7 +47,7 @@ def whole(restore: StagedRestore, transfer: DifferentTransfer) -> Whole:
         [*listed, *rows], compared, transfer.tables, wanted, found
     )
     tables = {each.name for each in compared.tables} - {each.name for each in transfer.tables}
-    since = [each.text() for each in others if (each.of or each.name) not in tables]
+    since = [each.text() for each in others]
     still = {(each.kind, each.name, each.what) for each in listed}
     left = [each.text() for each in compared.others if (each.kind, each.name, each.what) in still]
     total = len(document["contents"])

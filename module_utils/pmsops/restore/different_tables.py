@@ -129,6 +129,7 @@ def remaining(
     """Return what still differs in the exchanged tables, and what else does that did not before."""
     tables = _Tables(wanted_facts, found_facts)
     names = {each.name for each in exchanged}
+    left = {each.name for each in before.tables} - names
     known = {(each.kind, each.name, each.what) for each in before.others}
     still: list[Difference] = []
     new: list[Difference] = []
@@ -139,7 +140,8 @@ def remaining(
             continue
         if each.kind == "continuous_aggregates" and each.attribute in _OF_REFRESH:
             continue
-        (still if tables.of(each) in names else new).append(each)
+        if (table := tables.of(each)) not in left:
+            (still if table in names else new).append(each)
     return still, new
 
 
