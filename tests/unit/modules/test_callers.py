@@ -120,7 +120,7 @@ def context(block: ast.With) -> list[ast.expr]:
 OUTSIDE = {
     "pms_backup": {"argument_spec", "publish"},
     "pms_drill_elsewhere": {"of_params"},
-    "pms_restore": {"argument_spec"},
+    "pms_restore": {"argument_spec", "named"},
     "pms_restore_tables": {"argument_spec"},
     "pms_smoke_test": {"argument_spec"},
     "pms_swap": {"argument_spec"},

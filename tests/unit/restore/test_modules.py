@@ -125,7 +125,9 @@ def test_a_broken_proof_is_no_failed_one_in_result_and_ledger(scene_of, call, mo
     assert (record["outcome"], record["negative_control"]) == ("broken", control)
     said = restores.refused(ledger.records(Path(folders["evidence_root"])), datetime.now(UTC))
     assert "broken" in restores.describe_refused(said, "1 min")
-    assert restores.due(said)[0][0].startswith("the last restore had a broken proof")
+    assert restores.due(said)[0][0].startswith(
+        "the last restore of set 2026-11-22_0600 had a broken proof"
+    )
 
 
 def test_every_error_of_pg_restore_is_a_row_of_the_result(scene_of, call, monkeypatch):

@@ -156,7 +156,10 @@ def test_the_variables_are_those_of_the_process_and_the_time_zone_that_of_the_ho
 ):
     monkeypatch.setattr(host_services, "timezone", lambda: "America/Sao_Paulo")
     environment = {"JWT_SECRET_KEY": "s" * 40, "PATH": os.environ["PATH"]}
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1, env=environment) as child:
+    argv = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(argv, stdin=-1, stdout=-1, env=environment) as child:
+        # The kernel shows the variables a moment after the program was begun.
+        child.stdout.readline()
         units["pms-part"] = UNIT | {"MainPID": str(child.pid)}
         found = ask("api", params={"env": ["TZ", "JWT_SECRET_KEY", "PMS_RISK_PASSWORD"]})
         child.communicate(b"\n")
