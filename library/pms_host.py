@@ -99,6 +99,10 @@ options:
   step:
     description: With V(noted), the step that is done.
     type: str
+  unfired:
+    description: With V(planned), why no timer would start a job here; empty if timers will.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -149,6 +153,14 @@ scheduled: {description: Whether the lost machine had timers., returned: state i
             type: bool, sample: true}
 done: {description: The steps that are done., returned: success, type: list, elements: str,
        sample: [fetched, placed]}
+entry:
+  description: What incident and decision journal say of the loss, once a copy was fetched.
+  returned: success
+  type: dict
+  sample: {mark: machine 4be1 took over from 9a3b, title: The machine was lost and replaced}
+answers_since: {description: "Since when all services answer, in UTC and in the fund's zone.",
+                returned: once this machine took over, type: str,
+                sample: "2026-11-30 07:22:43 UTC (04:22:43 in São Paulo)"}
 new_keys: {description: Files of the public keys that this machine signs with., type: list,
            returned: step is sites, elements: str,
            sample: [/root/.config/pms-ops/keys/trusted/4be1.pub]}
@@ -159,14 +171,16 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import moment as time_of
 from ansible.module_utils.pmsops.evidence import audit, ledger, ledger_keys
-from ansible.module_utils.pmsops.offsite import options
+from ansible.module_utils.pmsops.offsite import fence, options
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.recovery import (
@@ -175,6 +189,7 @@ from ansible.module_utils.pmsops.recovery import (
     new_host_moment,
     new_host_plan,
     new_host_roles,
+    new_host_words,
 )
 from ansible.module_utils.pmsops.recovery.new_host import NewHost
 from ansible.module_utils.pmsops.repository import signing
@@ -208,6 +223,7 @@ SPEC = options.spec() | {
     "other_databases": {"type": "list", "elements": "str", "default": []},
     "identity_file": {"type": "path"},
     "step": {"type": "str"},
+    "unfired": {"type": "str", "default": ""},
 }
 
 
@@ -216,13 +232,16 @@ def plan(host: NewHost, params: dict, *, check: bool) -> dict:
     host.require_empty(params["pitr_container"])
     host.require_keys()
     work, copy, passed_over = host.choose(params["set"])
-    document, parts = host.surroundings(work, copy), host.file_parts(work, copy)
+    document, parts = host.surroundings(work, copy), host.parts(work, copy)
     if "fetched" not in host.journal().get("steps", {}):
         new_host_plan.require_room(host.root, copy)
     others = host.others(work, copy, params["other_databases"])
     images = new_host_plan.images(host.engine, document)
     moment = choose_moment(host, work, copy, params, check=check)
-    will, cannot = new_host_plan.lines(copy, work.site, others, document, parts, images, moment)
+    seen = new_host_plan.Seen(host.seen, datetime.now(UTC), params["unfired"])
+    will, cannot = new_host_plan.lines(
+        copy, work.site, others, document, parts, images, moment, seen
+    )
     if must_be_newest(params, host.journal()) and moment.archive is None:
         cannot.append(
             "a machine: the newest moment was asked for, so dr_host.yml will stop before anything"
@@ -365,6 +384,11 @@ def run(module: AnsibleModule) -> dict:
     if known.get("fell_back"):
         shown["moment"] = None
     steps = {"done": list(known.get("steps", {}))}
+    if known.get("set"):
+        machine = fence.machine_id(host.root, create=False)
+        steps["entry"] = new_host_words.entry(known, machine)
+    if known.get("finished"):
+        steps["answers_since"] = new_host_words.both_zones(time_of(known["finished"]))
     if step == "sites":
         places = host.sites.settings.places
         steps["new_keys"] = new_keys(Path(places.keys), places.evidence_root)

@@ -54,6 +54,7 @@ class Display:
         self._verbose = verbose
         self._live: Any = None
         self._shown = ("", "")
+        self._told = 0  # how many of the lines that are said at once
         self._due = ""
         self._soon = threading.Timer(0, self._announce)
         self._lock = threading.Lock()
@@ -86,6 +87,9 @@ class Display:
         if self._json:
             return
         before, self._shown = self._shown, (summary.task, summary.progress)
+        for line in summary.at_once[self._told :]:
+            self.err.print(line, markup=False)
+        self._told = len(summary.at_once)
         if self._live is None and not self.err.is_terminal and self._verbose:
             self._show_plainly(summary, before)
 

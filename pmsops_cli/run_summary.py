@@ -26,6 +26,8 @@ FACTS = {
 BY_HOST = ("status", "sets", "pages")
 # In Ansible's words about a vault that no password opens, and about one without any.
 NO_PASSWORD = "no vault secrets "  # noqa: S105  (no password)
+# In the name of a task whose message is shown while the run goes on, too.
+SAID_AT_ONCE = "Say at once"
 # Statuses of ansible-playbook that the numbers of each host explain: 4 is also an inventory that
 # cannot be read, which has no hosts.
 SAYS_BY_HOST = (0, 2, 4, 8)
@@ -39,6 +41,8 @@ class RunSummary:
     task: str = ""
     host: str = ""
     progress: str = ""
+    # Of what is said, what cannot wait for the end.
+    at_once: list[str] = field(default_factory=list)
     # True once the task is known not to be skipped.
     at_work: bool = False
     skipped: bool = False
@@ -169,7 +173,10 @@ class RunSummary:
             self.changed.append({"host": data.get("host", ""), "task": data.get("task", "")})
         self._warned(data)
         if action == "debug" and "msg" in result:
-            self.said.setdefault(data.get("host", ""), []).extend(_lines(result["msg"]))
+            lines = [each for each in _lines(result["msg"]) if each not in self.at_once]
+            self.said.setdefault(data.get("host", ""), []).extend(lines)
+            if SAID_AT_ONCE in data.get("task", ""):
+                self.at_once += lines
         if action == "pms_status" and "status" in result:
             self.facts.setdefault("status", {})[data.get("host", "")] = result["status"]
         if action == "pms_status" and "sets" in result:

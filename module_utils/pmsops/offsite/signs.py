@@ -48,7 +48,9 @@ def of_newest(copies: Sequence[Copy], database: str = "", own: Machine = NOBODY)
     new_key = [] if expected(copies, database, own) else _of_key(firsts)
     lines = new_key + _of_size(firsts) + _of_change(firsts, "set")
     archives = [each for each in copies if each.kind == PITR]
-    return lines + (_of_archive(archives) if not database else [])
+    if database or _begins(archives, copies, own):
+        return lines
+    return lines + _of_archive(archives)
 
 
 def expected(copies: Sequence[Copy], database: str, own: Machine) -> list[str]:
@@ -57,12 +59,21 @@ def expected(copies: Sequence[Copy], database: str, own: Machine) -> list[str]:
     It is if this machine took the system over, the key is its own, and the set is the first after
     that: a key that comes later, or that is another's, is a sign.
     """
-    firsts, mark = _first_of_each(of_sets(copies, database)), fence.mark(copies)
-    if mark is None or not all(own) or mark.machine != own.id or not _of_key(firsts):
-        return []
-    if firsts[-1].key != own.key or any(each.at > mark.at for each in firsts[:-1]):
+    firsts = _first_of_each(of_sets(copies, database))
+    if not _begins(firsts, copies, own) or not _of_key(firsts) or firsts[-1].key != own.key:
         return []
     return [f"key {own.key[:12]} is new there, as expected: this machine took the system over"]
+
+
+def _begins(mine: Sequence[Copy], copies: Sequence[Copy], own: Machine) -> bool:
+    """Tell whether the newest of *mine* is the first after this machine took the system over.
+
+    Its archive of base backups begins anew then, which else looks like loss. All other signs stand.
+    """
+    mark = fence.mark(copies)
+    if mark is None or not all(own) or mark.machine != own.id or not mine:
+        return False
+    return mine[-1].at > mark.at and not any(each.at > mark.at for each in mine[:-1])
 
 
 def standing(

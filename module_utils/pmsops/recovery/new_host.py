@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class NewHost:
     sites: Sites
     project: str
     engine: Any  # Docker's client; None on a host without containers
+    seen: dict[str, list[Copy]] = field(default_factory=dict)  # by site, once a copy was chosen
 
     @property
     def root(self) -> Path:
@@ -117,7 +118,7 @@ class NewHost:
             if known and known["site"] != work.site:
                 continue
             try:
-                there = work.copies(cached=False)
+                there = self.seen[work.site] = work.copies(cached=False)
                 if known:
                     chosen = next(each for each in there if each.snapshot == known["snapshot"])
                 else:
@@ -147,22 +148,16 @@ class NewHost:
         signing.check(document, self.sites.settings.places.keys)
         return document
 
-    def file_parts(self, work: Work, copy: Copy) -> dict[str, dict[str, Any]]:
-        """Return the parts of the copy's set that are files; of a set of an older release none.
+    def parts(self, work: Work, copy: Copy) -> dict[str, dict[str, Any]]:
+        """Return the parts of the copy's set; a set of an older release has none.
 
         :raises OpsError: signing.*, offsite.*
         """
         path = f"{copy.parts['set']}/{manifest.NAME}"
         given = work.restic.call("dump", copy.snapshot, path, changes=True, binary=True).output
-        return self._file_parts(json.loads(given))
-
-    def _file_parts(self, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        document: dict[str, Any] = json.loads(given)
         signing.check(document, self.sites.settings.places.keys)
-        return {
-            name: part
-            for name, part in set_parts.of(document).items()
-            if part["kind"] == set_parts.FILES and not part["not_taken"]
-        }
+        return set_parts.of(document)
 
     def others(self, work: Work, copy: Copy, names: Sequence[str]) -> dict[str, Copy | None]:
         """Return the copy of each other database: the one that the set refers to, else the newest.
@@ -233,7 +228,9 @@ class NewHost:
             signing.check(document, self.sites.settings.places.keys)
         backup_set = self.root / self.journal()["set"]
         recorded = manifest.read(backup_set)
-        parts = new_host_files.Parts(backup_set, recorded, self._file_parts(recorded))
+        signing.check(recorded, self.sites.settings.places.keys)
+        files_of = set_parts.files(set_parts.of(recorded))
+        parts = new_host_files.Parts(backup_set, recorded, files_of)
         return new_host_files.place(folder, document, parts, identity)
 
     def finish(self) -> None:

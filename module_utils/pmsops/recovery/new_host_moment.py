@@ -25,6 +25,7 @@ from ansible.module_utils.pmsops.pitr import wal
 from ansible.module_utils.pmsops.pitr.barman_answers import SERVER
 from ansible.module_utils.pmsops.pitr.barman_files import Files, id_of
 from ansible.module_utils.pmsops.pitr.engine import BaseBackup
+from ansible.module_utils.pmsops.recovery import new_host_words
 
 PREFERRED, NEWEST = "preferred", "newest"  # the set takes the place of the first, not the second
 
@@ -175,12 +176,13 @@ def obstacle(archive: Archive, taken_at: str, engine: Any, image: str) -> str:
     return ""
 
 
-def line(archive: Archive, taken_at: str, needs: str = "") -> str:
+def line(archive: Archive, taken_at: datetime, now: datetime, needs: str = "") -> str:
     """Return what the plan says of the moment that can be had."""
-    younger = int((archive.received_at - time_of(taken_at)).total_seconds())
+    younger = int((archive.received_at - taken_at).total_seconds())
     base = archive.base.id if archive.base else ""
     return (
-        f"the newest moment instead of the set: WAL up to {utc_stamp(archive.received_at)},"
+        f"the newest moment instead of the set: WAL up to"
+        f" {new_host_words.with_age(archive.received_at, now)},"
         f" {younger // 60} min {younger % 60} s younger than the set, from base backup {base},"
         f" {archive.size_bytes / 1e6:.0f} MB to fetch. The whole server comes back, with the"
         " passwords of its roles. Base backups and WAL are not signed: after an intrusion take the"

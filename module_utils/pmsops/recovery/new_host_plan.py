@@ -6,17 +6,34 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.offsite.copies import Copy
-from ansible.module_utils.pmsops.recovery import new_host_moment
+from ansible.module_utils.pmsops.common.timestamps import moment as time_of
+from ansible.module_utils.pmsops.offsite.copies import REPLACED, Copy
+from ansible.module_utils.pmsops.recovery import new_host_moment, new_host_words
 from ansible.module_utils.pmsops.repository import set_parts
 
 FREE_FACTOR = 4  # the set, its staging database, the database, and room
 SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the sites have, and when they were asked; *unfired* is why no timer starts a job."""
+
+    there: Mapping[str, Sequence[Copy]]
+    now: datetime
+    unfired: str = ""
+
+    def last(self, copy: Copy) -> Copy:
+        """Return the newest copy of any kind of the system that *copy* is of."""
+        found = [each for copies in self.there.values() for each in copies]
+        mine = [each for each in found if each.system == copy.system and each.kind != REPLACED]
+        return max([copy, *mine], key=lambda each: each.at)
 
 
 def images(engine: Any, document: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -39,20 +56,29 @@ def lines(
     site: str,
     others: Mapping[str, Copy | None],
     document: Mapping[str, Any],
-    parts: Mapping[str, Mapping[str, Any]],
+    parts: Mapping[str, dict[str, Any]],
     found: Mapping[str, list[str]],
     moment: new_host_moment.Choice,
+    seen: Seen,
 ) -> tuple[list[str], list[str]]:
-    """Return what will be there, and what cannot be, a line each."""
-    until = utc_stamp(moment.archive.received_at) if moment.archive else copy.taken_at
+    """Return what will be there, and what cannot be, a line each.
+
+    *parts* are those of the set, *seen* is what the sites have.
+    """
+    taken_at, now = time_of(copy.taken_at), seen.now
+    until = moment.archive.received_at if moment.archive else taken_at
+    newer = new_host_words.newer(seen.there, copy)
     will = [
-        f"set {copy.set} of {copy.taken_at}, {'proved' if copy.proved else 'NOT PROVED'}, from"
-        f" site {site}: the database with its roles, attributes and memberships; evidence and"
-        " ledger up to then"
+        f"set {copy.set} of {new_host_words.with_age(taken_at, now)},"
+        f" {'proved' if copy.proved else 'NOT PROVED'}, from site {site}"
+        f"{'' if newer else ', and no site has a newer set'}: the database with its roles,"
+        " attributes and memberships; evidence and ledger up to then"
     ]
-    cannot = [f"what was committed after {until}, and evidence after {copy.at:%F %T} UTC"]
+    cannot = [new_host_words.lost(until, seen.last(copy), now)]
+    cannot += [new_host_words.newer_line(name, sets, now) for name, sets in newer.items()]
+    cannot.append(f"evidence after {new_host_words.with_age(copy.at, now)}")
     if moment.archive:
-        will.append(new_host_moment.line(moment.archive, copy.taken_at, moment.needs))
+        will.append(new_host_moment.line(moment.archive, taken_at, now, moment.needs))
     elif moment.why:
         cannot.append(f"moments after the set: {moment.why}")
     for name, other in others.items():
@@ -61,22 +87,29 @@ def lines(
         elif other is None:
             cannot.append(f"database {name}: the site has no set of it")
         else:
-            will.append(f"database {name}, as of {other.taken_at} (of its own moment)")
+            of_its_own = new_host_words.with_age(time_of(other.taken_at), now)
+            will.append(f"database {name}, as of {of_its_own} (of its own moment)")
             if copy.refers_to.get(name, other.set) != other.set:
                 cannot.append(
                     f"database {name} as of set {copy.refers_to[name]}, which the set refers to:"
                     " the site does not have it"
                 )
+    filed = set_parts.files(parts)
     if not document:
-        lacking = "files beside the parts" if parts else "Compose files, .env"
+        lacking = "files beside the parts" if filed else "Compose files, .env"
         cannot.append(
             f"{lacking} and what services mount: this copy does not have them. Put them in place"
             " by hand, and name the Compose files with -e host_compose_files="
         )
-    will += [f"part {name} of the set: {set_parts.text(part)}" for name, part in parts.items()]
+    will += [f"part {name} of the set: {set_parts.full_text(each)}" for name, each in filed.items()]
+    cannot += [
+        f"part {name}, which the set does not have: {each['not_taken']}"
+        for name, each in parts.items()
+        if each["not_taken"]
+    ]
     stored = [each["path"] for each in document.get("files", ()) if "stored" in each]
     if stored:
-        beside = " beside the parts" if parts else ""
+        beside = " beside the parts" if filed else ""
         will.append(f"{len(stored)} files{beside}: {_folders(stored)}")
     if found["here"]:
         will.append(f"images that are here: {', '.join(found['here'])}")
@@ -91,9 +124,20 @@ def lines(
     data = [name for name, each in volumes.items() if "postgresql" not in each["destination"]]
     if data:
         cannot.append(f"the contents of volumes {', '.join(sorted(data))}: they begin empty")
+    cannot += [
+        f"what Redis had: it begins empty. The set has {set_parts.full_text(each)}; pms-ops restore"
+        f" {copy.set} --parts-only --parts redis gives back those whose time is not over"
+        for each in parts.values()
+        if each["kind"] == set_parts.REDIS and each["count"] and not each["not_taken"]
+    ]
     cannot += [f"in no copy: {each}" for each in document.get("left_out", ())]
     if document.get("scheduled"):
-        will.append("the timers of the schedule, of the inventory")
+        if seen.unfired:
+            cannot.append(
+                f"jobs that start by themselves. Nothing fires these jobs here: {seen.unfired}"
+            )
+        else:
+            will.append("the timers of the schedule, of the inventory")
     return will, cannot
 
 

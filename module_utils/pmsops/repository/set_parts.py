@@ -72,11 +72,23 @@ def not_taken(kind: str, why: str) -> dict[str, Any]:
     return entry(kind, not_taken=why)
 
 
+def files(parts: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the parts that are files and in the set."""
+    return {
+        name: part
+        for name, part in parts.items()
+        if part["kind"] == FILES and not part["not_taken"]
+    }
+
+
 def texts(document: Mapping[str, Any]) -> list[str]:
     """Return a line for each part of a manifest, for people, with what is left out."""
-    return [
-        f"{name}: {text(part)}{_without(part['left_out'])}" for name, part in of(document).items()
-    ]
+    return [f"{name}: {full_text(part)}" for name, part in of(document).items()]
+
+
+def full_text(part: Mapping[str, Any]) -> str:
+    """Return what a set has of a part, of which moment, and what is left out of it."""
+    return text(part) + _without(part["left_out"])
 
 
 def short_texts(document: Mapping[str, Any]) -> dict[str, str]:

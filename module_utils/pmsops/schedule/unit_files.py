@@ -30,9 +30,17 @@ def plan(folder: Path, mark: str, expected: Mapping[str, str]) -> Changes:
 
     :raises OpsError: schedule.folder, schedule.foreign
     """
-    if expected and not (folder.is_dir() and os.access(folder, os.W_OK)):
+    # A folder that is missing is made: that of another program than systemd need not be there.
+    here = next(each for each in (folder, *folder.parents) if each.exists())
+    if expected and not here.is_dir():
         raise OpsError(
-            f"{folder} does not exist or is not writable for this user.",
+            f"{here} is no folder.", "Correct schedule_unit_dir.", code="schedule.folder"
+        )
+    if expected and not os.access(here, os.W_OK):
+        raise OpsError(
+            f"{folder} cannot be written by this user."
+            if here == folder
+            else f"{folder} does not exist, and this user cannot make it in {here}.",
             "Run the playbook as root (sudo, or --become), or correct schedule_unit_dir.",
             code="schedule.folder",
         )
@@ -54,7 +62,19 @@ def plan(folder: Path, mark: str, expected: Mapping[str, str]) -> Changes:
 
 
 def apply(folder: Path, changes: Changes) -> None:
-    """Write and remove files."""
+    """Write and remove files; a folder that is missing is made.
+
+    :raises OpsError: schedule.folder
+    """
+    if changes.written:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise OpsError(
+                f"{folder} cannot be made: {exc.strerror}.",
+                "Make it, or correct schedule_unit_dir.",
+                code="schedule.folder",
+            ) from exc
     for name, (_, content) in changes.written.items():
         files.replace(folder / name, content.encode(), mode=0o644)
     for name in changes.removed:

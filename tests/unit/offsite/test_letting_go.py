@@ -94,6 +94,26 @@ def test_an_archive_of_base_backups_that_shrank_is_a_sign():
     assert signs.of_newest([*WEEK, *archives]) == []
 
 
+def test_a_new_machine_raises_no_sign_but_by_what_begins_anew():
+    """Its run accepted whatever sign stood, of a loss or of encryption, too."""
+    own = signs.Machine("1" * 32, "b" * 64)
+    mark = copy(6, kind=REPLACED, set="set-5", machine=own.id)
+    archives = [copy(day, kind=PITR, set="", read_bytes=9_000_000) for day in range(6)]
+    anew = copy(7, kind=PITR, set="", read_bytes=2_000_000, new_bytes=2_000_000)
+    days = [*WEEK, *archives, mark]
+    first = copy(7, key=own.key)
+    assert signs.of_newest([*days, first, anew], own=own) == []
+    (found,) = signs.of_newest([*days, copy(7, key=own.key, set_bytes=6_000_000), anew], own=own)
+    assert "the one before it" in found
+    (found,) = signs.of_newest([*days, copy(7, key=own.key, new_bytes=9_900_000), anew], own=own)
+    assert "everything changed" in found
+    gone = copy(8, kind=PITR, set="", read_bytes=1_000_000, new_bytes=0)
+    (found,) = signs.of_newest([*days, first, anew, gone], own=own)
+    assert "the archive of base backups has" in found
+    other = signs.Machine("2" * 32, own.key)
+    assert any("the archive" in line for line in signs.of_newest([*days, first, anew], own=other))
+
+
 def test_the_second_copy_of_a_set_hides_no_sign_and_is_none():
     lost = copy(6, set_bytes=6_000_000)
     again = copy(6, set_bytes=6_000_000, snapshot="again", new_bytes=10, proved=True)

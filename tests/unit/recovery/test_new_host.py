@@ -121,7 +121,8 @@ def test_the_plan_names_the_folders_of_many_files_and_how_many_more():
     chosen = SimpleNamespace(archive=None, why="", needs="")
     there = Copy("s", "fund", datetime.now(UTC), "set", set="x", taken_at="2026-11-28T01:15:00Z")
     images = {"here": [], "to_pull": [], "lost": []}
-    will, _ = new_host_plan.lines(there, "vault", {}, files, {}, images, chosen)
+    seen = new_host_plan.Seen({"vault": [there]}, datetime.now(UTC))
+    will, _ = new_host_plan.lines(there, "vault", {}, files, {}, images, chosen, seen)
     (line,) = [each for each in will if each.startswith("24 files")]
     assert "/opt/pms/00 (2), " in line and "/opt/pms/09 (2), and 2 more folders" in line
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -234,9 +235,20 @@ def test_a_unit_of_somebody_else_is_not_overwritten(tmp_path, capsys):
     assert (tmp_path / "pms-ops-a.timer").read_text() == "[Timer]\n"
 
 
-def test_a_folder_that_is_not_there_is_an_error_with_a_remedy(tmp_path, capsys):
+def test_a_folder_that_is_not_there_is_made(tmp_path, capsys):
+    """A new machine had none, and root was told to become root."""
+    assert units(tmp_path / "new" / "units", capsys, {"pms-ops-a.timer": "# ours\n"})["changed"]
+    assert (tmp_path / "new" / "units" / "pms-ops-a.timer").read_text() == "# ours\n"
+
+
+def test_a_folder_that_cannot_be_is_an_error_with_a_remedy(tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("")
+    found = units(tmp_path / "file" / "units", capsys, {"pms-ops-a.timer": "# ours\n"})
+    assert found["code"] == "schedule.folder" and "file is no folder" in found["msg"]
+    monkeypatch.setattr(os, "access", lambda *_: False)
     found = units(tmp_path / "none", capsys, {"pms-ops-a.timer": "# ours\n"})
     assert found["code"] == "schedule.folder" and "root" in found["remedy"]
+    assert "does not exist" in found["msg"] and not (tmp_path / "none").exists()
 
 
 def script(folder, *arguments, **environment):
