@@ -4,11 +4,42 @@
 from __future__ import annotations
 
 TERMS = (
-    *("gate", "blocker", "negative_control", "proof", "drill", "warm_copy", "hold", "swap"),
-    *("former_database", "head"),
+    *("pms", "ledger", "record", "head", "gate", "blocker", "waiver", "attested"),
+    *("negative_control", "proof", "drill", "segregated", "rto", "rpo", "phases", "warm_copy"),
+    *("hold", "swap", "former_database", "tsa", "vault"),
 )
 EN = {
+    "role_portfolio manager": "portfolio manager",
+    "role_administrator": "administrator",
+    "role_risk officer": "risk officer",
     "glossary": "Glossary",
+    "term_pms": "PMS",
+    "means_pms": "The portfolio management system: database, programs and pages of the fund.",
+    "term_ledger": "Ledger",
+    "means_ledger": "The list of signed lines, each with the hash of the line before it.",
+    "term_record": "Record",
+    "means_record": "The file with what a run or an incident found; a line of the ledger names it.",
+    "term_waiver": "Waiver",
+    "means_waiver": "A person's signed decision that a check may fail until a day.",
+    "term_attested": "Attested",
+    "means_attested": "A person says that it holds; no program measured it.",
+    "term_segregated": "Segregated",
+    "means_segregated": "On a machine that shares nothing with the one in use. A drill on the host"
+    " itself is not segregated.",
+    "term_rto": "RTO, recovery time",
+    "means_rto": "The time from a disaster until the PMS works again; its target is the RTO.",
+    "term_rpo": "RPO, recovery point",
+    "means_rpo": "The age of the data that come back, so what would be lost; its target is the"
+    " RPO.",
+    "term_phases": "Phases",
+    "means_phases": "Parts of the recovery time: detect (until it is noticed), decide (until a"
+    " person orders it), fetch (the set comes to the host), restore, verify (compare), resume (the"
+    " PMS runs again).",
+    "term_tsa": "tsa",
+    "means_tsa": "A time stamping authority: it signs a hash and the time, by RFC 3161.",
+    "term_vault": "vault",
+    "means_vault": "A place on another machine where heads of the ledger are kept and cannot be"
+    " changed from here.",
     "term": "Term",
     "meaning": "Meaning",
     "term_gate": "Gate, go-live run",
@@ -34,12 +65,43 @@ EN = {
     "means_head": "The number and the hash of its last line; it fixes all lines before it.",
 }
 PT = {
+    "role_portfolio manager": "gestor da carteira",
+    "role_administrator": "administrador",
+    "role_risk officer": "diretor de risco",
     "glossary": "Glossário",
+    "term_pms": "PMS",
+    "means_pms": "O sistema de gestão da carteira (portfolio management system): o banco de dados,"
+    " os programas e as páginas do fundo.",
+    "term_ledger": "Registro encadeado",
+    "means_ledger": "A lista de linhas assinadas, cada uma com o hash da linha anterior.",
+    "term_record": "Documento",
+    "means_record": "O arquivo com o que uma execução ou um incidente constatou; uma linha do"
+    " registro encadeado o cita.",
+    "term_waiver": "Dispensa",
+    "means_waiver": "A decisão assinada de uma pessoa: uma verificação pode falhar até certo dia.",
+    "term_attested": "Atestada",
+    "means_attested": "Uma pessoa afirma que é assim; nenhum programa a mediu.",
+    "term_segregated": "Ambiente segregado",
+    "means_segregated": "Uma máquina que nada compartilha com a que está em uso. Um teste no"
+    " próprio servidor não é segregado.",
+    "term_rto": "RTO, tempo de recuperação",
+    "means_rto": "O tempo de um desastre até o PMS voltar a funcionar; a sua meta é o RTO.",
+    "term_rpo": "RPO, ponto de recuperação",
+    "means_rpo": "A idade dos dados recuperados, ou seja, o que se perderia; a sua meta é o RPO.",
+    "term_phases": "Fases",
+    "means_phases": "Partes do tempo de recuperação: detectar (até ser percebido), decidir (até"
+    " uma pessoa ordenar), buscar (a cópia chega ao servidor), restaurar, verificar (comparar),"
+    " retomar (o PMS volta a funcionar).",
+    "term_tsa": "tsa",
+    "means_tsa": "Uma autoridade de carimbo do tempo: assina um hash e o horário (RFC 3161).",
+    "term_vault": "vault",
+    "means_vault": "Um cofre em outra máquina, que guarda resumos do registro encadeado e não pode"
+    " ser alterado daqui.",
     "term": "Termo",
     "meaning": "Significado",
-    "term_gate": "Execução da lista de verificação",
-    "means_gate": "As verificações antes da entrada em operação; o resultado é aprovado ou"
-    " reprovado.",
+    "term_gate": "Gate, execução da lista de verificação",
+    "means_gate": "As verificações antes da entrada em operação; a decisão é go (liberada) ou no-go"
+    " (não liberada).",
     "term_blocker": "Verificação impeditiva",
     "means_blocker": "Uma verificação que, se falhar, impede a entrada em operação.",
     "term_negative_control": "Controle negativo",
@@ -59,6 +121,6 @@ PT = {
     " renomeados.",
     "term_former_database": "Banco de dados substituído",
     "means_former_database": "O que estava em uso antes de uma troca, mantido com outro nome.",
-    "term_head": "Posição do registro encadeado",
-    "means_head": "O número e o hash da última linha; ela fixa todas as anteriores.",
+    "term_head": "Resumo (hash) do registro encadeado",
+    "means_head": "O número e o hash da última linha; ele fixa todas as anteriores.",
 }

@@ -70,4 +70,10 @@ class Language:
         if value is None:
             return self.text("not_measured")
         factor, unit = next((each for each in units if abs(value) >= 1.5 * each[0]), units[-1])
-        return f"{self.number(value / factor)} {unit}"
+        return f"{self.number(value / factor)} {self.unit(unit, value / factor)}"
+
+    def unit(self, name: str, amount: float) -> str:
+        """Return a unit: days have no sign in Portuguese, and less than two of them is one."""
+        if self.name == "pt" and name == "d":
+            return "dia" if abs(amount) < 2 else "dias"
+        return name

@@ -167,6 +167,7 @@ def _charts(
         goals = [each[f"{key}_target_seconds"] or targets[key] for each in rows]
         highest = max([*took, *(each for each in goals if each is not None)])
         factor, unit = next((each for each in UNITS if highest >= 1.5 * each[0]), UNITS[-1])
+        written = language.unit(unit, highest / factor)
         series: list[tuple[str, list[float | None]]] = [(key, [each / factor for each in took])]
         # One point makes no line.
         if len(rows) > 1 and any(goal is not None for goal in goals):
@@ -177,7 +178,7 @@ def _charts(
         hidden = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
         drawn.append(
             {
-                "caption": language.text(caption, what=language.text(key), unit=unit),
+                "caption": language.text(caption, what=language.text(key), unit=written),
                 "svg": Markup(hidden),  # noqa: S704 -- drawn here, of numbers and dates
             }
         )

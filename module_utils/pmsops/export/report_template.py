@@ -73,6 +73,9 @@ tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table>
 {% if goal %}<span class="tag {{ "bad" if took > goal else "warn" if missing else "good" }}">\
 {{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% if missing %} \
 {{ t("of_measured") }}{% endif %}{% else %}{{ t("no_target") }}{% endif %}{% endif %}{% endmacro %}
+{% macro changed(ids, first) %}{% if ids %}{{ ids | join(", ") }}{% else %}\
+<span aria-hidden="true">&ndash;</span> {{ t("first_version" if first else "unchanged") }}\
+{% endif %}{% endmacro %}
 {% macro of_other(each) %}{% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}\
 {% endmacro %}
 {% macro by(each) %}<td>{{ each.ran_by or t("not_measured") }}{% if each.ticket %}<br>\
@@ -282,7 +285,8 @@ each.operation or "" }}</td><td class="any">{{ each.what or "" }}</td>\
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("persons") }}</h3>
 {% for role, missing, total in f.unsigned if missing %}
-<p class="gap">{{ t("unsigned", role=t("role_" ~ role), count=missing | string, \
+<p class="gap">{{ t("unsigned_1" if total == 1 else "unsigned", \
+role=t("role_" ~ role), count=missing | string, \
 total=total | string) }}</p>
 {% endfor %}
 {% if not f.persons %}{{ nothing() }}{% else %}
@@ -304,8 +308,8 @@ total=total | string) }}</p>
 <tr><td><code>{{ each.sha256[:16] }}</code></td><td>{{ each.first }}</td><td>{{ each.last }}</td>\
 <td class="number">{{ each.runs }}</td>\
 <td class="number">{{ each.checks | length }} ({{ each.blockers }})</td>\
-<td class="long">{{ each.added | join(", ") }}</td>\
-<td class="long">{{ each.removed | join(", ") }}</td></tr>
+<td class="long">{{ changed(each.added, loop.first) }}</td>\
+<td class="long">{{ changed(each.removed, loop.first) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="not_covered">

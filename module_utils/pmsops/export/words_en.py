@@ -114,7 +114,7 @@ WORDS = {
     "yes": "yes",
     "no": "no",
     "left_out": "Left out of this set",
-    "ran_by": "Run by, order",
+    "ran_by": "Run by; order or ticket",
     "made": "Made",
     "size": "Size",
     "rows": "Rows",
@@ -228,9 +228,7 @@ WORDS = {
     "persons": "What persons signed or attested",
     "attested_check": "attested",
     "unsigned": "No sign-off of the {role}: {count} of {total} whole go-live runs.",
-    "role_portfolio manager": "portfolio manager",
-    "role_administrator": "administrator",
-    "role_risk officer": "risk officer",
+    "unsigned_1": "No sign-off of the {role}: {count} of {total} whole go-live run.",
     "role": "Role",
     "decision": "Decision or task",
     # Checklists
@@ -241,6 +239,8 @@ WORDS = {
     "runs_count": "Runs",
     "checks_count": "Checks (blockers)",
     "added": "Added",
+    "first_version": "first version of the period",
+    "unchanged": "none",
     "dropped": "Dropped",
     # Not covered
     "not_covered": "What this does not cover",

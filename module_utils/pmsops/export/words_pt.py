@@ -13,13 +13,13 @@ WORDS = {
     "host": "Servidor",
     "environment": "Ambiente",
     "lines_of": "linhas: {count}",
-    "begins": "O registro encadeado começa em {day}; antes disso não há registro algum.",
-    "none_since": "Nada registrado desde {day}, quando o registro encadeado começa.",
+    "begins": "O registro encadeado começa em {day}; antes disso, nada consta.",
+    "none_since": "Nada consta desde {day}, quando o registro encadeado começa.",
     "made_at": "Exportado em",
     "zone": "Todos os horários são de São Paulo, salvo indicação em contrário.",
     "reading": "O número de uma linha é o seu seq em ledger/lines.jsonl ou ledger/earlier.jsonl da"
-    " exportação. NÃO MEDIDO significa que não há como saber; nunca conta como aprovado. O que os"
-    " registros dizem é reproduzido como foi gravado, em geral em inglês.",
+    " exportação. NÃO MEDIDO significa que não há como saber; nunca conta como êxito. O que pessoas"
+    " ou o sistema gravaram em inglês, e não tem tradução conhecida, permanece em inglês.",
     "signed_by": "Assinado pela chave",
     "period_open": "O período ainda não terminou: o que vier depois da exportação não consta deste"
     " relatório.",
@@ -30,20 +30,21 @@ WORDS = {
     "at_most": "desvio de no máximo {offset}",
     "code": "Código",
     "run_ids": "Os nomes de execuções, cópias e incidentes começam com um horário em UTC.",
-    "confidential": "Confidencial: os registros de execuções e de incidentes deste arquivo contêm"
-    " posições, preços e resultados do fundo, quando uma verificação ou um incidente os anotou.",
+    "confidential": "Confidencial: os documentos de execuções e de incidentes deste pacote (zip)"
+    " contêm posições, preços e lucros e perdas do fundo, quando uma verificação ou um incidente"
+    " os anotou.",
     "problems": "O que não é confiável",
     "problems_lead": "As próprias evidências estão danificadas ou incompletas. Cada falha é"
     " indicada aqui, e o verify.py a encontra novamente. Os textos do sistema estão em inglês.",
     "notes": "Observações do registro encadeado",
-    "none": "Nada a registrar neste período.",
+    "none": "Nada consta neste período.",
     "table": "Tabela",
     "scroll": "A tabela é larga: role-a para o lado.",
     "line": "Linha",
     "at": "Horário",
     "verdict": "Resultado",
-    "pass": "aprovado",
-    "fail": "reprovado",
+    "pass": "com êxito",
+    "fail": "com falha",
     "not_measured": "NÃO MEDIDO",
     "why": "Motivo",
     "who": "Responsável",
@@ -53,11 +54,11 @@ WORDS = {
     "line_of": "linha",
     # At a glance
     "glance": "Visão geral",
-    "tile_runs": "execuções da lista de verificação aprovadas",
-    "tile_unanswered": "execuções aprovadas têm impeditivas que não foram medidas",
-    "tile_unanswered_1": "execução aprovada tem impeditivas que não foram medidas",
+    "tile_runs": "execuções da lista de verificação com êxito",
+    "tile_unanswered": "execuções com êxito têm impeditivas que não foram medidas",
+    "tile_unanswered_1": "execução com êxito tem impeditivas que não foram medidas",
     "tile_sets": "cópias de segurança comprovadas",
-    "tile_drills": "testes de restauração e provas aprovados",
+    "tile_drills": "testes de restauração e provas com êxito",
     "tile_missed": "execuções previstas e não realizadas",
     "tile_missed_1": "execução prevista e não realizada",
     "tile_incidents": "incidentes",
@@ -67,8 +68,8 @@ WORDS = {
     # Planned and done
     "plan": "Previsto, realizado, com falha, não realizado",
     "plan_lead": "O cronograma comparado com o registro encadeado. Uma execução consta como não"
-    " realizada se o registro não tem nenhuma linha dela antes da próxima prevista: ela não"
-    " ocorreu ou falhou antes de gravar uma linha.",
+    " realizada se o registro encadeado não tem nenhuma linha dela antes da próxima prevista:"
+    " ela não ocorreu ou falhou antes de gravar uma linha.",
     "no_plan": "NÃO MEDIDO: este servidor não tem um cronograma que possa ser lido; portanto, não"
     " se sabe o que estava previsto.",
     "job": "Tarefa",
@@ -95,10 +96,10 @@ WORDS = {
     # Runs
     "runs": "Execuções da lista de verificação",
     "run": "Execução",
-    "checks": "Verificações aprovadas",
+    "checks": "Verificações com êxito",
     "checks_of": "{passed} de {total}",
     "attested_more": "e {count} atestadas por uma pessoa",
-    "pass_warned": "aprovado, com alertas",
+    "pass_warned": "com êxito, mas com alertas",
     "unanswered": "Impeditivas não medidas, {count}",
     "unmeasured_checks": "Não medidas",
     "blocking": "Impeditivas",
@@ -116,7 +117,7 @@ WORDS = {
     "yes": "sim",
     "no": "não",
     "left_out": "Deixado fora desta cópia",
-    "ran_by": "Executado por, ordem",
+    "ran_by": "Executado por; ordem/chamado",
     "made": "Feita em",
     "size": "Tamanho",
     "rows": "Linhas de dados",
@@ -163,10 +164,10 @@ WORDS = {
     # Holds and deletions
     "holds": "Bloqueios de exclusão e exclusões",
     "holds_now": "Bloqueios de exclusão na data da exportação",
-    "hold_acts": "Bloqueios em vigor e bloqueios suspensos",
-    "hold_acts_lead": "Versões anteriores à 0.2.0 não registravam bloqueios.",
+    "hold_acts": "Bloqueios que vigoraram e bloqueios revogados",
+    "hold_acts_lead": "Versões anteriores à 0.2.0 não anotavam bloqueios.",
     "hold_held": "bloqueio",
-    "hold_lifted": "bloqueio suspenso",
+    "hold_lifted": "bloqueio revogado",
     "held_since": "Bloqueada desde",
     "no_holds": "Nenhuma cópia em disco está bloqueada.",
     "deletions": "Exclusões",
@@ -191,7 +192,7 @@ WORDS = {
     "recovery": "Duração da recuperação",
     "cause": "Causa",
     "data_loss": "Perda de dados",
-    "unreadable": "o seu registro não pode ser lido",
+    "unreadable": "o seu documento não pode ser lido",
     # Deficiencies
     "deficiencies": "Deficiências",
     "deficiencies_lead": "Cada deficiência que estava em aberto em algum dia do período.",
@@ -203,12 +204,12 @@ WORDS = {
     "closed_by": "encerrada, demonstrada pela",
     # Access and keys
     "access": "Acessos e chaves",
-    "access_gap": "NÃO MEDIDO: quem acessou o servidor e o banco de dados. Solicite os registros de"
+    "access_gap": "NÃO MEDIDO: quem acessou o servidor e o banco de dados. Solicite os logs de"
     " acesso desses sistemas.",
     "changes": "Mudanças de chaves e de máquinas",
     "what": "O quê",
     "event_began": "início das assinaturas",
-    "event_rotated": "chave trocada, com a assinatura das duas chaves",
+    "event_rotated": "chave substituída, com a assinatura das duas chaves",
     "event_replaced": "chave perdida substituída, sem a assinatura da anterior",
     "event_accepted": "linhas aceitas por uma pessoa",
     "event_host": "uma nova máquina assumiu",
@@ -229,10 +230,8 @@ WORDS = {
     "waited": "Espera",
     "persons": "O que pessoas assinaram ou atestaram",
     "attested_check": "atestou",
-    "unsigned": "Falta a assinatura da função {role}: {count} de {total} execuções completas.",
-    "role_portfolio manager": "gestor da carteira",
-    "role_administrator": "administrador",
-    "role_risk officer": "diretor de risco",
+    "unsigned": "Sem assinatura do {role} em {count} de {total} execuções completas.",
+    "unsigned_1": "Sem assinatura do {role} em {count} de {total} execução completa.",
     "role": "Função",
     "decision": "Decisão ou tarefa",
     # Checklists
@@ -243,12 +242,14 @@ WORDS = {
     "runs_count": "Execuções",
     "checks_count": "Verificações (impeditivas)",
     "added": "Incluídas",
+    "first_version": "primeira versão do período",
+    "unchanged": "nenhuma",
     "dropped": "Retiradas",
     # Not covered
     "not_covered": "O que não está coberto",
-    "not_covered_lead": "Os próprios registros informam o que não cobrem.",
-    "records_count": "Registros",
-    "not_covered_none": "Nenhum registro deste período indica algo.",
+    "not_covered_lead": "Os próprios documentos informam o que não cobrem.",
+    "records_count": "Documentos",
+    "not_covered_none": "Nenhum documento deste período indica algo.",
     # Mapping
     "mapping": "Onde cada norma pode procurar",
     "mapping_lead": "Esta tabela segue apenas títulos e não é um parecer jurídico. A assessoria"
@@ -277,15 +278,14 @@ WORDS = {
     "proof_key": "CHAVE é o identificador da chave, obtido por outro meio que não esta exportação."
     " Sem o pacote cryptography, o verify.py informa que as assinaturas não foram verificadas.",
     "proof_claim": "Assinada por esta chave, segundo a própria exportação:",
-    "anchored": "Posições do registro encadeado que saíram da máquina",
+    "anchored": "Resumos (hash) do registro encadeado guardados fora da máquina",
     "anchor": "Âncora",
-    "anchors_none": "NÃO MEDIDO: nenhuma posição do registro encadeado saiu da máquina; portanto, o"
-    " fim dele depende apenas da palavra desta máquina.",
+    "anchors_none": "NÃO MEDIDO: nenhum resumo (hash) do registro encadeado está guardado fora da"
+    " máquina; portanto, o fim dele depende apenas da palavra desta máquina.",
     "last_line": "Linha",
     "stamp": "carimbo do tempo incluído na exportação",
     "note": "anotado aqui; consulte o próprio destino",
-    "footer": "Feito pelo pms-ops a partir dos arquivos desta exportação. Nada é carregado de"
-    " fora.",
+    "footer": "Feito pelo pms-ops dos arquivos desta exportação. Nada é carregado de fora.",
     "readme": "Evidências de {system}, de {since} a {until}.\n\n"
     "O relatório está em report.html. Confira a exportação inteira, sem rede, apenas com Python:\n"
     "\n    python3 -I verify.py --key CHAVE\n\n"
@@ -295,6 +295,6 @@ WORDS = {
     "nada foi autenticado. Com -I, o Python não importa nada desta pasta.\n"
     "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n\n"
     "O nome de um arquivo em checklists é o SHA-256 do arquivo. O campo checklist_sha256, que os\n"
-    "registros e o registro encadeado citam, é o SHA-256 do YAML da lista de verificação, lido e\n"
+    "documentos e o registro encadeado citam, é o SHA-256 do YAML da lista de verificação, lido e\n"
     "escrito como JSON com chaves ordenadas; o YAML não está nesta exportação.\n",
 }

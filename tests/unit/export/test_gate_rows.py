@@ -93,6 +93,15 @@ def test_a_missing_sign_off_of_a_role_is_said(fund):
     signed = {"run": RUN, "role": "Risk Officer", "name": "Maria", "decision": "go"}
     fund.append("signoff", signed, AT.replace(hour=12))
     text = said(fund)
-    assert "No sign-off of the portfolio manager: 1 of 1 whole go-live runs" in text
+    assert "No sign-off of the portfolio manager: 1 of 1 whole go-live run." in text
     assert "No sign-off of the administrator" in text
     assert "No sign-off of the risk officer" not in text
+
+
+def test_a_version_of_the_checklist_to_which_nothing_was_added_says_so(fund):
+    document = record() | {"checklist_sha256": "ab" * 32}
+    write(fund, document, "2026-11-30_120000", AT.replace(hour=12))
+    text = said(fund)
+    table = text[text.index('<h2 id="checklists"') : text.index('<h2 id="not_covered"')]
+    assert table.count("first version of the period") == 2
+    assert '<td class="long"></td>' not in table

@@ -58,7 +58,7 @@ def test_a_ledger_that_begins_inside_the_period_says_that_there_is_nothing_befor
     assert "None on record since 2026-11-30" in text and "None in this period" not in text
     text = said(fund, language="pt")
     assert "O registro encadeado começa em 30/11/2026" in text
-    assert "Nada registrado desde 30/11/2026" in text
+    assert "Nada consta desde 30/11/2026" in text
 
 
 def test_a_ledger_that_began_before_the_period_says_none_in_this_period(fund):
@@ -96,7 +96,7 @@ def test_a_whole_ledger_is_the_claim_of_the_host_and_stands_beside_the_anchors(f
 def test_the_head_says_that_the_zip_is_confidential(fund):
     add(fund, "backup", {"set": "a"})
     assert "positions, prices and P&amp;L of the fund" in said(fund)
-    assert "posições, preços e resultados do fundo" in said(fund, language="pt")
+    assert "posições, preços e lucros e perdas do fundo" in said(fund, language="pt")
 
 
 def test_counts_are_of_their_totals_and_one_is_singular(fund):
@@ -114,7 +114,7 @@ def test_terms_are_explained_once_and_no_hold_is_no_contradiction(fund):
     add(fund, "backup", {"set": "a"})
     text = said(fund)
     glossary = text[text.index('aria-labelledby="glossary"') :]
-    assert glossary.count("<tr><td>") == 10 and "planted on purpose" in glossary
+    assert glossary.count("<tr><td>") == 21 and "planted on purpose" in glossary
     holds = text[text.index("Holds at the export</h3>") : text.index("Deletions</h3>")]
     assert "No set that is on the disk is held" in holds and "None" not in holds
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 import zipfile
 
 import pytest
 from ansible.module_utils.pmsops.export import bundle, pdf
+from ansible.module_utils.pmsops.export.language import CATALOGUES, Language
 from ansible.module_utils.pmsops.reports import charts
 
 from tests.support import exported
@@ -61,3 +63,54 @@ def test_the_last_date_of_a_curve_is_inside_its_picture():
     moved = float(re.search(r"translate\((\d+(?:\.\d+)?), ", svg)[1])
     last = max(float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]*>2026-05-30', svg))
     assert moved + last + charts.DATE_WIDTH / 2 <= charts.WIDTH
+
+
+# --- the words of an auditor
+
+
+@pytest.fixture(scope="module")
+def portuguese(fund):
+    return export(fund, language="pt")[0]
+
+
+@pytest.mark.parametrize(
+    "misread",
+    [
+        "aprovadas",  # of a run: read as an approved plan
+        "aprovado<",
+        "Posições do registro",  # read as positions of the fund
+        "resultados do fundo",
+        "bloqueios suspensos",
+        "bloqueio suspenso",
+        "chave trocada",
+        "deste arquivo",
+        "Falta a assinatura",
+        "Executado por, ordem",
+    ],
+)
+def test_the_portuguese_report_has_no_word_that_means_something_else_to_an_auditor(
+    portuguese, misread
+):
+    assert misread not in portuguese
+
+
+def test_a_record_and_the_ledger_have_two_words():
+    texts = [text for text in CATALOGUES["pt"].values() if re.search(r"[Rr]egistro", text)]
+    assert texts
+    for text in texts:
+        assert re.findall(r"[Rr]egistros?\b(?! encadeado)", text) == [], text
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        *("attested", "gate", "ledger", "phases", "pms", "record", "rpo", "rto", "segregated"),
+        *("tsa", "vault", "waiver"),
+    ],
+)
+def test_the_glossary_explains_the_term_in_both_languages(fund, portuguese, term):
+    english, _names = export(fund)
+    for name, page in (("en", english), ("pt", portuguese)):
+        shown = html.unescape(page[page.index('<h2 id="glossary"') :])
+        assert Language(name).text(f"term_{term}") in shown
+        assert Language(name).text(f"means_{term}") in shown
