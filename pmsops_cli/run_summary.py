@@ -219,7 +219,8 @@ def _text(result: dict[str, Any]) -> str:
 
 def _lines(message: Any) -> list[str]:
     whole = message if isinstance(message, list) else [message]
-    return [line for each in whole for line in str(each).splitlines()]
+    # Lines of a list are a page: its empty ones part the sections.
+    return [line for each in whole for line in str(each).splitlines() or [""] * (each != message)]
 
 
 def _stats(data: dict[str, Any]) -> dict[str, dict[str, int]]:

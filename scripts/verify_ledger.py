@@ -7,7 +7,8 @@
     verify_ledger.py ledger.jsonl --count 41 --last 5f3c...   a whole head kept elsewhere
     verify_ledger.py ledger.jsonl --key 5f3c...      and that this key, known otherwise, signed
 
-Exit status: 0 the ledger is whole, 1 it is not (the first bad line is named), 2 nothing to check.
+Exit status: 0 the ledger is whole, 1 it is not (BROKEN, the first bad line is named) or a new
+machine took over with a key that was not given (UNKNOWN KEY, it is named), 2 nothing to check.
 
 Each line of ledger.jsonl is a JSON object with `seq` (1, 2, 3, ...), `at`, `kind`, `previous` and
 `record`. `previous` is the SHA-256 of the line before without its line feed, 64 zeros in line 1.
@@ -17,8 +18,9 @@ From a line of kind `signing` on, each line ends with `,"signature":{"key":...,"
 was signed with Ed25519 is `pms-ops ledger line 1`, a line feed, and the SHA-256 in hex of the line
 without that field. `key` is the SHA-256 of the raw public key, which the line of kind `signing`
 brings: `began` (the first key), `rotated` (both keys sign; the new one's signature is `successor`),
-`replaced` (the old key was lost), `accepted` (lines that are not signed, or are dated back).
-Without `--key`, a whole ledger says that one key signed it; with it, that it is the key you know.
+`replaced` (the old key was lost, as on a new machine that took over), `accepted` (lines that are
+not signed, or are dated back). Without `--key`, a whole ledger says which keys signed it; with it,
+that they are keys you know. A ledger that a new machine took over needs `--key` of both machines.
 
 This script shares no code with what writes the ledger, so a mistake in one does not hide in the
 other.
@@ -38,6 +40,14 @@ from pathlib import Path
 
 SIGNATURE = re.compile(rb',"signature":(\{[^{}]*(\{[^{}]*\}[^{}]*)?\})\}$')
 CLOCK = timedelta(minutes=5)
+UNKNOWN = re.compile(r"line \d+ begins with key [0-9a-f]{64}, none of those given: ")
+# Behind a key that nobody vouched for, which begins where one that is known was lost
+TAKEN_OVER = (
+    ": a new machine took over there with a key of its own, or a lost key was replaced. If that"
+    " key is yours, give its id too: --key {key} (on the machine that wrote the line it is the name"
+    " of a file in pms_keys_dir/trusted/ledger/). If it is not, others wrote this line and those"
+    " after it"
+)
 
 
 def digests(lines: list[bytes]) -> list[str]:
@@ -96,6 +106,8 @@ class Signatures:
         self.known = known
         self.first = 0
         self.key = ""
+        self.number = 0
+        self.spans: list[tuple[int, str]] = []  # from which line on which key has to sign
         self.publics: dict[str, bytes] = {}
         self.to_check: list[tuple[int, bytes, str, bytes]] = []
         self.bad: list[tuple[int, str]] = []
@@ -106,6 +118,7 @@ class Signatures:
 
     def read(self, number: int, line: bytes) -> None:
         """Take one line down."""
+        self.number = number
         entry = json.loads(line)
         found = SIGNATURE.search(line)
         self.date(number, str(entry["at"]), signed=bool(self.key or found))
@@ -125,10 +138,13 @@ class Signatures:
             self.bad.append((number, f"begins to sign, and line {self.first} did already"))
         if event in ("began", "replaced"):
             self.first = self.first or number
-            self.key = about["key"]
+            self.use(number, about["key"])
             self.bring(number, about)
-            if self.known and not any(self.key.startswith(each) for each in self.known):
-                self.bad.append((number, f"begins with key {self.key}, none of those given"))
+            if self.known and not self.is_known(self.key):
+                why = f"begins with key {self.key}, none of those given"
+                if event == "replaced" and self.is_known(self.spans[0][1]):
+                    why += TAKEN_OVER.format(key=self.key)
+                self.bad.append((number, why))
         if event == "replaced":
             self.notes.append(f"line {number} replaced a key that was lost: {about.get('why')}")
         if signature["key"] != self.key:
@@ -137,11 +153,20 @@ class Signatures:
         if event == "rotated":
             self.bring(number, about)
             self.add(number, body, signature.get("successor") or {})
-            self.key = about["key"]
+            self.use(number + 1, about["key"])
             if (signature.get("successor") or {}).get("key") != self.key:
                 self.bad.append((number, "changes the key, and the new key did not sign it"))
         if event == "accepted":
             self.accepted |= {each for each in about["lines"] if each < number}
+
+    def use(self, number: int, key: str) -> None:
+        """Take down from which line on a key has to sign."""
+        self.key = key
+        self.spans.append((number, key))
+
+    def is_known(self, key: str) -> bool:
+        """Tell whether a key is one of those that are known otherwise."""
+        return any(key.startswith(each) for each in self.known)
 
     def date(self, number: int, text: str, *, signed: bool) -> None:
         """Compare a date with the newest one before it."""
@@ -185,9 +210,17 @@ class Signatures:
             except (InvalidSignature, KeyError, ValueError):
                 problems.append((number, "was changed after it was signed, or others signed it"))
                 break  # those after it refer to it
-        by = f"signed by key {self.key}"
-        return problems, f"from line {self.first} on {by}" + (
+        return problems, self.said() + (
             "" if self.known else " (which --key compares with the id that you know)"
+        )
+
+    def said(self) -> str:
+        """Return which key signed which lines."""
+        spans = [each for each in self.spans if each[0] <= self.number]
+        ends = [f"to line {begin - 1}" for begin, _ in spans[1:]] + ["on"]
+        return ", ".join(
+            f"from line {begin} {end} signed by key {key}"
+            for (begin, key), end in zip(spans, ends, strict=True)
         )
 
 
@@ -268,7 +301,8 @@ def main(argv: list[str] | None = None) -> int:
     for note in notes:
         print(f"note: {note}")
     if problems:
-        print(f"BROKEN: {'; '.join(problems)}")
+        found = "UNKNOWN KEY" if all(map(UNKNOWN.match, problems)) else "BROKEN"
+        print(f"{found}: {'; '.join(problems)}")
         return 1
     if not count:
         print(f"Cannot check {arguments.ledger}: it has no line", file=sys.stderr)

@@ -80,18 +80,23 @@ def _listed(result: Mapping[str, Any]) -> list[str]:
             continue
         behind = known.get(site, {}).get("behind")
         sets = [copy for copy in each["copies"] if copy["kind"] == "set"]
-        found.append(f"{site}: {len(sets)} copies of sets; {behind or 'it has the newest set'}")
+        there = f", the newest {sets[-1]['set']}{_other(sets[-1])}" if sets else ""
+        text = f"{len(sets)} copies of sets{there}; {behind or 'it has the newest set'}"
+        found.append(f"{site}: {text}")
         for copy in sets[-SHOWN:]:
             new = "" if copy["new_bytes"] is None else f", {_size(copy['new_bytes'])} new"
             proof = "proved" if copy["proved"] else "not proved"
-            other = f" of database {copy['database']}" if copy["database"] else ""
             found.append(
-                f"{site}: set {copy['set']}{other}, {_size(copy['set_bytes'])}{new}, {proof},"
-                f" copied {copy['at']}, snapshot {copy['snapshot'][:8]}"
+                f"{site}: set {copy['set']}{_other(copy)}, {_size(copy['set_bytes'])}{new},"
+                f" {proof}, copied {copy['at']}, snapshot {copy['snapshot'][:8]}"
             )
         signs = known.get(site, {}).get("signs") or ()
         found += [f"{site}: SIGN OF RANSOMWARE: {sign}" for sign in signs]
     return found or ["No site was asked."]
+
+
+def _other(copy: Mapping[str, Any]) -> str:
+    return f" of database {copy['database']}" if copy["database"] else ""
 
 
 def _uploaded(each: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import offsite_proofs, restores
 from ansible.module_utils.pmsops.repository import site_notes
 
+DELETES = 'docs/OFFSITE.md, "Let old copies go": the site\'s operator takes that right away'
 CHECK_SECONDS, PROOF_SECONDS = 3 * 86400, 8 * 86400  # a check is due daily, a proof weekly
 
 
@@ -66,7 +67,7 @@ def _due(each: Mapping[str, Any]) -> list[tuple[str, str]]:
         entries.append((f"{site}: the last proof is old", "pms-ops offsite prove"))
     refused = each["immutable"]
     if refused and not refused["refused"]:
-        entries.append((f"{site}: this machine can delete copies there", "docs/OFFSITE.md"))
+        entries.append((f"{site}: this machine can delete copies there", DELETES))
     return entries
 
 
@@ -75,7 +76,7 @@ def describe(found: Sequence[Mapping[str, Any]], say: Callable[[str, str], None]
     for each in found:
         upload, proof = each["upload"], each["proof"]
         if not upload:
-            say("site", f"{each['site']}: nothing was uploaded yet")
+            say("site", f"{each['site']}: {site_notes.NOTHING}")
             continue
         verdict = "never"
         if proof:

@@ -107,6 +107,11 @@ CLOCK = timedelta(minutes=5)
 # The language in which openssl writes a date.
 ENVIRONMENT = dict(os.environ, LC_ALL="C")
 SHORTEST_KEY = 12
+# Behind a key that nobody vouched for, which begins where one that is known was lost
+TAKEN_OVER = (
+    ": a new machine took over there with a key of its own, or a lost key was replaced. Get the id"
+    " of that key by another way than the export, too, and give both: --key KEY --key KEY"
+)
 # What a file of another form than expected makes of the code that reads it.
 UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
@@ -574,11 +579,15 @@ class Check:
         message = f"{FORMAT}\n{sha256(self.files[MANIFEST])}".encode()
         value = str(self.signature.get("value"))
         self.to_check.append((MANIFEST, message, signer, value))
-        for where, keys in self.chains if self.known else ():
-            if not any(key.startswith(known) for key in keys for known in self.known):
-                self.problems.append(
-                    f"{where} begins with key {', '.join(sorted(keys))}, none of those given"
-                )
+        vouched = [
+            any(key.startswith(known) for key in keys for known in self.known)
+            for _where, keys in self.chains
+        ]
+        for number, (where, keys) in enumerate(self.chains if self.known else ()):
+            if not vouched[number]:
+                names = ", ".join(sorted(keys))
+                why = f"{where} begins with key {names}, none of those given"
+                self.problems.append(why + (TAKEN_OVER if vouched[0] else ""))
         if self.known and not self.chains:
             self.problems.append("the export has no key that could be compared")
         for known in self.known:

@@ -19,6 +19,9 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import sets
 
 NAME = "offsite.json"
+# Others may have: the lost machine whose place this one took, or this one sets of other databases,
+# which have notes of their own.
+NOTHING = "this machine uploaded no set of the database yet"
 ACTS = ("upload", "check", "fetch", "proof", "immutable", "prune")
 
 
@@ -79,7 +82,7 @@ def _assessed(name: str, known: Mapping[str, Any], newest: Path | None) -> dict[
     errors = known.get("errors") or {}
     behind = None
     if not upload:
-        behind = "nothing was uploaded yet"
+        behind = NOTHING
     elif newest is not None and upload.get("set") != newest.name:
         behind = f"it has set {upload.get('set')}, the newest is {newest.name}"
     elif newest is not None and sets.verification(newest) and not upload.get("proved"):

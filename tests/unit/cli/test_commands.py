@@ -321,6 +321,14 @@ def test_a_warning_of_a_module_reaches_the_summary_once():
     assert outcome.messages == ["WARNING: Roles without a password: a."]
 
 
+def test_the_empty_lines_of_a_page_part_its_sections_on_the_terminal_too():
+    """The page of the envelope was printed without them: its sections ran together."""
+    outcome = RunSummary()
+    for message in (["SYSTEM fund", "", "Site vault\n  password"], "", "said"):
+        outcome.take(event("runner_on_ok", task_action="debug", res={"msg": message}))
+    assert outcome.messages == ["SYSTEM fund", "", "Site vault", "  password", "said"]
+
+
 def test_a_failure_comes_with_its_remedy_and_a_rescued_one_is_none():
     outcome = RunSummary()
     outcome.take(event("runner_on_failed", res={"msg": "rescued"}))

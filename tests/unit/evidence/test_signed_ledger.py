@@ -185,7 +185,9 @@ def test_a_ledger_that_nobody_touched_is_whole(whole, capsys):
     assert ledger.verify(whole, keys=keys_of(whole)) == []
     assert outside_verifier.first_bad_line(whole, first_key(whole)) is None
     assert SCRIPT_MODULE.main([str(whole), "--key", first_key(whole)[:12]]) == 0
-    assert "from line 3 on signed by key " in capsys.readouterr().out
+    new = json.loads(lines_of(whole)[-1])["signature"]["key"]
+    said = f"note: from line 3 to line 6 signed by key {first_key(whole)}, from line 7 on signed by"
+    assert f"{said} key {new}\n" in capsys.readouterr().out
 
 
 def test_without_cryptography_the_script_says_that_no_signature_was_checked(whole):
@@ -341,9 +343,26 @@ def test_a_lost_key_is_replaced_and_everybody_sees_that_it_did_not_sign(tmp_path
     assert ledger.append(evidence, "host", {}, now=NOW)["unsigned"] is None
     assert ledger.verify(evidence, keys=keys) == []
     assert "without the signature of the one before" in ledger.inspect(evidence).notes[0]
-    # An outsider who knows the first key alone is told.
+    # An outsider who knows the first key alone is told what to do, and not that lines are forged.
+    after = json.loads(lines_of(evidence)[2])["record"]["key"]
     assert SCRIPT_MODULE.main([str(evidence), "--key", before]) == 1
-    assert "line 3 begins with key" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert (
+        f"from line 1 to line 2 signed by key {before}, from line 3 on signed by key {after}"
+        in said
+    )
+    assert (
+        f"\nUNKNOWN KEY: line 3 begins with key {after}, none of those given: a new machine" in said
+    )
+    assert f"give its id too: --key {after} (" in said and "BROKEN" not in said
+    assert SCRIPT_MODULE.main([str(evidence), "--key", before, "--key", after]) == 0
+    # One who knows neither, or where a line was altered as well, reads that it is broken.
+    assert SCRIPT_MODULE.main([str(evidence), "--key", "0" * 64]) == 1
+    assert "took over" not in (said := capsys.readouterr().out) and "BROKEN: line 1" in said
+    content = (evidence / ledger.NAME).read_bytes()
+    (evidence / ledger.NAME).write_bytes(content.replace(b'"kind":"host"', b'"kind":"gate"'))
+    assert SCRIPT_MODULE.main([str(evidence), "--key", before]) == 1
+    assert "BROKEN: " in capsys.readouterr().out
 
 
 def test_writers_that_are_not_told_the_folder_sign_too(tmp_path):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.evidence import anchor_notes, ledger, ledger_keys
+from ansible.module_utils.pmsops.evidence import anchor_notes, key_changes, ledger, ledger_keys
 from ansible.module_utils.pmsops.export import bundle, contents, verify_script
 from ansible.module_utils.pmsops.export.period import Period
 from ansible.module_utils.pmsops.incidents import record as incidents
@@ -359,6 +359,20 @@ def test_a_bundle_that_a_stranger_made_of_his_own_ledger_is_refused_by_the_known
     assert f"signed by key {mine.key}" in capsys.readouterr().out
     assert verify_script.main([str(path), "--key", fund.key]) == verify_script.BROKEN
     assert "none of those given" in capsys.readouterr().out
+
+
+def test_the_key_of_a_machine_that_took_over_is_asked_for_and_not_only_refused(tmp_path, capsys):
+    fund = exported.year(tmp_path / "fund")
+    old = fund.key
+    for path in fund.keys.glob("ledger-*.key"):
+        path.unlink()
+    at = datetime(2027, 1, 5, 12, 0, tzinfo=UTC)
+    key_changes.replace(fund.evidence, fund.keys, "the machine is lost", now=at)
+    path, new = fund.export(), fund.key
+    assert verify_script.main([str(path), "--key", old]) == verify_script.BROKEN
+    said = capsys.readouterr().out
+    assert f"begins with key {new}, none of those given: a new machine took over there" in said
+    assert verify_script.main([str(path), "--key", old, "--key", new]) == verify_script.WHOLE
 
 
 def test_a_signature_in_another_form_of_base64_is_no_signature(files, capsys):

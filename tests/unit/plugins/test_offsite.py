@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.pmsops.repository import site_notes
+
 from plugins.filter.offsite_lines import lines
 from plugins.filter.without_secrets import without_secrets
 
@@ -81,7 +83,15 @@ def test_the_copies_of_each_site_are_listed():
     }
     copies = [{"site": "vault", "ok": True, "copies": [copy | {"snapshot": "0123456789"}]}, BAD]
     found = lines({"sites": [{"site": "vault", "behind": None, "signs": []}], "copies": copies})
-    assert found[0] == "vault: 1 copies of sets; it has the newest set"
+    there = "vault: 1 copies of sets, the newest s of database dagster"
+    assert found[0] == f"{there}; it has the newest set"
     assert "set s of database dagster, 5 B" in found[1]
     assert "proved" in found[1] and "01234567" in found[1]
     assert found[2].startswith("b: FAILED")
+    # "4 copies of sets; nothing was uploaded yet" contradicted itself on a new machine.
+    known = {"site": "vault", "behind": site_notes.NOTHING, "signs": []}
+    found = lines({"sites": [known], "copies": copies})
+    assert found[0] == f"{there}; this machine uploaded no set of the database yet"
+    empty = [{"site": "vault", "ok": True, "copies": []}]
+    (said,) = lines({"sites": [known], "copies": empty})
+    assert said == "vault: 0 copies of sets; this machine uploaded no set of the database yet"

@@ -34,7 +34,7 @@ def test_without_a_note_and_with_a_damaged_one_nothing_is_known(root, content):
     if content is not None:
         (sets.state_folder(root) / site_notes.NAME).write_bytes(content)
     assert site_notes.read(root) == {"sites": {}, "accepted": {}}
-    assert assessed(root)["behind"] == "nothing was uploaded yet"
+    assert assessed(root)["behind"] == "this machine uploaded no set of the database yet"
 
 
 def test_a_site_has_the_newest_set_or_is_behind(root):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import ledger, status
 from ansible.module_utils.pmsops.repository import site_notes
 
+from tests.conftest import PROJECT
 from tests.support.backup_sets import make_set
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -81,7 +83,10 @@ def test_a_misspelt_question_is_unknown(places):
 
 def test_a_site_that_nobody_uploaded_to_is_behind(places):
     found = ask("current", places, [*SITES, "third"])
-    assert found["behind"] == "third: nothing was uploaded yet" and found["checked"] is None
+    assert (
+        found["behind"] == "third: this machine uploaded no set of the database yet"
+        and found["checked"] is None
+    )
     assert ask("sites", places, [*SITES, "third"])["current"] == 2
     assert ask("immutable", places, ["third"])["untried"] == "third"
     assert ask("proved", places, ["third"])["at"] is None
@@ -125,6 +130,10 @@ def test_a_site_that_deletes_is_named(places):
     site_notes.done(places[0], "second", "immutable", {"refused": False}, NOW)
     assert ask("immutable", places)["deletes"].startswith("second: ")
     assert any("can delete" in each for each in due(places))
+    found = status.collect(*places, now=NOW, sites=SITES)
+    (remedy,) = {each["next"] for each in found["due"] if "can delete" in each["what"]}
+    section = re.search(r'OFFSITE.md, "(.*)":', remedy)[1]
+    assert f"\n## {section}\n" in (PROJECT / "docs" / "OFFSITE.md").read_text("utf-8")
 
 
 def test_the_newest_proof_of_each_site_counts(places):
@@ -148,7 +157,7 @@ def test_the_status_has_a_line_for_each_site(places):
     found = status.collect(*places, now=NOW, sites=[*SITES, "third"])
     status.describe(found, lambda name, text: lines.append(f"{name}: {text}"))
     assert f"site: vault: set {SET}, 0 s ago; checked 0 s ago; proved 0 s ago" in lines
-    assert "site: third: nothing was uploaded yet" in lines
+    assert "site: third: this machine uploaded no set of the database yet" in lines
 
 
 def test_a_damaged_note_is_as_none(places):
