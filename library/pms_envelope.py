@@ -42,6 +42,14 @@ options:
     description: Where the toolkit of the new machine looks for the password of the vault.
     type: str
     default: ~/.config/pms-ops/vault/prod.pass
+  name:
+    description: The inventory's name on the new machine, for the commands of the page.
+    type: str
+    default: prod
+  maintenance_role:
+    description: The role whose password is pms_db_password.
+    type: str
+    default: ""
   command:
     description: The command that makes a new machine.
     type: str
@@ -105,6 +113,8 @@ SPEC = options.spec() | {
     "inventory": {"type": "str", "required": True},
     "target": {"type": "str", "default": "inventory/prod"},
     "vault_file": {"type": "str", "default": "~/.config/pms-ops/vault/prod.pass"},
+    "name": {"type": "str", "default": "prod"},
+    "maintenance_role": {"type": "str", "default": ""},
     "command": {"type": "str", "required": True},
     "clone": {"type": "str", "default": ""},
     "commit": {"type": "str", "default": ""},
@@ -118,7 +128,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     settings = options.sites(params, check=True).settings
     known = params["known_roles"]
-    names = ("database", "inventory", "target", "vault_file")
+    names = ("database", "inventory", "target", "vault_file", "name", "maintenance_role")
     names += ("command", "commit", "recipients", "known_roles")
     facts = {name: params[name] for name in names} | {
         "toolkit": TOOL["version"],

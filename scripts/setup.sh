@@ -283,6 +283,12 @@ nothing_to_do() {
     venv_ready && { [[ $ENGINE == unneeded ]] || engine; } && ! needs_mmdebstrap
 }
 
+# The toolkit uses its own Compose; what a person types by hand may be missing.
+compose_here() {
+    docker compose version >/dev/null 2>&1 ||
+        printf '%s' "; Compose is .venv/bin/docker-compose (there is no \`docker compose\` here)"
+}
+
 main() {
     LOCK=control ENGINE=""
     case "${1:-}" in
@@ -310,7 +316,7 @@ main() {
     [[ $ENGINE =~ ^(answers|unneeded)$ ]] || start_engine
     make_venv
     get_node_packages
-    say "ready"
+    say "ready$(compose_here)"
 }
 
 main "$@"

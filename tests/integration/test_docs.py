@@ -185,3 +185,37 @@ def test_no_section_is_empty_and_nothing_is_left_to_be_filled_in(name):
     for number, section in enumerate(sections):
         deeper = number + 1 < len(levels) and levels[number + 1] > levels[number]
         assert section.strip() or deeper, f"section {number + 1} of {name} is empty"
+
+
+def test_what_scenario_9_types_by_hand_starts_containers_with_the_compose_of_the_clone(
+    images, tmp_path
+):
+    """`docker compose` was unknown on a machine on which `make setup` had said "ready"."""
+    by_hand = page("DR_PLAYBOOK.md").partition("\n## Scenario 9: ")[2].partition("\n## ")[0]
+    assert "`docker compose up" not in by_hand
+    typed = re.findall(r"`(\.venv/bin/docker-compose [^`]*)`", by_hand)
+    assert [each.partition(".yml ")[2].split()[0] for each in typed] == ["up"] * 3
+    service = {"image": "pms-lab/redis:8", "command": ["sleep", "600"], "entrypoint": ""}
+    there = tmp_path / "pms-docs-by-hand" / "docker-compose.yml"
+    there.parent.mkdir()
+    there.write_text(yaml.safe_dump({"services": dict.fromkeys(("timescaledb", "redis"), service)}))
+    compose = str(Path(sys.executable).with_name("docker-compose"))
+
+    def run(words: list[str]) -> str:
+        done = subprocess.run(
+            words, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    asked = [compose, "--file", str(there)]
+    try:
+        states = []
+        for each in typed:
+            words = each.replace("/opt/macro_trading/docker-compose.yml", str(there)).split()
+            run([compose, *words[1:]])
+            listed = run([*asked, "ps", "--all", "--format", "{{.State}}"])
+            states.append(sorted(set(listed.split())))
+        assert states == [["created"], ["running"], ["running"]]
+    finally:
+        run([*asked, "down", "--timeout", "0"])

@@ -54,6 +54,18 @@ def test_no_documented_command_loses_words_of_a_value(page: Path) -> None:
         assert [cut_off(value) for value in values if cut_off(value)] == [], command
 
 
+def test_attestations_beside_an_inventory_are_not_read_as_its_groups(tmp_path: Path) -> None:
+    """Each command of a new machine began with two warnings about groups that are none."""
+    (tmp_path / "hosts.yml").write_text("pms: {hosts: {fund: }}\n")
+    (tmp_path / "attestations.yml").write_text("attestations: []\nwaivers: []\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(tmp_path), "--graph"],
+        capture_output=True, text=True, timeout=60, cwd=PROJECT, check=True,
+    )  # fmt: skip
+    assert "fund" in done.stdout
+    assert "Skipping" not in done.stderr
+
+
 def test_a_value_that_was_cut_off_at_a_space_is_refused(tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(

@@ -26,6 +26,9 @@ from ansible.module_utils.pmsops.offsite.work import Work
 from ansible.module_utils.pmsops.repository import signing
 
 BLANK = "_" * 44
+FETCHED = "/srv/fetched"
+# The venv's Python: that of the distribution may lack what checks signatures.
+VERIFY = ".venv/bin/python scripts/verify_ledger.py"
 OTHERS_SECRETS = ("HOME", "SSH_AUTH_SOCK", "XDG_CACHE_HOME")
 
 
@@ -38,88 +41,144 @@ def page(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
     """Return the lines of the page. *facts* are the toolkit's, and places.
 
     They are toolkit, commit, clone, inventory, target and vault_file (where both go on the new
-    machine), command, database and recipients.
+    machine), name (of the inventory), command, database, maintenance_role and recipients.
     """
     lines = [
         f"SYSTEM {settings.system}: how to make a new machine from nothing",
         "",
         f"Toolkit    pms-ops {facts['toolkit']}, commit {facts['commit'] or 'unknown'}",
         f"Clone      {facts['clone'] or '(no origin) ' + BLANK}",
-        f"Inventory  a copy of {facts['inventory']} with its vault",
-        f"           goes to {facts['target']} of the clone",
-        f"Vault      its password goes to {facts['vault_file']}, mode 0600:",
-        f"           {BLANK}",
-        "",
+        f"Vault      its password: {BLANK}",
     ]
     for site in settings.sites:
         lines += [
+            "",
             f"Site {site.name}",
             f"  repository   {site.url}",
             *(f"  option       {each}" for each in site.options),
-            f"  password     goes to {site.password_file}, mode 0600:",
-            f"               {BLANK}",
+            f"  password     {BLANK}",
         ]
         if site.environment_file:
             names = ", ".join(site.secrets()) or "none"
-            lines.append(f"  variables    go to {site.environment_file}, mode 0600 ({names}):")
-            lines.append(f"               {BLANK}")
-        if site.ca_file:
-            lines.append(f"  certificate  a copy of {site.ca_file}")
-    folder = settings.places.keys / signing.TRUSTED
+            lines += [f"  variables    of {site.environment_file} ({names}):"]
+            lines += [f"               {BLANK}"]
+    lines += ["", *_passwords(settings.places.root, facts), ""]
+    return [*lines, *_files(settings, facts), "", *_steps(settings, facts)]
+
+
+def _files(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
+    """Return which files lie in the envelope, by the names that the steps take them by."""
+    key = _ledger_key(settings.places)
+    lines = [
+        "FILES of the envelope, on a disk of its own. The steps below take them by these names:",
+        f"  inventory/        a copy of the lost machine's {facts['inventory']}, with its vault",
+        "  trusted/          public keys of sets:",
+        *(f"    {each}.pub" for each in trusted(settings.places.keys)),
+        "  trusted/ledger/   the public key that signs the ledger:",
+        f"    {key}.pub" if key else "    none signs it yet. Print this page anew once one does",
+    ]
+    if settings.program != "restic":
+        lines.append("  restic            the program, 0.18 or newer")
     lines += [
-        "",
-        f"Trusted keys: a copy of each file goes to {folder}/",
-        "  (pms_keys_dir of the inventory, as the new machine's user has it)",
-        *(f"  {each}.pub" for each in trusted(settings.places.keys)),
-        "",
-        *_ledger(settings.places),
-        "",
+        f"  {site.name}.ca{' ' * (15 - len(site.name))}a copy of {site.ca_file}"
+        for site in settings.sites
+        if site.ca_file
+    ]
+    if facts.get("recipients"):
+        lines.append("  identity          of age, as sets are encrypted, for one of")
+        lines += [f"    {each}" for each in facts["recipients"]]
+    return [
+        *lines,
         "The name of a key's file is the fingerprint of the key. This prints it again:",
         "  cut -d' ' -f1 FILE.pub | base64 --decode | sha256sum",
     ]
-    lines += ["", *_passwords(settings.places.root, facts.get("known_roles", ()))]
-    if facts.get("recipients"):
-        lines += ["", "Sets are encrypted: a copy of the identity file of one of"]
-        lines += [f"  {each}" for each in facts["recipients"]]
+
+
+def _steps(settings: Settings, facts: Mapping[str, Any]) -> list[str]:
+    """Return the commands, in the order in which they are typed."""
+    keys = settings.places.keys / signing.TRUSTED
+    ledger_keys_folder = ledger_keys.trusted_folder(settings.places.keys)
+    lines = [
+        *first(settings.program, facts["clone"] or "CLONE", facts["commit"] or "COMMIT"),
+        "",
+        "2. Read docs/OFFSITE.md (A new machine) and docs/DR_PLAYBOOK.md (scenario 9) now, not",
+        "   before: another commit may describe another program.",
+        "",
+        "3. Put the files where they go, still in the folder pms-ops. All belong to the user that",
+        "   runs pms-ops. Enter each line by itself: cat waits for what was written by hand above,",
+        "   then Enter and Ctrl-D; it would take the next line of a block for that.",
+        "  FILES=/media/envelope                      # where the files of the envelope are",
+        f"  mkdir -p {facts['target']} && cp -r $FILES/inventory/. {facts['target']}",
+        *put_secret(facts["vault_file"]),
+    ]
+    for site in settings.sites:
+        lines += put_secret(str(site.password_file))
+        if site.environment_file:
+            lines += put_secret(str(site.environment_file))
+        if site.ca_file:
+            lines.append(f"  install -D -m 0644 $FILES/{site.name}.ca {site.ca_file}")
+    lines += [
+        f"  install -d -m 0700 {settings.places.keys} {keys} {ledger_keys_folder}",
+        f"  install -m 0644 $FILES/trusted/*.pub {keys}",
+    ]
+    key = _ledger_key(settings.places)
+    if key:
+        lines.append(f"  install -m 0644 $FILES/trusted/ledger/*.pub {ledger_keys_folder}")
+    if settings.program != "restic":
+        lines.append(f"  install -D -m 0755 $FILES/restic {settings.program}")
     return [
         *lines,
         "",
-        *_first(settings.program),
-        f"  git clone {facts['clone'] or 'CLONE'} pms-ops && cd pms-ops",
-        f"  git checkout {facts['commit'] or 'COMMIT'}",
-        "  LAB_IMAGES=upstream make setup",
-        "  export PATH=$PWD/scripts:$PATH",
-        "Then put all of the above where it goes, and in the folder pms-ops:",
+        *([*_ledger(settings.places, facts, key), ""] if key else []),
+        f"{5 if key else 4}. See the plan, and make the machine:",
         f"  {facts['command']} --check",
         f"  {facts['command']} --confirm {facts['database']}",
+        *(["", *_afterwards(settings.places, key)] if key else []),
     ]
 
 
-def _first(program: str) -> list[str]:
-    """Return the lines about the packages, and about restic where *program* is not its package."""
-    begin = "On an empty Debian or Ubuntu, as root"
-    install = "  apt-get update && apt-get install --yes git"
-    if program == "restic":
-        return [f"{begin}. restic has to be 0.18 or newer (Debian 13):", f"{install} restic make"]
+def first(program: str, clone: str, commit: str) -> list[str]:
+    """Return the lines on an empty machine; its own restic only where *program* is the package."""
+    packages = "git restic make" if program == "restic" else "git make"
+    older = "; restic has to be 0.18 or newer: Debian 13" if program == "restic" else ""
     return [
-        "restic: not of a package. A copy of the program, 0.18 or newer, mode 0755, goes to",
-        f"  {program} (offsite_restic of the inventory)",
-        "",
-        f"{begin}:",
-        f"{install} make",
+        f"1. On an empty Debian or Ubuntu, as root{older}:",
+        f"  apt-get update && apt-get install --yes {packages}",
+        f"  git clone {clone} pms-ops && cd pms-ops",
+        f"  git checkout {commit}",
+        "  LAB_IMAGES=upstream make setup",
+        "  export PATH=$PWD/scripts:$PATH",
     ]
 
 
-def _ledger(places: Places) -> list[str]:
-    """Return the lines about the ledger's key, whose id is known to nobody but by this page."""
-    key = ledger.inspect(places.evidence_root).key
-    if key is None:
-        return ["Ledger: no key signs it yet. Print this page anew once one does"]
+def put_secret(place: str) -> list[str]:
+    """Return the line that puts what was written on the page into a file of mode 0600."""
+    return [f"  mkdir -p {place.rpartition('/')[0]} && (umask 077; cat > {place})"]
+
+
+def _ledger_key(places: Places) -> str | None:
+    key: str | None = ledger.inspect(places.evidence_root).key
+    return key
+
+
+def _ledger(places: Places, facts: Mapping[str, Any], key: str) -> list[str]:
+    """Return how to check the copy's ledger, whose key is known to nobody but by this page."""
+    fetch = f"pms-ops -i {facts['name']} offsite fetch proved --into {FETCHED}"
     return [
-        f"Ledger: signed by key {key}",
-        f"  a copy of its file goes to {ledger_keys.trusted_folder(places.keys)}/",
-        f"  {key}.pub",
-        f"  verify with: scripts/verify_ledger.py EVIDENCE --key {key}",
+        "4. If you doubt the copy: is its ledger the one that this key signed? (whole: N lines)",
+        f"  {fetch}",
+        f"  {VERIFY} {FETCHED}/evidence --key {key}",
+    ]
+
+
+def _afterwards(places: Places, key: str) -> list[str]:
+    """Return how to check the ledger that goes on here, by the keys of both machines."""
+    folder = ledger_keys.trusted_folder(places.keys)
+    return [
+        "6. Afterwards the new machine signs with a key of its own. NEW is its id: the name,",
+        f"   without .pub, of the other file in {folder}",
+        f"  ls {folder}",
+        f"  {VERIFY} {places.evidence_root} --key {key} --key NEW",
     ]
 
 
@@ -139,17 +198,23 @@ def password_warning(lacking: Sequence[str]) -> list[str]:
     ]
 
 
-def _passwords(root: Path, known: Iterable[str]) -> list[str]:
-    """Return the lines about the passwords of roles, which no set has."""
+def _passwords(root: Path, facts: Mapping[str, Any]) -> list[str]:
+    """Return which variable of the inventory has the password of each role: no set has one."""
+    known = facts.get("known_roles", ())
     names, lacking = sorted(login_roles.of_newest(root)), without_password(root, known)
     if not names:
         return [
             "Passwords of roles: no set says which roles log in. restore_role_passwords of the",
             "  inventory gives them to a new machine",
         ]
+    variables = {facts.get("maintenance_role"): "pms_db_password"}
     return [
-        "Passwords of roles: no set has them. restore_role_passwords of the inventory gives them:",
-        *(f"  {name}{': MISSING THERE ' + BLANK if name in lacking else ''}" for name in names),
+        "Passwords of roles: no set has them. They are in these variables of the inventory:",
+        *(
+            f"  {name:<16}  {variables.get(name, f'restore_role_passwords.{name}')}"
+            + (f": MISSING THERE {BLANK}" if name in lacking else "")
+            for name in names
+        ),
     ]
 
 
