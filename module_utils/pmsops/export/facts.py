@@ -14,7 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.evidence import verdicts
-from ansible.module_utils.pmsops.export import gate_results, heading, persons, rows, set_contents
+from ansible.module_utils.pmsops.export import (
+    gate_results,
+    heading,
+    persons,
+    rows,
+    set_contents,
+    set_history,
+)
 from ansible.module_utils.pmsops.export.segment import Line, Segment
 
 RESTORES = ("restore", "swap", "rollback", "host")
@@ -47,6 +54,9 @@ class Facts:
     # The moment of the ledger's first line, where the period began before it.
     begins: str | None = None
     interval: dict[str, Any] | None = None
+    # The newest set that was proved and not found damaged at the end of the period.
+    newest_good: dict[str, Any] | None = None
+    ages: list[dict[str, Any]] = field(default_factory=list)
     environments: list[tuple[str | None, int]] = field(default_factory=list)
     code: list[tuple[str | None, int]] = field(default_factory=list)
     clock: dict[str, Any] = field(default_factory=dict)
@@ -61,10 +71,11 @@ def collect(
     """Return the rows; *present* are the sets that are on the disk, as set_list has them."""
     present = list(present)
     records = _records(files)
+    sets = _sets(segment, present)
     acts = rows.hold_acts(segment)
     return Facts(
         runs=[_run(each, records) for each in segment.of_kind("gate")],
-        sets=_sets(segment, present),
+        sets=sets,
         drills=[_drill(each) for each in _proofs(segment.inside)],
         waivers=rows.waivers(segment),
         holds=[
@@ -94,6 +105,8 @@ def collect(
         not_covered=rows.not_covered(segment),
         begins=segment.begins.isoformat() if segment.begins and segment.begins_inside else None,
         interval=set_contents.longest_interval(segment, now),
+        newest_good=set_history.newest_good(segment, sets, now),
+        ages=set_history.ages(segment, now),
         environments=heading.environments(segment),
         code=heading.code(segment),
         clock=heading.clock(segment),
@@ -197,7 +210,8 @@ def _drill(line: Line) -> dict[str, Any]:
         | rows.phases(line)
         | numbers
         | {
-            "set": said.get("set") or said.get("moment"),
+            "set": said.get("set") or said.get("moment") or set_history.named_in_error(line),
+            "set_of_error": set_history.named_in_error(line) is not None,
             "where": said.get("drill_host") or said.get("site"),
             "segregated": said.get("segregated") is True,
             "other": said.get("other_database") or None,
@@ -216,15 +230,15 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
         for name in rows.names(line.record.get("removed")):
             gone[name] = line
     for line in (*_proofs(segment.lines), *(e for e in segment.lines if e.kind == "restore")):
-        if line.record.get("set"):
-            proofs.setdefault(str(line.record["set"]), []).append(line)
+        if name := set_history.set_of(line):
+            proofs.setdefault(name, []).append(line)
     found = []
     for line in segment.of_kind("backup"):
         if not line.record.get("set"):
             continue
         name = str(line.record["set"])
         good = [e for e in proofs.get(name, []) if verdicts.of(e.kind, e.record) == verdicts.PASS]
-        bad = [e for e in proofs.get(name, []) if verdicts.of(e.kind, e.record) == verdicts.FAIL]
+        happened = set_history.events(proofs.get(name, []))
         now = there.get(name)
         found.append(
             rows.base(line)
@@ -234,7 +248,8 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
                 "size_bytes": rows.number(line.record.get("size_bytes")),
                 "rows": rows.number(line.record.get("rows")),
                 "proved_by": [each.number for each in good],
-                "failed_by": [each.number for each in bad],
+                "events": happened,
+                "shown": set_history.shown(happened),
                 "state": "damaged" if now and now["problem"] else "held" if now and now["held"]
                 else "there" if now else "removed" if name in gone else "unknown",
                 "removed_by": gone[name].number if name in gone else None,

@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
-from ansible.module_utils.pmsops.export import glossary, words_en, words_pt
+from ansible.module_utils.pmsops.export import findings, glossary, words_en, words_pt
 from ansible.module_utils.pmsops.export.period import read_moment
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": words_en.WORDS | glossary.EN,
-    "pt": words_pt.WORDS | glossary.PT,
+    "en": words_en.WORDS | glossary.EN | findings.EN,
+    "pt": words_pt.WORDS | glossary.PT | findings.PT,
 }
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "B"))

@@ -26,6 +26,7 @@ from ansible.module_utils.pmsops.schedule.state import Schedule
 SHOWN = 12  # missed moments of a job that are listed; the count has all
 DONE, FAILED, MISSED = "done", "failed", "missed"
 NO_VERDICT = "not_measured"
+DRILL, ANCHOR = "drill", "anchor"
 Belongs = Callable[[Mapping[str, Any], Line], bool]
 
 
@@ -87,6 +88,7 @@ def _of_job(
         "title": job.title,
         "days": job.days,
         "at": [f"{at:%H:%M}" for at in job.at],
+        "of": _of(job),
         "planned": 0,
         "counts": None,
         "missed_at": [],
@@ -133,6 +135,14 @@ def _verdict(line: Line) -> str:
         return DONE
     words = {verdicts.PASS: DONE, verdicts.FAIL: FAILED}
     return words.get(verdicts.of(line.kind, line.record), NO_VERDICT)
+
+
+def _of(job: ScheduledJob) -> str:
+    """Return what a job is of, for the report: a drill, an anchor, or nothing that it counts."""
+    command = " ".join(job.command)
+    if "/anchor.yml" in command:
+        return ANCHOR
+    return DRILL if "/drill.yml" in command and "drill_at=" not in command else ""
 
 
 def _recorded(job: ScheduledJob) -> Belongs | None:

@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops.approvals.plan import (
     SWAP,
 )
 from ansible.module_utils.pmsops.evidence import verdicts
-from ansible.module_utils.pmsops.export import contents, glossary, plan, rule_gaps
+from ansible.module_utils.pmsops.export import contents, glossary, plan, rule_gaps, set_history
 from ansible.module_utils.pmsops.export.facts import Facts
 from ansible.module_utils.pmsops.export.language import UNITS, Language
 from ansible.module_utils.pmsops.export.report_template import TEMPLATE
@@ -41,7 +41,7 @@ MAPPING = (
 # Columns of numbers, by the keys of their headings
 NUMERIC = (
     *("planned", "done", "failed", "missed", "size", "rows", "runs_count", "checks_count"),
-    *("records_count", "last_line", "not_measured"),
+    *("records_count", "last_line", "not_measured", "sets_made"),
 )
 EVENTS = ("began", "rotated", "replaced", "accepted", "host", "merge")
 # Operations that a plan is of, as approvals/plan.py names them
@@ -69,7 +69,7 @@ def page(
         plan=planned,
         shown=plan.SHOWN,
         is_open=manifest["made_at"] < manifest["period"]["before"],
-        tiles=_tiles(facts, planned, language),
+        tiles=_tiles(facts, planned, targets, language),
         sections=SECTIONS,
         mapping=MAPPING,
         gaps=rule_gaps.of(facts, planned),
@@ -107,7 +107,10 @@ def _template(name: str) -> Template:
 
 
 def _tiles(
-    facts: Facts, planned: list[dict[str, Any]] | None, language: Language
+    facts: Facts,
+    planned: list[dict[str, Any]] | None,
+    targets: Mapping[str, float | None],
+    language: Language,
 ) -> list[tuple[str, str]]:
     """Return the figures at the head, each with the key of its text."""
     counted = [each["counts"]["missed"] for each in planned or () if each["counts"]]
@@ -123,18 +126,48 @@ def _tiles(
         return str(count), f"{key}_1" if count == 1 else key
 
     proved = sum(bool(each["proved_by"]) for each in facts.sets)
+    later = sum(set_history.damaged_later(each) for each in facts.sets)
     unanswered = sum(each["verdict"] == PASSED and bool(each["unanswered"]) for each in facts.runs)
     return [
         (of(facts.runs), "tile_runs"),
         *([counted_as(unanswered, "tile_unanswered")] if unanswered else []),
-        (parts(proved, len(facts.sets)), "tile_sets"),
-        (of(facts.drills), "tile_drills"),
+        (parts(proved, len(facts.sets)), "tile_sets_once" if later else "tile_sets"),
+        *([counted_as(later, "tile_damaged_later")] if later else []),
+        *_recoveries(facts, planned, targets, language, of(facts.drills)),
         counted_as(sum(counted), "tile_missed")
         if counted
         else (language.text("not_measured"), "tile_missed"),
         counted_as(len(facts.incidents), "tile_incidents"),
         counted_as(still_open, "tile_deficiencies"),
     ]
+
+
+def _recoveries(
+    facts: Facts,
+    planned: list[dict[str, Any]] | None,
+    targets: Mapping[str, float | None],
+    language: Language,
+    drills: str,
+) -> list[tuple[str, str]]:
+    """Return the figures of drills, of restores, and of what the worst recovery lost."""
+    found = [(drills, "tile_drills")]
+    jobs = [each for each in planned or () if each["of"] == plan.DRILL and each["counts"]]
+    if jobs:
+        done = sum(each["counts"]["done"] for each in jobs)
+        total = sum(each["planned"] for each in jobs)
+        text = language.text("checks_of", passed=str(done), total=str(total))
+        found.append((text, "tile_planned_drills"))
+    if facts.restores:
+        good = sum(each["verdict"] == PASSED for each in facts.restores)
+        text = language.text("checks_of", passed=str(good), total=str(len(facts.restores)))
+        found.append((text, "tile_restores"))
+    rows = [e for e in (*facts.drills, *facts.restores) if e["rpo_seconds"] is not None]
+    if rows:
+        worst = max(rows, key=lambda each: each["rpo_seconds"])
+        goal = worst["rpo_target_seconds"] or targets["rpo"]
+        key = "tile_rpo" if not goal else "tile_rpo_over" if worst["rpo_seconds"] > goal else ""
+        found.append((language.duration(worst["rpo_seconds"]), key or "tile_rpo_within"))
+    return found
 
 
 def _targets(files: Mapping[str, bytes]) -> dict[str, float | None]:
@@ -159,8 +192,10 @@ def _charts(
     from markupsafe import Markup
 
     drawn = []
-    for key in ("rto", "rpo"):
-        rows = [each for each in facts.drills if each[f"{key}_seconds"] is not None]
+    for key, title in (("rto", "rto_chart"), ("rpo", "rpo_chart")):
+        recoveries = [*facts.drills, *(facts.restores if key == "rpo" else [])]
+        rows = [each for each in recoveries if each[f"{key}_seconds"] is not None]
+        rows.sort(key=lambda each: int(each["line"]))
         if not rows:
             continue
         took = [each[f"{key}_seconds"] for each in rows]
@@ -178,7 +213,7 @@ def _charts(
         hidden = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
         drawn.append(
             {
-                "caption": language.text(caption, what=language.text(key), unit=written),
+                "caption": language.text(caption, what=language.text(title), unit=written),
                 "svg": Markup(hidden),  # noqa: S704 -- drawn here, of numbers and dates
             }
         )

@@ -139,10 +139,11 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 <td class="number">{{ number(each.rows) }}</td>\
 <td>{{ t("not_measured") if each.encrypted is none else t("yes" if each.encrypted else "no") }}\
 </td>\
-<td>{% if each.proved_by %}<span class="tag good">{{ t("proved") }}</span> {{ t("line_of") }} \
-{{ each.proved_by | join(", ") }}{% elif not each.failed_by %}<span class="tag warn">\
-{{ t("not_proved") }}</span>{% endif %}{% if each.failed_by %} <span class="tag bad">\
-{{ t("proof_failed") }}</span> {{ t("line_of") }} {{ each.failed_by | join(", ") }}{% endif %}\
+<td>{% for one in each.shown %}<span class="tag \
+{{ "good" if one.event == "proved" and loop.last else "warn" if one.event == "proved" else "bad" }}\
+">{{ t("event_" ~ one.event) }} {{ when(one.at).split(" ")[0] }}</span> \
+({{ t("line_of") }} {{ one.line }}){% if not loop.last %}; {% endif %}{% else %}\
+<span class="tag warn">{{ t("not_proved") }}</span>{% endfor %}\
 {% if each.proved_by and each.not_covered %}<br>{{ t("not_proved_of") }}: \
 {{ each.not_covered | join("; ") }}{% endif %}</td>\
 <td>{{ t(each.state) }}{% if each.removed_by %} ({{ t("line_of") }} {{ each.removed_by }})\
@@ -150,7 +151,13 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 {% if each.left_out %}<tr><td colspan="10"><strong>{{ t("left_out") }}</strong>: \
 {{ each.left_out | join("; ") }}</td></tr>
 {% endif %}
-{% endfor %}{{ close() }}{% endif %}
+{% endfor %}{{ close() }}
+<p>{{ t("newest_good") }}: {% if f.newest_good %}<strong>{{ f.newest_good.set }}</strong> \
+({{ t("line_of") }} {{ f.newest_good.line }}), {{ t("old_then", \
+age=duration(f.newest_good.age_seconds)) }}{% else %}\
+<span class="tag bad">{{ t("no_good_set") }}</span>{% endif %}</p>
+<p class="muted">{{ t("present_only") }}</p>
+{% endif %}
 </section>
 <section aria-labelledby="times">
 {{ head("times", "times_lead") }}
@@ -165,11 +172,22 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 f.interval.seconds > targets.rpo else "good" }}">{{ t("over" if f.interval.seconds > targets.rpo \
 else "within") }} ({{ duration(targets.rpo) }})</span>{% endif %}{% else %}{{ t("interval") }}: \
 {{ t("not_measured") }}{% endif %}</p>
-{% if f.drills %}{{ open("times", ["line", "at", "verdict", "set", "where", "rto", "rpo",
+{% if f.ages %}<h3>{{ t("ages") }}</h3>
+<p class="muted">{{ t("ages_lead") }}</p>
+{{ open("ages", ["month", "sets_made", "oldest"]) }}
+{% for each in f.ages %}
+<tr><td>{{ each.month }}</td><td class="number">{{ each.sets }}</td><td>\
+{% if each.seconds is none %}{{ t("no_set_before") }}{% else %}\
+{{ against(each.seconds, targets.rpo, []) }}{% endif %}</td></tr>
+{% endfor %}{{ close() }}{% endif %}
+{% if f.drills %}<h3>{{ t("drills_of") }}</h3>
+<p class="muted">{{ t("drills_lead") }}</p>
+{{ open("drills_of", ["line", "at", "verdict", "set", "where", "rto", "rpo",
   "phases", "control", "ran_by"]) }}
 {% for each in f.drills %}
 <tr>{{ line(each) }}<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}\
-{% endif %}</td><td class="name">{{ each.set or t("not_measured") }}{{ of_other(each) }}</td>\
+{% endif %}</td><td class="name">{{ each.set or t("no_set_named") }}\
+{% if each.set_of_error %}<br>{{ t("set_of_error") }}{% endif %}{{ of_other(each) }}</td>\
 <td>{{ each.where or t("here") }}, \
 {{ t("segregated" if each.segregated else "not_segregated") }}</td>
 {% for name in ["rto", "rpo"] %}{% set took, goal = each[name ~ "_seconds"], \
@@ -221,7 +239,7 @@ each.act or "" }}</td><td class="any">{{ each.set or "" }}{{ of_other(each) }}</
 <h3>{{ t("restores_of") }}</h3>
 {% if not f.restores %}{{ nothing() }}{% else %}
 {{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "former", "phases",
-  "rto", "ran_by"]) }}
+  "rto", "rpo", "ran_by"]) }}
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
@@ -230,7 +248,12 @@ each.act or "" }}</td><td class="any">{{ each.set or "" }}{{ of_other(each) }}</
 <td>{{ duration(each.down_seconds) }}</td>\
 <td class="any">{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
-each.missing) }}</td>{{ by(each) }}</tr>
+each.missing) }}</td>\
+<td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
+{{ by(each) }}</tr>
+<tr><td colspan="11"><strong>{{ t("control") }}</strong>: {{ control(each) }}. \
+<strong>{{ t("restore_left") }}</strong>: {{ each.not_covered | join("; ") or t("not_measured") }}\
+</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("incidents") }}</h3>
 {% if not f.incidents %}{{ nothing() }}{% else %}

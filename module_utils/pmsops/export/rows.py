@@ -112,6 +112,7 @@ def deletions(segment: Segment) -> list[dict[str, Any]]:
 def restore(line: Line) -> dict[str, Any]:
     """Return the row of a restore, a swap, a rollback or a new machine."""
     said = line.record
+    control = said.get("negative_control")
     return (
         base(line)
         | phases(line)
@@ -122,6 +123,10 @@ def restore(line: Line) -> dict[str, Any]:
             "former": said.get("former") or said.get("undone") or said.get("kept_volume"),
             "why": said.get("why"),
             "tables": said["tables"] if isinstance(said.get("tables"), list) else None,
+            "rpo_seconds": duration(said.get("rpo_seconds")),
+            "rpo_target_seconds": duration(said.get("rpo_target_seconds")),
+            "control": control.get("outcome") if isinstance(control, dict) else None,
+            "not_covered": names(audit.of(line.entry).get("not_covered")) if line.entry else [],
         }
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import audit
-from ansible.module_utils.pmsops.export import rows
+from ansible.module_utils.pmsops.export import rows, set_history
 from ansible.module_utils.pmsops.export.segment import Line, Segment
 from ansible.module_utils.pmsops.repository import manifest, set_parts
 
@@ -57,18 +57,10 @@ def longest_interval(segment: Segment, now: datetime | None) -> dict[str, Any] |
     The time from the last set to the end of the period, or to *now*, counts: data of it would be
     lost just as well.
     """
-    made = [
-        each.at
-        for each in segment.lines
-        if each.kind == "backup"
-        and each.record.get("set")
-        and not each.record.get("other_database")
-        and each.at is not None
-        and each.at < segment.period.end
-    ]
+    made = set_history.made_moments(segment, segment.period.end)
     if made and now is not None:
         made.append(max(min(now, segment.period.end), made[-1]))
-    spans = [(later - before, before, later) for before, later in pairwise(sorted(made))]
+    spans = [(later - before, before, later) for before, later in pairwise(made)]
     if not spans:
         return None
     longest, since, until = max(spans)
