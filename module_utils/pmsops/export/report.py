@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -102,8 +103,14 @@ def _template(name: str) -> Template:
         "duration": language.duration,
         "size": language.size,
     }
+    environment.globals["foot"] = _in_style
     environment.filters["when"] = language.when
     return environment.from_string(TEMPLATE)
+
+
+def _in_style(text: Any) -> str:
+    """Return a text for a string of a style sheet, where HTML's escapes mean nothing."""
+    return re.sub(r"[^\w .:/+-]", "?", str(text))
 
 
 def _tiles(

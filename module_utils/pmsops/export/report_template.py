@@ -16,8 +16,22 @@ td { overflow-wrap: break-word; }
 td.any { overflow-wrap: anywhere; min-width: 6.5rem; }
 .tiles { grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); }
 .tiles strong { overflow-wrap: normal; }
-@media screen { td.name { white-space: nowrap; } }
-@media screen and (max-width: 64rem) { .hint { display: block; }
+/* A name of a run or a set breaks nowhere, a hash may. */
+td.name, .id { white-space: nowrap; }
+/* On a phone a row is a card: each cell below the heading of its column. */
+@media screen and (max-width: 40rem) {
+  .scroll thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }
+  .scroll table, .scroll tbody, .scroll tr, .scroll td { display: block; }
+  .scroll tr { padding: .5rem 0; border-bottom: 2px solid var(--line); }
+  .scroll td { padding: .15rem 0; border: 0; text-align: left; overflow-wrap: anywhere; }
+  .scroll td.name, .scroll .id { white-space: normal; }
+  .scroll td:not([colspan])::before { display: block; font-size: .75rem; color: var(--muted); }
+{% for number in range(1, 11) %}
+  .scroll td:not([colspan]):nth-child({{ number }})::before { content: var(--c{{ number }}); }
+{% endfor %}
+}
+@media screen and (min-width: 40.01rem) and (max-width: 64rem) { .hint { display: block; }
   .scroll { border-right: 2px dashed var(--muted); overflow-x: scroll; } }
 .gap { padding: .5rem .85rem; border-left: 3px solid var(--warn); background: var(--warn-soft); }
 td.long { overflow-wrap: anywhere; min-width: 12rem; }
@@ -26,11 +40,22 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem 1rem;
 code { overflow-wrap: anywhere; }
 .tiles li { padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; }
-@page { size: A4 landscape; @bottom-left { font: 8pt sans-serif;
+@page { size: A4 landscape; margin: 12mm 14mm 16mm; @bottom-left { font: 7pt sans-serif;
     content: "{{ t("title") }}, \
 {{ day(m.period.since) }} {{ t("to") }} {{ day(m.period.until) }}"; }
-  @bottom-right { font: 8pt sans-serif; content: counter(page) " / " counter(pages); } }
-@media print { nav, .hint { display: none; } h2 + p, h3 + p { break-after: avoid; }
+  @bottom-center { font: 7pt sans-serif; content: "{{ foot(m.system) }} · \
+{% for name, count in f.environments %}{{ foot(name or t("not_measured")) }} · {% endfor %}\
+{{ t("made_at") }} {{ foot(when(m.made_at)) }} · {{ t("key") }} {{ foot(m.ledger.key[:16]) }}"; }
+  @bottom-right { font: 7pt sans-serif; content: counter(page) " / " counter(pages); } }
+@media print { .hint { display: none; } h2 + p, h3 + p { break-after: avoid; }
+  header h1 { margin: 0 0 .25rem; font-size: 20pt; } h2 { margin: 1.5rem 0 .5rem; }
+  header, .gap { font-size: 9pt; } nav ol { font-size: 8.5pt; columns: 3; margin: .5rem 0 0; }
+  .tiles { grid-template-columns: repeat(7, 1fr); gap: .4rem; } .tiles li { padding: .4rem .6rem; }
+  .tiles span { font-size: 8pt; } .charts { display: block; break-before: avoid; }
+  figure { display: inline-block; width: 49%; padding: .5rem; vertical-align: top; }
+  td.phases { min-width: 10rem; } .tag { font-size: 7pt; line-height: 1.4; padding: 0 .3rem; }
+  .scroll { break-before: avoid; } .more { break-before: avoid; }
+  th, td { padding-top: .25rem; padding-bottom: .25rem; orphans: 3; widows: 3; }
   pre { break-before: avoid; break-inside: avoid; }
   section[aria-labelledby="proof"] > p { break-after: avoid; } .wide table { font-size: 7.5pt; }
   table { font-size: 8.5pt; }
@@ -43,10 +68,25 @@ MACROS = """
 {% endif %}{% endmacro %}
 {% macro file(name, label) %}{% if links and name in names %}<a href="{{ name }}">{{ label }}</a>\
 {% else %}{{ label }}{% endif %}{% endmacro %}
+{% macro id(name) %}{% if name | length > 40 %}{{ name }}{% else %}\
+<span class="id">{{ name }}</span>{% endif %}{% endmacro %}
+{% macro readable(folder, names_of, name) %}\
+{% set there = namespace(page=none) %}\
+{% for each in names_of if there.page is none and folder ~ "/" ~ name ~ "/" ~ each in names %}\
+{% set there.page = folder ~ "/" ~ name ~ "/" ~ each %}{% endfor %}\
+{% set raw = folder ~ "/" ~ name ~ ("/incident.json" if folder == "incidents" else \
+"/record.json") %}\
+{% if links and there.page %}<a href="{{ there.page }}">{{ id(name) }}</a>\
+{% if raw in names %} (<a href="{{ raw }}" aria-label="{{ name }}, JSON">JSON</a>){% endif %}\
+{% else %}{{ file(raw, id(name)) }}{% endif %}{% endmacro %}
+{% macro run_of(name) %}{{ readable("records", ["report.html", "checklist.md"], name) }}\
+{% endmacro %}
 {% macro open(label, columns) %}
-{% if columns | length > 3 %}<p class="hint muted">{{ t("scroll") }}</p>
+{% if columns | length > 2 %}<p class="hint muted">{{ t("scroll") }}</p>
 {% endif %}<div class="scroll{% if columns | length > 8 %} wide{% endif %}" \
-tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table>
+tabindex="0" role="region" aria-label="{{ t("table") }}: {{ t(label) }}"><table \
+style="{% for each in columns %}--c{{ loop.index }}:&quot;{{ t(each) }}&quot;;\
+{% endfor %}">
 <thead><tr>{% for each in columns %}<th scope="col"\
 {% if each in numeric %} class="number"{% endif %}>{{ t(each) }}</th>{% endfor %}</tr></thead>
 <tbody>
@@ -98,11 +138,11 @@ SECTIONS = """
 <td class="number">{% if job.counts.missed %}<span class="tag bad">{{ job.counts.missed }}</span>\
 {% else %}0{% endif %}</td><td class="number">{{ job.counts.not_measured }}</td>\
 {% else %}<td colspan="4">{{ t("unrecorded") }}</td>{% endif %}</tr>
-{% if job.missed_at %}<tr><td colspan="7"><strong>{{ t("missed_at") }}</strong>: \
+{% if job.missed_at %}<tr class="more"><td colspan="7"><strong>{{ t("missed_at") }}</strong>: \
 {{ job.missed_at[:shown] | map("when") | join(", ") }}{% if job.missed_at | length > shown %} \
 (+{{ job.missed_at | length - shown }} {{ t("more") }}){% endif %}</td></tr>
 {% endif %}
-{% if job.unknown_until %}<tr><td colspan="7">\
+{% if job.unknown_until %}<tr class="more"><td colspan="7">\
 {{ t("unknown_until", moment=when(job.unknown_until)) }}</td></tr>
 {% endif %}
 {% endfor %}{{ close() }}{% endif %}
@@ -113,7 +153,7 @@ SECTIONS = """
 {{ open("runs", ["line", "at", "run", "verdict", "checks", "unmeasured_checks", "blocking",
   "control", "ran_by"]) }}
 {% for run in f.runs %}
-<tr>{{ line(run) }}<td class="name">{{ file("records/" ~ run.run ~ "/record.json", run.run) }}\
+<tr>{{ line(run) }}<td class="name">{{ run_of(run.run) }}\
 {% if run.partial %} ({{ t("partial") }}){% endif %}</td>\
 <td>{% if run.verdict == "pass" and run.result == "WARNED" %}<span class="tag warn">\
 {{ t("pass_warned") }}</span>{% else %}{{ tag(run.verdict) }}{% endif %}\
@@ -148,7 +188,7 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 {{ each.not_covered | join("; ") }}{% endif %}</td>\
 <td>{{ t(each.state) }}{% if each.removed_by %} ({{ t("line_of") }} {{ each.removed_by }})\
 {% endif %}</td>{{ by(each) }}</tr>
-{% if each.left_out %}<tr><td colspan="10"><strong>{{ t("left_out") }}</strong>: \
+{% if each.left_out %}<tr class="more"><td colspan="10"><strong>{{ t("left_out") }}</strong>: \
 {{ each.left_out | join("; ") }}</td></tr>
 {% endif %}
 {% endfor %}{{ close() }}
@@ -193,7 +233,8 @@ else "within") }} ({{ duration(targets.rpo) }})</span>{% endif %}{% else %}{{ t(
 {% for name in ["rto", "rpo"] %}{% set took, goal = each[name ~ "_seconds"], \
 each[name ~ "_target_seconds"] or targets[name] %}
 <td>{{ against(took, goal, each.missing if name == "rto" else []) }}</td>\
-{% endfor %}<td>{{ phases(each) }}</td><td>{{ control(each) }}</td>{{ by(each) }}</tr>
+{% endfor %}<td class="phases">{{ phases(each) }}</td>\
+<td>{{ control(each) }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="waivers">
@@ -214,13 +255,13 @@ each[name ~ "_target_seconds"] or targets[name] %}
 {{ open("hold_acts", ["line", "at", "what", "set", "why", "ran_by"]) }}
 {% for each in f.hold_acts %}
 <tr>{{ line(each) }}<td>{{ t("hold_" ~ each.act) if each.act in ("held", "lifted") else \
-each.act or "" }}</td><td class="any">{{ each.set or "" }}{{ of_other(each) }}</td>\
+each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
 <td class="long">{{ each.reason or "" }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("holds_now") }}</h3>
 {% if not f.holds %}<p class="muted">{{ t("no_holds") }}</p>
 {% else %}{{ open("holds_now", ["set", "made", "held_since", "why"]) }}
-{% for each in f.holds %}<tr><td>{{ each.set }}{{ of_other(each) }}</td><td class="date">\
+{% for each in f.holds %}<tr><td>{{ id(each.set) }}{{ of_other(each) }}</td><td class="date">\
 {{ when(each.made) }}</td>\
 <td class="date">{{ when(each.since) if each.since else t("not_measured") }}</td>\
 <td class="long">{{ each.reason }}</td></tr>
@@ -244,9 +285,9 @@ each.act or "" }}</td><td class="any">{{ each.set or "" }}{{ of_other(each) }}</
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
-<td class="any">{{ each.set or "" }}{{ of_other(each) }}</td>\
+<td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
 <td>{{ duration(each.down_seconds) }}</td>\
-<td class="any">{{ each.former or "" }}</td><td>{{ phases(each) }}</td>\
+<td class="any">{{ id(each.former or "") }}</td><td class="phases">{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>\
 <td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
@@ -260,7 +301,7 @@ each.missing) }}</td>\
 {{ open("incidents", ["incident", "began", "closed", "recovery", "cause", "data_loss"]) }}
 {% for each in f.incidents %}
 <tr><td>{{ each.title or "" }}<br><code>\
-{{ file("incidents/" ~ each.id ~ "/incident.json", each.id) }}</code>{% if not each.readable %} \
+{{ readable("incidents", ["incident.md"], each.id) }}</code>{% if not each.readable %} \
 <span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
 <td class="date">{{ when(each.began_at, seconds=true) }}</td>\
 <td class="date">{% if each.closed_at %}{{ when(each.closed_at, seconds=true) }}{% else %}\
@@ -276,7 +317,7 @@ each.missing) }}</td>\
 {% for each in f.deficiencies %}
 <tr><td>{{ each.line }}</td><td class="date">{{ when(each.opened_at) }}</td>\
 <td class="long">{{ each.title or "" }}<br><code>{{ each.id }}</code> {{ each.finding or "" }}</td>\
-<td>{{ each.owner or "" }}</td><td>{{ day(each.due) }}</td>\
+<td>{{ each.owner or "" }}</td><td class="date">{{ day(each.due) }}</td>\
 <td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ each.closed_line }}, \
 {{ when(each.closed.at) }}{% else %}<span class="tag {{ "bad" if each.overdue else "warn" }}">\
 {{ t("overdue" if each.overdue else "open") }}</span>{% endif %}</td></tr>
@@ -319,7 +360,7 @@ total=total | string) }}</p>
 <td class="long">{{ each.decision or each.task or "" }}{% if each.check %}\
 {{ t("attested_check") }} <code>{{ each.check }}</code> ({{ day(each.when) }}\
 {% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ each.why or "" }}\
-{% endif %}</td><td>{{ file("records/" ~ each.run ~ "/record.json", each.run or "") }}</td></tr>
+{% endif %}</td><td>{{ run_of(each.run or "") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="checklists">
@@ -328,7 +369,8 @@ total=total | string) }}</p>
 {{ open("checklists", ["version", "first_run", "last_run", "runs_count", "checks_count", "added",
   "dropped"]) }}
 {% for each in f.checklists %}
-<tr><td><code>{{ each.sha256[:16] }}</code></td><td>{{ each.first }}</td><td>{{ each.last }}</td>\
+<tr><td><code>{{ each.sha256[:16] }}</code></td><td>{{ id(each.first) }}</td>\
+<td>{{ id(each.last) }}</td>\
 <td class="number">{{ each.runs }}</td>\
 <td class="number">{{ each.checks | length }} ({{ each.blockers }})</td>\
 <td class="long">{{ changed(each.added, loop.first) }}</td>\

@@ -8,7 +8,7 @@ import re
 import zipfile
 
 import pytest
-from ansible.module_utils.pmsops.export import bundle, pdf
+from ansible.module_utils.pmsops.export import bundle, pdf, report
 from ansible.module_utils.pmsops.export.language import CATALOGUES, Language
 from ansible.module_utils.pmsops.reports import charts
 
@@ -54,7 +54,10 @@ def test_a_wide_table_wraps_its_cells_and_says_that_it_scrolls(fund):
     assert restores.index("scroll it sideways") < restores.index('<div class="scroll wide"')
     assert ".tiles strong { overflow-wrap: normal; }" in page
     # A name of a former database is long; NOT MEASURED never breaks inside a word.
-    assert 'class="any">old</td>' in restores and ".wide td { overflow-wrap: anywhere" not in page
+    assert (
+        'class="any"><span class="id">old</span></td>' in restores
+        and ".wide td { overflow-wrap: anywhere" not in page
+    )
 
 
 def test_the_last_date_of_a_curve_is_inside_its_picture():
@@ -63,6 +66,57 @@ def test_the_last_date_of_a_curve_is_inside_its_picture():
     moved = float(re.search(r"translate\((\d+(?:\.\d+)?), ", svg)[1])
     last = max(float(x) for x in re.findall(r'<text x="([\d.]+)"[^>]*>2026-05-30', svg))
     assert moved + last + charts.DATE_WIDTH / 2 <= charts.WIDTH
+
+
+def test_paper_has_its_contents_and_its_origin_on_each_page(fund):
+    page, _names = export(fund)
+    assert "nav, .hint { display: none; }" not in page
+    foot = re.search(r'@bottom-center \{[^"]*content: "([^"]*)"', page)[1]
+    assert foot.startswith("fund · ") and "Exported 2027-01-10 09:00 · Key " in foot
+    assert re.search(r"Key [0-9a-f]{16}$", foot)
+
+
+def test_no_text_of_a_record_ends_the_string_of_the_foot():
+    assert set(report._in_style('"\\;{}<>()\n')) == {"?"}
+
+
+def test_a_name_and_a_date_are_not_broken_on_paper(fund):
+    page, _names = export(fund)
+    assert "td.name, .id { white-space: nowrap; }" in page
+    restores = page[page.index('<h2 id="restores"') : page.index('<h2 id="deficiencies"')]
+    assert '<span class="id">2026-05-30_0600</span>' in restores
+    due = page[page.index('<h2 id="deficiencies"') : page.index('<h2 id="access"')]
+    assert '<td class="date">2026-' in due
+
+
+def test_a_row_that_explains_another_is_never_alone_at_the_head_of_a_page(fund):
+    page, _names = export(fund)
+    assert ".more { break-before: avoid; }" in page
+    assert re.findall(r'<tr><td colspan="(?:7|10)"', page) == []
+
+
+def test_on_a_phone_each_cell_has_the_heading_of_its_column(fund):
+    page, _names = export(fund)
+    tables = re.findall(r"<table style=\"(.*?)\">.*?</thead>", page, re.DOTALL)
+    heads = re.findall(r"<thead>(.*?)</thead>", page, re.DOTALL)
+    assert len(tables) == len(heads) > 10
+    for style, head in zip(tables, heads, strict=True):
+        shown = re.findall(r"--c\d+:&quot;(.*?)&quot;;", style)
+        assert shown == re.findall(r"<th[^>]*>(.*?)</th>", head)
+        # The style sheet shows ten of them.
+        assert len(shown) <= 10
+    assert "td:not([colspan]):nth-child(10)::before { content: var(--c10); }" in page
+
+
+def test_a_run_and_an_incident_lead_to_their_readable_page_and_to_the_record(tmp_path):
+    own = exported.busy(tmp_path)
+    (folder,) = (own.evidence / "incidents").glob("*_redis_*")
+    (folder / "incident.md").write_text("# Redis")
+    links = set(re.findall(r'href="([^"#]+)"', export(own)[0]))
+    incident = f"incidents/{folder.name}"
+    assert {f"{incident}/incident.md", f"{incident}/incident.json"} <= links
+    run = "records/2026-05-06_110000"
+    assert {f"{run}/report.html", f"{run}/record.json"} <= links
 
 
 # --- the words of an auditor

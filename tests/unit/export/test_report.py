@@ -94,7 +94,9 @@ def test_it_loads_nothing_and_runs_nothing(text, page):
     inside = [link for link in page.links if link.startswith("#")]
     assert {link[1:] for link in inside} <= set(page.ids) and len(inside) > 20
     others = set(page.links) - set(inside)
-    assert all(re.fullmatch(r"(records|incidents)/[\w/-]+\.json", link) for link in others)
+    assert all(
+        re.fullmatch(r"(records|incidents)/[\w/-]+\.(json|html|md)", link) for link in others
+    )
     assert len(page.ids) == len(set(page.ids))
     assert "default-src 'none'" in text and "&lt;script&gt;alert(1)" in text
 
