@@ -27,7 +27,7 @@ td.name, .id { white-space: nowrap; }
   .scroll td { padding: .15rem 0; border: 0; text-align: left; overflow-wrap: anywhere; }
   .scroll td.name, .scroll .id { white-space: normal; }
   .scroll td:not([colspan])::before { display: block; font-size: .75rem; color: var(--muted); }
-{% for number in range(1, 11) %}
+{% for number in range(1, 13) %}
   .scroll td:not([colspan]):nth-child({{ number }})::before { content: var(--c{{ number }}); }
 {% endfor %}
 }
@@ -292,7 +292,7 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 each.missing) }}</td>\
 <td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
 {{ by(each) }}</tr>
-<tr><td colspan="11"><strong>{{ t("control") }}</strong>: {{ control(each) }}. \
+<tr class="more"><td colspan="11"><strong>{{ t("control") }}</strong>: {{ control(each) }}. \
 <strong>{{ t("restore_left") }}</strong>: {{ each.not_covered | join("; ") or t("not_measured") }}\
 </td></tr>
 {% endfor %}{{ close() }}{% endif %}
