@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.approvals.plan import (
@@ -17,7 +17,14 @@ from ansible.module_utils.pmsops.approvals.plan import (
     SWAP,
 )
 from ansible.module_utils.pmsops.evidence import verdicts
-from ansible.module_utils.pmsops.export import contents, glossary, plan, rule_gaps, set_history
+from ansible.module_utils.pmsops.export import (
+    contents,
+    glossary,
+    plan,
+    rule_gaps,
+    said,
+    set_history,
+)
 from ansible.module_utils.pmsops.export.facts import Facts
 from ansible.module_utils.pmsops.export.language import UNITS, Language
 from ansible.module_utils.pmsops.export.report_template import TEMPLATE
@@ -104,8 +111,19 @@ def _template(name: str) -> Template:
         "size": language.size,
     }
     environment.globals["foot"] = _in_style
+    environment.filters["said"] = partial(_said, name)
     environment.filters["when"] = language.when
     return environment.from_string(TEMPLATE)
+
+
+def _said(language: str, text: Any) -> Any:
+    """Return a text of a record: translated where the tool wrote it, else marked as English."""
+    from markupsafe import Markup
+
+    if language == "en" or not text:
+        return text
+    found = said.translated(str(text))
+    return found or Markup('<span lang="en">{}</span>').format(text)
 
 
 def _in_style(text: Any) -> str:

@@ -129,7 +129,7 @@ SECTIONS = """
 {% elif not plan %}{{ nothing() }}
 {% else %}{{ open("plan", ["job", "when", "planned", "done", "failed", "missed", "not_measured"]) }}
 {% for job in plan %}
-<tr><td>{{ job.title }}<br><code>{{ job.name }}</code></td>\
+<tr><td>{{ job.title | said }}<br><code>{{ job.name }}</code></td>\
 <td>{{ t(job.days) }}{% if job["at"] | length < 6 %}, {{ job["at"] | join(", ") }}{% else %}, \
 {{ job["at"] | length }} &times;{% endif %}</td>\
 <td class="number">{{ job.planned }}</td>
@@ -185,11 +185,11 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 ({{ t("line_of") }} {{ one.line }}){% if not loop.last %}; {% endif %}{% else %}\
 <span class="tag warn">{{ t("not_proved") }}</span>{% endfor %}\
 {% if each.proved_by and each.not_covered %}<br>{{ t("not_proved_of") }}: \
-{{ each.not_covered | join("; ") }}{% endif %}</td>\
+{{ each.not_covered | map("said") | join("; ") }}{% endif %}</td>\
 <td>{{ t(each.state) }}{% if each.removed_by %} ({{ t("line_of") }} {{ each.removed_by }})\
 {% endif %}</td>{{ by(each) }}</tr>
 {% if each.left_out %}<tr class="more"><td colspan="10"><strong>{{ t("left_out") }}</strong>: \
-{{ each.left_out | join("; ") }}</td></tr>
+{{ each.left_out | map("said") | join("; ") }}</td></tr>
 {% endif %}
 {% endfor %}{{ close() }}
 <p>{{ t("newest_good") }}: {% if f.newest_good %}<strong>{{ f.newest_good.set }}</strong> \
@@ -225,7 +225,8 @@ else "within") }} ({{ duration(targets.rpo) }})</span>{% endif %}{% else %}{{ t(
 {{ open("drills_of", ["line", "at", "verdict", "set", "where", "rto", "rpo",
   "phases", "control", "ran_by"]) }}
 {% for each in f.drills %}
-<tr>{{ line(each) }}<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}\
+<tr>{{ line(each) }}\
+<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why | said }}\
 {% endif %}</td><td class="name">{{ each.set or t("no_set_named") }}\
 {% if each.set_of_error %}<br>{{ t("set_of_error") }}{% endif %}{{ of_other(each) }}</td>\
 <td>{{ each.where or t("here") }}, \
@@ -284,7 +285,7 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
-<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why }}{% endif %}</td>\
+<td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why | said }}{% endif %}</td>\
 <td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
 <td>{{ duration(each.down_seconds) }}</td>\
 <td class="any">{{ id(each.former or "") }}</td><td class="phases">{{ phases(each) }}</td>\
@@ -300,13 +301,13 @@ each.missing) }}</td>\
 {% if not f.incidents %}{{ nothing() }}{% else %}
 {{ open("incidents", ["incident", "began", "closed", "recovery", "cause", "data_loss"]) }}
 {% for each in f.incidents %}
-<tr><td>{{ each.title or "" }}<br><code>\
+<tr><td>{{ each.title | said or "" }}<br><code>\
 {{ readable("incidents", ["incident.md"], each.id) }}</code>{% if not each.readable %} \
 <span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
 <td class="date">{{ when(each.began_at, seconds=true) }}</td>\
 <td class="date">{% if each.closed_at %}{{ when(each.closed_at, seconds=true) }}{% else %}\
 <span class="tag bad">{{ t("open") }}</span>{% endif %}</td>\
-<td>{{ duration(each.recovery_seconds) }}</td><td class="long">{{ each.cause or "" }}</td>\
+<td>{{ duration(each.recovery_seconds) }}</td><td class="long">{{ each.cause | said or "" }}</td>\
 <td class="long">{{ each.data_loss or t("not_measured") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
@@ -356,8 +357,8 @@ total=total | string) }}</p>
 {% if not f.persons %}{{ nothing() }}{% else %}
 {{ open("persons", ["line", "at", "who", "role", "decision", "run"]) }}
 {% for each in f.persons %}
-<tr>{{ line(each) }}<td>{{ each.name or "" }}</td><td>{{ each.role or "" }}</td>\
-<td class="long">{{ each.decision or each.task or "" }}{% if each.check %}\
+<tr>{{ line(each) }}<td>{{ each.name or "" }}</td><td>{{ each.role | said or "" }}</td>\
+<td class="long">{{ (each.decision or each.task) | said or "" }}{% if each.check %}\
 {{ t("attested_check") }} <code>{{ each.check }}</code> ({{ day(each.when) }}\
 {% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ each.why or "" }}\
 {% endif %}</td><td>{{ run_of(each.run or "") }}</td></tr>
@@ -381,7 +382,7 @@ total=total | string) }}</p>
 {{ head("not_covered", "not_covered_lead") }}
 {% if not f.not_covered %}<p class="muted">{{ t("not_covered_none") }}</p>{% else %}
 {{ open("not_covered", ["what", "records_count"]) }}
-{% for text, count in f.not_covered %}<tr><td class="long">{{ text }}</td>\
+{% for text, count in f.not_covered %}<tr><td class="long">{{ text | said }}</td>\
 <td class="number">{{ count }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>

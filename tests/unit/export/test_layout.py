@@ -92,7 +92,7 @@ def test_a_name_and_a_date_are_not_broken_on_paper(fund):
 def test_a_row_that_explains_another_is_never_alone_at_the_head_of_a_page(fund):
     page, _names = export(fund)
     assert ".more { break-before: avoid; }" in page
-    assert re.findall(r'<tr><td colspan=', page) == []
+    assert re.findall(r"<tr><td colspan=", page) == []
 
 
 def test_on_a_phone_each_cell_has_the_heading_of_its_column(fund):
