@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.evidence import verdicts
 from ansible.module_utils.pmsops.export import (
+    anchored,
     gate_results,
     heading,
     persons,
@@ -57,6 +58,9 @@ class Facts:
     # The newest set that was proved and not found damaged at the end of the period.
     newest_good: dict[str, Any] | None = None
     ages: list[dict[str, Any]] = field(default_factory=list)
+    anchors: dict[str, Any] = field(default_factory=dict)  # see anchored.py
+    # Lines about copies on other sites.
+    offsite: int = 0
     environments: list[tuple[str | None, int]] = field(default_factory=list)
     code: list[tuple[str | None, int]] = field(default_factory=list)
     clock: dict[str, Any] = field(default_factory=dict)
@@ -107,6 +111,8 @@ def collect(
         interval=set_contents.longest_interval(segment, now),
         newest_good=set_history.newest_good(segment, sets, now),
         ages=set_history.ages(segment, now),
+        anchors=anchored.of(files, segment),
+        offsite=sum(each.record.get("failed") in (None, []) for each in segment.of_kind("offsite")),
         environments=heading.environments(segment),
         code=heading.code(segment),
         clock=heading.clock(segment),

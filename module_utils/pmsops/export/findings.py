@@ -39,12 +39,59 @@ EN = {
     "sets_made": "Sets made",
     "oldest": "Greatest age",
     "no_set_before": "NOT MEASURED: this export knows of no set before",
+    # Anchors
+    "stamps": "{count} time stamps",
+    "stamps_1": "{count} time stamp",
+    "authority": "authority, as the stamp names it",
+    "root_given": "root certificate in the export, by this machine's word; compare it with"
+    " --tsa-ca",
+    "root_none": "root not compared: the export has no root certificate; give it with --tsa-ca",
+    "after_stamps": "From line {line} ({day}) on, no time stamp of this export covers the ledger.",
+    "all_stamped": "The newest time stamp covers the last line of the ledger.",
+    "note_path": "noted here: a path. Whether it is on the same machine cannot be known from this"
+    " export",
+    "anchor_stamps": "NOT MEASURED by the ledger, which has no lines of this job. In this export"
+    " (a head that did not change needs no new one)",
+    # Environment
+    "environment_said": "The records name their environment: {name}.",
+    "environment_test": "That is not production: what is proved here was proved on a trial system.",
+    "environment_live": "That is production.",
+    "environment_other": "Ask the owner of the system whether that is production.",
+    "environment_none": "Whether this is production is NOT MEASURED for {count} lines: their"
+    " records name no environment.",
+    # What the sections lack
+    "gap_missed": "planned runs missed: {count} of {total}",
+    "gap_failed_runs": "planned runs failed: {count} of {total}",
+    "gap_no_lines": "jobs without lines in the ledger: {count}",
+    "gap_plan_later": "jobs of which the schedule is known only for a part of the period: {count}",
+    "gap_no_go": "go-live runs that failed: {count} of {total}",
+    "gap_signed_no_go": "no-go signed by a person: {count}",
+    "gap_unanswered": "runs with checks that were not measured: {count}",
+    "gap_unproved": "sets that were not proved: {count} of {total}",
+    "gap_damaged": "sets found damaged after they were proved: {count}",
+    "gap_no_good": "no set that was proved and not found damaged at the end of the period",
+    "gap_old": "the newest good set was {age} old at the end",
+    "gap_age": "the newest set was as old as {age} (target {goal})",
+    "gap_plain": "sets that are not encrypted: {count}",
+    "gap_unknown_plain": "sets of which encryption is NOT MEASURED: {count}",
+    "gap_one_site": "no line says that a copy is on another site",
+    "gap_drills": "drills and proofs that did not pass: {count} of {total}",
+    "gap_rto": "recoveries over the target of time (RTO): {count}",
+    "gap_rpo": "recoveries over the target of data (RPO): {count}",
+    "gap_phases": "recoveries with phases that were not measured: {count} of {total}",
+    "gap_segregated": "drills that were not segregated: {count} of {total}",
+    "gap_restores": "restores that did not pass: {count} of {total}",
+    "gap_loss": "incidents of which the data loss is NOT MEASURED: {count}",
+    "gap_overdue": "deficiencies overdue: {count} of {total} open",
+    "gap_open": "deficiencies open: {count}",
+    "gap_holds": "holds of which no line says when they began: {count}",
+    "gap_logins": "NOT MEASURED: who logged in to the host and to the database",
 }
 PT = {
     # Sets
     "event_proved": "comprovada",
     "event_found_damaged": "constatada danificada",
-    "event_proof_failed": "reprovada em prova",
+    "event_proof_failed": "prova com falha",
     "newest_good": "Cópia mais recente comprovada e não constatada danificada no fim do período,"
     " ou na data da exportação, se anterior",
     "old_then": "com {age} de idade nessa data",
@@ -54,8 +101,8 @@ PT = {
     "no_set_named": "a linha não indica a cópia",
     "set_of_error": "indicada apenas no texto do erro",
     "tile_sets_once": "cópias comprovadas ao menos uma vez",
-    "tile_damaged_later": "delas danificadas ou reprovadas em prova posterior",
-    "tile_damaged_later_1": "delas danificada ou reprovada em prova posterior",
+    "tile_damaged_later": "delas danificadas ou com falha em prova posterior",
+    "tile_damaged_later_1": "delas danificada ou com falha em prova posterior",
     # Recoveries
     "rto_chart": "Tempo de recuperação (RTO) de testes de restauração e provas",
     "rpo_chart": "Ponto de recuperação (RPO) de testes de restauração, provas e restaurações",
@@ -77,4 +124,54 @@ PT = {
     "sets_made": "Cópias feitas",
     "oldest": "Maior idade",
     "no_set_before": "NÃO MEDIDO: esta exportação não conhece cópia anterior",
+    # Anchors
+    "stamps": "{count} carimbos do tempo",
+    "stamps_1": "{count} carimbo do tempo",
+    "authority": "autoridade, como o carimbo a nomeia",
+    "root_given": "certificado raiz incluído na exportação, segundo esta máquina; compare-o com"
+    " --tsa-ca",
+    "root_none": "raiz não comparada: a exportação não tem o certificado raiz; informe-o com"
+    " --tsa-ca",
+    "after_stamps": "A partir da linha {line} ({day}), nenhum carimbo do tempo desta exportação"
+    " abrange o registro encadeado.",
+    "all_stamped": "O carimbo do tempo mais recente abrange a última linha do registro encadeado.",
+    "note_path": "anotado aqui: um caminho de arquivo. Por esta exportação, não há como saber se"
+    " ele está na mesma máquina",
+    "anchor_stamps": "NÃO MEDIDO pelo registro encadeado, que não tem linhas desta tarefa. Nesta"
+    " exportação (um resumo que não mudou não precisa de novo carimbo)",
+    # Environment
+    "environment_said": "Ambiente indicado nas linhas do registro encadeado: {name}.",
+    "environment_test": "Não é produção: o que está comprovado aqui foi comprovado em um sistema de"
+    " teste.",
+    "environment_live": "É produção.",
+    "environment_other": "Pergunte ao responsável pelo sistema se é produção.",
+    "environment_none": "Se isto é produção está NÃO MEDIDO em {count} linhas: elas"
+    " não indicam o ambiente.",
+    # What the sections lack
+    "gap_missed": "execuções previstas e não realizadas: {count} de {total}",
+    "gap_failed_runs": "execuções previstas com falha: {count} de {total}",
+    "gap_no_lines": "tarefas sem linhas no registro encadeado: {count}",
+    "gap_plan_later": "tarefas cujo agendamento só é conhecido em parte do período: {count}",
+    "gap_no_go": "execuções da lista de verificação com falha: {count} de {total}",
+    "gap_signed_no_go": "decisões no-go assinadas por pessoas: {count}",
+    "gap_unanswered": "execuções com itens não medidos: {count}",
+    "gap_unproved": "cópias não comprovadas: {count} de {total}",
+    "gap_damaged": "cópias constatadas danificadas depois de comprovadas: {count}",
+    "gap_no_good": "nenhuma cópia comprovada e não constatada danificada no fim do período",
+    "gap_old": "a cópia íntegra mais recente tinha {age} de idade no fim",
+    "gap_age": "a cópia mais recente chegou a {age} de idade (meta {goal})",
+    "gap_plain": "cópias não criptografadas: {count}",
+    "gap_unknown_plain": "cópias com criptografia NÃO MEDIDA: {count}",
+    "gap_one_site": "nenhuma linha indica uma cópia em outro local",
+    "gap_drills": "testes de restauração e provas sem êxito: {count} de {total}",
+    "gap_rto": "recuperações acima da meta de tempo (RTO): {count}",
+    "gap_rpo": "recuperações acima da meta de dados (RPO): {count}",
+    "gap_phases": "recuperações com fases não medidas: {count} de {total}",
+    "gap_segregated": "testes de restauração em ambiente não segregado: {count} de {total}",
+    "gap_restores": "restaurações sem êxito: {count} de {total}",
+    "gap_loss": "incidentes com perda de dados NÃO MEDIDA: {count}",
+    "gap_overdue": "deficiências em atraso: {count} de {total} em aberto",
+    "gap_open": "deficiências em aberto: {count}",
+    "gap_holds": "bloqueios cujo início nenhuma linha informa: {count}",
+    "gap_logins": "NÃO MEDIDO: quem acessou o servidor e o banco de dados",
 }

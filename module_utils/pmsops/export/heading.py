@@ -11,6 +11,12 @@ from ansible.module_utils.pmsops.evidence import audit, verdicts
 from ansible.module_utils.pmsops.export import rows
 from ansible.module_utils.pmsops.export.segment import Line, Segment
 
+# What an environment is in words, by the usual names; see pms_environment.
+KINDS = {
+    **dict.fromkeys(("lab", "test", "staging", "development", "dev"), "environment_test"),
+    **dict.fromkeys(("production", "prod", "live"), "environment_live"),
+}
+
 
 def environments(segment: Segment) -> list[tuple[str | None, int]]:
     """Return each environment with the number of its lines; None: their records do not say it."""

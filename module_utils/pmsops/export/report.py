@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.evidence import verdicts
 from ansible.module_utils.pmsops.export import (
     contents,
     glossary,
+    heading,
     plan,
     rule_gaps,
     said,
@@ -80,14 +81,14 @@ def page(
         tiles=_tiles(facts, planned, targets, language),
         sections=SECTIONS,
         mapping=MAPPING,
-        gaps=rule_gaps.of(facts, planned),
+        kinds=heading.KINDS,
+        gaps=rule_gaps.of(facts, planned, targets, language),
         terms=glossary.TERMS,
         events=EVENTS,
         operations=OPERATIONS,
         numeric=NUMERIC,
         targets=targets,
         charts=_charts(facts, targets, language),
-        anchors=_anchors(files),
         names=frozenset(files),
         links=links,
     )
@@ -243,21 +244,3 @@ def _charts(
             }
         )
     return drawn
-
-
-def _anchors(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """Return the heads that left the machine, by this machine's notes."""
-    try:
-        notes = json.loads(files.get(f"{contents.ANCHORS}/state.json", b"{}"))
-        done = {name: note["done"] for name, note in notes.items() if note.get("done")}
-        return [
-            {
-                "name": name,
-                "at": each.get("at"),
-                "lines": each.get("lines"),
-                "token": any(f.startswith(f"{contents.ANCHORS}/{name}/") for f in files),
-            }
-            for name, each in sorted(done.items())
-        ]
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        return []

@@ -116,6 +116,15 @@ style="{% for each in columns %}--c{{ loop.index }}:&quot;{{ t(each) }}&quot;;\
 {% macro changed(ids, first) %}{% if ids %}{{ ids | join(", ") }}{% else %}\
 <span aria-hidden="true">&ndash;</span> {{ t("first_version" if first else "unchanged") }}\
 {% endif %}{% endmacro %}
+{% macro stamps(each) %}{{ t("stamps_1" if each.count == 1 else "stamps", \
+count=each.count | string) }}, {{ when(each.first.at).split(" ")[0] }} ({{ t("line_of") }} \
+{{ each.first.line }}){% if each.count > 1 %} {{ t("to") }} \
+{{ when(each.last.at).split(" ")[0] }} ({{ t("line_of") }} {{ each.last.line }}){% endif %}, \
+{{ t("authority") }}: {{ each.authorities | join("; ") or t("not_measured") }} \
+({{ t("root_given" if each.root else "root_none") }}){% endmacro %}
+{% macro after() %}{% if f.anchors.after %}{{ t("after_stamps", \
+line=f.anchors.after.line | string, day=when(f.anchors.after.at).split(" ")[0]) }}{% else %}\
+{{ t("all_stamped") }}{% endif %}{% endmacro %}
 {% macro of_other(each) %}{% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}\
 {% endmacro %}
 {% macro by(each) %}<td>{{ each.ran_by or t("not_measured") }}{% if each.ticket %}<br>\
@@ -137,7 +146,9 @@ SECTIONS = """
 <td class="number">{{ job.counts.failed }}</td>\
 <td class="number">{% if job.counts.missed %}<span class="tag bad">{{ job.counts.missed }}</span>\
 {% else %}0{% endif %}</td><td class="number">{{ job.counts.not_measured }}</td>\
-{% else %}<td colspan="4">{{ t("unrecorded") }}</td>{% endif %}</tr>
+{% elif job.of == "anchor" and f.anchors.stamps %}<td colspan="4">{{ t("anchor_stamps") }}: \
+{% for each in f.anchors.stamps %}{{ stamps(each) }}{% if not loop.last %}; {% endif %}{% endfor %}\
+</td>{% else %}<td colspan="4">{{ t("unrecorded") }}</td>{% endif %}</tr>
 {% if job.missed_at %}<tr class="more"><td colspan="7"><strong>{{ t("missed_at") }}</strong>: \
 {{ job.missed_at[:shown] | map("when") | join(", ") }}{% if job.missed_at | length > shown %} \
 (+{{ job.missed_at | length - shown }} {{ t("more") }}){% endif %}</td></tr>
@@ -280,20 +291,21 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 {{ head("restores") }}
 <h3>{{ t("restores_of") }}</h3>
 {% if not f.restores %}{{ nothing() }}{% else %}
-{{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "former", "phases",
-  "rto", "rpo", "ran_by"]) }}
+{{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "phases", "rto",
+  "rpo", "ran_by"]) }}
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why | said }}{% endif %}</td>\
 <td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
 <td>{{ duration(each.down_seconds) }}</td>\
-<td class="any">{{ id(each.former or "") }}</td><td class="phases">{{ phases(each) }}</td>\
+<td class="phases">{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>\
 <td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
 {{ by(each) }}</tr>
-<tr class="more"><td colspan="11"><strong>{{ t("control") }}</strong>: {{ control(each) }}. \
+<tr class="more"><td colspan="10">{% if each.former %}<strong>{{ t("former") }}</strong>: \
+{{ each.former }}. {% endif %}<strong>{{ t("control") }}</strong>: {{ control(each) }}. \
 <strong>{{ t("restore_left") }}</strong>: {{ each.not_covered | join("; ") or t("not_measured") }}\
 </td></tr>
 {% endfor %}{{ close() }}{% endif %}
@@ -410,6 +422,10 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 {% for name, count in f.code %}{% if name %}<code>{{ name }}</code>{% else %}\
 {{ t("not_measured") }}{% endif %} ({{ t("lines_of", count=count | string) }})\
 {% if not loop.last %}, {% endif %}{% else %}{{ t("not_measured") }}{% endfor %}</p>
+{% for name, count in f.environments %}<p class="gap">{% if not name %}{{ t("environment_none", \
+count=count | string) }}{% else %}{{ t("environment_said", name=name) }} {{ t(kinds[name]) \
+if name in kinds else t("environment_other") }}{% endif %}</p>
+{% endfor %}
 <p class="gap">{{ t("confidential") }}</p>
 </header>
 <main>
@@ -425,8 +441,9 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 <ul>{% for each in m.problems %}<li>{{ each }}</li>{% endfor %}</ul>
 </section>
 {% else %}<p>{{ t("whole", host=m.host, moment=when(m.made_at)) }} \
-{% if anchors %}<a href="#proof">{{ t("anchored") }}</a>: {{ anchors | length }}.{% else %}\
-{{ t("anchors_none") }}{% endif %}</p>
+{% if f.anchors.stamps %}<a href="#proof">{{ t("anchored") }}</a>: \
+{% for each in f.anchors.stamps %}{{ stamps(each) }}{% if not loop.last %}; {% endif %}\
+{% endfor %}. {{ after() }}{% else %}{{ t("anchors_none") }}{% endif %}</p>
 {% endif %}
 {% if m.ledger.notes %}<section aria-labelledby="notes">
 {{ head("notes") }}
@@ -452,7 +469,7 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 {% for rule, names in mapping %}<tr><td class="long">{{ t(rule) }}</td><td class="long">\
 {% for each in names %}<a href="#{{ each }}">{{ t(each) }}</a>{% if not loop.last %}; {% endif %}\
 {% endfor %}</td><td class="long">{% for each in names if each in gaps %}{{ t(each) }}: \
-{% for key in gaps[each] %}{{ t(key) }}{% if not loop.last %}, {% endif %}{% endfor %}\
+{{ gaps[each] | join(", ") }}\
 {% if not loop.last %}; {% endif %}{% endfor %}</td></tr>
 {% endfor %}{{ close() }}
 </section>
@@ -462,10 +479,18 @@ count=count | string) }}){% endif %}{% if not loop.last %}, {% endif %}\
 <p>{{ t("proof_key") }}</p>
 <p>{{ t("proof_claim") }} <code>{{ m.ledger.key }}</code></p>
 <h3>{{ t("anchored") }}</h3>
-{% if not anchors %}<p class="gap">{{ t("anchors_none") }}</p>{% else %}
-{{ open("anchored", ["anchor", "at", "last_line", "what"]) }}
-{% for each in anchors %}<tr><td>{{ each.name }}</td><td class="date">{{ when(each.at) }}</td>\
-<td class="number">{{ each.lines }}</td><td>{{ t("stamp" if each.token else "note") }}</td></tr>
+{% if not f.anchors.stamps %}<p class="gap">{{ t("anchors_none") }}</p>
+{% else %}<p>{{ after() }}</p>
+{% endif %}
+{% if f.anchors.stamps or f.anchors.notes %}{{ open("anchored", ["anchor", "at", "last_line",
+  "what"]) }}
+{% for each in f.anchors.stamps %}<tr><td>{{ each.name }}</td>\
+<td class="date">{{ when(each.last.at) }}</td><td class="number">{{ each.last.line }}</td>\
+<td>{{ stamps(each) }}</td></tr>
+{% endfor %}
+{% for each in f.anchors.notes %}<tr><td>{{ each.name }}</td>\
+<td class="date">{{ when(each.at) }}</td><td class="number">{{ each.lines }}</td>\
+<td>{{ t("note_path" if each.path else "note") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="glossary">

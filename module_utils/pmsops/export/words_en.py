@@ -253,10 +253,7 @@ WORDS = {
     "rule": "Rule, by its heading",
     "sections": "Sections of this report",
     "gaps": "What these sections lack",
-    "gap_part": "NOT MEASURED in part",
     "gap_none": "no rows",
-    "gap_unproved": "sets that were not proved",
-    "gap_segregated": "drills that were not segregated",
     "rule_dora": "DORA, Article 12: backup policies and procedures, restoration and recovery"
     " procedures and methods",
     "rule_cvm": "CVM Resolution 21: yearly report on rules, procedures and internal controls",
@@ -271,12 +268,11 @@ WORDS = {
     "proof_key": "KEY is the id of the key, as you got it by another way than this export. Without"
     " the package cryptography, verify.py says that signatures were not checked.",
     "proof_claim": "Signed by this key, as this export claims:",
-    "anchored": "Heads of the ledger that left the machine",
+    "anchored": "Time stamps and other anchors of the ledger",
     "anchor": "Anchor",
-    "anchors_none": "NOT MEASURED: no head of the ledger left the machine, so the end of the ledger"
-    " has only this machine's word.",
+    "anchors_none": "NOT MEASURED: the export has no time stamp of the ledger, so the end of the"
+    " ledger has only this machine's word.",
     "last_line": "Line",
-    "stamp": "time stamp in the export",
     "note": "noted here; ask the place itself",
     "footer": "Made by pms-ops from the files of this export. It loads nothing from anywhere.",
     "readme": "Evidence of {system}, {since} to {until}.\n\n"

@@ -256,10 +256,7 @@ WORDS = {
     "rule": "Norma, pelo título",
     "sections": "Seções deste relatório",
     "gaps": "O que falta nestas seções",
-    "gap_part": "NÃO MEDIDO em parte",
     "gap_none": "nenhuma linha",
-    "gap_unproved": "cópias não comprovadas",
-    "gap_segregated": "testes em ambiente não segregado",
     "rule_dora": "DORA, artigo 12: políticas e procedimentos de cópia de segurança, procedimentos e"
     " métodos de restauração e recuperação",
     "rule_cvm": "Resolução CVM 21: relatório anual sobre regras, procedimentos e controles"
@@ -277,12 +274,11 @@ WORDS = {
     "proof_key": "CHAVE é o identificador da chave, obtido por outro meio que não esta exportação."
     " Sem o pacote cryptography, o verify.py informa que as assinaturas não foram verificadas.",
     "proof_claim": "Assinada por esta chave, segundo a própria exportação:",
-    "anchored": "Resumos (hash) do registro encadeado guardados fora da máquina",
+    "anchored": "Carimbos do tempo e outras âncoras do registro encadeado",
     "anchor": "Âncora",
-    "anchors_none": "NÃO MEDIDO: nenhum resumo (hash) do registro encadeado está guardado fora da"
-    " máquina; portanto, o fim dele depende apenas da palavra desta máquina.",
+    "anchors_none": "NÃO MEDIDO: a exportação não tem carimbo do tempo do registro encadeado;"
+    " portanto, o fim dele depende apenas da palavra desta máquina.",
     "last_line": "Linha",
-    "stamp": "carimbo do tempo incluído na exportação",
     "note": "anotado aqui; consulte o próprio destino",
     "footer": "Feito pelo pms-ops dos arquivos desta exportação. Nada é carregado de fora.",
     "readme": "Evidências de {system}, de {since} a {until}.\n\n"

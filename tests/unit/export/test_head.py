@@ -42,6 +42,17 @@ def test_the_head_names_the_environment_that_the_records_name(fund):
     assert "Ambiente: <strong>lab</strong> ·" in said(fund, language="pt")
 
 
+def test_the_head_says_in_words_what_an_environment_is(fund):
+    add(fund, "backup", {"set": "a"}, environment="lab")
+    text = said(fund)
+    assert "The records name their environment: lab. That is not production:" in text
+    assert "encadeado: lab. Não é produção:" in said(fund, language="pt")
+    add(fund, "backup", {"set": "b"}, AT + timedelta(hours=1), environment="production")
+    assert "environment: production. That is production." in said(fund)
+    add(fund, "backup", {"set": "c"}, AT + timedelta(hours=2))
+    assert "NOT MEASURED for 1 lines: their records name no environment" in said(fund)
+
+
 def test_several_environments_are_each_named_and_one_that_is_not_said_too(fund):
     add(fund, "backup", {"set": "a"}, environment="lab")
     add(fund, "backup", {"set": "b"}, AT + timedelta(hours=1), environment="production")
@@ -90,7 +101,7 @@ def test_a_whole_ledger_is_the_claim_of_the_host_and_stands_beside_the_anchors(f
     claim = text[text.index("The ledger is whole: ") :]
     claim = claim[: claim.index("</p>")]
     assert "which made this export, checked" in claim and "2027-01-10 09:00" in claim
-    assert "NOT MEASURED: no head of the ledger left the machine" in claim
+    assert "NOT MEASURED: the export has no time stamp of the ledger" in claim
 
 
 def test_the_head_says_that_the_zip_is_confidential(fund):
@@ -131,6 +142,7 @@ def test_each_rule_says_what_its_sections_lack(fund):
     rules = text[text.index('<section aria-labelledby="mapping"') :]
     rules = rules[: rules.index("</section>")]
     row = next(each for each in rules.split("<tr>") if "A1.3" in each)
-    assert "targets: NOT MEASURED in part, drills that were not segregated" in row
+    assert "recoveries with phases that were not measured: 1 of 1" in row
+    assert "drills that were not segregated: 1 of 1" in row and "in part" not in rules
     row = next(each for each in rules.split("<tr>") if "A1.2" in each)
     assert "missed: NOT MEASURED;" in row and "proved: no rows" in row

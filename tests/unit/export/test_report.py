@@ -285,6 +285,7 @@ def test_each_text_of_the_template_is_in_the_catalogue():
         if not path.name.startswith(("words_", "findings"))
     )
     chosen = set(re.findall(r'"(\w+)"', sources)) | {*DAYS, *audit.PHASES}
+    chosen |= set(re.findall(r"\b(gap_\w+)=", sources))
     unused = set(CATALOGUES["en"]) - used - chosen
     assert {key for key in unused if not key.startswith(starts)} == set()
 

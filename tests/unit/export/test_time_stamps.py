@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 from ansible.module_utils.pmsops.anchors import run as anchoring
 from ansible.module_utils.pmsops.anchors.time_stamp import TimeStamp
-from ansible.module_utils.pmsops.evidence import ledger_keys
+from ansible.module_utils.pmsops.evidence import anchor_notes, ledger_keys
 from ansible.module_utils.pmsops.export import bundle, verify_script
 
 from tests.support import exported
@@ -139,6 +139,43 @@ def test_without_openssl_it_says_that_the_stamp_was_not_checked(
     assert (
         "the authority's signature was not checked, no program openssl" in capsys.readouterr().out
     )
+
+
+def report_of(folder):
+    return " ".join((folder / "report.html").read_text().split())
+
+
+def test_the_report_counts_the_stamps_with_their_authority_and_root(folder, stamped, tmp_path):
+    fund, _authority = stamped
+    text = report_of(folder)
+    assert "Time stamps and other anchors of the ledger</a>: 1 time stamp, " in text
+    assert "(line 16), authority, as the stamp names it: CN=" in text
+    assert "root certificate in the export, by this machine&#39;s word" in text
+    assert "The newest time stamp covers the last line of the ledger." in text
+    assert "left the machine" not in text
+    bare = unpack(fund.export(), tmp_path / "bare")
+    assert "root not compared: the export has no root certificate" in report_of(bare)
+
+
+def test_what_no_stamp_covers_is_named_by_its_first_line(stamped, tmp_path):
+    fund, _authority = stamped
+    other = exported.Fund(tmp_path / "other")
+    shutil.copytree(fund.root / "evidence", other.evidence)
+    shutil.copytree(fund.keys, other.keys)
+    other.append("backup", {"set": "late"}, datetime(2027, 1, 6, 12, 0, tzinfo=UTC))
+    shown = report_of(unpack(other.export(), tmp_path / "shown"))
+    assert "From line 17 (2027-01-06) on, no time stamp of this export covers" in shown
+
+
+def test_a_file_anchor_is_a_path_of_which_nobody_knows_the_machine(tmp_path):
+    fund = exported.Fund(tmp_path)
+    at = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+    fund.append("backup", {"set": "a"}, at)
+    pin = anchor_notes.Pin(2, "ab" * 32, at)
+    anchor_notes.note_done(fund.evidence, "vault", pin, {"path": "/srv/heads.jsonl"})
+    shown = report_of(unpack(fund.export(), tmp_path / "shown"))
+    assert "a path. Whether it is on the same machine cannot be known" in shown
+    assert "NOT MEASURED: the export has no time stamp of the ledger" in shown
 
 
 def test_a_stamp_of_a_line_before_the_export_does_not_come_along(stamped):
