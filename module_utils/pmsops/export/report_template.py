@@ -291,21 +291,20 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 {{ head("restores") }}
 <h3>{{ t("restores_of") }}</h3>
 {% if not f.restores %}{{ nothing() }}{% else %}
-{{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "phases", "rto",
-  "rpo", "ran_by"]) }}
+{{ open("restores_of", ["line", "at", "kind", "verdict", "set", "down", "former", "phases",
+  "rto", "rpo", "ran_by"]) }}
 {% for each in f.restores %}
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why | said }}{% endif %}</td>\
 <td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
 <td>{{ duration(each.down_seconds) }}</td>\
-<td class="phases">{{ phases(each) }}</td>\
+<td class="any">{{ id(each.former or "") }}</td><td class="phases">{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>\
 <td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
 {{ by(each) }}</tr>
-<tr class="more"><td colspan="10">{% if each.former %}<strong>{{ t("former") }}</strong>: \
-{{ each.former }}. {% endif %}<strong>{{ t("control") }}</strong>: {{ control(each) }}. \
+<tr class="more"><td colspan="11"><strong>{{ t("control") }}</strong>: {{ control(each) }}. \
 <strong>{{ t("restore_left") }}</strong>: {{ each.not_covered | join("; ") or t("not_measured") }}\
 </td></tr>
 {% endfor %}{{ close() }}{% endif %}
