@@ -37,10 +37,14 @@ def plan(folder: Path, mark: str, expected: Mapping[str, str]) -> Changes:
             f"{here} is no folder.", "Correct schedule_unit_dir.", code="schedule.folder"
         )
     if expected and not os.access(here, os.W_OK):
+        if here == folder:
+            raise OpsError(
+                f"{folder} cannot be written by this user.",
+                "Run the playbook as root (sudo, or --become), or correct schedule_unit_dir.",
+                code="schedule.folder",
+            )
         raise OpsError(
-            f"{folder} cannot be written by this user."
-            if here == folder
-            else f"{folder} does not exist, and this user cannot make it in {here}.",
+            f"{folder} does not exist, and this user cannot make it in {here}.",
             "Run the playbook as root (sudo, or --become), or correct schedule_unit_dir.",
             code="schedule.folder",
         )
