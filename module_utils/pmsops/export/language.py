@@ -17,7 +17,7 @@ CATALOGUES: Mapping[str, Mapping[str, str]] = {
     "pt": words_pt.WORDS | glossary.PT | findings.PT,
 }
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
-SIZES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"), (1, "B"))
+SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 
 
 @dataclass(frozen=True)

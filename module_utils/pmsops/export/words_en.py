@@ -212,8 +212,9 @@ WORDS = {
     "event_merge": "evidence of a replaced machine was brought",
     "approvals": "Plans that a second person approved",
     "approvals_lead": "Each use of an approval. The plan has a second person's signature, of a key"
-    " of their own; it holds for that plan, one hour and one run. Waited: from the plan being shown"
-    " to the signature.",
+    " of their own; it holds for that plan, one hour and one run. This system checked and recorded"
+    " it; the signature itself is not in this export and cannot be checked here. Waited: from the"
+    " plan being shown to the signature.",
     "operation": "Act",
     "plan_swap": "restore",
     "plan_rollback": "rollback",

@@ -216,7 +216,8 @@ WORDS = {
     "approvals": "Planos aprovados por uma segunda pessoa",
     "approvals_lead": "Cada uso de uma aprovação. O plano leva a assinatura de uma segunda pessoa,"
     " feita com a sua própria chave; vale para esse plano, por uma hora e para uma só execução."
-    " Espera: da apresentação do plano até a assinatura.",
+    " Este sistema a verificou e registrou; a assinatura em si não está neste pacote (zip) e não"
+    " pode ser verificada aqui. Espera: da apresentação do plano até a assinatura.",
     "operation": "Ato",
     "plan_swap": "restauração",
     "plan_rollback": "reversão",
