@@ -259,6 +259,8 @@ class Check:
         self.publics: dict[str, str] = {}
         self.key = ""
         self.chains: list[tuple[str, set[str]]] = []
+        # Number of the line at which each earlier key gave way to the next
+        self.replaced: dict[str, int] = {}
         self.excused: dict[int, str] = {}
         self.accepted: set[int] = set()
         self.hashes: dict[int, str] = {}
@@ -405,6 +407,7 @@ class Check:
             self.to_check.append(
                 (f"line {number}", message, str(successor.get("key")), str(successor.get("value")))
             )
+            self.replaced[self.key] = number
             self.key = about["key"]
         if event == "accepted":
             self.accepted |= {each for each in about["lines"] if each < number}
@@ -743,7 +746,15 @@ def check(
         )
         return NOT_COMPARED
     for known in keys:
-        print(f"the key that was given, {known}, matches")
+        lines = [number for key, number in found.replaced.items() if key.startswith(known)]
+        if lines and not str(signer).startswith(known):
+            print(
+                f"the key that was given, {known}, is an earlier one: line {lines[0]}, which it"
+                " signed, replaced it. If it was replaced because others may have had it, ask for"
+                " the id of the present key, and check again with that"
+            )
+        else:
+            print(f"the key that was given, {known}, matches")
     print(f"whole: {extent}")
     return WHOLE
 

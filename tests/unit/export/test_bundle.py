@@ -93,6 +93,15 @@ def test_an_outsider_with_the_key_finds_it_whole(fund, folder):
     assert "lines 6 to 16 of the ledger, 9 of them from 2026-01-01 to 2026-12-31" in said
 
 
+def test_a_key_that_was_replaced_since_is_said_to_be_an_earlier_one(fund, folder):
+    """"Matches" told an auditor nothing of the key that signs now."""
+    (old,) = {each.stem for each in (folder / "keys").glob("*.pub")} - {fund.key}
+    code, said = outside(folder, "--key", old)
+    assert code == 0, said
+    assert f"the key that was given, {old}, is an earlier one: line 10, which it signed" in said
+    assert "matches" not in said
+
+
 def test_without_a_known_key_it_prints_the_id_and_says_that_nobody_compared_it(fund, folder):
     code, said = outside(folder)
     assert code == verify_script.NOT_COMPARED == 4
