@@ -94,7 +94,7 @@ def test_an_outsider_with_the_key_finds_it_whole(fund, folder):
 
 
 def test_a_key_that_was_replaced_since_is_said_to_be_an_earlier_one(fund, folder):
-    """"Matches" told an auditor nothing of the key that signs now."""
+    """An auditor read "matches", which told nothing of the key that signs now."""
     (old,) = {each.stem for each in (folder / "keys").glob("*.pub")} - {fund.key}
     code, said = outside(folder, "--key", old)
     assert code == 0, said
