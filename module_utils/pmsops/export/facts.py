@@ -236,8 +236,8 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
         for name in rows.names(line.record.get("removed")):
             gone[name] = line
     for line in (*_proofs(segment.lines), *(e for e in segment.lines if e.kind == "restore")):
-        if name := set_history.set_of(line):
-            proofs.setdefault(name, []).append(line)
+        if of := set_history.set_of(line):
+            proofs.setdefault(of, []).append(line)
     found = []
     for line in segment.of_kind("backup"):
         if not line.record.get("set"):
