@@ -194,5 +194,8 @@ class Counted:
         self.statements += 1
         self.cursor.execute(*args)
 
+    def __iter__(self):
+        return iter(self.cursor)
+
     def __getattr__(self, name):
         return getattr(self.cursor, name)

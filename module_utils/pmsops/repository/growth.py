@@ -7,9 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
-from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import sets
-from ansible.module_utils.pmsops.repository.moments import Moments
 
 DAY_SECONDS = 86400.0
 
@@ -20,28 +18,14 @@ def growth_bytes_per_day(root: Path) -> float:
     if not found:
         return 0.0
     seen: set[tuple[int, int]] = set()
-    moments = Moments(root)
     added = []
     for folder in found:
-        recorded = _recorded(folder, moments)
-        new = _measured(folder, seen) if recorded is None else recorded
-        added.append((_taken(folder), new))
+        # What lies on the disk counts: a file may be larger than its manifest says.
+        added.append((_taken(folder), _measured(folder, seen)))
     if len(added) == 1:
         return float(added[0][1])  # one set: assume that each day adds one
     days = max((added[-1][0] - added[0][0]).total_seconds() / DAY_SECONDS, 1.0)
     return sum(new for _, new in added[1:]) / days
-
-
-def _recorded(folder: Path, moments: Moments) -> int | None:
-    """Return the bytes that a set added, as it says itself; None where it does not say it.
-
-    A set may have a file for each of 20,000 chunks, so no file is asked for its size.
-    """
-    try:
-        facts = moments.facts(folder)
-        return int(facts["bytes"] - facts["saved_bytes"] + facts["file"][0])
-    except (OpsError, KeyError, TypeError):
-        return None
 
 
 def _measured(folder: Path, seen: set[tuple[int, int]]) -> int:
