@@ -102,12 +102,7 @@ def _status(session: Session) -> int:
         # Each sample names its own system.
         textfile_metrics.write(folder, fleet_rows.gauges(rows), METRICS, "")
     if given.json:
-        found = {
-            "command": "fleet status",
-            "exit_code": worst,
-            "systems": fleet_rows.documents(rows),
-        }
-        print(json.dumps(found, indent=1, sort_keys=True))
+        _print_document("fleet status", worst, fleet_rows.documents(rows))
     else:
         print("\n".join(fleet_rows.lines(rows)))
     return worst
@@ -121,15 +116,15 @@ def _gather(session: Session) -> int:
     rows = gather.rows([session.cwd / Path(each).expanduser() for each in given.streams])
     worst = end_table.worst(rows)
     if given.json:
-        found = {
-            "command": "fleet gather",
-            "exit_code": worst,
-            "systems": end_table.documents(rows),
-        }
-        print(json.dumps(found, indent=1, sort_keys=True))
+        _print_document("fleet gather", worst, end_table.documents(rows))
     else:
         print("\n".join(end_table.lines(rows)))
     return worst
+
+
+def _print_document(command: str, worst: int, systems: list[dict[str, Any]]) -> None:
+    document = {"command": command, "exit_code": worst, "systems": systems}
+    print(json.dumps(document, indent=1, sort_keys=True))
 
 
 def _report(session: Session) -> int:

@@ -130,3 +130,56 @@ def test_linters_that_do_not_end_are_told(tmp_path, linted):
     path.write_text("ok\n")
     assert linted(path, 0) == "the linters did not end\n"
     assert linted(path, time.time() + 0.5) == "ok\nthe linters did not end\n"
+
+
+@pytest.fixture
+def linters(tmp_path):
+    """A function that runs lint.sh with stand-ins of the linters, one of which may fail."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    for name in ("scripts", "bin", "requirements"):
+        (tmp_path / name).mkdir()
+    for name in (".yamllint", "one.yml", "requirements/dev.txt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "scripts" / "lint.sh").write_text((PROJECT / "scripts" / "lint.sh").read_text())
+    programs = ("bin/ruff", "bin/yamllint", "bin/shellcheck")
+    scripts = ("typecheck.sh", "validate_modules.sh", "ansible_lint.py")
+    for name in (*programs, *(f"scripts/{each}" for each in scripts)):
+        (tmp_path / name).write_text(
+            '#!/bin/sh\n[ "$FAILS" != "${0##*/}" ] || { echo why; exit 1; }\n'
+        )
+        (tmp_path / name).chmod(0o755)
+
+    def run(fails, *options):
+        done = subprocess.run(
+            ["bash", "scripts/lint.sh", *options],
+            cwd=tmp_path,
+            env=os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "FAILS": fails},
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("fails", "step"),
+    [
+        ("ruff", "ruff check"),
+        ("yamllint", "yamllint"),
+        ("typecheck.sh", "mypy --strict"),
+        ("validate_modules.sh", "validate-modules"),
+        ("ansible_lint.py", "ansible-lint"),
+    ],
+)
+def test_a_linter_that_finds_something_fails_all_of_them_and_is_named(linters, fails, step):
+    code, said, end = linters(fails)
+    assert code == 1
+    assert f"FAILED  {step}" in said and "why" in said
+    assert step in end
+    assert linters("nothing")[0] == 0
+
+
+def test_quick_leaves_out_ansible_lint_alone(linters):
+    code, said, _end = linters("ansible_lint.py", "--quick")
+    assert (code, said.count("ok ")) == (0, 6)
