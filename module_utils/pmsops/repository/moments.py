@@ -19,9 +19,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.repository import manifest, sets
 
 NAME = "moments.json"
-KEYS = frozenset(
-    {"file", "sha256", "at", "refers_to", "database", "bytes", "saved_bytes", "database_bytes"}
-)
+KEYS = frozenset({"file", "sha256", "at", "refers_to", "database", "bytes", "database_bytes"})
 
 
 class Moments:
@@ -98,7 +96,6 @@ def _facts_of(document: dict[str, Any]) -> dict[str, Any]:
         "refers_to": manifest.refers_to(document),
         "database": document["database_name"],
         "bytes": _value(document.get("totals", {}), "bytes"),
-        "saved_bytes": _value(document.get("totals", {}), "saved_bytes"),
         "database_bytes": _value(document["server"], "size_bytes"),
     }
 
