@@ -205,6 +205,18 @@ def test_a_hypertable_that_was_dropped_comes_back_whole(filled, request_):
     assert tables_of(result) == ["public.md"] and against(filled, request_) == []
 
 
+@needs_timescaledb
+def test_a_hypertable_of_another_definition_is_brought_as_a_whole(filled, request_):
+    """Its number, and so the prefix of its chunks, is another than in the set."""
+    execute(filled, "SELECT set_chunk_time_interval('md', interval '90 days')")
+    damaged = against(filled, request_)
+    (one,) = only(filled, request_).run()["different"]
+    assert one["table"] == "public.md" and not one["chunks"]
+    assert against(filled, request_) == []
+    roll_back(filled, request_)
+    assert against(filled, request_) == damaged
+
+
 def test_the_rows_come_from_the_warm_copy_which_stays(filled, request_):
     drill = replace(request_, keep=False, warm=True)
     kept = restore_set(filled, drill, progress=progress.Progress())["warm_kept"]

@@ -1077,6 +1077,26 @@ def test_a_hypertable_is_put_in_place_of_one_as_a_hypertable(filled, request_, t
 
 @pytest.mark.hypertables
 @needs_timescaledb
+def test_a_prefix_of_chunks_that_somebody_chose_is_kept_or_its_holder_named(database, request_):
+    """TimescaleDB lets only one hypertable have a prefix."""
+    execute(
+        database,
+        "CREATE TABLE ticks (at timestamptz NOT NULL, px numeric);"
+        "SELECT create_hypertable('ticks', 'at', associated_table_prefix => 'tick');"
+        "INSERT INTO ticks VALUES ('2026-01-02', 5)",
+    )
+    backed_up(database, request_)
+    with pytest.raises(OpsError, match=r"hypertable public\.ticks begin with tick") as caught:
+        brought(database, request_, ["ticks"], None)
+    assert caught.value.code == "restore.in-place"
+    execute(database, "DROP TABLE ticks")
+    brought(database, request_, ["ticks"], None)
+    prefix = "SELECT associated_table_prefix FROM _timescaledb_catalog.hypertable"
+    assert value(database, f"{prefix} WHERE table_name = 'ticks'") == "tick"
+
+
+@pytest.mark.hypertables
+@needs_timescaledb
 def test_a_hypertable_with_a_job_is_not_put_in_place_and_the_job_is_named(filled, request_, taken):
     with filled.session(superuser=True) as cursor:  # the Apache edition has no add_job
         cursor.execute(

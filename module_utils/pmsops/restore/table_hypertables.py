@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.postgresql import timescaledb_facts
 from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_all,
     fetch_value,
@@ -46,6 +47,9 @@ SELECT CASE WHEN compression_enabled THEN 'it is compressed' ELSE 'it has tables
  WHERE hypertable_schema = %(schema)s AND hypertable_name = %(name)s
    AND (compression_enabled OR tablespaces IS NOT NULL)
 ORDER BY 1"""
+_HOLDER = """
+SELECT min(format('%%I.%%I', schema_name, table_name)) FROM _timescaledb_catalog.hypertable
+ WHERE associated_schema_name = %s AND associated_table_prefix = %s"""
 _HASH = "_timescaledb_functions.get_partition_hash"
 _OLD_HASH = "_timescaledb_internal.get_partition_hash"
 
@@ -101,7 +105,8 @@ def of_set(cursor: Any, names: Iterable[TableName]) -> Hypertables:
 def make(cursor: Any, found: Hypertables) -> None:
     """Make hypertables of the empty tables in the schema of transit.
 
-    :raises OpsError: restore.in-place if the live database has no TimescaleDB
+    :raises OpsError: restore.in-place if the live database has no TimescaleDB, or another
+        hypertable whose chunks begin with the same prefix of somebody's choice
     """
     if not found:
         return
@@ -119,11 +124,12 @@ def make(cursor: Any, found: Hypertables) -> None:
     for name, dimensions in found.items():
         table = f"{quote_literal(full_name((TRANSIT, name)))}::regclass"
         first, *others = dimensions
+        prefix = quote_literal(chosen) if (chosen := _prefix(cursor, name, first)) else "NULL"
         cursor.execute(
             f"SELECT {schema}.create_hypertable({table}, {quote_literal(first.column)}::name,"
             f" chunk_time_interval => {first.interval}::bigint,"
             f" associated_schema_name => {quote_literal(first.schema)}::name,"
-            f" associated_table_prefix => {quote_literal(first.prefix)}::name,"
+            f" associated_table_prefix => {prefix}::name,"
             " create_default_indexes => false)"
         )
         for each in others:
@@ -146,6 +152,25 @@ def spelled(script: str, found: Hypertables) -> str:
     names = "|".join(re.escape(name.replace('"', '""')) for name in found)
     only = rf'^ALTER TABLE ONLY ({TRANSIT}\."?(?:{names})"?)(?=\s)'
     return re.sub(only, r"ALTER TABLE \1", script, flags=re.M)
+
+
+def _prefix(cursor: Any, name: str, wanted: Dimension) -> str | None:
+    """Return how the names of the chunks begin; None leaves that to TimescaleDB.
+
+    No two hypertables have the same, and the former one keeps its own.
+    """
+    if timescaledb_facts.NUMBERED_PREFIX.fullmatch(wanted.prefix):
+        return None
+    holder = fetch_value(cursor, _HOLDER, (wanted.schema, wanted.prefix))
+    if holder:
+        raise OpsError(
+            f"The chunks of hypertable {holder} begin with {wanted.prefix}, as those of {name} in"
+            " the set do, and TimescaleDB lets only one hypertable have that prefix.",
+            "Nothing was changed. Restore the whole set, or bring the table into a schema"
+            " (--into), and copy the rows that you need.",
+            code="restore.in-place",
+        )
+    return wanted.prefix
 
 
 def _dimensions(cursor: Any, name: TableName) -> tuple[Dimension, ...]:

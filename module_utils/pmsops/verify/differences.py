@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.pmsops.postgresql import timescaledb_facts
+
 SHOWN_PER_KIND = 10
 GONE, NEW = "is missing", "is not in the backup"
 # Kind, name, attribute: as catalog.facts gives them.
@@ -154,10 +156,18 @@ def _attributes(
             attribute=attribute,
         )
         for attribute in sorted(set(here) | set(there))
-        if _ordered(attribute, here.get(attribute)) != _ordered(attribute, there.get(attribute))
+        if _comparable(attribute, here.get(attribute))
+        != _comparable(attribute, there.get(attribute))
     ]
 
 
-def _ordered(attribute: str, value: Any) -> Any:
-    """Return a value with its elements sorted where their order means nothing."""
-    return sorted(value) if attribute in UNORDERED and isinstance(value, list) else value
+def _comparable(attribute: str, value: Any) -> Any:
+    """Return a value without what means nothing: the order of some lists, a hypertable's number.
+
+    A hypertable that was brought alone has another number than in the set.
+    """
+    if attribute in UNORDERED and isinstance(value, list):
+        return sorted(value)
+    if attribute == "chunk_prefix" and timescaledb_facts.NUMBERED_PREFIX.fullmatch(str(value)):
+        return None
+    return value

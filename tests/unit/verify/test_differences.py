@@ -21,6 +21,16 @@ def test_equal_facts_and_rows_differ_in_nothing():
     assert compare.of_contents(CONTENTS, CONTENTS) == []
 
 
+@pytest.mark.parametrize(
+    "prefix, equal", [("_hyper_12", True), ("_hyper_x", False), ("md_chunk", False)]
+)
+def test_the_number_of_a_hypertable_is_no_difference_and_a_chosen_prefix_is(prefix, equal):
+    wanted, found = (
+        {"hypertables": {"public.md": {"chunk_prefix": each}}} for each in ("_hyper_1", prefix)
+    )
+    assert (compare.facts(wanted, found) == []) is equal
+
+
 def test_a_missing_an_added_and_a_changed_object_are_named():
     found = {
         "indexes": {"public.t_pkey": {"definition": "CREATE UNIQUE INDEX", "valid": False}},
