@@ -118,7 +118,8 @@ class Consent:
                 "plan_sha256": plans.sha256(plan),
             }
             now = self.now()
-            record = facts | {"approval": document["id"], "plan": plan}
+            # What the person signed comes along whole: an outsider has nothing else to check.
+            record = facts | {"approval": document["id"], "plan": plan, "document": document}
             tail.add(KIND, record, now, tail.signer(None, now))
         return facts
 

@@ -104,6 +104,10 @@ def test_an_approved_plan_is_done_once_and_the_ledger_says_by_whom(team):
         "plan_sha256": plans.sha256(team.plan),
     }
     assert done.items() <= entry["record"].items() and entry["record"]["plan"] == team.plan
+    assert "document" not in done
+    signed = entry["record"]["document"]  # as the ledger's line gives it back
+    assert signing.valid_signer(signed) == done["approval_key"]
+    assert (signed["plan"], signed["signed_at"]) == (team.plan, done["approved_at"])
     assert team.code() == "approval.used"
     team.approve()  # a second approval of the same plan
     assert team.consent.use(team.plan)["approved_by"] == "Ana"
