@@ -22,6 +22,8 @@ class Result:
     attested: list[str] = field(default_factory=list)
     # Blockers without an answer: the run neither saw them pass nor fail.
     unanswered: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)  # blockers or not
+    flaky: list[str] = field(default_factory=list)  # passed, but not at the first attempt
 
 
 def of(record: Mapping[str, Any]) -> Result:
@@ -47,7 +49,12 @@ def of(record: Mapping[str, Any]) -> Result:
             found.attested.append(name)
         if status == UNKNOWN and each.get("severity") == BLOCKER:
             found.unanswered.append(name)
-    for names in (*found.tests.values(), found.attested, found.unanswered):
+        if status == "fail":
+            found.failed.append(name)
+        if each.get("flaky") is True:
+            found.flaky.append(name)
+    listed = (found.attested, found.unanswered, found.failed, found.flaky)
+    for names in (*found.tests.values(), *listed):
         names.sort()
     if verdict != verdicts.NOT_MEASURED:
         failed = verdict == verdicts.FAIL

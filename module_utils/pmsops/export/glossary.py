@@ -32,9 +32,9 @@ EN = {
     "means_rpo": "The age of the data that come back, so what would be lost; its target is the"
     " RPO.",
     "term_phases": "Phases",
-    "means_phases": "Parts of the recovery time: detect (until it is noticed), decide (until a"
-    " person orders it), fetch (the set comes to the host), restore, verify (compare), resume (the"
-    " PMS runs again).",
+    "means_phases": "Parts of the recovery time: detect (the playbook finds the symptoms; the time"
+    " before somebody started it is not in it), decide (until a person orders it), fetch (the set"
+    " comes to the host), restore, verify (compare), resume (the PMS runs again).",
     "term_tsa": "tsa",
     "means_tsa": "A time stamping authority: it signs a hash and the time, by RFC 3161.",
     "term_vault": "vault",
@@ -89,9 +89,10 @@ PT = {
     "term_rpo": "RPO, ponto de recuperação",
     "means_rpo": "A idade dos dados recuperados, ou seja, o que se perderia; a sua meta é o RPO.",
     "term_phases": "Fases",
-    "means_phases": "Partes do tempo de recuperação: detectar (até ser percebido), decidir (até"
-    " uma pessoa ordenar), buscar (a cópia chega ao servidor), restaurar, verificar (comparar),"
-    " retomar (o PMS volta a funcionar).",
+    "means_phases": "Partes do tempo de recuperação: detectar (o roteiro encontra os"
+    " sintomas; o tempo até alguém iniciá-lo não está incluído), decidir (até uma pessoa ordenar),"
+    " buscar (a cópia chega ao servidor), restaurar, verificar (comparar), retomar (o PMS volta a"
+    " funcionar).",
     "term_tsa": "tsa",
     "means_tsa": "Uma autoridade de carimbo do tempo: assina um hash e o horário (RFC 3161).",
     "term_vault": "vault",

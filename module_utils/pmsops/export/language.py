@@ -9,12 +9,12 @@ from datetime import date
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
-from ansible.module_utils.pmsops.export import findings, glossary, words_en, words_pt
+from ansible.module_utils.pmsops.export import findings, glossary, words_en, words_people, words_pt
 from ansible.module_utils.pmsops.export.period import read_moment
 
 CATALOGUES: Mapping[str, Mapping[str, str]] = {
-    "en": words_en.WORDS | glossary.EN | findings.EN,
-    "pt": words_pt.WORDS | glossary.PT | findings.PT,
+    "en": words_en.WORDS | words_people.EN | glossary.EN | findings.EN,
+    "pt": words_pt.WORDS | words_people.PT | glossary.PT | findings.PT,
 }
 UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))

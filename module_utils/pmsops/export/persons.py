@@ -40,10 +40,12 @@ def approvals(segment: Segment) -> list[dict[str, Any]]:
         rows.base(line)
         | {
             name: line.record.get(name)
-            for name in ("ordered_by", "approved_by", "approved_at", "plan_sha256")
+            for name in ("ordered_by", "approved_by", "approved_at", "approval_key", "plan_sha256")
         }
         | {
             "decide_seconds": rows.duration(line.record.get("decide_seconds")),
+            # Whether it fits is for verify.py to say, not for the machine that wrote it.
+            "signed": "document" in line.record,
             "operation": plan.get("operation"),
             "what": next(
                 (plan[name] for name in _OF_PLAN if isinstance(plan.get(name), str)), None

@@ -21,7 +21,8 @@ TEXTS = frozenset(
         *("name", "role", "decision", "task", "moment", "of", "outcome", "former", "undone"),
         *("kept_volume", "brought_back", "incoming", "folder", "incident", "database", "host"),
         *("scenario", "record_sha256", "checklist_sha256", "incident_sha256", "data_loss"),
-        *("ordered_by", "approved_by", "approved_at", "plan_sha256", "by", "ticket"),
+        *("ordered_by", "approved_by", "approved_at", "approval_key", "plan_sha256", "by"),
+        "ticket",
     }
 )
 NUMBERS = frozenset(
@@ -33,7 +34,7 @@ NUMBERS = frozenset(
 )
 TRUTHS = frozenset({"proved", "broken", "partial", "segregated"})
 LISTS_OF_TEXTS = frozenset({"blocking", "removed", "tables", "failed", "parts"})
-OBJECTS = frozenset({"counts", "negative_control", "record", "source", "plan"})
+OBJECTS = frozenset({"counts", "negative_control", "record", "source", "plan", "document"})
 LISTS_OF_NUMBERS = frozenset({"lines"})
 
 

@@ -165,6 +165,7 @@ def _tiles(
         else (language.text("not_measured"), "tile_missed"),
         counted_as(len(facts.incidents), "tile_incidents"),
         counted_as(still_open, "tile_deficiencies"),
+        (str(sum(bool(each["overdue"]) for each in facts.deficiencies)), "tile_overdue"),
     ]
 
 

@@ -108,7 +108,8 @@ style="{% for each in columns %}--c{{ loop.index }}:&quot;{{ t(each) }}&quot;;\
 {% macro phases(each) %}{% for name, seconds in each.phases.items() %}\
 {{ phase(name) }} {{ duration(seconds) }}{% if not loop.last %}, {% else %}<br>{% endif %}\
 {% endfor %}{% if each.missing %}{{ t("not_measured") }}: {% for name in each.missing %}\
-{{ phase(name) }}{% if not loop.last %}, {% endif %}{% endfor %}{% endif %}{% endmacro %}
+{{ phase(name) }}{% if not loop.last %}, {% endif %}{% endfor %}{% endif %}\
+<br>{{ t("elapsed") }} {{ duration(each.elapsed_seconds) }}{% endmacro %}
 {% macro against(took, goal, missing) %}{{ duration(took) }}{% if took is not none %}<br>\
 {% if goal %}<span class="tag {{ "bad" if took > goal else "warn" if missing else "good" }}">\
 {{ t("over" if took > goal else "within") }} ({{ duration(goal) }})</span>{% if missing %} \
@@ -126,6 +127,10 @@ count=each.count | string) }}, {{ when(each.first.at).split(" ")[0] }} ({{ t("li
 line=f.anchors.after.line | string, day=when(f.anchors.after.at).split(" ")[0]) }}{% else %}\
 {{ t("all_stamped") }}{% endif %}{% endmacro %}
 {% macro of_other(each) %}{% if each.other %} {{ t("of_database") }} {{ each.other }}{% endif %}\
+{% endmacro %}
+{% macro known(value) %}{{ value or t("not_on_record") }}{% endmacro %}
+{% macro listed(names) %}{{ names | join(", ") or t("nothing") }}{% endmacro %}
+{% macro late(days, one, more) %}{{ t(one if days == 1 else more, count=days | string) }}\
 {% endmacro %}
 {% macro by(each) %}<td>{{ each.ran_by or t("not_measured") }}{% if each.ticket %}<br>\
 {{ each.ticket }}{% endif %}</td>{% endmacro %}
@@ -174,8 +179,11 @@ SECTIONS = """
 passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<br>\
 {{ t("attested_more", count=run.attested | string) }}{% endif %}{% endif %}</td>\
 <td>{{ t("not_measured") if run.not_measured is none else run.not_measured }}</td>\
-<td class="long">{{ run.blocking | join(", ") }}</td><td>{{ control(run) }}</td>\
+<td class="long">{{ listed(run.blocking) }}</td><td>{{ control(run) }}</td>\
 {{ by(run) }}</tr>
+<tr class="more"><td colspan="9">{% if run.has_record %}<strong>{{ t("failed_checks") }}</strong>: \
+{{ listed(run.failed) }}. <strong>{{ t("flaky_checks") }}</strong>: {{ listed(run.flaky) }}\
+{% else %}<strong>{{ t("failed_checks") }}</strong>: {{ t("not_on_record") }}{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="sets">
@@ -254,8 +262,8 @@ each[name ~ "_target_seconds"] or targets[name] %}
 {% if not f.waivers %}{{ nothing() }}{% else %}
 {{ open("waivers", ["line", "at", "check", "who", "why", "since", "until"]) }}
 {% for each in f.waivers %}
-<tr>{{ line(each) }}<td>{{ each.check or "" }}</td><td>{{ each.who or "" }}</td>\
-<td class="long">{{ each.why or "" }}</td><td>{{ day(each.when) }}</td>\
+<tr>{{ line(each) }}<td>{{ known(each.check) }}</td><td>{{ known(each.who) }}</td>\
+<td class="long">{{ known(each.why) }}</td><td>{{ day(each.when) }}</td>\
 <td>{{ day(each.until) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
@@ -267,8 +275,8 @@ each[name ~ "_target_seconds"] or targets[name] %}
 {{ open("hold_acts", ["line", "at", "what", "set", "why", "ran_by"]) }}
 {% for each in f.hold_acts %}
 <tr>{{ line(each) }}<td>{{ t("hold_" ~ each.act) if each.act in ("held", "lifted") else \
-each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
-<td class="long">{{ each.reason or "" }}</td>{{ by(each) }}</tr>
+known(each.act) }}</td><td class="any">{{ id(known(each.set)) }}{{ of_other(each) }}</td>\
+<td class="long">{{ known(each.reason) }}</td>{{ by(each) }}</tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("holds_now") }}</h3>
 {% if not f.holds %}<p class="muted">{{ t("no_holds") }}</p>
@@ -276,7 +284,7 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 {% for each in f.holds %}<tr><td>{{ id(each.set) }}{{ of_other(each) }}</td><td class="date">\
 {{ when(each.made) }}</td>\
 <td class="date">{{ when(each.since) if each.since else t("not_measured") }}</td>\
-<td class="long">{{ each.reason }}</td></tr>
+<td class="long">{{ known(each.reason) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("deletions") }}</h3>
 {% if not f.deletions %}{{ nothing() }}{% else %}
@@ -284,7 +292,7 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 {% for each in f.deletions %}
 <tr>{{ line(each) }}<td class="long">{{ each.sets | join(", ") }}{{ of_other(each) }}</td>\
 <td>{{ t("by_" ~ each.by) }}{% if each.site %}, {{ t("on_site") }}{% endif %}</td>\
-<td class="long">{{ each.reason or "" }}</td></tr>
+<td class="long">{{ known(each.reason) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="restores">
@@ -297,9 +305,9 @@ each.act or "" }}</td><td class="any">{{ id(each.set or "") }}{{ of_other(each) 
 <tr>{{ line(each) }}<td>{{ t("kind_" ~ each.kind) }}{% if each.tables %}<br>\
 {{ each.tables | join(", ") }}{% endif %}</td>\
 <td class="any">{{ tag(each.verdict) }}{% if each.why %}<br>{{ each.why | said }}{% endif %}</td>\
-<td class="any">{{ id(each.set or "") }}{{ of_other(each) }}</td>\
+<td class="any">{{ id(known(each.set)) }}{{ of_other(each) }}</td>\
 <td>{{ duration(each.down_seconds) }}</td>\
-<td class="any">{{ id(each.former or "") }}</td><td class="phases">{{ phases(each) }}</td>\
+<td class="any">{{ id(known(each.former)) }}</td><td class="phases">{{ phases(each) }}</td>\
 <td>{{ against(each.phases_seconds, targets.rto if each.verdict == "pass" else none, \
 each.missing) }}</td>\
 <td>{{ against(each.rpo_seconds, each.rpo_target_seconds or targets.rpo, []) }}</td>\
@@ -310,29 +318,39 @@ each.missing) }}</td>\
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("incidents") }}</h3>
 {% if not f.incidents %}{{ nothing() }}{% else %}
-{{ open("incidents", ["incident", "began", "closed", "recovery", "cause", "data_loss"]) }}
+<p class="muted">{{ t("incidents_lead") }}</p>
+{{ open("incidents", ["incident", "began", "closed", "recovery", "phases", "cause", "data_loss"]) }}
 {% for each in f.incidents %}
-<tr><td>{{ each.title | said or "" }}<br><code>\
+<tr><td>{{ each.title | said or t("not_on_record") }}<br><code>\
 {{ readable("incidents", ["incident.md"], each.id) }}</code>{% if not each.readable %} \
 <span class="tag bad">{{ t("unreadable") }}</span>{% endif %}</td>\
 <td class="date">{{ when(each.began_at, seconds=true) }}</td>\
 <td class="date">{% if each.closed_at %}{{ when(each.closed_at, seconds=true) }}{% else %}\
 <span class="tag bad">{{ t("open") }}</span>{% endif %}</td>\
-<td>{{ duration(each.recovery_seconds) }}</td><td class="long">{{ each.cause | said or "" }}</td>\
-<td class="long">{{ each.data_loss or t("not_measured") }}</td></tr>
+<td>{{ duration(each.recovery_seconds) }}</td><td class="phases">{{ phases(each) }}</td>\
+<td class="long">{{ each.cause | said or t("not_on_record") }}</td>\
+<td class="long">{% if each.data_loss %}{{ each.data_loss | said }}{% else %}\
+{{ t("loss_not_measured" if each.closed_at else "not_on_record") }}{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="deficiencies">
 {{ head("deficiencies", "deficiencies_lead") }}
 {% if not f.deficiencies %}{{ nothing() }}{% else %}
-{{ open("deficiencies", ["line", "at", "deficiency", "owner", "due", "state_end"]) }}
+{{ open("deficiencies", ["line", "at", "opened_by", "deficiency", "owner", "due", "state_end"]) }}
 {% for each in f.deficiencies %}
 <tr><td>{{ each.line }}</td><td class="date">{{ when(each.opened_at) }}</td>\
-<td class="long">{{ each.title or "" }}<br><code>{{ each.id }}</code> {{ each.finding or "" }}</td>\
-<td>{{ each.owner or "" }}</td><td class="date">{{ day(each.due) }}</td>\
-<td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ each.closed_line }}, \
-{{ when(each.closed.at) }}{% else %}<span class="tag {{ "bad" if each.overdue else "warn" }}">\
-{{ t("overdue" if each.overdue else "open") }}</span>{% endif %}</td></tr>
+<td>{{ known(each.opened_by) }}</td>\
+<td class="long">{{ known(each.title) }}<br><code>{{ each.id }}</code> \
+{{ known(each.finding) }}</td>\
+<td>{{ known(each.owner) }}</td><td class="date">{{ day(each.due) }}</td>\
+<td>{% if each.closed %}{{ t("closed_by") }} {{ t("line_of") }} {{ known(each.closed_line) }}, \
+{{ when(each.closed.at) }}{% if each.days_late %}; \
+{{ late(each.days_late, "closed_late_1", "closed_late") }}\
+{% endif %}{% else %}<span class="tag {{ "bad" if each.overdue else "warn" }}">\
+{{ t("overdue" if each.overdue else "open") }}</span>{% if each.overdue %} \
+{{ late(each.days_late, "days_overdue_1", "days_overdue") if each.days_late else \
+t("not_measured") }}{% endif %}\
+{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="access">
@@ -345,19 +363,21 @@ each.missing) }}</td>\
 <tr>{{ line(each) }}<td>{{ t("event_" ~ each.what) if each.what in events else each.what }}\
 {% if each.lines %}: {{ each.lines | join(", ") }}{% endif %}\
 {% if each.machine %}: {{ each.machine }}{% endif %}</td>\
-<td>{% if each.key %}<code>{{ each.key[:16] }}</code>{% endif %}</td>\
-<td>{{ each.who or "" }}</td><td class="long">{{ each.why or "" }}</td></tr>
+<td>{% if each.key %}<code>{{ each.key[:16] }}</code>{% else %}{{ t("not_on_record") }}{% endif %}\
+</td><td>{{ known(each.who) }}</td><td class="long">{{ known(each.why) }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("approvals") }}</h3>
 <p class="muted">{{ t("approvals_lead") }}</p>
 {% if not f.approvals %}{{ nothing() }}{% else %}
 {{ open("approvals", ["line", "at", "operation", "what", "ordered_by", "approved_by",
-  "approved_at", "waited"]) }}
+  "approved_at", "waited", "approval_signature"]) }}
 {% for each in f.approvals %}
 <tr>{{ line(each) }}<td>{{ t("plan_" ~ each.operation) if each.operation in operations else \
-each.operation or "" }}</td><td class="any">{{ each.what or "" }}</td>\
-<td>{{ each.ordered_by or "" }}</td><td>{{ each.approved_by or "" }}</td>\
-<td class="date">{{ when(each.approved_at) }}</td><td>{{ duration(each.decide_seconds) }}</td></tr>
+known(each.operation) }}</td><td class="any">{{ known(each.what) }}</td>\
+<td>{{ known(each.ordered_by) }}</td><td>{{ known(each.approved_by) }}</td>\
+<td class="date">{{ when(each.approved_at) }}</td><td>{{ duration(each.decide_seconds) }}</td>\
+<td>{% if each.signed %}{{ t("signature_here") }} <code>{{ (each.approval_key or "")[:16] }}</code>\
+{% else %}<span class="tag warn">{{ t("signature_not_here") }}</span>{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 <h3>{{ t("persons") }}</h3>
 {% for role, missing, total in f.unsigned if missing %}
@@ -368,11 +388,13 @@ total=total | string) }}</p>
 {% if not f.persons %}{{ nothing() }}{% else %}
 {{ open("persons", ["line", "at", "who", "role", "decision", "run"]) }}
 {% for each in f.persons %}
-<tr>{{ line(each) }}<td>{{ each.name or "" }}</td><td>{{ each.role | said or "" }}</td>\
-<td class="long">{{ (each.decision or each.task) | said or "" }}{% if each.check %}\
+<tr>{{ line(each) }}<td>{{ known(each.name) }}</td>\
+<td>{{ each.role | said or t("not_on_record") }}</td>\
+<td class="long">{{ (each.decision or each.task) | said or ("" if each.check else \
+t("not_on_record")) }}{% if each.check %}\
 {{ t("attested_check") }} <code>{{ each.check }}</code> ({{ day(each.when) }}\
-{% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ each.why or "" }}\
-{% endif %}</td><td>{{ run_of(each.run or "") }}</td></tr>
+{% if each.until %}, {{ t("until") }} {{ day(each.until) }}{% endif %}): {{ known(each.why) }}\
+{% endif %}</td><td>{{ run_of(each.run) if each.run else t("not_on_record") }}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>
 <section aria-labelledby="checklists">

@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.evidence import audit, chain, deficiencies, verdicts
 from ansible.module_utils.pmsops.export.period import read_moment
 from ansible.module_utils.pmsops.export.segment import DEFICIENCY, HOLD, WAIVER, Line, Segment
@@ -42,7 +43,16 @@ def phases(line: Line) -> dict[str, Any]:
         "phases": known,
         "missing": [name for name in audit.PHASES if name not in known],
         "phases_seconds": sum(known.values()) if known else None,
+        "elapsed_seconds": _elapsed(line),
     }
+
+
+def _elapsed(line: Line) -> float | None:
+    """Return the seconds from the start of a run to its line, pauses between phases included."""
+    began = read_moment(audit.of(line.entry).get("started_at")) if line.entry else None
+    if began is None or line.at is None:
+        return None
+    return duration((line.at - began).total_seconds())
 
 
 def number(value: Any) -> float | None:
@@ -131,8 +141,9 @@ def restore(line: Line) -> dict[str, Any]:
     )
 
 
-def incidents(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
-    """Return the incidents of the export."""
+def incidents(files: Mapping[str, bytes], segment: Segment) -> list[dict[str, Any]]:
+    """Return the incidents of the export, with the phases that the last line of each has."""
+    ended = {each.record.get("incident"): each for each in segment.lines if each.kind == "incident"}
     found = []
     for name, content in sorted(files.items()):
         if not (name.startswith("incidents/") and name.endswith("/incident.json")):
@@ -143,9 +154,13 @@ def incidents(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
             said = None
         said = said if isinstance(said, dict) else {}
         facts = _object(said.get("facts"))
+        name = name.split("/")[1]
+        line = ended.get(name)
         found.append(
-            {
-                "id": name.split("/")[1],
+            phases(line or Line(0, b"", None))
+            | {
+                "id": name,
+                "line": line.number if line else None,
                 "title": said.get("title"),
                 "began_at": said.get("began_at"),
                 "closed_at": said.get("closed_at"),
@@ -162,16 +177,34 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def open_deficiencies(segment: Segment) -> list[dict[str, Any]]:
-    """Return those that were open on a day of the period, as they were at its end."""
+def open_deficiencies(segment: Segment, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Return those that were open on a day of the period, as they were at its end.
+
+    The end is *now* where the period is not over: what is due later is not overdue yet.
+    """
     lines = segment.until_end(DEFICIENCY)
     entries = [each.entry for each in lines if each.entry and each.record]
-    found = deficiencies.collect(entries, segment.period.end - timedelta(seconds=1))
+    end = segment.period.end - timedelta(seconds=1)
+    end = min(end, now) if now else end
     return [
-        each | {"closed_line": ((each["closed"] or {}).get("record") or {}).get("line")}
-        for each in found
+        each
+        | {
+            "closed_line": ((each["closed"] or {}).get("record") or {}).get("line"),
+            "days_late": _days_late(each, end),
+        }
+        for each in deficiencies.collect(entries, end)
         if not _closed_before(each, segment)
     ]
+
+
+def _days_late(each: Mapping[str, Any], end: datetime) -> int | None:
+    """Return the days from the due date to the closing, or to *end*; None: no date can be read."""
+    closed = read_moment(each["closed"]["at"]) if each["closed"] else end
+    try:
+        due = date.fromisoformat(str(each["due"]))
+    except ValueError:
+        return None
+    return max((closed.astimezone(BUSINESS_ZONE).date() - due).days, 0) if closed else None
 
 
 def _closed_before(each: Mapping[str, Any], segment: Segment) -> bool:

@@ -6,6 +6,7 @@
                                               the key, as got by another way than the export
     python3 -I verify.py --key KEY x.zip      a zip that nobody unpacked
     python3 -I verify.py --tsa-ca root.pem    time stamps by this root, known otherwise
+    python3 -I verify.py --approver KEY       approvals by this person's key, known otherwise
 
 With -I, Python imports nothing from the folder, so no file that was added to it runs. Without -I
 this file sees to that itself, before it imports anything. With -I, Python does not see packages
@@ -28,6 +29,12 @@ Files of an export, and what they are compared with. No other file is in it:
                         the line before) and `record`. A signed one ends with
                         `,"signature":{"key":...,"value":...}}`: Ed25519 over `pms-ops ledger line
                         1`, a line feed, and the SHA-256 in hex of the line without that field
+                        A line of kind `approval` has in `document` what a second person signed
+                        before a plan was done: Ed25519, by a key of their own, over the document
+                        without `signature` as JSON (Python: sort_keys=True, separators=(",", ":")).
+                        Compared: that signature; `plan_sha256`, the SHA-256 of the plan as the same
+                        JSON; the line; its hour; that no line used it before; that the signer is
+                        not who ordered the plan, by name and by what else that key signed
   ledger/ledger.head    number and hash of the last line, as they were beside the ledger
   keys/ID.pub           public keys; ID is the SHA-256 of the raw key, which a line of kind
                         `signing` brings. keys/signer.pem: the key that signed this export, once
@@ -52,6 +59,8 @@ Files of an export, and what they are compared with. No other file is in it:
 mean that what the owner wrote is true. Figures of the report, of plan.json and of sets.json are
 what the exporter made of the records and of the disk on that day; they are not computed again here.
 An end of the ledger that was cut off with its head, before the export, shows only at an anchor.
+Whose key signed an approval is the word of the owner: compare each with the person, or give those
+that you know with --approver.
 
 This file shares no code with what makes the export. Who does not trust the one in the zip takes it
 from the source of pms-ops: module_utils/pmsops/export/verify_script.py, the same to the byte.
@@ -84,6 +93,7 @@ import shutil
 import subprocess
 import tempfile
 import zipfile
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,6 +114,8 @@ DER = bytes.fromhex("302a300506032b6570032100")
 TOKEN = re.compile(r"anchors/([^/]+)/(\d+)-[0-9a-f]{12}\.tsr")
 STAMP_TIME = re.compile(r"^Time stamp: (.+) GMT$", re.M)
 CLOCK = timedelta(minutes=5)
+# So long an approval holds; the line that uses it is written then.
+HOLDS = timedelta(hours=1)
 # The language in which openssl writes a date.
 ENVIRONMENT = dict(os.environ, LC_ALL="C")
 SHORTEST_KEY = 12
@@ -228,10 +240,102 @@ def checks_of(record: dict[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def canonical(value: Any) -> bytes:
+    """Return a plan or an approval as the JSON that is hashed and signed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def one_name(value: Any) -> str:
+    """Return a name by which a person is recognised, however it was typed."""
+    return " ".join(str(value or "").split()).casefold()
+
+
+class Approval:
+    """One use of a second person's approval: what its line says, and what is wrong with that."""
+
+    def __init__(self, number: int, entry: dict[str, Any]) -> None:
+        """Take the line."""
+        self.number = number
+        self.at = moment(entry["at"])
+        self.record: dict[str, Any] = entry["record"]
+        self.recorded = "document" in self.record
+        found = self.record.get("document")
+        self.document: dict[str, Any] = found if isinstance(found, dict) else {}
+        self.key = ""
+        self.faults: list[str] = []
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Return the plan that was signed, or where nothing was, the one that the line names."""
+        found = self.document.get("plan", self.record.get("plan"))
+        return found if isinstance(found, dict) else {}
+
+    def signed(self) -> "tuple[bytes, str, str]":
+        """Return what was signed, the public key and the signature, both in Base64."""
+        signature = self.document["signature"]
+        body = {name: value for name, value in self.document.items() if name != "signature"}
+        return canonical(body), str(signature["public_key"]), str(signature["value"])
+
+    def compare(self) -> None:
+        """Compare the document with its line, its plan and its hour."""
+        document, record, plan = self.document, self.record, self.document["plan"]
+        _body, public, _value = self.signed()
+        raw = base64.b64decode(public, validate=True)
+        self.key = sha256(raw)
+        if document["signature"].get("algorithm") != "ed25519" or len(raw) != 32:
+            self.faults.append("it is not signed by Ed25519")
+        if self.key != record.get("approval_key"):
+            self.faults.append(
+                f"it is signed by key {self.key}; the line names {record.get('approval_key')}"
+            )
+        if sha256(canonical(plan)) != document["plan_sha256"]:
+            self.faults.append("its plan is another than the one of its plan_sha256")
+        for of_line, signed in (
+            *(("plan", plan), ("plan_sha256", document["plan_sha256"])),
+            *(("approved_at", document["signed_at"]), ("approval", document["id"])),
+            *(("ordered_by", plan["ordered_by"]), ("login", plan["login"])),
+        ):
+            if record.get(of_line) != signed:
+                self.faults.append(f"`{of_line}` of the line is not what was signed")
+        signed_at = moment(document["signed_at"])
+        if signed_at is None or self.at is None:
+            self.faults.append("nobody can tell when it was signed or used")
+        elif signed_at > self.at + CLOCK:
+            self.faults.append(f"it was signed at {document['signed_at']}, after the line")
+        elif self.at - signed_at > HOLDS + CLOCK:
+            self.faults.append(
+                f"it was signed at {document['signed_at']}, more than an hour before the line"
+            )
+
+    def text(self) -> str:
+        """Return the approval as a line for people, without what was found."""
+        plan, record = self.plan, self.record
+        about = plan.get("set") or plan.get("site") or plan.get("database")
+        what = f"{plan.get('operation')} of {about}, ordered by {record.get('ordered_by')}"
+        told = f"approval in line {self.number}: {what}, approved by {record.get('approved_by')}"
+        if not self.recorded:
+            return told
+        digest = str(self.document.get("plan_sha256"))[:SHORTEST_KEY]
+        return (
+            f"{told} with key {self.key or 'unknown'} at {self.document.get('signed_at')}, plan"
+            f" {digest}"
+        )
+
+    def outcome(self, *, checked: bool) -> str:
+        """Return what was found; *checked*: signatures were."""
+        if self.faults:
+            return f"BROKEN: {'; '.join(self.faults)}"
+        if not self.recorded:
+            return "NOT IN THIS EXPORT: an older release kept no signature, so nobody can check it"
+        return "the signature fits this plan" if checked else "signature not checked"
+
+
 class Check:
     """One export, and what is wrong with it."""
 
-    def __init__(self, files: dict[str, bytes], keys: list[str]) -> None:
+    def __init__(
+        self, files: dict[str, bytes], keys: list[str], approvers: "list[str] | None" = None
+    ) -> None:
         """Take the files, and the ids of keys that are known otherwise.
 
         :raises NoExport: where they are no export, or one of another format
@@ -241,6 +345,8 @@ class Check:
             raise NoExport(f"there is no {MANIFEST}: this is no export")
         self.files = files
         self.known = keys
+        self.approvers = approvers or []
+        self.approvals: list[Approval] = []
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.manifest = document(files, MANIFEST)
@@ -272,7 +378,7 @@ class Check:
         for step in (
             *(self.files_fit, self.lines_fit, self.end_fits, self.period_fits, self.records_fit),
             *(self.checklists_fit, self.incidents_fit, self.anchors_fit, self.keys_fit),
-            self.statements_fit,
+            *(self.statements_fit, self.approvals_fit),
             lambda: self.stamps_fit(root),
         ):
             try:
@@ -624,6 +730,54 @@ class Check:
         if json.loads(payload)["subject"] != [{"name": record, "digest": {"sha256": digest}}]:
             self.problems.append(f"{name} is about something else than {record}")
 
+    def approvals_fit(self) -> None:
+        """Compare each use of a second person's approval with what they signed."""
+        used: dict[str, int] = {}
+        persons: dict[str, dict[str, int]] = {}
+        since = 0
+        for number, entry in sorted(self.entries.items()):
+            if entry["kind"] != "approval":
+                continue
+            each = Approval(number, entry)
+            self.approvals.append(each)
+            if not each.recorded:
+                if since:
+                    each.faults.append(f"it has no signature, and the one of line {since} has")
+                continue
+            since = since or number
+            try:
+                each.compare()
+                before = used.setdefault(str(each.document["id"]), number)
+            except UNEXPECTED:
+                each.faults.append("it is in no known form")
+                continue
+            if before != number:
+                each.faults.append(f"line {before} used it already")
+            if self.approvers and not any(each.key.startswith(one) for one in self.approvers):
+                each.faults.append(f"key {each.key} is none of those given with --approver")
+            named = persons.setdefault(each.key, {})
+            named.setdefault(one_name(each.record.get("approved_by")), number)
+        for each in self.approvals:
+            ordered = {one_name(each.plan.get(name)) for name in ("ordered_by", "login")} - {""}
+            if one_name(each.record.get("approved_by")) in ordered:
+                each.faults.append("who ordered the plan approved it")
+                continue
+            each.faults += [
+                f"its key is that of who ordered the plan: so line {number} says"
+                for name, number in persons.get(each.key, {}).items()
+                if name in ordered
+            ]
+
+    def persons_fit(self, fits: "Callable[[str, str, bytes], bool]") -> None:
+        """Check the signature of each approval, and take the faults of all of them down."""
+        for each in self.approvals:
+            try:
+                body, public, value = each.signed() if each.recorded else (b"", "", "")
+                if each.recorded and not fits(public, value, body):
+                    each.faults.append("it was changed after it was signed, or is forged")
+            except UNEXPECTED:
+                each.faults = each.faults or ["it is in no known form"]
+
     def signatures_fit(self) -> bool:
         """Check each signature; return False where the package is missing."""
         try:
@@ -631,16 +785,23 @@ class Check:
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         except ImportError:
             return False
-        for what, message, key, value in self.to_check:
+
+        def fits(public: str, value: str, message: bytes) -> bool:
             try:
-                raw = base64.b64decode(self.publics[key], validate=True)
+                raw = base64.b64decode(public, validate=True)
                 given = base64.b64decode(value, validate=True)
                 if base64.b64encode(given).decode() != value:
                     raise ValueError("not the canonical form")
                 Ed25519PublicKey.from_public_bytes(raw).verify(given, message)
             except (InvalidSignature, *UNEXPECTED):
+                return False
+            return True
+
+        for what, message, key, value in self.to_check:
+            if not fits(self.publics.get(key, ""), value, message):
                 both = f"{MANIFEST} or {SIGNATURE}" if what == MANIFEST else what
                 self.problems.append(f"{both} was changed after it was signed, or others signed it")
+        self.persons_fit(fits)
         return True
 
     def stamps_fit(self, root: "Path | None") -> None:
@@ -708,25 +869,40 @@ class Check:
                 return
 
 
+def say(text: str) -> None:
+    """Print a text, of which a part may be of the export: no part of it ends the line."""
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    print(shown.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def check(
-    files: dict[str, bytes], kept: list[str], keys: list[str], root: "Path | None" = None
+    files: dict[str, bytes],
+    kept: list[str],
+    keys: list[str],
+    root: "Path | None" = None,
+    approvers: "list[str] | None" = None,
 ) -> int:
     """Check one export, print what was found, and return the exit status.
 
     *kept* is what is wrong with how its files are kept, *root* the certificates to trust.
     """
-    found = Check(files, keys)
+    found = Check(files, keys, approvers)
     found.problems += kept
     checked = found.run(root)
     for note in dict.fromkeys(found.notes):
-        print(f"note: {note}")
+        say(f"note: {note}")
+    for each in found.approvals:
+        say(f"{each.text()}: {each.outcome(checked=checked)}")
+        found.problems += [f"line {each.number}, the approval: {fault}" for fault in each.faults]
     signer = found.signature.get("key")
     if not checked:
-        print("signatures not checked: this Python has no package cryptography")
+        say("signatures not checked: this Python has no package cryptography")
     if found.problems:
-        print(f"this export claims that it is signed by key {signer}")
-        print("BROKEN:")
-        print("\n".join(f"  {each}" for each in dict.fromkeys(found.problems)))
+        say(f"this export claims that it is signed by key {signer}")
+        say("BROKEN:")
+        for problem in dict.fromkeys(found.problems):
+            say(f"  {problem}")
         return BROKEN
     about, period = found.manifest["ledger"], found.manifest["period"]
     extent = (
@@ -734,13 +910,14 @@ def check(
         f" {about['in_period']} of them from {period['since']} to {period['until']}"
     )
     if not checked:
-        print(f"this export claims that it is signed by key {signer}\n{extent}")
-        print("The hashes agree. NOT AUTHENTICATED: signatures were not checked")
+        say(f"this export claims that it is signed by key {signer}")
+        say(extent)
+        say("The hashes agree. NOT AUTHENTICATED: signatures were not checked")
         return NO_SIGNATURES
-    print(f"signed by key {signer}")
+    say(f"signed by key {signer}")
     if not keys:
-        print(f"whole in itself: {extent}")
-        print(
+        say(f"whole in itself: {extent}")
+        say(
             "THE KEY WAS NOT COMPARED: anybody can make such an export with a key of their own."
             " Get the id of the key by another way, and give it with --key"
         )
@@ -748,14 +925,19 @@ def check(
     for known in keys:
         lines = [number for key, number in found.replaced.items() if key.startswith(known)]
         if lines and not str(signer).startswith(known):
-            print(
+            say(
                 f"the key that was given, {known}, is an earlier one: line {lines[0]}, which it"
                 " signed, replaced it. If it was replaced because others may have had it, ask for"
                 " the id of the present key, and check again with that"
             )
         else:
-            print(f"the key that was given, {known}, matches")
-    print(f"whole: {extent}")
+            say(f"the key that was given, {known}, matches")
+    if any(each.recorded for each in found.approvals) and not approvers:
+        say(
+            "whose the keys of the approvals are is the word of the owner: compare each with the"
+            " person, or give those that you know with --approver"
+        )
+    say(f"whole: {extent}")
     return WHOLE
 
 
@@ -781,18 +963,21 @@ def main(argv: "list[str] | None" = None) -> int:
         "--key", action="append", type=key_id, default=[], help="id of a key known otherwise"
     )
     parser.add_argument("--tsa-ca", type=Path, help="root of the time stamping authority, in PEM")
+    about = "id of the key of a person who may approve, known otherwise"
+    parser.add_argument("--approver", action="append", type=key_id, default=[], help=about)
     given = parser.parse_args(argv)
     for path, there in ((given.export, Path.exists), (given.tsa_ca, Path.is_file)):
         if path and not there(path):
-            print(f"CANNOT BE CHECKED: there is no file {path}")
+            say(f"CANNOT BE CHECKED: there is no file {path}")
             return CANNOT
     try:
-        return check(*read(given.export), given.key, given.tsa_ca)
+        return check(*read(given.export), given.key, given.tsa_ca, given.approver)
     except NoExport as exc:
-        print(f"CANNOT BE CHECKED: {exc}")
+        say(f"CANNOT BE CHECKED: {exc}")
         return CANNOT
     except Unreadable as exc:
-        print(f"BROKEN:\n  {exc}")
+        say("BROKEN:")
+        say(f"  {exc}")
         return BROKEN
 
 

@@ -18,8 +18,10 @@ WORDS = {
     "made_at": "Exported",
     "zone": "All times are of São Paulo, unless they say otherwise.",
     "reading": "A number of a line is its seq in ledger/lines.jsonl or ledger/earlier.jsonl of the"
-    " export. NOT MEASURED means that nobody can tell; it never counts as passed. What records say"
-    " stands as it was written.",
+    " export. NOT MEASURED means that nobody can tell; it never counts as passed. Not on record"
+    " means that the line has no such entry. What records say stands as it was written.",
+    "not_on_record": "not on record",
+    "nothing": "none",
     "signed_by": "Signed by key",
     "period_open": "The period is not over: what comes after the export is not in this report.",
     "empty": "This period is empty: the ledger has no line of it.",
@@ -102,6 +104,8 @@ WORDS = {
     "blocking": "Blockers",
     "control": "Negative control",
     "partial": "partial",
+    "failed_checks": "Failed checks",
+    "flaky_checks": "Passed only at a later attempt (flaky)",
     "found": "found",
     "not_found": "NOT FOUND: the proof is broken",
     # Sets
@@ -146,6 +150,7 @@ WORDS = {
     "chart_without": "{what}, {unit}",
     "no_times": "NOT MEASURED: no drill of this period says how long it took.",
     "phases": "Phases",
+    "elapsed": "From the start of the run to its record:",
     "detect": "detect",
     "decide": "decide",
     "fetch": "fetch",
@@ -188,49 +193,11 @@ WORDS = {
     "recovery": "Recovery took",
     "cause": "Cause",
     "data_loss": "Data loss",
+    "loss_not_measured": "NOT MEASURED: the playbook noted no loss, and compared no rows",
+    "incidents_lead": "An incident began, as told here, when the playbook that recovered it was"
+    " started. When the failure itself began is NOT MEASURED: nobody recorded it. The recovery took"
+    " from that start to the end of the checks; the time until somebody noticed is not in it.",
     "unreadable": "its record cannot be read",
-    # Deficiencies
-    "deficiencies": "Deficiencies",
-    "deficiencies_lead": "Each deficiency that was open on a day of the period.",
-    "state_end": "At the end of the period",
-    "deficiency": "Deficiency",
-    "owner": "Owner",
-    "due": "Due",
-    "overdue": "overdue",
-    "closed_by": "closed, shown by",
-    # Access and keys
-    "access": "Access and keys",
-    "access_gap": "NOT MEASURED: who logged in to the host and to the database. Ask for their own"
-    " logs.",
-    "changes": "Changes of keys and machines",
-    "what": "What",
-    "event_began": "signing began",
-    "event_rotated": "key rotated, both keys signed",
-    "event_replaced": "lost key replaced, the old one did not sign",
-    "event_accepted": "lines accepted by a person",
-    "event_host": "a new machine took over",
-    "event_merge": "evidence of a replaced machine was brought",
-    "approvals": "Plans that a second person approved",
-    "approvals_lead": "Each use of an approval. The plan has a second person's signature, of a key"
-    " of their own; it holds for that plan, one hour and one run. This system checked and recorded"
-    " it; the signature itself is not in this export and cannot be checked here. Waited: from the"
-    " plan being shown to the signature.",
-    "operation": "Act",
-    "plan_swap": "restore",
-    "plan_rollback": "rollback",
-    "plan_whole server": "restore of a whole server",
-    "plan_rollback of a whole server": "rollback of a whole server",
-    "plan_off-site prune": "removal of copies on another site",
-    "ordered_by": "Ordered by",
-    "approved_by": "Approved by",
-    "approved_at": "Signed at",
-    "waited": "Waited",
-    "persons": "What persons signed or attested",
-    "attested_check": "attested",
-    "unsigned": "No sign-off of the {role}: {count} of {total} whole go-live runs.",
-    "unsigned_1": "No sign-off of the {role}: {count} of {total} whole go-live run.",
-    "role": "Role",
-    "decision": "Decision or task",
     # Checklists
     "checklists": "Versions of the checklist",
     "version": "Version (SHA-256)",
@@ -282,7 +249,14 @@ WORDS = {
     "KEY is the id of the signing key, which you have to get by another way than this export.\n"
     "Without --key it ends with status 4: whole in itself, but anybody could have made it.\n"
     "Signatures need the package cryptography; without it it ends with status 3: nothing is\n"
-    "authenticated. With -I, Python imports nothing from this folder.\n"
+    "authenticated. With -I, Python imports nothing from this folder.\n\n"
+    "anchors/NAME/*.tsr are time stamps of an authority (RFC 3161): each says that a line of the\n"
+    "ledger was there at a time. The root certificate beside them is this system's word. Get the\n"
+    "root from the authority itself, and check the stamps by that:\n\n"
+    "    python3 -I verify.py --key KEY --tsa-ca root.pem\n\n"
+    "A line of kind approval has what a second person signed before a plan was done. Whose key\n"
+    "that is, is this system's word, too. With the ids of the keys, as those persons told you:\n\n"
+    "    python3 -I verify.py --key KEY --approver THEIR-KEY\n\n"
     "python3 -I verify.py --help names each kind of file and each status.\n\n"
     "The name of a file in checklists is the SHA-256 of the file. checklist_sha256 in it, which\n"
     "records and the ledger name, is the SHA-256 of the checklist's YAML, read and written as\n"

@@ -18,8 +18,11 @@ WORDS = {
     "made_at": "Exportado em",
     "zone": "Todos os horários são de São Paulo, salvo indicação em contrário.",
     "reading": "O número de uma linha é o seu seq em ledger/lines.jsonl ou ledger/earlier.jsonl da"
-    " exportação. NÃO MEDIDO significa que não há como saber; nunca conta como êxito. O que pessoas"
-    " ou o sistema gravaram em inglês, e não tem tradução conhecida, permanece em inglês.",
+    " exportação. NÃO MEDIDO significa que não há como saber; nunca conta como êxito. Não consta"
+    " significa que a linha não tem essa informação. O que pessoas ou o sistema gravaram em inglês,"
+    " e não tem tradução conhecida, permanece em inglês.",
+    "not_on_record": "não consta",
+    "nothing": "nenhuma",
     "signed_by": "Assinado pela chave",
     "period_open": "O período ainda não terminou: o que vier depois da exportação não consta deste"
     " relatório.",
@@ -105,6 +108,8 @@ WORDS = {
     "blocking": "Impeditivas",
     "control": "Controle negativo",
     "partial": "parcial",
+    "failed_checks": "Verificações com falha",
+    "flaky_checks": "Com êxito apenas em nova tentativa (instáveis)",
     "found": "detectado",
     "not_found": "NÃO DETECTADO: a prova não é válida",
     # Sets
@@ -149,6 +154,7 @@ WORDS = {
     "chart_without": "{what}, em {unit}",
     "no_times": "NÃO MEDIDO: nenhum teste deste período informa quanto tempo levou.",
     "phases": "Fases",
+    "elapsed": "Do início da execução à sua anotação:",
     "detect": "detectar",
     "decide": "decidir",
     "fetch": "buscar",
@@ -191,49 +197,13 @@ WORDS = {
     "recovery": "Duração da recuperação",
     "cause": "Causa",
     "data_loss": "Perda de dados",
+    "loss_not_measured": "NÃO MEDIDO: o roteiro de recuperação não anotou perda nem comparou"
+    " linhas",
+    "incidents_lead": "O início de um incidente é, aqui, o momento em que o roteiro que o"
+    " recuperou foi iniciado. Quando a falha em si começou está NÃO MEDIDO: ninguém o anotou. A"
+    " recuperação durou desse início até o fim das verificações; o tempo até alguém perceber a"
+    " falha não está incluído.",
     "unreadable": "o seu documento não pode ser lido",
-    # Deficiencies
-    "deficiencies": "Deficiências",
-    "deficiencies_lead": "Cada deficiência que estava em aberto em algum dia do período.",
-    "state_end": "No fim do período",
-    "deficiency": "Deficiência",
-    "owner": "Responsável",
-    "due": "Prazo",
-    "overdue": "vencida",
-    "closed_by": "encerrada, demonstrada pela",
-    # Access and keys
-    "access": "Acessos e chaves",
-    "access_gap": "NÃO MEDIDO: quem acessou o servidor e o banco de dados. Solicite os logs de"
-    " acesso desses sistemas.",
-    "changes": "Mudanças de chaves e de máquinas",
-    "what": "O quê",
-    "event_began": "início das assinaturas",
-    "event_rotated": "chave substituída, com a assinatura das duas chaves",
-    "event_replaced": "chave perdida substituída, sem a assinatura da anterior",
-    "event_accepted": "linhas aceitas por uma pessoa",
-    "event_host": "uma nova máquina assumiu",
-    "event_merge": "as evidências de uma máquina substituída foram incorporadas",
-    "approvals": "Planos aprovados por uma segunda pessoa",
-    "approvals_lead": "Cada uso de uma aprovação. O plano leva a assinatura de uma segunda pessoa,"
-    " feita com a sua própria chave; vale para esse plano, por uma hora e para uma só execução."
-    " Este sistema a verificou e registrou; a assinatura em si não está neste pacote (zip) e não"
-    " pode ser verificada aqui. Espera: da apresentação do plano até a assinatura.",
-    "operation": "Ato",
-    "plan_swap": "restauração",
-    "plan_rollback": "reversão",
-    "plan_whole server": "restauração de um servidor inteiro",
-    "plan_rollback of a whole server": "reversão de um servidor inteiro",
-    "plan_off-site prune": "exclusão de cópias em outro local",
-    "ordered_by": "Ordenado por",
-    "approved_by": "Aprovado por",
-    "approved_at": "Assinado em",
-    "waited": "Espera",
-    "persons": "O que pessoas assinaram ou atestaram",
-    "attested_check": "atestou",
-    "unsigned": "Sem assinatura do {role} em {count} de {total} execuções completas.",
-    "unsigned_1": "Sem assinatura do {role} em {count} de {total} execução completa.",
-    "role": "Função",
-    "decision": "Decisão ou tarefa",
     # Checklists
     "checklists": "Versões da lista de verificação",
     "version": "Versão (SHA-256)",
@@ -288,7 +258,15 @@ WORDS = {
     "CHAVE é o identificador da chave de assinatura, que deve ser obtido por outro meio que não\n"
     "esta exportação. Sem --key, o código de saída é 4: íntegra em si mesma, mas qualquer pessoa\n"
     "poderia tê-la feito. As assinaturas requerem o pacote cryptography; sem ele, o código é 3:\n"
-    "nada foi autenticado. Com -I, o Python não importa nada desta pasta.\n"
+    "nada foi autenticado. Com -I, o Python não importa nada desta pasta.\n\n"
+    "anchors/NOME/*.tsr são carimbos do tempo de uma autoridade (RFC 3161): cada um informa que\n"
+    "uma linha do registro encadeado existia em certo horário. O certificado raiz ao lado deles é\n"
+    "a palavra deste sistema. Obtenha a raiz da própria autoridade e confira os carimbos com ela:\n"
+    "\n    python3 -I verify.py --key CHAVE --tsa-ca raiz.pem\n\n"
+    "Uma linha do tipo approval contém o que uma segunda pessoa assinou antes da execução de um\n"
+    "plano. A quem pertence a chave também é a palavra deste sistema. Com os identificadores que\n"
+    "essas pessoas informaram:\n"
+    "\n    python3 -I verify.py --key CHAVE --approver CHAVE-DA-PESSOA\n\n"
     "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n\n"
     "O nome de um arquivo em checklists é o SHA-256 do arquivo. O campo checklist_sha256, que os\n"
     "documentos e o registro encadeado citam, é o SHA-256 do YAML da lista de verificação, lido e\n"

@@ -22,8 +22,12 @@ def test_a_size_is_decimal_as_its_unit_says(count, english, portuguese):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [("en", "signature itself is not in this export"), ("pt", "a assinatura em si não está")],
+    ("name", "whose", "older"),
+    [
+        ("en", "has a key is this system's word", "the signature is not in this export"),
+        ("pt", "cada chave é a palavra deste sistema", "assinatura não está nesta exportação"),
+    ],
 )
-def test_the_report_claims_no_signature_that_its_reader_cannot_check(name, said):
-    assert said in CATALOGUES[name]["approvals_lead"]
+def test_the_report_claims_of_an_approval_only_what_its_reader_can_check(name, whose, older):
+    said = CATALOGUES[name]["approvals_lead"]
+    assert "verify.py" in said and whose in said and older in " ".join(said.split())
