@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.evidence import (
     ledger_head,
     signatures,
 )
-from ansible.module_utils.pmsops.export.period import Period, read_moment
+from ansible.module_utils.pmsops.export.period import read_moment
 from ansible.module_utils.pmsops.export.segment import Segment
 from ansible.module_utils.pmsops.incidents import record as incidents
 
@@ -78,7 +78,7 @@ def collect(root: Path, segment: Segment, authorities: Mapping[str, Path]) -> Co
         for each in OF_A_RUN:
             needed = each == history.RECORD
             found.add(f"{RECORDS}/{name}/{each}", root / name / each, needed=needed)
-    for name in _incidents(root / incidents.FOLDER, segment.period):
+    for name in _incidents(root / incidents.FOLDER, segment):
         folder = root / incidents.FOLDER / name
         for each in OF_AN_INCIDENT:
             needed = each == incidents.NAME
@@ -136,16 +136,18 @@ def _runs(root: Path, segment: Segment) -> list[str]:
     return sorted(name for name in wanted if _FOLDER.fullmatch(name))
 
 
-def _incidents(folder: Path, period: Period) -> list[str]:
-    """Return the incidents that were open in the period."""
-    found = []
+def _incidents(folder: Path, segment: Segment) -> list[str]:
+    """Return the incidents that were open in the period, and those of which a line has the hash."""
+    period = segment.period
+    told = (e.record for e in segment.of_kind("incident") if "incident_sha256" in e.record)
+    found = {str(each.get("incident")) for each in told}
     for path in sorted(folder.glob("2*")):
         document = read_document(path / incidents.NAME) or {}
         began = read_moment(document.get("began_at")) or _moment_of(path.name)
         closed = read_moment(document.get("closed_at"))
         if began and began < period.end and (closed is None or closed >= period.start):
-            found.append(path.name)
-    return [name for name in found if _FOLDER.fullmatch(name)]
+            found.add(path.name)
+    return sorted(name for name in found if _FOLDER.fullmatch(name))
 
 
 def read_document(path: Path) -> dict[str, Any] | None:

@@ -39,10 +39,11 @@ Files of an export, and what they are compared with. No other file is in it:
   keys/ID.pub           public keys; ID is the SHA-256 of the raw key, which a line of kind
                         `signing` brings. keys/signer.pem: the key that signed this export, once
                         more, for other tools
-  records/RUN/          record.json of each go-live run: its SHA-256 is in the run's line. Its
-                        checklist.md, junit.xml and report.html: with the manifest only
-  incidents/ID/         incident.json: once it is closed, its SHA-256 is in a line. incident.md:
-                        with the manifest only
+  records/RUN/          record.json of each go-live run: its SHA-256 is in the run's line, which
+                        says the same of run, verdict and time. Its checklist.md, junit.xml and
+                        report.html: with the manifest only
+  incidents/ID/         incident.json: once it is closed, its SHA-256 is in a line of that time.
+                        incident.md: with the manifest only
   attestations/*.json   each run as an in-toto statement in a DSSE envelope: its signature, and that
                         it is about the record of that run
   checklists/NAME.json  the checks of each version of the checklist that ran whole. NAME is the
@@ -59,6 +60,7 @@ Files of an export, and what they are compared with. No other file is in it:
 mean that what the owner wrote is true. Figures of the report, of plan.json and of sets.json are
 what the exporter made of the records and of the disk on that day; they are not computed again here.
 An end of the ledger that was cut off with its head, before the export, shows only at an anchor.
+That ledger/earlier.jsonl has each older line in force is the word of the owner, too.
 Whose key signed an approval is the word of the owner: compare each with the person, or give those
 that you know with --approver.
 
@@ -109,6 +111,7 @@ OF_EXPORT = ("ledger/", "keys/", "verify.py")
 RECORD = re.compile(r"records/([^/]+)/record\.json")
 STATEMENT = re.compile(r"attestations/([^/]+)\.dsse\.json")
 OF_A_CHECK = ("id", "title", "section", "severity")
+OF_BOTH = ("verdict", "partial")
 # What comes before the 32 bytes of a public key of Ed25519 in DER. Source: RFC 8410, section 4.
 DER = bytes.fromhex("302a300506032b6570032100")
 TOKEN = re.compile(r"anchors/([^/]+)/(\d+)-[0-9a-f]{12}\.tsr")
@@ -378,7 +381,7 @@ class Check:
         for step in (
             *(self.files_fit, self.lines_fit, self.end_fits, self.period_fits, self.records_fit),
             *(self.checklists_fit, self.incidents_fit, self.anchors_fit, self.keys_fit),
-            *(self.statements_fit, self.approvals_fit),
+            *(self.statements_fit, self.approvals_fit, self.dates_fit, self.deficiencies_fit),
             lambda: self.stamps_fit(root),
         ):
             try:
@@ -592,9 +595,31 @@ class Check:
                     self.problems.append(f"{name} is missing, and line {number} is about it")
                 elif sha256(self.files[name]) != record["record_sha256"]:
                     self.problems.append(f"{name} was altered: line {number} has another SHA-256")
+                else:
+                    self.record_says_the_same(name, parsed(self.files[name]), number)
         for name in sorted(self.files):
             if RECORD.fullmatch(name) and name not in told:
                 self.problems.append(f"{name} is in no line of the ledger of this period")
+
+    def record_says_the_same(self, name: str, found: dict[str, Any], number: int) -> None:
+        """Compare what a record says of itself with its line."""
+        line = self.entries[number]["record"]
+        if found.get("run", line.get("run")) != line.get("run"):
+            self.problems.append(f"{name} is of the run {found['run']}, line {number} of another")
+        for each in OF_BOTH:
+            if each in line and each in found and line[each] != found[each]:
+                self.problems.append(
+                    f"{name} says {each} {found[each]}, and line {number} says {line[each]}"
+                )
+        self.same_time(found.get("written_at"), number, f"{name} says that it was written")
+
+    def same_time(self, text: Any, number: int, what: str) -> None:
+        """Compare a moment that a record names with the date of the line that followed at once."""
+        at, dated = moment(text), moment(self.entries[number]["at"])
+        if at and dated and abs(dated - at) > CLOCK:
+            self.problems.append(
+                f"{what} at {text}, and line {number} is dated {self.entries[number]['at']}"
+            )
 
     def checklists_fit(self) -> None:
         """Compare each version of the checklist with records, and these with their lines."""
@@ -631,6 +656,12 @@ class Check:
             for number, entry in sorted(self.entries.items())
             if entry["kind"] == "incident" and "incident_sha256" in entry["record"]
         }
+        for number in self.inside():
+            record = self.entries[number]["record"]
+            name = f"incidents/{record.get('incident')}/incident.json"
+            ended = self.entries[number]["kind"] == "incident" and "incident_sha256" in record
+            if ended and name not in self.files:
+                self.problems.append(f"{name} is missing, and line {number} is about it")
         for name, content in sorted(self.files.items()):
             match = re.fullmatch(r"incidents/([^/]+)/incident\.json", name)
             closed = match and json.loads(content).get("closed_at")
@@ -639,10 +670,47 @@ class Check:
             elif match and closed and sha256(content) != last[match[1]][1]:
                 number = last[match[1]][0]
                 self.problems.append(f"{name} was altered: line {number} has another SHA-256")
+            elif match and closed:
+                self.same_time(closed, last[match[1]][0], f"{name} says that it was closed")
+
+    def dates_fit(self) -> None:
+        """Compare the dates of lines with those of their own blocks, and with the export's."""
+        made = moment(self.manifest["made_at"])
+        for number, entry in sorted(self.entries.items()):
+            at, block = moment(entry["at"]), entry["record"].get("audit")
+            if made and at and at > made + CLOCK:
+                self.problems.append(
+                    f"line {number} is dated {entry['at']}, after the export was made"
+                )
+            written = moment(block.get("written_at")) if isinstance(block, dict) else None
+            if at and written and abs(at - written) > CLOCK:
+                self.problems.append(
+                    f"line {number} is dated {entry['at']}, and its record was written at"
+                    f" {block['written_at']}"
+                )
+
+    def deficiencies_fit(self) -> None:
+        """Compare the line that a closed deficiency names with that line."""
+        for number, entry in sorted(self.entries.items()):
+            record = entry["record"]
+            if entry["kind"] != "deficiency" or record.get("act") != "closed":
+                continue
+            shown = record["record"]
+            digest = self.hashes.get(shown["line"])
+            if shown["line"] >= number or digest not in (None, shown["sha256"]):
+                self.problems.append(
+                    f"line {number} closes {record.get('id')} by line {shown['line']}, of which it"
+                    " has another SHA-256"
+                )
 
     def anchors_fit(self) -> None:
         """Compare heads that left the machine with the lines."""
         notes = json.loads(self.files.get(STATE, b"{}"))
+        if not notes and not any(TOKEN.fullmatch(name) for name in self.files):
+            self.notes.append(
+                "nothing of this export left the machine: no anchor, no time stamp. Who has the key"
+                " could have written all of it anew"
+            )
         for name, note in sorted(notes.items()):
             done = note.get("done")
             if not done:

@@ -468,8 +468,9 @@ def test_an_incident_altered_after_its_line_is_named(own, tmp_path):
     begun, _known = incidents.begin(
         own.evidence, "redis", title="Redis is down", symptoms=[], began_at=at
     )
+    # Its line is of the moment at which it was closed, here the last of this ledger.
     options = {"facts": {}, "checks": [], "verified_at": at + timedelta(minutes=5)}
-    incidents.end(begun.folder, "recovered", now=at + timedelta(minutes=6), **options)
+    incidents.end(begun.folder, "recovered", now=NOW, **options)
     path = begun.folder / incidents.NAME
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     own.append("incident", {"incident": begun.id, "incident_sha256": digest}, NOW)

@@ -43,7 +43,8 @@ def fund(tmp_path_factory):
     incidents.end(begun.folder, "recovered", now=at + timedelta(minutes=6), **options)
     (begun.folder / "incident.md").write_text("# Redis is down")
     digest = hashlib.sha256((begun.folder / incidents.NAME).read_bytes()).hexdigest()
-    fund.append("incident", {"incident": begun.id, "incident_sha256": digest}, NOW)
+    ended = at + timedelta(minutes=6)
+    fund.append("incident", {"incident": begun.id, "incident_sha256": digest}, ended)
     return fund
 
 
