@@ -163,7 +163,8 @@ def busy(root: Path) -> Fund:
         verified_at=late + timedelta(minutes=5),
         now=late + timedelta(minutes=6),
     )
-    fund.append("incident", lifecycle.ledger_content(incidents.read(begun.folder)), late)
+    ended = lifecycle.ledger_content(incidents.read(begun.folder))
+    fund.append("incident", ended, late + timedelta(minutes=6))
     incidents.begin(fund.evidence, "disk", title="Disk", symptoms=[], began_at=late)
     chain = ledger.inspect(fund.evidence)
     pin = anchor_notes.Pin(chain.lines, chain.sha256, NOW)
