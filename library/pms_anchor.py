@@ -164,7 +164,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.anchors import options, run
 from ansible.module_utils.pmsops.anchors.offsite import OnSite
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.offsite.restic import Restic
 from ansible.module_utils.pmsops.offsite.run import CACHE
 from ansible.module_utils.pmsops.repository import sets
@@ -225,7 +225,7 @@ def main() -> None:
     try:
         with attended():
             result = act(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

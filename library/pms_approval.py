@@ -95,7 +95,7 @@ from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 
 SPEC = {
     "state": {
@@ -154,7 +154,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -298,7 +298,7 @@ from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import metrics as backup_metrics
@@ -392,7 +392,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module, settings)
-    except OpsError as exc:
+    except ENDINGS as exc:
         publish(module, settings, exc.code, began)
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     publish(module, settings, "ok", began)

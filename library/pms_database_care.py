@@ -86,7 +86,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder, action_recorder
 from ansible.module_utils.pmsops.pms import health
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -161,7 +161,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -151,7 +151,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS, BrokenProofError
 from ansible.module_utils.pmsops.drills import elsewhere, host_lock
 from ansible.module_utils.pmsops.drills.elsewhere import Elsewhere
 from ansible.module_utils.pmsops.offsite import options
@@ -231,7 +231,7 @@ def main() -> None:
     try:
         with attended():
             run(module, drill)
-    except OpsError as exc:
+    except ENDINGS as exc:
         control = {"negative_control": exc.record} if isinstance(exc, BrokenProofError) else {}
         module.fail_json(
             msg=str(exc),

@@ -55,7 +55,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import drill_metrics, ledger
 
 SPEC = {
@@ -81,7 +81,7 @@ def main() -> None:
                         entries,
                         params["metrics_system"] or params["database"],
                     )
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(changed=False)
 

@@ -237,7 +237,7 @@ from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.validation import PARTS
 from ansible.module_utils.pmsops.common import argument_specs, playbook_lock
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.reports import terminal
 
 PROGRESS = ".gate.progress"
@@ -321,7 +321,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

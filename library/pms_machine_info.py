@@ -46,7 +46,7 @@ image:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.drills import machine
 
 
@@ -60,7 +60,7 @@ def main() -> None:
                 "machine": machine.describe(),
                 "image": machine.image_of(name) if name else None,
             }
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(changed=False, **result)
 

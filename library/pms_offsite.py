@@ -143,7 +143,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.offsite import options
 from ansible.module_utils.pmsops.repository.retention import Policy
 
@@ -213,7 +213,7 @@ def main() -> None:
     try:
         with attended():
             changed = run(module, found)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, sites=found, failed=[])
     bad = [each for each in found if not each.get("ok", True)]
     result = {"changed": changed, "sites": found, "failed": [each["site"] for each in bad]}

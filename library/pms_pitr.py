@@ -269,7 +269,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.pitr import (
     archive_room,
@@ -442,7 +442,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module, facts)
-    except OpsError as exc:
+    except ENDINGS as exc:
         known = {name: each for name, each in facts.items() if each}
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, **known)
     module.exit_json(**(facts | result))

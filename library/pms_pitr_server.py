@@ -158,7 +158,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import audit, ledger
 from ansible.module_utils.pmsops.pitr import former_servers, own_engine, server_rollback
 from ansible.module_utils.pmsops.pitr.run import Protection
@@ -263,7 +263,7 @@ def main() -> None:
     try:
         with attended(), audit.given(module.params["audit"]):
             result = run(module, facts)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, server=facts)
     module.exit_json(**result)
 

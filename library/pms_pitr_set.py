@@ -135,7 +135,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.backup.settings import Settings as BackupSettings
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.pitr import moment_set, own_engine
 from ansible.module_utils.pmsops.pitr.run import Protection
 from ansible.module_utils.pmsops.pitr.settings import Settings
@@ -191,7 +191,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -374,7 +374,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.errors import (
+    ENDINGS,
+    BrokenProofError,
+    InterruptError,
+    OpsError,
+)
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -484,7 +489,7 @@ def named(module: AnsibleModule) -> str | None:
     return Path(module.params["file"]).name if module.params["file"] else None
 
 
-def record_failure(module: AnsibleModule, error: OpsError) -> None:
+def record_failure(module: AnsibleModule, error: OpsError | InterruptError) -> None:
     """Add a restore that failed to the ledger; a drill is recorded by its role."""
     params = module.params
     if module.check_mode or not params["keep"] or not params["evidence_root"]:
@@ -500,7 +505,7 @@ def main() -> None:
         with attended(), audit.given(module.params["audit"]):
             try:
                 result = run(module)
-            except OpsError as exc:
+            except ENDINGS as exc:
                 record_failure(module, exc)
                 raise
     except BrokenProofError as exc:
@@ -515,7 +520,7 @@ def main() -> None:
         module.fail_json(
             msg=str(exc), remedy=exc.remedy, code=exc.code, set=named(module), errors=exc.rows
         )
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, set=named(module))
     module.exit_json(**result)
 

@@ -131,7 +131,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.restore import parts
 
@@ -174,7 +174,7 @@ def main() -> None:
     try:
         with attended(), audit.given(module.params["audit"]):
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -285,7 +285,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS, BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import audit, ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -430,7 +430,7 @@ def main() -> None:
         module.fail_json(
             msg=str(exc), remedy=exc.remedy, code=exc.code, negative_control=exc.record
         )
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -75,7 +75,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import playbook_lock
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.common.process_lock import ProcessId
 
 SPEC = {
@@ -119,7 +119,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=f"{exc} {exc.remedy}", remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

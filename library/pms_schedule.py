@@ -78,7 +78,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.notify import state as notify_state
 from ansible.module_utils.pmsops.schedule import state, watch
 from ansible.module_utils.pmsops.schedule.calendar import ScheduledJob
@@ -168,7 +168,7 @@ def main() -> None:
         schedule.system = params["metrics_system"]
         with attended():
             result = (present if params["state"] == "present" else absent)(module, schedule)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -96,7 +96,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.offsite import surroundings
 from ansible.module_utils.pmsops.repository import sets
@@ -150,7 +150,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

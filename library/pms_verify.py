@@ -121,7 +121,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.verify import against_set
 
@@ -162,7 +162,7 @@ def main() -> None:
     try:
         with attended():
             result = run(module)
-    except OpsError as exc:
+    except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
     module.exit_json(**result)
 

@@ -32,7 +32,7 @@ def attended() -> Iterator[None]:
     SIGTERM, SIGHUP and SIGINT are the same error. The main function of each module enters it,
     around all that it does (tests/unit/test_architecture.py).
 
-    :raises OpsError: run.interrupted, at any place of the block.
+    :raises InterruptError: run.interrupted, at any place of the block.
     """
     caller = Caller(_of_ansible())
     ended, gone = threading.Event(), threading.Event()

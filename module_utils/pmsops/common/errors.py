@@ -20,6 +20,24 @@ class OpsError(Exception):
         self.code = code
 
 
+class InterruptError(BaseException):
+    """The end of a run that a signal, or the end of its caller, asks for.
+
+    It is no OpsError and no Exception: code that goes on after an error of either kind does not go
+    on after this one. What has to be put right on the way out catches it by name, or says
+    ``finally``, and raises it again (tests/unit/common/test_signals.py).
+    """
+
+    def __init__(self, what: str, remedy: str, *, code: str) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+        self.code = code
+
+
+# What the main function of a module reports as a failed task.
+ENDINGS = (OpsError, InterruptError)
+
+
 class BrokenProofError(OpsError):
     """A comparison did not find its negative control, so it says nothing: no pass, and no failure.
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, timestamps
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
 from ansible.module_utils.pmsops.common.version import TOOL
 
 FOLDER = "incidents"
@@ -201,7 +201,7 @@ def action(folder: Path | None, movement: str, text: str) -> Iterator[Action]:
     try:
         yield current
         status = "done"
-    except OpsError as exc:
+    except (OpsError, InterruptError) as exc:
         current.result = current.result or str(exc)
         raise
     finally:

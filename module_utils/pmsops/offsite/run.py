@@ -190,8 +190,6 @@ class Sites:
                 self._require_program()
                 facts = do(self._work(site))
             except OpsError as exc:
-                if exc.code == "run.interrupted":
-                    raise
                 self._note(act, site, exc)
                 known = {"code": exc.code, "why": str(exc), "remedy": exc.remedy}
                 found.append({"site": site.name, "ok": False, "changed": False} | known)

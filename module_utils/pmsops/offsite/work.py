@@ -94,7 +94,7 @@ class Work:
                 return self._upload(folder, accepted, there, check=check)
             except OpsError as exc:
                 # The site may be another one than minutes ago; if it is not, this is the reason.
-                if exc.code in ("run.interrupted", "offsite.clock", "system.replaced"):
+                if exc.code in ("offsite.clock", "system.replaced"):
                     raise
                 now = self.copies()
                 if {each.snapshot for each in now} == {each.snapshot for each in there}:

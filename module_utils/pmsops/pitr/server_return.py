@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.approvals.consent import MISSING, Consent
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.pitr import engine, former_servers, server_volume, synchronous
 from ansible.module_utils.pmsops.pitr.deletion import LOCK
@@ -76,7 +76,7 @@ class ServerReturn:
         ledger.require_writable(evidence_root)
         try:
             self.run()
-        except OpsError as exc:
+        except (OpsError, InterruptError) as exc:
             if exc.code not in ("lock.held", MISSING):
                 failed = {"outcome": restores.FAILED, "code": exc.code, "why": str(exc)}
                 if "down_seconds" in self.facts:
@@ -134,7 +134,7 @@ class ServerReturn:
             since = self._lap("in place", since)
             self._start()
             self._lap("start", since)
-        except OpsError as exc:
+        except (OpsError, InterruptError) as exc:
             self._undo(throw_away, place, kept, exc)
             raise
 
@@ -256,7 +256,11 @@ class ServerReturn:
         )
 
     def _undo(
-        self, throw_away: ThrowAway, place: ServerVolume, kept: str | None, error: OpsError
+        self,
+        throw_away: ThrowAway,
+        place: ServerVolume,
+        kept: str | None,
+        error: OpsError | InterruptError,
     ) -> None:
         """Bring back what was there before, if anything was; *error* says what was done."""
         if kept is None:

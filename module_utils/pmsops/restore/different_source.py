@@ -98,7 +98,7 @@ class Source:
     def _as_kept(self, copy: ManagedDatabase, transfer: DifferentTransfer) -> bool:
         """Tell whether the copy is as the drill left it, with the rows of the set.
 
-        :raises OpsError: proof.broken, run.interrupted
+        :raises OpsError: proof.broken
         """
         restore = self.restore
         reason = warm_copy.unfit(restore.database, copy)
@@ -114,8 +114,6 @@ class Source:
         except BrokenProofError:
             raise
         except OpsError as exc:
-            if exc.code == "run.interrupted":
-                raise
             reason = str(exc).removesuffix(".")
         if reason:
             self.warnings.append(f"The warm copy {copy.name} is not used: {reason}.")

@@ -19,7 +19,7 @@ from ansible.module_utils.pmsops.client_tools import (
 )
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.postgresql import event_triggers
@@ -162,7 +162,7 @@ class StagedRestore:
             stays = staging_database.drop_or_explain(self.database, self.staging)
             if stays is None:  # otherwise the next run tries again
                 journal.close()
-            if isinstance(exc, OpsError):
+            if isinstance(exc, ENDINGS):
                 exc.args = (f"{exc} {stays or 'The staging database was dropped.'}",)
             raise
         if self.request.keep:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common import file_system
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
@@ -68,7 +68,7 @@ def run(
                 transfer = Transfer(restore, staging, wanted)
                 restore.fill(staging, lambda phases: _bring(phases, transfer))
                 unrecorded = _record(request, transfer)
-            except OpsError as exc:
+            except (OpsError, InterruptError) as exc:
                 stays = staging_database.drop_or_explain(database, restore.staging)
                 exc.args = (" ".join([str(exc), *([stays] if stays else [])]),)
                 raise

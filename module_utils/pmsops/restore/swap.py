@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common import signals
+from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -61,6 +62,8 @@ class Swap:
     sealed: bool = False
     # What waited to write to it when it was rejected: table and application.
     waited: list[str] = field(default_factory=list)
+    # Begins with the renames: a signal waits until the swap is accepted or taken back.
+    deferral: signals.Deferral = field(default_factory=signals.Deferral)
     # What did not go well, and undoes no swap.
     warnings: list[str] = field(default_factory=list)
 
@@ -101,13 +104,11 @@ class Swap:
             # TimescaleDB's scheduler of the live database was stopped, even if the rename failed.
             problems = self.restart_services(running)
             self.settle()
-            if (problems or self.warnings) and isinstance(exc, OpsError):
-                raise OpsError(
-                    f"{exc} Then: {'; '.join([*problems, *self.warnings])}",
-                    exc.remedy,
-                    code=exc.code,
-                ) from exc
+            if (problems or self.warnings) and isinstance(exc, ENDINGS):
+                exc.args = (f"{exc} Then: {'; '.join([*problems, *self.warnings])}",)
             raise
+        if not self.by_hand:  # a person may take long, and may be waited for in the next run
+            self.deferral.begin()
         self.sealed = not self.writable
         return self.accept_or_revert(self.restart_services(due))
 
@@ -119,19 +120,18 @@ class Swap:
         problems: list[str] = []
         state = self.journal.state
         names = [self.live.name, state["incoming"], state["outgoing"] or state["incoming"]]
-        for step, work, told in (
-            ("open", lambda: self._open(names), problems),
-            ("workers", self._start_workers, self.warnings),
-            ("start services", lambda: self.services.start(running), self.warnings),
-        ):
-            try:
-                self._step(step, work, needed=False)
-            except psycopg2.Error as exc:
-                told.append(str(self.live.to_error(exc)))
-            except OpsError as exc:
-                told.append(str(exc))
-            except Exception as exc:  # noqa: BLE001  whatever it is, the next step is still due
-                told.append(f"{step}: {type(exc).__name__}: {exc}")
+        with signals.deferred():  # nobody is served until the last of them
+            for step, work, told in (
+                ("open", lambda: self._open(names), problems),
+                ("workers", self._start_workers, self.warnings),
+                ("start services", lambda: self.services.start(running), self.warnings),
+            ):
+                try:
+                    self._step(step, work, needed=False)
+                except Exception as exc:  # noqa: BLE001  the next step is still due
+                    error = self.live.to_error(exc) if isinstance(exc, psycopg2.Error) else exc
+                    where = "" if isinstance(error, OpsError) else f"{step}: {type(exc).__name__}: "
+                    told.append(f"{where}{error}")
         return problems
 
     def _open(self, names: list[str]) -> None:

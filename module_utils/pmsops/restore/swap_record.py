@@ -16,7 +16,12 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.approvals.consent import MISSING
-from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.errors import (
+    ENDINGS,
+    BrokenProofError,
+    InterruptError,
+    OpsError,
+)
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
@@ -69,7 +74,10 @@ def write(evidence_root: Path | None, became: str, record: dict[str, Any]) -> li
 
 
 def refuse(
-    evidence_root: Path | None, became: str, record: dict[str, Any], error: OpsError
+    evidence_root: Path | None,
+    became: str,
+    record: dict[str, Any],
+    error: OpsError | InterruptError,
 ) -> None:
     """Add the line of a restore or rollback that was undone or failed with *error*.
 
@@ -94,8 +102,8 @@ def refusals(
     """Add the line of a swap that fails in the ``with`` block, unless it has one already."""
     try:
         yield
-    except (OpsError, psycopg2.Error) as exc:
-        error = exc if isinstance(exc, OpsError) else live.to_error(exc)
+    except (*ENDINGS, psycopg2.Error) as exc:
+        error = exc if isinstance(exc, ENDINGS) else live.to_error(exc)
         if error.code not in RECORDED:
             refuse(evidence_root, became, record, error)
         raise error from exc

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.approvals.consent import Consent
-from ansible.module_utils.pmsops.common import file_system
+from ansible.module_utils.pmsops.common import file_system, signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.evidence import ledger
@@ -142,14 +142,23 @@ class SwapRun:
                     self.services.running()  # a missing service is reported now, not after hours
                     return {"changed": bool(recovery.lines)} | result
                 became, root = _kind(state), self.evidence_root
-                with swap_record.refusals(root, became, self.record, self.database):
-                    return self._swapped(state, incoming, result)
+                with (
+                    signals.Deferral() as deferral,
+                    swap_record.refusals(root, became, self.record, self.database),
+                ):
+                    return self._swapped(state, incoming, result, deferral)
             except psycopg2.Error as exc:
                 raise self.database.to_error(exc) from exc
             finally:
                 self._progress().close()
 
-    def _swapped(self, state: str, incoming: str | None, result: dict[str, Any]) -> dict[str, Any]:
+    def _swapped(
+        self,
+        state: str,
+        incoming: str | None,
+        result: dict[str, Any],
+        deferral: signals.Deferral,
+    ) -> dict[str, Any]:
         found = registry.read_from(self.database)
         incoming = incoming if state == SWAPPED else self._rollback_target(found, incoming)
         if incoming is None:
@@ -164,6 +173,7 @@ class SwapRun:
         # Whoever calls: nothing becomes live without the second person that the inventory demands.
         approved = self.consent.use(self._plan_for_approval(found[incoming]))
         swap = self._swap(approved)
+        swap.deferral = deferral
         problems = swap.run(incoming, outgoing, kind=_kind(state))
         if problems:
             raise refusal.probe_failed(swap, problems, self.evidence_root, _kind(state))
@@ -176,6 +186,7 @@ class SwapRun:
         }
         unrecorded = swap_record.write(self.evidence_root, _kind(state), record)
         swap.finish()
+        deferral.done = f"Before that, {incoming} was made live and recorded."
         return (
             {"changed": True, "diff": swap_outcome.diff(self.database.name, incoming, outgoing)}
             | result

@@ -55,7 +55,7 @@ class WarmCopies:
     def prove(self, prove: Callable[[Database], proof.Proof]) -> proof.Proof | None:
         """Prove the copy of the set; None if there is none that can be used.
 
-        :raises OpsError: proof.broken, run.interrupted
+        :raises OpsError: proof.broken
         """
         copy = self.of_set()
         if copy is None:
@@ -72,7 +72,7 @@ class WarmCopies:
     def prove_former(self, document: dict[str, Any], progress: Progress) -> proof.Proof | None:
         """Prove the database that the live one replaced last, where it equals the set.
 
-        :raises OpsError: proof.broken, run.interrupted
+        :raises OpsError: proof.broken
         """
         if not self.request.keep or self.request.fresh or self.of_set() is not None:
             return None

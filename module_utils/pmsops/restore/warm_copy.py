@@ -115,7 +115,7 @@ def proved_again(
 
     A proved copy stays open, for ``take``. One that differs is dropped; any other is closed again.
 
-    :raises OpsError: proof.broken, run.interrupted
+    :raises OpsError: proof.broken
     """
     if sorted(without) != copy.mark.get("without_extensions"):
         return None, f"The warm copy {copy.name} was restored with other extensions left out."
@@ -133,8 +133,6 @@ def proved_again(
         except BrokenProofError:
             raise
         except OpsError as exc:
-            if exc.code == "run.interrupted":
-                raise
             reason, gone = str(exc).removesuffix("."), exc.code in CHANGED
     said = f"The warm copy {copy.name} is not used: {reason}."
     if gone:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.pmsops.common import signals
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.services import docker_engine as containers
 
@@ -68,12 +69,13 @@ class Services:
         """
         if self.manager == "compose":
             refused = []
-            for name, container in self.containers():
-                try:
-                    if name in names:
-                        container.start()
-                except Exception as exc:  # noqa: BLE001  the other services are still due
-                    refused.append(f"{name}: {exc}")
+            with signals.deferred():  # a signal after the first of them leaves the others down
+                for name, container in self.containers():
+                    try:
+                        if name in names:
+                            container.start()
+                    except Exception as exc:  # noqa: BLE001  the other services are still due
+                        refused.append(f"{name}: {exc}")
             if refused:
                 raise OpsError(
                     f"Services do not start: {'; '.join(refused)}.",

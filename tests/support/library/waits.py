@@ -10,7 +10,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.caller import attended
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import ENDINGS
 
 SECONDS = 120
 
@@ -32,7 +32,7 @@ def main() -> None:
     try:
         with attended():
             wait(folder)
-    except OpsError as exc:
+    except ENDINGS as exc:
         said = str(exc)
     written = folder / ".ended"
     written.write_text(said)

@@ -116,6 +116,8 @@ SINCE = {
     "envelope": {"pms_gate": 900, "pms_restore": 1_700},
     # The former database as a source (2 600), its settings as they were (600), its use (1 500).
     "former copy": {"pms_restore": 6_000},
+    # The end of a run as an error of its own (500), and signals that wait (1 500).
+    "signals": {"pms_gate": 2_100, "pms_restore": 2_500},
     # Files of a bare folder read to their end (4 400); a cut told from the end of a line (1 900).
     "bare folders": {"pms_restore": 6_500},
     # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pms_smoke_test
 import psycopg2
 import pytest
-from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
 from ansible.module_utils.pmsops.evidence import status
 from ansible.module_utils.pmsops.pms import smoke_test, smoke_test_intents
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -166,9 +166,9 @@ def test_what_an_interrupted_test_left_is_closed_first_at_its_entry_price(book):
 
 def test_an_interrupted_test_cleans_up_and_says_that_it_was_interrupted(book):
     def rows(_sql, _params):
-        raise OpsError("Ended by SIGTERM.", "again", code="run.interrupted")
+        raise InterruptError("Ended by SIGTERM.", "again", code="run.interrupted")
 
-    with served(book) as url, pytest.raises(OpsError, match="SIGTERM"):
+    with served(book) as url, pytest.raises(InterruptError, match="SIGTERM"):
         SmokeTest(PmsApi(url, "manager", "right"), rows, tag=TAG_PREFIX, today=TODAY).run()
     assert left_open(book) == ["USDBRL"]
 

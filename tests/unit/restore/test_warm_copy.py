@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
+from ansible.module_utils.pmsops.common.errors import BrokenProofError, InterruptError, OpsError
 from ansible.module_utils.pmsops.evidence import set_list
 from ansible.module_utils.pmsops.repository import warm_note
 from ansible.module_utils.pmsops.restore import (
@@ -251,7 +251,7 @@ def test_a_copy_without_the_extensions_that_are_left_out_now_stays(restores):
     ("error", "closed"),
     [
         (BrokenProofError("Broken.", "Look.", code="proof.broken", record={}), True),
-        (OpsError("Ended by SIGTERM.", "Again.", code="run.interrupted"), True),
+        (InterruptError("Ended by SIGTERM.", "Again.", code="run.interrupted"), True),
     ],
     ids=["broken proof", "signal"],
 )
