@@ -193,7 +193,7 @@ WORDS = {
     "recovery": "Recovery took",
     "cause": "Cause",
     "data_loss": "Data loss",
-    "loss_not_measured": "NOT MEASURED: the playbook noted no loss, and compared no rows",
+    "loss_not_measured": "NOT MEASURED: the playbook noted no loss, and did not compare each row",
     "incidents_lead": "An incident began, as told here, when the playbook that recovered it was"
     " started. When the failure itself began is NOT MEASURED: nobody recorded it. The recovery took"
     " from that start to the end of the checks; the time until somebody noticed is not in it.",

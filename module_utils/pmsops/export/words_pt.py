@@ -197,8 +197,8 @@ WORDS = {
     "recovery": "Duração da recuperação",
     "cause": "Causa",
     "data_loss": "Perda de dados",
-    "loss_not_measured": "NÃO MEDIDO: o roteiro de recuperação não anotou perda nem comparou"
-    " linhas",
+    "loss_not_measured": "NÃO MEDIDO: o roteiro de recuperação não anotou perda e não comparou"
+    " cada linha de dados",
     "incidents_lead": "O início de um incidente é, aqui, o momento em que o roteiro que o"
     " recuperou foi iniciado. Quando a falha em si começou está NÃO MEDIDO: ninguém o anotou. A"
     " recuperação durou desse início até o fim das verificações; o tempo até alguém perceber a"

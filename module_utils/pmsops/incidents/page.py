@@ -9,7 +9,8 @@ from ansible.module_utils.pmsops.common.timestamps import moment
 from ansible.module_utils.pmsops.incidents.record import Incident
 
 NAME = "incident.md"
-NONE_LOST = "None known to this run."
+NONE_LOST = "Not measured: this run noted no loss, and did not compare each row."
+UNKNOWN = "Not measured: nobody recorded it."
 
 
 def page(incident: Incident) -> str:
@@ -23,7 +24,8 @@ def page(incident: Incident) -> str:
             ("", ""),
             [
                 ("System", _system(document.get("system") or {})),
-                ("Began", document["began_at"]),
+                ("The failure began", UNKNOWN),
+                ("The playbook began", document["began_at"]),
                 ("Verified", document.get("verified_at")),
                 ("Recovery", _seconds(document)),
                 ("Outcome", _outcome(document)),

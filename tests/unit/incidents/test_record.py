@@ -149,6 +149,9 @@ def test_an_action_under_way_when_the_run_was_killed_shows_as_that(tmp_path):
         )
     page = incident_page.page(record.read(first.folder))
     assert "in progress when the run was killed" in page
+    # What nobody measured is not told as if somebody had.
+    assert "| The failure began | Not measured: nobody recorded it. |" in page
+    assert "Not measured: this run noted no loss, and did not compare each row." in page
 
 
 def test_an_action_that_a_failed_run_left_is_not_said_to_have_been_killed(tmp_path):
