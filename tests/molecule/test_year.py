@@ -20,14 +20,20 @@ def test_the_export_of_a_year_is_whole_and_says_what_happened(tmp_path_factory):
     try:
         year.run_year()
         english, portuguese = year.export()
-        key = year.key
+        key, approvers = year.key, year.approvers
     finally:
         year.end()
     for path in (english, portuguese):
         whole = unpack(path, folder / path.stem)
         ca = ("--tsa-ca", str(year.authority.ca_file))
-        status, said = outside(whole, "--key", key, *ca)
+        known = [word for each in approvers for word in ("--approver", each)]
+        status, said = outside(whole, "--key", key, *known, *ca)
         assert status == 0, said
+        # The restore, its rollback, and the recovery in July: each signed by a second person.
+        assert said.count(": the signature fits this plan\n") == 3, said
+        assert "by the root that was given" in said
+        status, said = outside(whole, "--key", key, "--approver", key)
+        assert status == 1 and said.count("is none of those given with --approver") >= 3, said
     with zipfile.ZipFile(english) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         plan = {each["name"]: each["counts"] for each in json.loads(archive.read("plan.json"))}

@@ -11,6 +11,8 @@ machine) and each service of the lab alike. restic asks no libc for the time, so
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
 import os
 import re
@@ -516,6 +518,12 @@ class Year:
         """Return the id of the key that signs the ledger."""
         return str(self.last_signature()["key"])
 
+    @property
+    def approvers(self) -> list[str]:
+        """Return the ids of the keys of those who may approve, as they would tell an auditor."""
+        given = [each["public_key"] for each in self.variables["restore_approvers"]]
+        return [hashlib.sha256(base64.b64decode(each)).hexdigest() for each in given]
+
     def last_signature(self) -> dict[str, Any]:
         """Return the signature of the last line."""
         lines = (self.lab / "evidence/ledger.jsonl").read_text().splitlines()
@@ -542,6 +550,7 @@ def main() -> None:
         for path in year.export():
             shutil.copy2(path, arguments.folder)
         print(f"key of the ledger: {year.key}")
+        print(f"keys of those who may approve: {' '.join(year.approvers)}")
     finally:
         if not arguments.keep:
             year.end()
