@@ -7,28 +7,129 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.support.skeletons import BROKEN, HEALTHY, Skeleton
 
 PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
 
 
+WORK = {
+    "fails": {"ansible.builtin.assert": {"that": f"inventory_hostname != '{BROKEN}'"}},
+    "cannot be reached": {"ansible.builtin.raw": "true", "changed_when": False},
+}
+
+
+def skeleton(path: Path, way: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the plays of a playbook that come to a rescue, and the names of these."""
+    unfolded = Skeleton(PROJECT, WORK[way])
+    return unfolded.of(path), unfolded.rescues
+
+
+WITH_A_RESCUE = [path for path in PLAYBOOKS if skeleton(path, "fails")[1]]
+
+
+def alike() -> dict[str, Path]:
+    """Return a playbook of each skeleton, by the names of all that have it."""
+    several: dict[str, list[Path]] = {}
+    for path in WITH_A_RESCUE:
+        plays, _ = skeleton(path, "fails")
+        several.setdefault(repr([play | {"name": ""} for play in plays]), []).append(path)
+    return {" ".join(path.stem for path in paths): paths[0] for paths in several.values()}
+
+
+def test_each_rescue_of_a_role_is_in_a_playbook_that_is_tried():
+    tried = {name for path in WITH_A_RESCUE for name in skeleton(path, "fails")[1]}
+    files = {name.partition(":")[0] for name in tried}
+    written = {
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "roles").rglob("tasks/**/*.yml")
+        if "rescue:" in path.read_text()
+    }
+    assert files == written
+    assert len(WITH_A_RESCUE) > 10
+
+
+def run(path: Path, plays: list[dict[str, Any]], way: str) -> tuple[dict[str, dict[str, int]], str]:
+    """Run plays on two hosts under a configuration that ends all of them with the first."""
+    path.mkdir()
+    (path / "play.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
+    known = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    hosts = {BROKEN: gone if way == "cannot be reached" else {}, HEALTHY: {}}
+    (path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": known}}))
+    environment = {
+        "ANSIBLE_ANY_ERRORS_FATAL": "true",
+        "ANSIBLE_NOCOLOR": "1",
+        "HOME": str(path),
+    }
+    done = subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", "play.yml"],
+        cwd=path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    recap = {}
+    for line in done.stdout.partition("PLAY RECAP")[2].splitlines()[1:]:
+        host, _, counts = line.partition(":")
+        pairs = (each.split("=") for each in counts.split())
+        recap[host.strip()] = {name: int(count) for name, count in pairs}
+    return recap, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("way", WORK)
+@pytest.mark.parametrize("path", alike().values(), ids=alike())
+def test_no_rescue_of_a_system_runs_because_its_neighbour_failed(path, way, tmp_path):
+    """What a rescue records is a failure of its own system: the other one goes on to the end."""
+    plays, rescues = skeleton(path, way)
+    recap, said = run(tmp_path / "run", plays, way)
+    healthy, broken = recap[HEALTHY], recap[BROKEN]
+    assert (healthy["rescued"], healthy["failed"], healthy["ok"]) == (0, 0, len(rescues)), said
+    if way == "fails":  # each rescue of the broken one ran, and no other
+        assert (broken["rescued"], broken["failed"]) == (len(rescues), 0), said
+    else:
+        assert (broken["rescued"], broken["unreachable"]) == (0, 1), said
+
+
+@pytest.mark.parametrize(
+    ("where", "keyword"),
+    [
+        ("play", {"any_errors_fatal": True}),
+        ("block", {"any_errors_fatal": True}),
+        ("block", {"run_once": True}),
+        ("play", {}),
+    ],
+    ids=["play", "block", "run once", "as the configuration says"],
+)
+def test_a_play_whose_rescue_reaches_the_neighbour_is_found(where, keyword, tmp_path):
+    block = {
+        "block": [{"name": "Do it"} | WORK["fails"]],
+        "rescue": [{"name": "Rescue", "ansible.builtin.debug": {"msg": "rescued"}}],
+    } | (keyword if where == "block" else {})
+    play = {"name": "x", "hosts": "all", "gather_facts": False, "tasks": [block]}
+    recap, _ = run(tmp_path / "run", [play | (keyword if where == "play" else {})], "fails")
+    # One that is dropped from the run is in no recap, as if it had not been asked for.
+    healthy = recap.get(HEALTHY, {"rescued": 0, "failed": 0, "ok": 0})
+    assert recap
+    assert (healthy["rescued"], healthy["failed"], healthy["ok"]) != (0, 0, 1)
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
-def test_no_failure_of_one_system_ends_the_run_of_another(path):
-    # Under any_errors_fatal, ansible-core 2.19 to 2.21 also runs the rescue of healthy hosts, which
-    # records a failure that was none of theirs.
-    plays = [play for play in yaml.safe_load(path.read_text()) if play.get("hosts") == "pms"]
-    assert not any(play.get("any_errors_fatal") for play in plays)
+def test_no_play_over_the_systems_asks_the_configuration_how_far_a_failure_goes(path):
+    """An operator's ansible.cfg may have any_errors_fatal: only a play's own word goes before."""
+    plays = [play for play in yaml.safe_load(path.read_text()) if "pms" in str(play.get("hosts"))]
+    assert all(play.get("any_errors_fatal") is False for play in plays)
 
 
 def test_no_task_of_a_role_is_run_once():
-    # One that fails in a block with a rescue drops every other host from the run. A new machine is
-    # one host: its playbook installs the timers of the control node by a role that is run once.
-    alone = PROJECT / "roles" / "host" / "tasks" / "protect.yml"
-    roles = (path for path in (PROJECT / "roles").rglob("*.yml") if path != alone)
+    # One that fails in a block with a rescue drops every other host from the run.
+    roles = (PROJECT / "roles").rglob("*.yml")
     assert [str(path) for path in roles if "run_once:" in path.read_text()] == []
 
 

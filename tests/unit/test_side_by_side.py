@@ -12,8 +12,6 @@ import yaml
 from tests.conftest import PROJECT
 
 PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
-# They run a task once, for the control node, which other strategies do not know.
-ONCE = ("dr_host",)
 
 
 def of_systems(path: Path) -> list[dict]:
@@ -25,17 +23,8 @@ def of_systems(path: Path) -> list[dict]:
 def test_no_system_waits_at_a_task_for_another_one(path):
     # With linear, Ansible's own, each host waits at each task for the slowest one. It stays for one
     # system: with other strategies a task's name is printed only when the task has ended.
-    wanted = (
-        "linear"
-        if path.stem in ONCE
-        else "{{ 'host_pinned' if ansible_play_hosts_all | length > 1 else 'linear' }}"
-    )
+    wanted = "{{ 'host_pinned' if ansible_play_hosts_all | length > 1 else 'linear' }}"
     assert {play.get("strategy") for play in of_systems(path)} <= {wanted}
-
-
-def test_a_task_that_is_run_once_is_in_a_playbook_that_can():
-    with_once = {path.stem for path in PLAYBOOKS if "run_once:" in path.read_text()}
-    assert with_once <= set(ONCE)
 
 
 def test_a_host_that_hangs_is_given_up_and_the_table_is_shown():
