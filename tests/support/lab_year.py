@@ -37,6 +37,12 @@ DATABASE = "macro_trading"
 SINCE, UNTIL = "2025-11-01", "2026-10-31"
 LONGEST_SECONDS = 1500
 BEGINS = datetime(2025, 10, 31, 12, 0, tzinfo=UTC)
+WHOLE, SHORT, EVENTS = "whole", "short", "events"
+RUNS = {
+    WHOLE: "a go-live each month",
+    SHORT: "four go-lives, and else a backup and a drill each month",
+    EVENTS: "four go-lives, and nothing in a month that the year tells nothing of",
+}
 # restic of Go: its snapshots are told the time of the shifted clock.
 RESTIC = """#!/bin/sh
 for word in "$@"; do
@@ -73,11 +79,11 @@ WHERE h.hypertable_name IN ('market_data', 'curves', 'vol_surfaces', 'signals', 
 class Year:
     """A lab, its clock, and what is done to it."""
 
-    def __init__(self, folder: Path, instance: str = "year", *, whole: bool = True) -> None:
-        """*whole*: a go-live each month; else only where one has something of its own to show."""
+    def __init__(self, folder: Path, instance: str = "year", runs: str = WHOLE) -> None:
+        """*runs*: which of the schedule's runs there are, see RUNS."""
         self.folder = folder
         self.instance = instance
-        self.whole = whole
+        self.runs = runs
         self.lab = PROJECT / f".lab-{instance}"
         folder.mkdir(parents=True, exist_ok=True)
         self.variables: dict[str, Any] = {}
@@ -292,7 +298,7 @@ class Year:
             schedule_unit_dir=str(self.folder / "units"),
             schedule_config_dir=str(self.folder / "schedule"),
             schedule_state_dir=str(self.folder / "schedule/state"),
-            schedule_jobs=[common | each for each in JOBS[not self.whole :]],
+            schedule_jobs=[common | each for each in JOBS[self.runs != WHOLE :]],
         )
         for name in ("vault", "units"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -314,16 +320,26 @@ class Year:
         assert found, said
         return found[1]
 
-    def go_live(self, text: str, *more: str, status: int | None = 0, special: bool = False) -> None:
-        """Do what is due on the first business day of a month; a go-live does all of it."""
+    def go_live(
+        self,
+        text: str,
+        *more: str,
+        status: int | None = 0,
+        special: bool = False,
+        needed: bool = False,
+    ) -> None:
+        """Do what is due on the first business day of a month; a go-live does all of it.
+
+        *special*: the year tells something of this go-live; *needed*: of its set or its drill.
+        """
         self.at(f"{text}T07:31:00")
-        if special or self.whole:
+        if special or self.runs == WHOLE:
             # The PMS's own work of the days since, without which today's book would change when the
             # gate's test trade is marked.
             for path in ("pipeline/trigger", "morning-pack/generate"):
                 self._ask_pms(path)
             self.ops("golive", *more, status=status)
-        else:
+        elif needed or self.runs == SHORT:
             self.ops("backup")
             self.ops("drill")
 
@@ -443,7 +459,7 @@ class Year:
         """The damaged set is replaced."""
         self.at("2026-05-04T07:20:00")
         self.ops("dr", "bad_backup")
-        self.go_live("2026-05-04")
+        self.go_live("2026-05-04", needed=True)
         line = self.last_line("drill")["seq"]
         self.ops(
             "deficiency", "close", self.known["bad"], "--record", str(line), "--by", "Carla Souza"
@@ -541,10 +557,11 @@ def main() -> None:
     """Make a year, and put its exports into a folder."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="the exports, and what the year needs (work/)")
-    parser.add_argument("--short", action="store_true", help="four go-lives in place of eleven")
+    help_of_runs = "; ".join(f"{name}: {text}" for name, text in RUNS.items())
+    parser.add_argument("--runs", choices=RUNS, default=WHOLE, help=help_of_runs)
     parser.add_argument("--keep", action="store_true", help="leave the lab")
     arguments = parser.parse_args()
-    year = Year(arguments.folder.resolve() / "work", whole=not arguments.short)
+    year = Year(arguments.folder.resolve() / "work", runs=arguments.runs)
     try:
         year.run_year()
         for path in year.export():

@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 
 import jsonschema
 import pytest
+from ansible.module_utils.pmsops.evidence import ledger
+from ansible.module_utils.pmsops.export import bundle, verify_script
+from ansible.module_utils.pmsops.export.period import Period
 from ansible.module_utils.pmsops.postgresql import timescaledb_postponed_jobs as postponed
 
 from tests.conftest import PROJECT
@@ -270,3 +273,15 @@ def test_the_end_of_a_failure_that_the_old_release_told_is_told(old, source, tol
     desk = {"name": "desk", "type": "webhook", "url": "http://127.0.0.1:9"}
     state = {"channels": [desk], "state_dir": str(old / "schedule")}
     assert frozen.done("pms_notify", check=True, **event, **state)["told"] is told
+
+
+def test_its_evidence_is_exported_and_whole_for_an_outsider(old, capsys):
+    """The verifier compares more than that release wrote: what is not there must not be a fault."""
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    root, keys = old / "evidence", old / "today"
+    ledger.append(root, "backup", {"set": "x"}, now=now, keys=keys)
+    request = bundle.Request(root, Period.parse("2026-01-01", "2026-12-31"), keys, system="old")
+    found = bundle.write(request, now=now)
+    assert found["problems"] == []
+    assert verify_script.main([found["path"], "--key", found["key"]]) == verify_script.WHOLE
+    assert "12 of them from 2026-01-01 to 2026-12-31" in capsys.readouterr().out
