@@ -41,7 +41,7 @@ WHOLE, SHORT, EVENTS = "whole", "short", "events"
 RUNS = {
     WHOLE: "a go-live each month",
     SHORT: "four go-lives, and else a backup and a drill each month",
-    EVENTS: "four go-lives, and nothing in a month that the year tells nothing of",
+    EVENTS: "four go-lives whatever they find, as on a busy machine, and what else is special",
 }
 # restic of Go: its snapshots are told the time of the shifted clock.
 RESTIC = """#!/bin/sh
@@ -388,9 +388,13 @@ class Year:
             # gate's test trade is marked.
             for path in ("pipeline/trigger", "morning-pack/generate"):
                 self._ask_pms(path)
+            if self.runs == EVENTS:
+                self.ops("golive", *more, status=None)
+                return
             self._await_pipeline()
             said = self.ops("golive", *more, status=None if status == 0 else status)
-            if status == 0 and "NO-GO" in said.upper() and self._was_busy():
+            if status == 0 and "NO-GO" in said.upper():
+                assert self._was_busy(), said[-4000:]
                 self.ops("golive", *more)  # as a person would, once the machine has time
         elif needed or self.runs == SHORT:
             self.ops("backup")
