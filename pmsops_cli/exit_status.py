@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -10,9 +12,10 @@ COULD_NOT_RUN = 3
 BROKEN = 4  # a proof or a gate did not find its negative control: it says nothing
 INTERRUPTED = 130
 
-# Of ansible-playbook: 2 means that a host failed, 8 that any_errors_fatal ended the play. Its other
-# statuses (1 and 250 its own error, 4 unreachable or unreadable, 5 options) say nothing.
-_FAILED_HOSTS = (2, 8)
+# Of ansible-playbook: 0; 2, a host failed; 4, one is unreachable, or a file is unreadable or missing;
+# 8, any_errors_fatal ended the play. Others (1 and 250 its own error, 5 options) are those of a run
+# that did not come to its end, whatever the hosts' numbers say.
+_ENDED = (0, 2, 4, 8)
 
 
 class Stop(Exception):
@@ -24,11 +27,23 @@ class Stop(Exception):
         self.status = status
 
 
-def from_playbook(rc: int | None, *, hosts: int) -> int:
-    """Return the exit status for ansible-playbook's, and the number of hosts that it ran on.
+def from_hosts(stats: Mapping[str, Mapping[str, int]]) -> int:
+    """Return the exit status for the numbers of each host: what failed and was not rescued."""
+    if any(each.get("unreachable") for each in stats.values()):
+        return COULD_NOT_RUN
+    return FAILED if any(each.get("failures") for each in stats.values()) else DONE
 
-    A run on no host ends with 0 there, although it checked nothing: COULD_NOT_RUN.
+
+def from_playbook(rc: int | None, *, hosts: int, found: int) -> int:
+    """Return the exit status of a run: *found* by the events of its hosts, where there are any.
+
+    A run on no host ends with 0 there, although it checked nothing: COULD_NOT_RUN. And one that
+    ansible-playbook calls bad is never good, though no host's numbers say why.
     """
-    if rc in _FAILED_HOSTS:
-        return FAILED
-    return DONE if rc == 0 and hosts else COULD_NOT_RUN
+    if not hosts:
+        return COULD_NOT_RUN
+    if rc not in _ENDED:
+        return max(found, COULD_NOT_RUN)
+    if rc and found == DONE:
+        return COULD_NOT_RUN if rc == 4 else FAILED
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.control.end_table import BROKEN_PROOF, Outcomes, Row, worst
 
-from pmsops_cli.exit_status import BROKEN, FAILED, from_playbook
+from pmsops_cli.exit_status import BROKEN, FAILED, from_hosts, from_playbook
 
 # The results that the end of a run repeats, by module and key.
 FACTS = {
@@ -28,9 +28,6 @@ BY_HOST = ("status", "sets", "pages")
 NO_PASSWORD = "no vault secrets "  # noqa: S105  (no password)
 # In the name of a task whose message is shown while the run goes on, too.
 SAID_AT_ONCE = "Say at once"
-# Statuses of ansible-playbook that the numbers of each host explain: 4 is also an inventory that
-# cannot be read, which has no hosts.
-SAYS_BY_HOST = (0, 2, 4, 8)
 
 
 @dataclass
@@ -106,10 +103,10 @@ class RunSummary:
     @property
     def status(self) -> int:
         """Return the exit status: of several systems that of the worst."""
-        status = from_playbook(self.rc, hosts=len(self.stats))
-        if len(self.rows) > 1 and self.rc in SAYS_BY_HOST:
-            return worst(self.rows)
-        return BROKEN if status == FAILED and self.broken else status
+        rows = self.rows
+        found = worst(rows) if len(rows) > 1 else from_hosts(self.stats)
+        status = from_playbook(self.rc, hosts=len(self.stats), found=found)
+        return BROKEN if status == FAILED and len(rows) < 2 and self.broken else status
 
     @property
     def rows(self) -> list[Row]:

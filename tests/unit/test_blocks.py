@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,34 +31,102 @@ def tasks(node: Any) -> Iterator[dict[str, Any]]:
             yield from tasks(each)
 
 
-def changed_by(node: Any) -> Iterator[str]:
-    """Give the variables that the tasks of a block set."""
+KINDS = ("include_tasks", "import_tasks", "include_role", "import_role")
+
+
+def given(task: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give what a task includes or imports: the kind, and its arguments."""
+    for kind in KINDS:
+        if (value := task.get(f"ansible.builtin.{kind}", task.get(kind))) is not None:
+            yield kind, value if isinstance(value, dict) else {"file": value, "name": value}
+
+
+def files_of(kind: str, value: dict[str, Any], path: Path) -> list[Path]:
+    """Return the files of tasks that are meant; any, where a template says which."""
+    if kind.endswith("role"):
+        folder, name = PROJECT / "roles" / str(value["name"]) / "tasks", value.get("tasks_from")
+    else:
+        folder, name = path.parent, value["file"]
+    pattern = re.sub(r"\{\{.*?\}\}", "*", str(name or "main")).removesuffix(".yml") + ".yml"
+    role = next((each for each in path.parents if each.name == "tasks"), folder)
+    return sorted(folder.glob(pattern)) or sorted(role.glob(pattern))
+
+
+def changed_by(node: Any, path: Path, seen: set[Path] | None = None) -> Iterator[str]:
+    """Give the variables that tasks set, and the files of tasks to which they lead."""
+    seen = set() if seen is None else seen
     for task in tasks(node):
         if "register" in task:
             yield str(task["register"])
         for key in ("ansible.builtin.set_fact", "set_fact"):
-            yield from (str(each) for each in task.get(key) or {})
+            yield from (str(each) for each in task.get(key) or {} if each != "cacheable")
+        for kind, value in given(task):
+            for file in files_of(kind, value, path):
+                if file not in seen:
+                    seen.add(file)
+                    yield from changed_by(yaml.load(file.read_text(), Loader), file, seen)  # noqa: S506
 
 
-def broken(document: Any) -> list[str]:
+def words(text: str) -> set[str]:
+    """Return the variables of an expression, and other words."""
+    return set(re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", text)))
+
+
+# What the variables of roles are made of.
+MADE_OF = {
+    name: words(str(value))
+    for folder in ("vars", "defaults")
+    for file in (PROJECT / "roles").glob(f"*/{folder}/*.yml")
+    for name, value in (yaml.load(file.read_text(), Loader) or {}).items()  # noqa: S506
+    if "{{" in str(value) or "{%" in str(value)
+}
+
+
+def asks_for(condition: str) -> set[str]:
+    """Return the variables of a condition, and those that these are made of."""
+    found, left = set(), words(condition)
+    while left:
+        found |= left
+        left = {each for name in left for each in MADE_OF.get(name, ())} - found
+    return found
+
+
+def broken(document: Any, path: Path = PROJECT / "roles" / "x" / "tasks" / "x.yml") -> list[str]:
+    """Name what asks its condition anew after it has changed it: a block, and a file that is
+    imported, whose tasks all get the condition. Of an include it is asked once."""
     found = []
     for task in tasks(document):
-        if "block" not in task or "when" not in task:
+        inner = [task.get(part) or [] for part in ("block", "rescue", "always")]
+        inner += [{k: v} for k, v in task.items() if "import_tasks" in k or "import_role" in k]
+        if "when" not in task or not any(inner):
             continue
+        if "block" not in task:
+            inner = [{"name": "import"} | each for each in inner if each]
+        names = {name for part in inner for name in changed_by(part, path)}
         condition = str(task["when"])
-        parts = [task.get(part) or [] for part in ("block", "rescue", "always")]
-        names = {name for part in parts for name in changed_by(part)}
         found += [
-            f"{task.get('name', condition)}: {name}"
-            for name in sorted(names)
-            if re.search(rf"\b{re.escape(name)}\b", condition)
+            f"{task.get('name', condition)}: {name}" for name in sorted(names & asks_for(condition))
         ]
     return found
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_no_block_changes_a_variable_of_its_own_condition(path):
-    assert broken(yaml.load(path.read_text(), Loader)) == []  # noqa: S506
+    assert broken(yaml.load(path.read_text(), Loader), path) == []  # noqa: S506
+
+
+def test_a_condition_that_is_made_of_what_a_file_changes_is_found(tmp_path):
+    (tmp_path / "sets.yml").write_text("- {name: a, command: b, register: __x_done}\n")
+    block = {"name": "x", "when": "__x_due", "block": [{"name": "y", "include_tasks": "sets.yml"}]}
+    MADE_OF["__x_due"] = words("{{ __x_done is undefined }}")
+    try:
+        assert broken([block], tmp_path / "main.yml") == ["x: __x_done"]
+        imported = {"name": "z", "when": "__x_due", "ansible.builtin.import_tasks": "sets.yml"}
+        assert broken([imported], tmp_path / "main.yml") == ["z: __x_done"]
+        included = {"name": "z", "when": "__x_due", "ansible.builtin.include_tasks": "sets.yml"}
+        assert broken([included], tmp_path / "main.yml") == []
+    finally:
+        del MADE_OF["__x_due"]
 
 
 def test_a_block_that_does_is_found():

@@ -29,7 +29,16 @@ from pmsops_cli import (
     runs,
 )
 from pmsops_cli.__main__ import main
-from pmsops_cli.exit_status import BROKEN, COULD_NOT_RUN, DONE, FAILED, USAGE, Stop, from_playbook
+from pmsops_cli.exit_status import (
+    BROKEN,
+    COULD_NOT_RUN,
+    DONE,
+    FAILED,
+    USAGE,
+    Stop,
+    from_hosts,
+    from_playbook,
+)
 from pmsops_cli.run_summary import RunSummary
 from tests.conftest import PROJECT
 
@@ -144,21 +153,48 @@ def test_every_command_has_a_help_with_examples_that_can_be_typed(command, capsy
         arguments.parse([w for w in words if not w.startswith("~")])
 
 
+WELL = {"ok": 3, "failures": 0, "unreachable": 0}
+FAILED_ONE = WELL | {"failures": 1}
+GONE = WELL | {"unreachable": 1}
+
+
+@pytest.mark.parametrize(
+    ("rc", "stats", "status"),
+    [
+        (0, {"a": WELL}, DONE),
+        (0, {}, COULD_NOT_RUN),  # no host matched: Ansible calls that a success
+        (2, {"a": FAILED_ONE}, FAILED),
+        (4, {"a": FAILED_ONE}, FAILED),  # the number of one that failed is not always 2
+        (2, {"a": GONE}, COULD_NOT_RUN),  # and that of one out of reach not always 4
+        (4, {"a": GONE}, COULD_NOT_RUN),
+        (2, {"a": WELL}, FAILED),  # any_errors_fatal: no host of the recap has failed
+        (8, {"a": WELL}, FAILED),
+        (4, {"a": WELL}, COULD_NOT_RUN),
+        (4, {}, COULD_NOT_RUN),  # a file of tasks that does not exist, before 2.21
+        (1, {}, COULD_NOT_RUN),
+        (1, {"a": WELL}, COULD_NOT_RUN),
+        (250, {"a": FAILED_ONE}, COULD_NOT_RUN),
+        (None, {}, COULD_NOT_RUN),
+    ],
+)
+def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, stats, status):
+    assert from_playbook(rc, hosts=len(stats), found=from_hosts(stats)) == status
+
+
 @pytest.mark.parametrize(
     ("rc", "hosts", "status"),
     [
-        (0, 1, DONE),
-        (0, 0, COULD_NOT_RUN),  # no host matched: Ansible calls that a success
-        (2, 1, FAILED),
-        (8, 1, FAILED),
-        (1, 0, COULD_NOT_RUN),
-        (4, 1, COULD_NOT_RUN),
-        (250, 0, COULD_NOT_RUN),
-        (None, 0, COULD_NOT_RUN),
+        (0, (WELL, WELL), DONE),
+        (2, (FAILED_ONE, WELL), FAILED),
+        (4, (FAILED_ONE, WELL), FAILED),
+        (2, (WELL, WELL), FAILED),
+        (4, (WELL, WELL), COULD_NOT_RUN),
+        (4, (FAILED_ONE, GONE), COULD_NOT_RUN),
     ],
 )
-def test_the_exit_status_tells_a_broken_promise_from_a_run_that_was_none(rc, hosts, status):
-    assert from_playbook(rc, hosts=hosts) == status
+def test_of_several_systems_events_count_and_no_bad_status_is_good(rc, hosts, status):
+    summary = RunSummary(stats=dict(zip("ab", hosts, strict=True)), rc=rc)
+    assert summary.status == status
 
 
 @pytest.fixture
