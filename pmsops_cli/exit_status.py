@@ -12,8 +12,8 @@ COULD_NOT_RUN = 3
 BROKEN = 4  # a proof or a gate did not find its negative control: it says nothing
 INTERRUPTED = 130
 
-# Of ansible-playbook: 0; 2, a host failed; 4, one is unreachable, or a file is unreadable or missing;
-# 8, any_errors_fatal ended the play. Others (1 and 250 its own error, 5 options) are those of a run
+# Of ansible-playbook: 0; 2, a host failed; 4, one is unreachable, or a file cannot be read; 8, the
+# play was ended by any_errors_fatal. Others (1 and 250 its own error, 5 options) are those of a run
 # that did not come to its end, whatever the hosts' numbers say.
 _ENDED = (0, 2, 4, 8)
 
