@@ -30,6 +30,7 @@ from ansible.module_utils.pmsops.restore import (
     scratch,
     staging_database,
     warm_copy,
+    warm_rule,
 )
 
 PURPOSE = "freeing of space"
@@ -217,7 +218,10 @@ def _formers(database: Database, policy: former_retention.Policy) -> list[Freeab
 
 
 def _warm_copies(database: Database, backup_root: Path) -> list[Freeable]:
-    """Return the warm copies: the next drill makes a new one. A server that is down has none."""
+    """Return the warm copies, a checkpoint's last: its set stays. A server that is down has none.
+
+    The next drill makes a new one.
+    """
 
     def remover(name: str) -> Callable[[], None]:
         def work() -> None:
@@ -227,14 +231,16 @@ def _warm_copies(database: Database, backup_root: Path) -> list[Freeable]:
         return work
 
     try:
-        copies = registry.select(registry.read_from(database), database.name, registry.WARM)
+        copies = warm_copy.listed(database)
+        kept = warm_rule.of_checkpoint(copies, backup_root)
         return [
             Freeable(
-                f"warm copy {each.name} of set {each.mark.get('set')}",
-                warm_copy.size_bytes(database),
+                f"warm copy {each.name} of {'checkpoint ' if each is kept else ''}set"
+                f" {each.mark.get('set')}",
+                warm_copy.size_bytes(database, [each]),
                 remover(each.name),
             )
-            for each in copies
+            for each in sorted(copies, key=lambda each: each is kept)
         ]
     except Exception:  # noqa: BLE001 -- the scenario for that is dr_database
         return []

@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.restore import (
     room,
     staging_database,
     warm_copy,
+    warm_rule,
 )
 from ansible.module_utils.pmsops.restore.request import Request
 
@@ -104,7 +105,7 @@ class WarmCopies:
                 warm_copy.close(self.live, [str(self.used)])
 
     def make_room(self, server: preflight.ServerState) -> None:
-        """Drop the copies if the staging database does not fit beside them.
+        """Drop copies if the staging database does not fit beside them, a checkpoint's last.
 
         :raises OpsError: restore.space if it does not fit without them either
         """
@@ -113,8 +114,19 @@ class WarmCopies:
         if free is None or free >= needed * room.SPACE_SHARE:
             return
         room.require(self.live, needed, free + spare)
-        self.warnings += warm_copy.drop_all(self.live, self.request.root)
-        self.warnings.append("The warm copy was dropped, since the disk has no room beside it.")
+        copies = warm_copy.listed(self.live)
+        kept = warm_rule.of_checkpoint(copies, self.request.root)
+        others = [each for each in copies if each is not kept]
+        if kept and free + warm_copy.size_bytes(self.live, others) < needed * room.SPACE_SHARE:
+            others, kept = copies, None
+        self.warnings += warm_copy.drop_all(
+            self.live, self.request.root, but=[kept.name] if kept else []
+        )
+        self.warnings += [
+            f"The warm copy of set {each.mark.get('set')} was dropped, since the disk has no room"
+            " beside it."
+            for each in others
+        ]
 
     def keep_or_drop(
         self,
@@ -123,23 +135,34 @@ class WarmCopies:
         objects: str | None,
         server: preflight.ServerState,
     ) -> list[str]:
-        """Keep the proved database of a drill as a warm copy, or drop it; earlier copies go.
+        """Keep the proved database of a drill as a warm copy, or drop it; copies before it go.
+
+        That of a checkpoint stays, as warm_rule says.
 
         Return why something stays that should not.
         """
         if self.request.warm and objects:
             self._keep(staging, mark, objects, server)
         stays = None if self.kept else staging_database.drop_or_explain(self.live, staging)
-        earlier = warm_copy.drop_all(self.live, self.request.root, but=self.kept)
+        copies = warm_copy.listed(self.live)
+        kept = warm_rule.of_checkpoint(copies, self.request.root)
+        but = [kept.name] if kept else []
+        if self.kept:
+            but = warm_rule.staying(copies, self.request.root)
+        earlier = warm_copy.drop_all(self.live, self.request.root, but=but)
         return [*([stays] if stays else []), *earlier]
 
     def _keep(
         self, staging: str, mark: dict[str, Any], objects: str, server: preflight.ServerState
     ) -> None:
-        kept = warm_copy.size_bytes(self.live)
-        reason = warm_copy.too_little_room(server.free_bytes, kept, server.needed_bytes)
+        copies, wanted = warm_copy.listed(self.live), self.request.backup_set.id
+        go = warm_rule.going(copies, self.request.root, wanted)
+        spare = warm_copy.size_bytes(self.live, go)
+        reason = warm_rule.too_little_room(server.free_bytes, spare, server.needed_bytes)
         if reason:
-            self.notes.append(reason)
+            stays = [str(each.mark.get("set")) for each in copies if each not in go]
+            beside = [f"The copy of checkpoint set {each} stays beside it." for each in stays]
+            self.notes.append(" ".join([reason, *beside]))
             return
         without = self.request.without_extensions
         try:

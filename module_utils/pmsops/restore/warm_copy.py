@@ -5,8 +5,8 @@ It takes no connections and its jobs are held, so nothing changes it; but nothin
 either. Before a swap it is proved again, row by row, and object by object against what the drill
 saw. A copy that does not fit or differs is said, and the set is restored from its files.
 
-At each moment at most the newest copy counts: a kill between two statements leaves the old copy or
-the new one, whole, or none.
+Which copies stay, warm_rule says. A kill between two statements leaves the old copy or the new one,
+whole, or none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
-from ansible.module_utils.pmsops.common.progress import size as human
 from ansible.module_utils.pmsops.common.version import VERSION
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
@@ -28,12 +27,15 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_literal,
 )
 from ansible.module_utils.pmsops.repository import warm_note
-from ansible.module_utils.pmsops.restore import proof, registry, renames, staging_database
+from ansible.module_utils.pmsops.restore import (
+    proof,
+    registry,
+    renames,
+    staging_database,
+    warm_rule,
+)
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
-# A copy is kept where the disk has room for twice the database and a tenth more: the copy, and the
-# staging database of the next drill.
-KEEP_SHARE = 2.1
 # What says that the copy itself is not as it was; after any other error it stays.
 CHANGED = ("restore.different", "restore.canary", "restore.not-writable")
 
@@ -175,40 +177,30 @@ def close(live: Database, names: list[str]) -> None:
         renames.end_sessions(cursor, names)
 
 
-def size_bytes(live: Database) -> int:
-    """Return how much room the warm copies take: what goes first when room is short."""
-    copies = registry.select(registry.read_from(live), live.name, registry.WARM)
-    if not copies:
+def listed(live: Database) -> list[ManagedDatabase]:
+    """Return the warm copies, oldest first."""
+    return registry.select(registry.read_from(live), live.name, registry.WARM)
+
+
+def size_bytes(live: Database, copies: Collection[ManagedDatabase] | None = None) -> int:
+    """Return how much room these warm copies take, or all: they go first when room is short."""
+    chosen = listed(live) if copies is None else copies
+    if not chosen:
         return 0
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
-        return sum(_size(cursor, each.name) for each in copies)
+        return sum(_size(cursor, each.name) for each in chosen)
 
 
 def _size(cursor: Any, name: str) -> int:
     return int(fetch_value(cursor, "SELECT pg_database_size(%s::name)", (name,)))
 
 
-def too_little_room(free_bytes: int | None, kept_bytes: int, needed_bytes: int) -> str | None:
-    """Return why no copy is kept, None if the disk has the room.
-
-    *kept_bytes* is what the present copies take: they go once the new one is proved.
-    """
-    if free_bytes is None:
-        return "No warm copy is kept: the free space on the server's disk is unknown."
-    wanted = round(needed_bytes * KEEP_SHARE)
-    if free_bytes + kept_bytes >= wanted:
-        return None
-    return (
-        f"No warm copy is kept: it needs {human(wanted)}, twice the database and a tenth more; the"
-        f" server's disk has {human(free_bytes + kept_bytes)}."
-    )
-
-
-def drop_all(live: Database, root: Path, *, but: str | None = None) -> list[str]:
-    """Drop the warm copies but one; return why any stays. The note says what is left."""
-    copies = registry.select(registry.read_from(live), live.name, registry.WARM)
+def drop_all(live: Database, root: Path, *, but: Collection[str] = ()) -> list[str]:
+    """Drop the warm copies *but* some; return why any stays. The note says what is left."""
     stay = [
-        staging_database.drop_or_explain(live, each.name) for each in copies if each.name != but
+        staging_database.drop_or_explain(live, each.name)
+        for each in listed(live)
+        if each.name not in but
     ]
     note(live, root)
     return [each for each in stay if each]
@@ -237,19 +229,20 @@ def drop_without_set(live: Database, root: Path, removed: Collection[str]) -> li
 
 
 def settle(live: Database, root: Path) -> list[str]:
-    """Leave at most one warm copy, closed; return a line for each change, and for what is odd."""
+    """Leave the copies that stay, closed; return a line for each change, and for what is odd."""
     lines = []
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
         found = registry.read(cursor)
         halves = registry.half_dropped(cursor, live.name, registry.WARM)
     copies = registry.select(found, live.name, registry.WARM)
-    for name in [*(each.name for each in copies[:-1]), *halves]:
+    stay = warm_rule.staying(copies, root)
+    for name in [*(each.name for each in copies if each.name not in stay), *halves]:
         lines.append(
             staging_database.drop_or_explain(live, name)
             or f"The warm copy {name}, which an interrupted run had left, was dropped."
         )
-    for each in copies[-1:]:
-        if each.open:
+    for each in copies:
+        if each.open and each.name in stay:
             close(live, [each.name])
             lines.append(f"The warm copy {each.name} accepted connections; it refuses them again.")
     lines += [
@@ -264,21 +257,23 @@ def settle(live: Database, root: Path) -> list[str]:
 
 
 def note(live: Database, root: Path) -> None:
-    """Write of which set there is a warm copy, for those who read folders only."""
-    found = registry.select(registry.read_from(live), live.name, registry.WARM)
+    """Write of which sets there are warm copies, for those who read folders only."""
+    found = listed(live)
     if not found:
-        warm_note.write(root, None)
+        warm_note.write(root, [])
         return
-    mark = found[-1].mark
     with live.session(name=live.maintenance_name, read_only=True) as cursor:
-        size = _size(cursor, found[-1].name)
+        sizes = {each.name: _size(cursor, each.name) for each in found}
     warm_note.write(
         root,
-        {
-            "set": mark.get("set"),
-            "manifest_sha256": mark.get("manifest_sha256"),
-            "database": found[-1].name,
-            "kept_at": mark.get("since"),
-            "size_bytes": size,
-        },
+        [
+            {
+                "set": each.mark.get("set"),
+                "manifest_sha256": each.mark.get("manifest_sha256"),
+                "database": each.name,
+                "kept_at": each.mark.get("since"),
+                "size_bytes": sizes[each.name],
+            }
+            for each in reversed(found)
+        ],
     )

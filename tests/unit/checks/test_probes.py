@@ -594,7 +594,7 @@ def test_the_room_of_a_warm_copy_counts_as_free(tmp_path):
     before = ask("disk", asked)
     assert before["warm_bytes"] == 0
     facts = dict.fromkeys(warm_note.KEYS, "x") | {"size_bytes": before["total_bytes"]}
-    warm_note.write(tmp_path, facts)
+    warm_note.write(tmp_path, [facts])
     found = ask("disk", asked)
     assert found["free_bytes"] == before["total_bytes"] == found["warm_bytes"]
 

@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     warm_copies,
     warm_copy,
+    warm_rule,
 )
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
@@ -318,8 +319,8 @@ def test_a_copy_is_kept_where_the_disk_has_the_room(restores, monkeypatch, free,
 
 
 def test_room_that_the_copy_takes_counts_as_free_for_the_next(restores):
-    assert warm_copy.too_little_room(1100, 1000, 1000) is None
-    assert warm_copy.too_little_room(1099, 1000, 1000)
+    assert warm_rule.too_little_room(1100, 1000, 1000) is None
+    assert warm_rule.too_little_room(1099, 1000, 1000)
 
 
 def test_a_restore_without_room_drops_the_copy_of_another_set(restores, monkeypatch):

@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops.repository import warm_note
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
     """Return free and total space of the file system that holds the path.
 
-    The warm copy of the sets in *warm_of* counts as free: it goes first when room is short.
+    The warm copies of the sets in *warm_of* count as free: they go first when room is short.
     """
     path = Path(params["path"]).expanduser()
     if params.get("nearest"):  # for a folder that does not exist yet
@@ -26,8 +26,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     except OSError as exc:
         raise Failed(one_line(exc)) from exc
     free, total = found.f_bavail * found.f_frsize, usable_bytes(found)
-    warm = warm_note.read(Path(params["warm_of"])) if params.get("warm_of") else None
-    kept = int(warm["size_bytes"]) if warm else 0
+    warm = warm_note.read_all(Path(params["warm_of"])) if params.get("warm_of") else []
+    kept = sum(int(each["size_bytes"]) for each in warm)
     free = min(free + kept, total)
     return {
         "free_bytes": free,
