@@ -45,7 +45,16 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
     from pmsops_cli import project
 
     project.enter()  # before the next import, which needs the project's own modules
-    from pmsops_cli import acts, commands, deficiencies, fleet, inspect, sets, uninstall
+    from pmsops_cli import (
+        acts,
+        checkpoints,
+        commands,
+        deficiencies,
+        fleet,
+        inspect,
+        sets,
+        uninstall,
+    )
 
     known: dict[str, Callable[[commands.Session], int]] = {
         "golive": commands.golive,
@@ -55,6 +64,7 @@ def _run(given: argparse.Namespace, cwd: Path) -> int:
         "drill": commands.drill,
         "verify": commands.verify,
         "restore": commands.restore,
+        "checkpoint": checkpoints.command,
         "rollback": commands.rollback,
         "dr": commands.dr,
         "ops": commands.ops,

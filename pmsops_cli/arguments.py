@@ -16,6 +16,7 @@ Operate a PMS: go-live checklist, verified backups, disaster recovery.
   in a disaster      pms-ops dr                     list the scenarios; `dr triage` picks one
                      pms-ops restore SET --check    show the plan; without --check, restore
                      pms-ops rollback               make the former database live again
+  before a change    pms-ops checkpoint --note X    make a point to return to
   at any time        pms-ops status                 show the sets, runs and due tasks
 
 A system of your own, in three commands:
@@ -269,10 +270,20 @@ def _backups(add: AddCommand) -> None:
     _parts(restore)
     _confirm(restore)
     _other(restore)
+    _checkpoint(add)
     rollback = add(
         "rollback",
         "make the former database, or server, of the last restore live again",
-        "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading",
+        "  pms-ops rollback --check\n  pms-ops rollback --confirm macro_trading\n"
+        "  pms-ops rollback --checkpoint                    the newest checkpoint\n"
+        '  pms-ops rollback --checkpoint "release 4.2"',
+    )
+    rollback.add_argument(
+        "--checkpoint",
+        nargs="?",
+        const="latest",
+        metavar="NOTE",
+        help="return to a checkpoint, by its note or its set (default: the newest): a restore",
     )
     rollback.add_argument(
         "--to",
@@ -292,6 +303,24 @@ def _backups(add: AddCommand) -> None:
     _parts(rollback)
     _confirm(rollback)
     _other(rollback)
+
+
+def _checkpoint(add: AddCommand) -> None:
+    checkpoint = add(
+        "checkpoint",
+        "make a point before a release, to which rollback --checkpoint returns",
+        '  pms-ops checkpoint --note "release 4.2" --check    by what it would be reached again\n'
+        '  pms-ops checkpoint --note "release 4.2"\n'
+        "  pms-ops checkpoint --list\n"
+        '  pms-ops checkpoint --release "release 4.2"         retention may have its set again',
+    )
+    act = checkpoint.add_mutually_exclusive_group(required=True)
+    act.add_argument("--note", metavar="TEXT", help="make one, and call it so")
+    act.add_argument("--list", action="store_true", help="list them: age, set, warm or not")
+    act.add_argument(
+        "--release", metavar="NOTE", help="lift the hold of one, by its note or its set"
+    )
+    _other(checkpoint)
 
 
 def _parts(command: argparse.ArgumentParser) -> None:

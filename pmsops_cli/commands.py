@@ -343,6 +343,10 @@ def rollback(session: Session) -> int:
         what = f"This removes a former server of {session.database} ({volume}), for good"
         variables = {"drop_former_server": volume}
         return destroying(session, "rollback", PLAYBOOKS["rollback"], variables, what)
+    if session.arguments.checkpoint:
+        from pmsops_cli import checkpoints
+
+        return checkpoints.rollback(session)
     variables = {"rollback": True} | other_database(session) | _parts(session)
     if session.arguments.parts_only:
         what = f"This puts back what the last restore of {session.arguments.parts} replaced"
@@ -468,11 +472,15 @@ def other_database(session: Session) -> dict[str, str]:
 
 def _roots(session: Session) -> set[Path]:
     """Return the folders of the sets of the database that the command is about."""
+    return {each.backup_root / sets_below(session) for each in session.systems}
+
+
+def sets_below(session: Session) -> Path:
+    """Return where the sets of that database are, below backup_root."""
     from ansible.module_utils.pmsops.repository import sets
 
     name = getattr(session.arguments, "database", None)
-    below = Path(sets.OTHERS, name) if name else Path()
-    return {each.backup_root / below for each in session.systems}
+    return Path(sets.OTHERS, name) if name else Path()
 
 
 def file_variable(session: Session) -> dict[str, Any]:

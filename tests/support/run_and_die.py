@@ -2,8 +2,9 @@
 """Restores, swaps and rolls back in processes that end by SIGKILL at a point that they are told.
 
 Reads one line of json with the database and its folders, then one for each run: ``{"do": "swap",
-"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, drill, only (what
-differs), tables back, swap, rollback or recover; ``after``, in seconds, stands for ``die_at``.
+"incoming": "x", "die_at": "after record swap"}``. ``do`` may be restore, drill, checkpoint (with
+``note``), only (what differs), tables back, swap, rollback or recover; ``after``, in seconds,
+stands for ``die_at``.
 Answers each with the points that were passed and how it ended. Each run is a fork: what takes a
 second, importing, is done once.
 """
@@ -17,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,15 @@ import ansible.module_utils
 ansible.module_utils.__path__.append(str(Path(__file__).resolve().parents[2] / "module_utils"))
 
 from ansible.module_utils.pmsops.approvals.consent import Consent
+from ansible.module_utils.pmsops.backup import run as backup
 from ansible.module_utils.pmsops.client_tools import host as host_tools
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files, progress
+from ansible.module_utils.pmsops.evidence import checkpoints as known_checkpoints
 from ansible.module_utils.pmsops.pms import health, redis_cache
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs, timescaledb_workers
 from ansible.module_utils.pmsops.postgresql.connection import Database
-from ansible.module_utils.pmsops.repository import sets
+from ansible.module_utils.pmsops.repository import checkpoints, sets
 from ansible.module_utils.pmsops.restore import (
     phases,
     registry,
@@ -114,6 +118,8 @@ WATCHED = (
     (DifferentTransfer, "require_proved"),
     (tables_record, "write"),
     (warm_copy, "close"),
+    (checkpoints, "make"),
+    (known_checkpoints, "write"),
 )
 points: list[str] = []
 die_at: str | None = None
@@ -161,7 +167,7 @@ def watch() -> None:
 def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     """Do what an order says, from recovery on, as the playbook's tasks do."""
     database = Database(**options["database"])
-    drill = order["do"] == "drill"
+    drill = order["do"] in ("drill", "checkpoint")
     request = Request(
         root=Path(options["root"]), keys=Path(options["keys"]), keep=not drill, warm=drill
     )
@@ -176,11 +182,19 @@ def run(options: dict[str, Any], order: dict[str, Any]) -> None:
     one.run("recovered", None, resume=wanted)
     arm(order)
     if order["do"] == "restore":
-        made = restore_set(database, request, progress=progress.Progress(request.progress_file))
-        one.run("swapped", made["side"])
+        done = restore_set(database, request, progress=progress.Progress(request.progress_file))
+        one.run("swapped", done["side"])
+    if order["do"] == "checkpoint":
+        settings = backup.Settings(root=request.root, keys=request.keys, trial="none")
+        request = replace(request, file=Path(backup.run(
+            database, settings, progress=progress.Progress())["set"]))  # fmt: skip
     if drill:
         restore_set(database, request, progress=progress.Progress(request.progress_file))
     evidence = Path(options["root"]).parent / "evidence"
+    if order["do"] == "checkpoint":
+        known_checkpoints.catch_up(request.root, evidence, None)
+        made = checkpoints.make(request.backup_set.folder, order["note"])
+        known_checkpoints.write(request.root, evidence, None, made, known_checkpoints.HELD)
     if order["do"] == "only":
         only = Request(root=request.root, keys=request.keys, keep=True, evidence=evidence)
         OnlyDifferent(database, only, progress.Progress(request.progress_file)).run()

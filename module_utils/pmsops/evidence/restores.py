@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.timestamps import age as age_of
 from ansible.module_utils.pmsops.evidence import ledger
 
 KINDS = ("restore", "rollback")
@@ -86,6 +88,16 @@ def former_tables(entries: Sequence[dict[str, Any]], now: datetime) -> list[dict
         for schema in record.get(DROPPED) or ():
             found.pop(schema, None)
     return list(found.values())
+
+
+def describe_former_tables(
+    found: Iterable[dict[str, Any]], say: Callable[[str, str], None]
+) -> None:
+    """Report the schemas of former tables to people."""
+    for each in found:
+        size = f", {progress.size(each['bytes'])}" if each["bytes"] else ""
+        text = f"{each['schema']}{size}, {age_of(each['age_seconds'])} old"
+        say("former tables", f"{text}; pms-ops rollback --drop-tables {each['schema']}")
 
 
 def describe(found: dict[str, Any], age: str) -> str:

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.common import process_lock, progress, progress_text
+from ansible.module_utils.pmsops.common import process_lock, progress_text
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age
 from ansible.module_utils.pmsops.evidence import (
+    checkpoints,
     controls,
     deficiencies,
     history,
@@ -76,6 +77,7 @@ def collect(
         },
         "sets": len(sets.listed(backup_root)),
         "warm_copy": set_list.warm_copy(backup_root, now),
+        "checkpoints": checkpoints.collect(backup_root, now),
         "missing_sets": [
             {"set": each.name, "recorded_at": each.recorded_at, "what": each.text()}
             for root in (backup_root, *sets.of_others(backup_root).values())
@@ -273,6 +275,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         say(name, f"{other['id']}, {age(other['age_seconds'])} old" if other else "no set")
     say("sets", f"{found['sets']} in {found['backup_root']}")
     set_list.describe_warm(found["warm_copy"], say)
+    checkpoints.describe(found["checkpoints"], say)
     if found["running"]:
         say("running", found["running"])
     if drill:
@@ -284,10 +287,7 @@ def describe(found: dict[str, Any], say: Callable[[str, str], None]) -> None:
         say(f"last {replaced['kind']}", restores.describe(replaced, age(replaced["age_seconds"])))
     if refused := found["refused"]:
         say("last try", restores.describe_refused(refused, age(refused["age_seconds"])))
-    for each in found["former_tables"]:
-        size = f", {progress.size(each['bytes'])}" if each["bytes"] else ""
-        text = f"{each['schema']}{size}, {age(each['age_seconds'])} old"
-        say("former tables", f"{text}; pms-ops rollback --drop-tables {each['schema']}")
+    restores.describe_former_tables(found["former_tables"], say)
     if gate:
         blocking = f": {', '.join(gate['blocking'][:5])}" if gate["blocking"] else ""
         verdict = gate["verdict"].upper()

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
 from ansible.module_utils.pmsops.evidence import set_list, status
@@ -14,42 +12,6 @@ from ansible.module_utils.pmsops.evidence import set_list, status
 from pmsops_cli import commands, hosts, inspect
 from pmsops_cli.__main__ import main
 from pmsops_cli.exit_status import DONE, FAILED, USAGE
-from tests.support.backup_sets import make_set
-
-
-@pytest.fixture
-def ran(tmp_path, monkeypatch):
-    """What would be run: playbook and variables of each command."""
-    found = []
-
-    def run(self, name, playbook, variables, *, check=None):
-        found.append((playbook.name, variables))
-        return DONE
-
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(commands.Session, "run", run)
-    system = hosts.System("one", True, "fund", tmp_path / "backups", tmp_path / "evidence")
-    monkeypatch.setattr(commands.Session, "systems", [system])
-    here = Path.cwd()
-    yield found
-    os.chdir(here)
-
-
-@pytest.fixture
-def backups(tmp_path):
-    """Three sets: one held, one verified, one quarantined."""
-    root = tmp_path / "backups"
-    root.mkdir()
-    now = datetime.now(UTC)
-    for name, days in (("2026-11-20_0600", 40), ("2026-11-21_0600", 3), ("2026-11-22_0600", 1)):
-        folder = make_set(root, tmp_path / "keys", name)
-        document = json.loads((folder / "manifest.json").read_text())
-        document["snapshot_at"] = (now - timedelta(days=days)).isoformat()
-        (folder / "manifest.json").write_text(json.dumps(document))
-    (root / "2026-11-20_0600" / "hold.json").write_text('{"reason": "annual audit"}')
-    (root / "2026-11-22_0600").rename(root / "2026-11-22_0600.damaged")
-    return root
 
 
 @pytest.mark.parametrize(
