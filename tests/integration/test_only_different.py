@@ -18,10 +18,12 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     room,
     row_versions,
+    table_definitions,
     table_lock,
     table_place,
     tables_record,
     tables_rollback,
+    warm_copy,
 )
 from ansible.module_utils.pmsops.restore.only_different import FROM_FILES, OnlyDifferent
 from ansible.module_utils.pmsops.restore.request import Request
@@ -233,6 +235,20 @@ def test_the_rows_come_from_the_warm_copy_which_stays(filled, request_):
     execute(filled, "UPDATE book SET name = 'y'")
     whole = restore_set(filled, replace(request_), progress=progress.Progress())
     assert whole["warm_used"] == kept
+
+
+def test_a_warm_copy_whose_tables_a_killed_run_left_in_transit_is_whole_again(filled, request_):
+    drill = replace(request_, keep=False, warm=True)
+    kept = restore_set(filled, drill, progress=progress.Progress())["warm_kept"]
+    with warm_copy.opened(filled, kept):
+        names = [("public", "book"), ("public", "journal")]
+        table_definitions.into_transit(filled.named(kept), names, noted=True)
+    assert registry.read_from(filled)[kept].open  # as after a kill
+    said = warm_copy.settle(filled, request_.root)
+    assert any("have their names again" in each for each in said)
+    assert not registry.read_from(filled)[kept].open
+    execute(filled, "UPDATE book SET name = 'x'")
+    assert only(filled, request_).run()["source"] == kept
 
 
 def test_a_warm_copy_that_was_changed_is_said_and_the_files_are_taken(filled, request_, server):

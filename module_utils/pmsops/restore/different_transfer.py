@@ -162,7 +162,7 @@ class DifferentTransfer(Transfer):
             superuser = superuser_role(cursor)
         with self.restore.tools.together({}) as tools:
             dumped = _Dumped(self.staging, tools, superuser)
-            home = table_definitions.into_transit(self.staging, self.wanted.tables)
+            home = table_definitions.into_transit(self.staging, self.wanted.tables, noted=True)
             try:
                 before = table_definitions.script(dumped, "pre-data")
                 after = table_definitions.script(dumped, "post-data")

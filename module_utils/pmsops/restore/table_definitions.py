@@ -7,6 +7,7 @@ statistics. So the text of pg_dump names them in that schema, and needs no editi
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,21 @@ from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.client_tools import tool_errors
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
-from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, quote_ident
+from ansible.module_utils.pmsops.postgresql.connection import (
+    Database,
+    fetch_all,
+    fetch_value,
+    quote_ident,
+    quote_literal,
+)
 from ansible.module_utils.pmsops.restore.phases import PhasedRestore
 
 TableName = tuple[str, str]
 # The schema that the tables pass through, in the staging and in the live database.
 TRANSIT = "pms_ops_transit"
+# Begins the comment of that schema, which names the schema that each table had.
+HOME = "pms-ops: home of "
+_NOTE = "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')"
 
 # Not the chunks of a hypertable, which are no partitions to PostgreSQL.
 _WITH_PARTITIONS = """
@@ -136,10 +146,13 @@ def sequence_entries(phases: PhasedRestore, names: Iterable[TableName]) -> list[
     return [line for line in phases.contents.lines if any(mark in f"{line} " for mark in marks)]
 
 
-def into_transit(staging: Database, names: Iterable[TableName]) -> dict[TableName, str]:
+def into_transit(
+    staging: Database, names: Iterable[TableName], *, noted: bool = False
+) -> dict[TableName, str]:
     """Move the tables of the staging database into the schema of transit.
 
     Return the schema that each of them had, partitions and statistics included, by its new name.
+    With *noted* the schema of transit says so, too, for ``bring_home``.
     """
     with staging.session(superuser=True) as cursor:
         for name in names:
@@ -153,7 +166,27 @@ def into_transit(staging: Database, names: Iterable[TableName]) -> dict[TableNam
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote_ident(TRANSIT)}")
         for statement in pieces.moves(dict.fromkeys(pieces.names, TRANSIT)):
             cursor.execute(statement)
-    return {(TRANSIT, name): schema for schema, name in pieces.names}
+        home = {(TRANSIT, name): schema for schema, name in pieces.names}
+        if noted:
+            note = quote_literal(_note(home))
+            cursor.execute(f"COMMENT ON SCHEMA {quote_ident(TRANSIT)} IS {note}")
+    return home
+
+
+def _note(home: Mapping[TableName, str]) -> str:
+    """Return what the schema of transit says of its tables, for a run after one that was killed."""
+    return HOME + json.dumps([[*name, schema] for name, schema in home.items()])
+
+
+def bring_home(staging: Database) -> bool:
+    """Undo an ``into_transit`` whose run was killed; tell whether there was one."""
+    with staging.session(read_only=True) as cursor:
+        note = fetch_value(cursor, _NOTE, (quote_ident(TRANSIT),))
+    if not str(note or "").startswith(HOME):
+        return False
+    listed = json.loads(str(note).removeprefix(HOME))
+    out_of_transit(staging, {(transit, name): schema for transit, name, schema in listed})
+    return True
 
 
 def out_of_transit(staging: Database, home: Mapping[TableName, str]) -> None:

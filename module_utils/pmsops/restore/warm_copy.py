@@ -32,6 +32,7 @@ from ansible.module_utils.pmsops.restore import (
     registry,
     renames,
     staging_database,
+    table_definitions,
     warm_rule,
 )
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
@@ -243,6 +244,7 @@ def settle(live: Database, root: Path) -> list[str]:
         )
     for each in copies:
         if each.open and each.name in stay:
+            lines += _brought_home(live.named(each.name))
             close(live, [each.name])
             lines.append(f"The warm copy {each.name} accepted connections; it refuses them again.")
     lines += [
@@ -254,6 +256,16 @@ def settle(live: Database, root: Path) -> list[str]:
     if copies or warm_note.read(root):
         note(live, root)
     return lines
+
+
+def _brought_home(copy: Database) -> list[str]:
+    """Put tables back that a killed run had on their way into the live database; say so."""
+    try:
+        if table_definitions.bring_home(copy):
+            return [f"Tables of the warm copy {copy.name}, in transit, have their names again."]
+    except (OpsError, psycopg2.Error):
+        pass  # the next proof of the copy says what is wrong with it
+    return []
 
 
 def note(live: Database, root: Path) -> None:
