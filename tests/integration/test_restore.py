@@ -45,6 +45,7 @@ from ansible.module_utils.pmsops.verify import database as proof
 from ansible.module_utils.pmsops.verify.negative_control import Control
 from ansible.module_utils.testing import patch_module_args
 
+from tests.conftest import PROJECT
 from tests.support import patterns
 from tests.support.client_tools import reached_from_here
 from tests.support.server import (
@@ -541,6 +542,45 @@ def test_damaged_pages_are_found_when_asked_and_rights_are_no_damage(server, fil
         assert caught.value.code == "verify.amcheck-rights"
     finally:
         server.psql("DROP ROLE poor")
+
+
+@pytest.mark.hypertables
+def test_what_a_hypertable_is_named_for_its_chunks_are_taken_for_too(server, filled):
+    """pg_amcheck -t and --exclude-table-data look at the root alone, which is empty, and end with
+    0. What is checked here is the database, and what is dumped of a table has its chunks."""
+    server.psql("CREATE EXTENSION amcheck", filled.name)
+    chunk = server.psql("SELECT show_chunks('md') LIMIT 1", filled.name).strip()
+    age = f"UPDATE pg_class SET relfrozenxid = pg_current_xact_id()::xid WHERE oid = '{chunk}'"
+    server.psql(f"{age}::regclass", filled.name)
+    within = ["docker", "exec", "-u", "postgres", server.container.name]
+    command = [
+        *within,
+        "sh",
+        "-c",
+        f"$(ls -d /usr/lib/postgresql/*/bin)/pg_amcheck --table=public.md {filled.name}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
+    for indexes in (True, False):
+        found = " ".join(pg_amcheck.damaged(filled, indexes=indexes)).replace('"', "")
+        assert chunk in found
+
+    def chunks_dumped(*options: str) -> int:
+        command = [*within, "pg_dump", "--data-only", *options, filled.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.count("COPY _timescaledb_internal._hyper_")
+
+    assert chunks_dumped() == chunks_dumped("--exclude-table-data=public.md") > 0
+    assert chunks_dumped("--exclude-table-data-and-children=public.md") == 0
+    # Nor is either in a document of ours, or in the code.
+    text = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("docs", "module_utils", "roles")
+        for path in sorted((PROJECT / folder).rglob("*.*"))
+        if path.suffix in (".md", ".py", ".yml") and path.name != "COMPATIBILITY.md"
+    )
+    assert not re.search(r"--exclude-table-data(?!-and-children)[= ](?!of a hypertable)", text)
+    assert not re.search(r"pg_amcheck (-t|--table)[= ](?!of a hypertable)", text)
 
 
 # --- Refusals, before the side database exists ----------------------------------------------------
