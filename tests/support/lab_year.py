@@ -52,6 +52,11 @@ for word in "$@"; do
 done
 exec "{program}" "$@"
 """
+# Grafana, and what nobody can tell without it: that would be no go as well.
+WAIVED = (
+    *("infra.container.grafana", "monitoring.grafana", "config.ports.grafana"),
+    *("monitoring.dashboards", "monitoring.datasource"),
+)
 PIPELINE_SECONDS = 600
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 LAUNCH = """mutation { launchRun(executionParams: {selector: {
@@ -466,10 +471,7 @@ class Year:
             "until": "2026-02-13",
             "why": "Grafana moves to another machine; the desk reads the PMS itself.",
         }
-        self.waivers = [
-            {"check": check, **waiver}
-            for check in ("infra.container.grafana", "monitoring.grafana")
-        ]
+        self.waivers = [{"check": check, **waiver} for check in WAIVED]
         self.go_live("2026-02-02", signed=True)
         self.waivers = []
         self.docker("unpause", grafana)
