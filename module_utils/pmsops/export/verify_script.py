@@ -62,7 +62,8 @@ what the exporter made of the records and of the disk on that day; they are not 
 An end of the ledger that was cut off with its head, before the export, shows only at an anchor.
 That ledger/earlier.jsonl has each older line in force is the word of the owner, too.
 Whose key signed an approval is the word of the owner: compare each with the person, or give those
-that you know with --approver.
+that you know with --approver; then one without a signature is broken, too. With --tsa-ca, an export
+without a time stamp by that root is broken: somebody may have left them out.
 
 This file shares no code with what makes the export. Who does not trust the one in the zip takes it
 from the source of pms-ops: module_utils/pmsops/export/verify_script.py, the same to the byte.
@@ -811,6 +812,10 @@ class Check:
             if not each.recorded:
                 if since:
                     each.faults.append(f"it has no signature, and the one of line {since} has")
+                elif self.approvers:
+                    each.faults.append(
+                        "it has no signature, so none of those given with --approver"
+                    )
                 continue
             since = since or number
             try:
@@ -875,6 +880,7 @@ class Check:
     def stamps_fit(self, root: "Path | None") -> None:
         """Check each RFC 3161 token: its hash here, its signature by openssl where that is."""
         tool = openssl()
+        stamped: set[int] = set()
         for name in sorted(self.files):
             match = TOKEN.fullmatch(name)
             if not match:
@@ -893,9 +899,15 @@ class Check:
             if at is None:
                 self.problems.append(f"{name} is not signed by the authority")
                 continue
+            stamped.add(int(match[2]))
             self.dated_back(int(match[2]), at, name)
             by = "the root that was given" if root else f"{issuer}, which was not compared"
             self.notes.append(f"{name}: line {match[2]} was there at {at.isoformat()}, by {by}")
+        if stamped and max(stamped) < self.manifest["ledger"]["lines"]:
+            self.notes.append(f"no time stamp has the lines after {max(stamped)}")
+        if root and not stamped:
+            why = "" if tool else ": there is no program openssl"
+            self.problems.append(f"no time stamp is by the root that was given{why}")
 
     def stamped(self, tool: str, name: str, digest: str, authority: bytes) -> "datetime | None":
         """Return the time of a token that the authority signed, None if it did not.

@@ -231,6 +231,9 @@ def test_lines_of_an_older_release_say_that_their_signature_is_not_in_the_export
     code, said = old.verify(capsys)
     assert code == verify_script.WHOLE
     assert "approved by Ana Lima: NOT IN THIS EXPORT: an older release kept no signature" in said
+    # Who gives keys asks for signatures: a line could have been stripped of its own.
+    code, said = old.verify(capsys, "--approver", desk.keys["Ana Lima"])
+    assert code == verify_script.BROKEN and "it has no signature, so none of those given" in said
     assert "not in this export</span>" in report_of(old.fund)
     assert "não está nesta exportação</span>" in report_of(old.fund, language="pt")
 

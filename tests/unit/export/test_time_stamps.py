@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.evidence import anchor_notes, ledger_keys
 from ansible.module_utils.pmsops.export import bundle, verify_script
 
 from tests.support import exported
-from tests.support.exported import outside, unpack
+from tests.support.exported import NOW, outside, unpack
 from tests.support.time_stamping import Authority
 
 
@@ -85,6 +85,28 @@ def test_a_stamp_that_its_owner_altered_and_signed_anew_is_named(folder, stamped
     path.write_bytes(content[:-5] + bytes([content[-5] ^ 1]) + content[-4:])
     assert verify_script.main([str(resealed(folder, fund))]) == verify_script.BROKEN
     assert f"{path.name} is not signed by the authority" in capsys.readouterr().out
+
+
+def test_stamps_that_their_owner_left_out_are_missed_by_who_gives_the_root(folder, stamped, capsys):
+    """The owner of the key can write all of it anew, and leave out what shows that."""
+    fund, authority = stamped
+    shutil.rmtree(folder / "anchors")
+    path = str(resealed(folder, fund))
+    assert verify_script.main([path, "--key", fund.key]) == verify_script.WHOLE
+    assert "note: nothing of this export left the machine" in capsys.readouterr().out
+    root = ("--tsa-ca", str(authority.ca_file))
+    assert verify_script.main([path, "--key", fund.key, *root]) == verify_script.BROKEN
+    assert "no time stamp is by the root that was given" in capsys.readouterr().out
+
+
+def test_the_lines_that_no_stamp_has_are_told(stamped, tmp_path, capsys):
+    fund, authority = stamped
+    copy = exported.Fund(tmp_path / "copy")
+    shutil.copytree(fund.root, copy.root)
+    copy.append("backup", {"set": "later"}, NOW)
+    path = str(copy.export(authorities={"tsa": authority.ca_file}))
+    assert verify_script.main([path, "--key", copy.key]) == verify_script.WHOLE
+    assert "note: no time stamp has the lines after 16" in capsys.readouterr().out
 
 
 def test_a_stamp_of_another_line_is_named(folder, stamped, capsys):
