@@ -50,7 +50,7 @@ options:
     description:
       - Keep the proved database of a drill as a warm copy, closed to everybody, if the server's
         disk has room for twice the database and a tenth more; RV(notes) say if it has not. The
-        warm copy before it is dropped once this one is proved.
+        warm copy before it is dropped once this one is proved; that of the newest checkpoint stays.
       - A restore of the same set then proves the copy again in place of a load. With
         V(false), a drill leaves no warm copy.
       - O(keep) ignores it.

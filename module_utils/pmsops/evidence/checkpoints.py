@@ -14,7 +14,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import age, moment
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.repository import checkpoints, sets, warm_note
+from ansible.module_utils.pmsops.repository import checkpoints, quarantine, sets, warm_note
 from ansible.module_utils.pmsops.repository.checkpoints import LATEST, Checkpoint
 from ansible.module_utils.pmsops.repository.moments import Moments
 
@@ -76,11 +76,11 @@ def _unknown(root: Path, evidence: Path, wanted: str, there: list[Checkpoint]) -
         if record.get("act") != HELD or wanted not in (note, record.get("set")):
             continue
         name = str(record.get("set"))
-        why = (
-            f"set {name} is there, and nobody holds it any more"
-            if (root / name).is_dir()
-            else f"set {name} was let go"
-        )
+        why = f"set {name} was let go"
+        if (root / name).is_dir():
+            why = f"set {name} is there, and nobody holds it any more"
+        elif (root / f"{name}{quarantine.ASIDE}").is_dir():
+            why = f"set {name} is damaged, and quarantined"
         return OpsError(
             f"Checkpoint {note!r} of {each['at'][:16]} is gone: {why}. Checkpoints that are"
             f" there: {others}.",

@@ -87,7 +87,10 @@ def test_one_that_was_let_go_meanwhile_is_told_from_one_that_never_was(root, evi
         made = checkpoints.make(root / name, note)
         assert known.write(root, evidence, None, made, known.HELD) == []
     (root / NAMES[0] / sets.HOLD).unlink()
-    shutil.rmtree(root / NAMES[1])
+    away = (root / NAMES[1]).rename(root / f"{NAMES[1]}.damaged")
+    damaged = refused("checkpoint.gone", known.choose, root, evidence, "b")
+    assert "quarantined" in damaged
+    shutil.rmtree(away)
     lifted = refused("checkpoint.gone", known.choose, root, evidence, "a")
     assert f"pms-ops restore {NAMES[0]}" in lifted and "nobody holds it" in lifted
     gone = refused("checkpoint.gone", known.choose, root, evidence, NAMES[1])

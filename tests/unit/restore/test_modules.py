@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pms_checkpoint
+import pms_checkpoint_info
 import pms_restore
 import pms_restore_tables
 import pms_swap
@@ -214,3 +216,25 @@ def test_a_table_brings_no_trigger_of_timescaledb_and_nothing_that_acts_by_itsel
         "9; 0 1 MATERIALIZED VIEW DATA public sums owner",
     ]
     assert table_definitions.entries_of_tables([*of_tables, *others]) == of_tables
+
+
+def test_a_checkpoint_planned_made_planned_and_made_again_and_released(scene_of, call, tmp_path):
+    scene = scene_of()
+    given = {"evidence_root": str(tmp_path), "keys": str(tmp_path / "keys"), "note": "release 4.2"}
+    present = given | {"set": str(scene.folder), "record": {"by": "Ana"}}
+    check = (True, False, True, False)
+    made = [call(scene, pms_checkpoint, check=each, **present) for each in check]
+    assert [each["changed"] for each in made] == [True, True, False, False]
+    assert {each["set"] for each in made} == {scene.folder.name}
+    absent = given | {"state": "absent"}
+    wanted = {"evidence_root": str(tmp_path), "wanted": "release 4.2"}
+    assert call(scene, pms_checkpoint_info, **wanted)["chosen"]["folder"] == str(scene.folder)
+    gone = [call(scene, pms_checkpoint, check=each, **absent) for each in check[:2]]
+    assert [each["changed"] for each in gone] == [True, True]
+    assert call(scene, pms_checkpoint, **absent)["code"] == "checkpoint.gone"
+    assert call(scene, pms_checkpoint_info, **wanted)["code"] == "checkpoint.gone"
+    lines = [each["record"] for each in ledger.records(tmp_path, "hold")]
+    assert [(each["act"], each.get("by")) for each in lines] == [
+        ("held", "Ana"),
+        ("lifted", None),
+    ]
