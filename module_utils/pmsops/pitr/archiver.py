@@ -29,6 +29,7 @@ class Archiver:
     failed_at: datetime | None
     streamed_bytes: int | None  # behind, of the nearest pg_receivewal or Barman; None: none streams
     lost_slots: str | None
+    timeline: int = 1
 
     @property
     def failing(self) -> bool:
@@ -66,7 +67,8 @@ def look(database: Database) -> Archiver:
                         WHERE r.application_name IN ('barman_receive_wal', 'pg_receivewal')),
                       (SELECT string_agg(s.slot_name::text, ', ' ORDER BY s.slot_name)
                          FROM pg_replication_slots s
-                        WHERE s.slot_type = 'physical' AND s.wal_status = 'lost')
+                        WHERE s.slot_type = 'physical' AND s.wal_status = 'lost'),
+                      (SELECT timeline_id FROM pg_control_checkpoint())
                  FROM pg_stat_archiver a""",
         )[0]
     return Archiver(*row)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.pitr import archiver, external_answers, window
+from ansible.module_utils.pmsops.pitr import archiver, external_answers, external_chain, window
 from ansible.module_utils.pmsops.pitr.external_formats import BARMAN, PGBACKREST, WALG, Catalogue
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
@@ -71,6 +71,7 @@ class External:
                 code="pitr.external-no-backup",
             )
         now = datetime.now(UTC)
+        found = external_chain.with_gaps(found, server)
         seen = judge(found, server, now)
         after = [each for each in found.missing if found.begin_wal and each >= found.begin_wal]
         return {
@@ -214,6 +215,9 @@ def judge(found: Catalogue, server: archiver.Archiver | None, now: datetime) -> 
     if server is None:
         why = "the server does not answer, and the engine does not say when WAL arrived"
         return Look(False, None, None, None, problems, {"window": why, "stream": why})
+    if (foreign := external_chain.foreign(found, server)) is not None:
+        problems.append(foreign)
+        found = replace(found, newest_wal=external_chain.newest_own(found, server))
     if server.lost_slots:
         problems.append(
             f"The slot {server.lost_slots} is lost: its receiver was away for longer than the"

@@ -36,7 +36,16 @@ def read(text: str) -> list[Catalogue]:
         for each in _catalogues(document):
             key = each.program, each.name
             found[key] = _joined(found[key], each) if key in found else each
-    return list(found.values()) or [Catalogue("")]
+    return list(_with_its_files(found).values()) or [Catalogue("")]
+
+
+def _with_its_files(found: dict[tuple[str, str], Catalogue]) -> dict[tuple[str, str], Catalogue]:
+    """Return the catalogues with a listing of files as a part of the only stanza, if it is one."""
+    listing = next((key for key, each in found.items() if each.held and not each.name), None)
+    stanzas = [key for key in found if listing and key[0] == listing[0] and key != listing]
+    if listing and len(stanzas) == 1:
+        found[stanzas[0]] = _joined(found[stanzas[0]], found.pop(listing))
+    return found
 
 
 def _documents(text: str) -> Iterator[Any]:
@@ -74,6 +83,7 @@ def _joined(first: Catalogue, second: Catalogue) -> Catalogue:
         begin_wal=first.begin_wal or second.begin_wal,
         missing=(*first.missing, *second.missing),
         problems=(*first.problems, *second.problems),
+        held=tuple(sorted({*first.held, *second.held})),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.pitr import engine, wal
+from ansible.module_utils.pmsops.pitr import engine, external_listings, wal
 
 PGBACKREST, BARMAN, WALG = "pgbackrest", "barman", "wal-g"
 _SEGMENT = re.compile(r"\b[0-9A-F]{24}\b")
@@ -32,6 +32,7 @@ class Catalogue:
     begin_wal: str | None = None  # where its newest backup begins
     missing: tuple[str, ...] = ()  # segments that it knows to be missing
     problems: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()  # every segment, where the files are listed
 
 
 def by_age(backups: Iterable[engine.BaseBackup]) -> tuple[engine.BaseBackup, ...]:
@@ -86,6 +87,12 @@ def _stanza(stanza: dict[str, Any]) -> Catalogue:
         begin_wal=max((each["archive"]["start"] for each in whole), default=None),
         problems=(f"pgBackRest says: {status['message']}.",) if wrong else (),
     )
+
+
+def _listing(document: dict[str, dict[str, Any]]) -> list[Catalogue]:
+    """Return the files of the archive, which do not say of which stanza they are."""
+    held = external_listings.segments(document)
+    return [Catalogue(PGBACKREST, held=held, newest_wal=max(held, default=None))]
 
 
 # --- Barman --------------------------------------------------------------------------------------
@@ -278,6 +285,7 @@ def _values(document: Any, *names: str) -> bool:
 SHAPES: tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Catalogue]]], ...] = (
     (_is_empty, _empty),
     (_is_pgbackrest, _pgbackrest),
+    (external_listings.is_listing, _listing),
     (_is_barman_list, _barman_list),
     (_is_barman_status, _barman_status),
     (_is_barman_shown, _barman_shown),

@@ -12,7 +12,13 @@ import pytest
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.evidence import protected
-from ansible.module_utils.pmsops.pitr import archiver, engine, overview, own_engine
+from ansible.module_utils.pmsops.pitr import (
+    archiver,
+    engine,
+    external_chain,
+    overview,
+    own_engine,
+)
 from ansible.module_utils.pmsops.pitr.archiver import Archiver
 from ansible.module_utils.pmsops.pitr.external import External, choose, judge
 from ansible.module_utils.pmsops.pitr.external_answers import read
@@ -265,6 +271,84 @@ def test_a_segment_that_is_missing_after_the_newest_backup_ends_the_window(ask):
     files = [str(FIXTURES / each) for each in ("wal-g-detail.json", "wal-g-wal-show.json")]
     seen = overview.of(ask("cat", *files), None, NOW)
     assert seen["missing"] == "00000001000000000000000B" and "is missing" in seen["problems"][-1]
+
+
+GAP = ["pgbackrest-info-of-gap.json", "pgbackrest-repo-ls-gap.json"]
+GAP_SYSTEM = json.loads(fixture(GAP[0]))[0]["db"][0]["system-id"]
+OF_GAP = replace(
+    LATER,
+    system=str(GAP_SYSTEM),
+    lsn="0/9001000",
+    archived_wal="000000010000000000000008",
+    command="pgbackrest archive-push %p",
+)
+
+
+def seen_of(*documents: str, server: Archiver = OF_GAP) -> dict:
+    (found,) = read("".join(documents))
+    found = external_chain.with_gaps(found, server)
+    look = judge(found, server, NOW)
+    return {"found": found, "look": look, "problems": look.problems}
+
+
+def test_a_segment_that_the_archive_of_pgbackrest_lacks_is_found_by_its_files(ask, monkeypatch):
+    """Its info, check and verify end with 0, and its restore stops there and promotes."""
+    monkeypatch.setattr(archiver, "look", lambda _: OF_GAP)
+    alone = overview.of(ask("cat", str(FIXTURES / GAP[0])), None, NOW)
+    assert alone["missing"] is None
+    seen = overview.of(ask("cat", *(str(FIXTURES / each) for each in GAP)), None, NOW)
+    assert seen["missing"] == "000000010000000000000005"
+    assert "000000010000000000000005 is missing" in seen["problems"][-1]
+    whole = fixture(GAP[0]), fixture("pgbackrest-repo-ls.json")
+    assert seen_of(*whole)["found"].missing == ()
+
+
+def test_a_segment_that_was_cut_to_nothing_is_missing():
+    listing = json.loads(fixture("pgbackrest-repo-ls.json"))
+    (name,) = (each for each in listing if "000000010000000000000006-" in each)
+    listing[name]["size"] = 0
+    seen = seen_of(fixture(GAP[0]), json.dumps(listing))
+    assert seen["found"].missing == ("000000010000000000000006",)
+
+
+def on_timeline(listing: str, segment: str, timeline: int) -> str:
+    """Return a listing with one more segment, of another timeline."""
+    name = f"{timeline:08X}{segment[8:]}"
+    file = f"17-1/{name[:16]}/{name}-{'0' * 40}.gz"
+    return json.dumps(json.loads(listing) | {file: {"type": "file", "size": 9, "time": 1}})
+
+
+def test_wal_of_a_test_copy_that_was_promoted_is_a_problem():
+    """The next restore of the live system would follow the copy."""
+    listing = on_timeline(fixture("pgbackrest-repo-ls.json"), "000000010000000000000008", 2)
+    live = replace(OF_GAP, lsn="0/8001000", archived_wal="000000010000000000000007")
+    seen = seen_of(fixture(GAP[0]), listing, server=live)
+    (text,) = seen["problems"]
+    assert "timeline 2 (000000020000000000000008), and this server is on timeline 1" in text
+    assert "--target-timeline=1" in text
+    # Its segment is none of this server's: how far this one has come is not read off it.
+    assert seen["look"].lag_bytes == 0x8001000 - 0x8000000
+    # A server that was promoted itself goes on with the numbers of its former timeline.
+    own = replace(OF_GAP, timeline=2, lsn="0/9000028", archived_wal="000000020000000000000008")
+    again = seen_of(fixture(GAP[0]), listing, server=own)
+    assert (again["problems"], again["found"].missing) == ([], ())
+
+
+def test_without_its_files_the_newest_segment_tells_of_another_timeline():
+    info = fixture(GAP[0]).replace('"max":"00000001', '"max":"00000003')
+    (text,) = seen_of(info)["problems"]
+    assert "timeline 3" in text and "--target-timeline=1" in text
+
+
+def test_the_files_of_the_database_before_an_upgrade_do_not_count():
+    listing = json.loads(fixture("pgbackrest-repo-ls.json"))
+    newer = {
+        name.replace("17-1/", "18-2/"): each
+        for name, each in listing.items()
+        if "000000010000000000000003-" in name
+    }
+    (found,) = read(json.dumps(listing | newer))
+    assert found.held == ("000000010000000000000003",)
 
 
 def test_what_is_unknown_is_no_old_figure(ask, monkeypatch):
