@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.control.end_table import BROKEN_PROOF, Outcomes, Row, worst
@@ -186,9 +187,18 @@ class RunSummary:
         if action == "pms_host" and "finished" in (result.get("done") or ()):
             self.facts["taken_over"] = result.get("moment_at") or f"set {result.get('set')}"
         for key, name in FACTS.get(action, {}).items():
-            # The PMS's database comes first; other databases of the server have lines of their own.
-            if result.get(key) is not None and not (action == "pms_backup" and name in self.facts):
-                self.facts[name] = result[key]
+            value = result.get(key)
+            # Other databases of the server have lines of their own.
+            of_other = action == "pms_backup" and _of_other(str(value))
+            if value is not None and not (of_other and name in self.facts):
+                self.facts[name] = value
+
+
+def _of_other(folder: str) -> bool:
+    """Tell whether a set is of another database of the server than the PMS's."""
+    from ansible.module_utils.pmsops.repository import sets
+
+    return bool(sets.other_database(Path(folder).parent))
 
 
 def failures(data: dict[str, Any]) -> list[dict[str, str]]:

@@ -786,10 +786,15 @@ def test_a_former_server_is_removed_by_one_command_that_is_confirmed(bare, monke
 
 
 def test_the_set_of_a_backup_is_the_pms_s_and_not_that_of_another_database():
-    one = RunSummary()
-    for name in ("/b/2026-11-22_0600", "/b/other_databases/runs/2026-11-22_0600"):
-        one.take(event("runner_on_ok", task_action="pms_backup", res={"set": name}))
-    assert one.facts["set"] == "/b/2026-11-22_0600"
+    names = ("/b/2026-11-22_0600", "/b/other_databases/runs/2026-11-22_0600")
+    for order in (names, names[::-1]):
+        one = RunSummary()
+        for name in order:
+            one.take(event("runner_on_ok", task_action="pms_backup", res={"set": name}))
+        assert one.facts["set"] == "/b/2026-11-22_0600"
+    of_other = RunSummary()
+    of_other.take(event("runner_on_ok", task_action="pms_backup", res={"set": names[1]}))
+    assert of_other.facts["set"] == names[1]
 
 
 def test_a_vault_without_its_password_is_told_with_the_file_that_is_looked_for(tmp_path):
