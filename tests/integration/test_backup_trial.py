@@ -224,6 +224,20 @@ def test_a_child_with_nulls_below_a_parent_without_is_named(plain, settings):
 
 
 @pytest.mark.skipif(POSTGRESQL >= 18, reason="PostgreSQL 18 takes no such child")
+def test_a_table_two_below_such_a_parent_is_named_too(plain, settings):
+    """The table between accepts nulls, and in the copy it is NOT NULL with all below it."""
+    execute(plain, CHILD.format(rows=0))
+    execute(plain, "CREATE TABLE grandchild () INHERITS (child)")
+    execute(plain, "INSERT INTO grandchild VALUES (1, NULL)")
+    result = made(plain, settings)
+    assert objects(result) == ["COLUMN public.grandchild.price"]
+    assert "the column of its parent public.parent does not" in only(result)
+    with pytest.raises(OpsError) as caught:
+        restored(plain, settings, result)
+    assert caught.value.code == "restore.failed"
+
+
+@pytest.mark.skipif(POSTGRESQL >= 18, reason="PostgreSQL 18 takes no such child")
 def test_such_a_child_without_nulls_is_a_deviation_that_a_drill_names_too(plain, settings):
     execute(plain, CHILD.format(rows=0))
     result = made(plain, settings)

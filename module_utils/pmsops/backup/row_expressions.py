@@ -102,17 +102,24 @@ EXPRESSIONS = {
          GROUP BY k.oid, k.conname, k.confrelid, n.nspname, c.relname, c.relowner, c.oid,
                   r.relkind""",
     # With PostgreSQL 17 and older ALTER TABLE ONLY makes such a child, and no dump can tell it from
-    # one that follows its parent.
+    # one that follows its parent. In the copy all tables below it follow, however far they are.
     "NOT NULL": f"""
-        SELECT a.attname, n.nspname, c.relname, {_OWNER}, c.oid,
+        WITH RECURSIVE i(inhrelid, inhparent, steps) AS (
+               SELECT inhrelid, inhparent, 1 FROM pg_inherits
+                UNION
+               SELECT i.inhrelid, up.inhparent, i.steps + 1
+                 FROM i JOIN pg_inherits up ON up.inhrelid = i.inhparent)
+        SELECT * FROM (
+        SELECT DISTINCT ON (c.oid, a.attnum) a.attname, n.nspname, c.relname, {_OWNER}, c.oid,
                p.oid::regclass::text, a.attname
-          FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+          FROM i JOIN pg_class c ON c.oid = i.inhrelid
           JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = c.relnamespace
           JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnotnull AND b.attnum > 0
           JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = b.attname AND NOT a.attnotnull
          WHERE c.relkind = 'r' AND {_USER_SCHEMA} AND NOT EXISTS (
                SELECT FROM pg_constraint k WHERE k.conrelid = p.oid AND k.contype = 'n'
-                  AND k.connoinherit AND k.conkey = ARRAY[b.attnum])""",
+                  AND k.connoinherit AND k.conkey = ARRAY[b.attnum])
+         ORDER BY c.oid, a.attnum, i.steps) AS nearest""",
 }
 
 
