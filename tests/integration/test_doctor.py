@@ -133,7 +133,13 @@ PLAY = """
 VERSIONS = [
     ({"server": "17.12", "pg_dump": "17.10"}, "fail"),
     ({"server": "17.12", "pg_dump": "17.12"}, "pass"),
-    ({"server": "17.12", "pg_dump": "18.1"}, "pass"),
+    # 9 is less than 12, though "9" comes after "12".
+    ({"server": "17.12", "pg_dump": "17.9"}, "fail"),
+    ({"server": "17.9", "pg_dump": "17.12"}, "pass"),
+    # A newer major is as bad: its dump restores on no other version of the server's major.
+    ({"server": "17.12", "pg_dump": "18.1"}, "fail"),
+    ({"server": "17.12", "pg_dump": "19rc1"}, "fail"),
+    ({"server": "19rc1", "pg_dump": "18.6"}, "fail"),
     ({"server": "19rc1", "pg_dump": "19rc1"}, "pass"),
     ({}, "unknown"),
 ]

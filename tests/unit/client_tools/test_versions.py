@@ -3,9 +3,17 @@
 
 from __future__ import annotations
 
+import psycopg2
 import pytest
 from ansible.module_utils.pmsops.client_tools import versions
-from ansible.module_utils.pmsops.client_tools.archive_parameters import SETTING, Parameter
+from ansible.module_utils.pmsops.client_tools.archive_parameters import (
+    COLUMN,
+    INDEX,
+    SETTING,
+    TABLE,
+    VIEW,
+    Parameter,
+)
 from ansible.module_utils.pmsops.client_tools.base import read_version
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -80,3 +88,73 @@ def test_all_parameters_of_a_dump_are_tried_in_one_session(monkeypatch):
     )
     assert len(sessions) == 1
     assert len(sessions[0].executed) == 12
+
+
+class Refusing:
+    """A cursor whose server refuses some statements, with its own words."""
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message
+        self.tried: list[str] = []
+
+    def execute(self, sql, _parameters=None):
+        if "SAVEPOINT" not in sql:
+            self.tried.append(sql)
+            if self.message:
+                raise psycopg2.errors.InvalidParameterValue(self.message)
+
+    def fetchone(self):
+        return (False,)
+
+
+UNKNOWN = 'unrecognized parameter "new_one"'
+BAD_VALUE = 'invalid value for integer option "fillfactor": x'
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said", "known", "tried"),
+    [
+        (Parameter(TABLE, "new_one", "1"), UNKNOWN, False, True),
+        (Parameter(TABLE, "toast.new_one", "1"), UNKNOWN, False, True),
+        (
+            Parameter(TABLE, "new_one", "1"),
+            'unrecognized attribute parameter "new_one"',
+            False,
+            True,
+        ),
+        # Refused for its value: the restore names that with the object.
+        (Parameter(TABLE, "fillfactor", "x"), BAD_VALUE, True, True),
+        (Parameter(TABLE, "fillfactor", "70"), "", True, True),
+        # Of an extension, which the maintenance database has not.
+        (Parameter(TABLE, "timescaledb.new_one", "1"), UNKNOWN, True, False),
+        # Of an access method that some extension brings.
+        (Parameter(INDEX, "lists", "100", "ivfflat"), UNKNOWN, True, False),
+        (Parameter(INDEX, "new_one", "1", "gin"), UNKNOWN, False, True),
+        (Parameter(COLUMN, "new_one", "1"), UNKNOWN, False, True),
+        (Parameter(VIEW, "new_one", "1"), UNKNOWN, False, True),
+        (Parameter(SETTING, "timescaledb.new_one", "1"), "", True, False),
+    ],
+)
+def test_a_parameter_is_unknown_where_the_server_says_so_of_it(parameter, said, known, tried):
+    cursor = Refusing(said)
+    assert of_sets._known(cursor, parameter) is known
+    assert bool(cursor.tried) is tried
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "newer"),
+    [
+        ("18.1", "17.12", True),
+        ("17.12", "17.9", True),
+        ("17.9", "17.12", False),
+        ("17.12", "17.12", False),
+        ("16.14", "17.1", False),
+        (17, "17.12", False),
+    ],
+)
+def test_newer_is_of_the_major_first(one, other, newer):
+    assert versions.newer(one, other) is newer
+
+
+def test_a_pg_restore_that_is_newer_than_the_dump_is_no_note():
+    assert of_sets.notes({"server": "17.12", "pg_dump": "17.9"}, "17.12", "17.12") == []
