@@ -87,13 +87,12 @@ code: {description: Stable name of the error., returned: failure, type: str,
        sample: approval.own-plan}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals import documents, people
 from ansible.module_utils.pmsops.approvals import plan as plans
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 
@@ -128,7 +127,7 @@ def run(module: AnsibleModule) -> dict:
             params["document"],
             people.of_options(params["approvers"]),
             Path(params["key_file"]),
-            datetime.now(UTC),
+            timestamps.now(),
         )
         return {
             "changed": True,

@@ -94,13 +94,12 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: ops.reading}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.briefs import brief
 from ansible.module_utils.pmsops.briefs.reading import Source
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.pms.client import PmsApi
@@ -120,7 +119,7 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Make the brief and return it."""
     params = module.params
-    now = datetime.now(UTC)
+    now = timestamps.now()
     source = Source(
         Database.from_options(params["database"]),
         PmsApi.if_configured(params["api"]),

@@ -102,11 +102,10 @@ code: {description: Stable name of the error., returned: failure, type: str,
        sample: deficiency.record}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import audit, deficiencies
@@ -132,7 +131,7 @@ def run(module: AnsibleModule) -> dict:
     params = module.params
     root = Path(params["evidence_root"])
     around = {
-        "now": datetime.now(UTC),
+        "now": timestamps.now(),
         "keys": Path(params["keys"]) if params["keys"] else None,
         "check": module.check_mode,
     }

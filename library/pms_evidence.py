@@ -125,11 +125,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: evidence.gate}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import run_record
@@ -166,7 +165,7 @@ def run(module: AnsibleModule) -> dict:
             audit=params["audit"] or {},
             targets={key: value for key, value in params["targets"].items() if value is not None},
         )
-        written = run_record.write(gate, options, now=datetime.now(UTC))
+        written = run_record.write(gate, options, now=timestamps.now())
     return {"changed": True, "table": terminal.table(gate, report=written["report"]), **written}
 
 

@@ -124,10 +124,10 @@ code:
   sample: export.period
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.export import bundle
@@ -165,7 +165,7 @@ def run(module: AnsibleModule) -> dict:
         language=params["language"],
         pdf=params["pdf"],
     )
-    return bundle.write(request, now=datetime.now(UTC), check=module.check_mode)
+    return bundle.write(request, now=timestamps.now(), check=module.check_mode)
 
 
 def main() -> None:

@@ -50,10 +50,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: merge.nothing}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import merge
@@ -69,7 +69,7 @@ def run(module: AnsibleModule) -> dict:
     return merge.merge(
         Path(module.params["evidence_root"]),
         Path(module.params["lost"]),
-        now=datetime.now(UTC),
+        now=timestamps.now(),
         check=module.check_mode,
     )
 

@@ -228,14 +228,13 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: gate.checklist}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.checks import gate, waiting
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.validation import PARTS
-from ansible.module_utils.pmsops.common import argument_specs, playbook_lock
+from ansible.module_utils.pmsops.common import argument_specs, playbook_lock, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.reports import terminal
@@ -295,7 +294,7 @@ def run(module: AnsibleModule) -> dict:
     _require_free(params)
 
     def ask() -> dict:
-        settings = Settings(now=datetime.now(UTC), **parts)
+        settings = Settings(now=timestamps.now(), **parts)
         return gate.run(params["checklist"], settings, options, progress=path)
 
     found = waiting.until_passed(ask, params["wait_seconds"], params["not_demanded"])
@@ -312,7 +311,7 @@ def _require_free(params: dict) -> None:
     """Refuse while another run changes the system that the probes read."""
     if params["lock"]:
         purpose = f"verdict on {params['database']['name']}"
-        playbook_lock.see_free(Path(params["lock"]), purpose, now=datetime.now(UTC))
+        playbook_lock.see_free(Path(params["lock"]), purpose, now=timestamps.now())
 
 
 def main() -> None:

@@ -171,11 +171,10 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.common.timestamps import moment as time_of
@@ -238,7 +237,7 @@ def plan(host: NewHost, params: dict, *, check: bool) -> dict:
     others = host.others(work, copy, params["other_databases"])
     images = new_host_plan.images(host.engine, document)
     moment = choose_moment(host, work, copy, params, check=check)
-    seen = new_host_plan.Seen(host.seen, datetime.now(UTC), params["unfired"])
+    seen = new_host_plan.Seen(host.seen, timestamps.now(), params["unfired"])
     will, cannot = new_host_plan.lines(
         copy, work.site, others, document, parts, images, moment, seen
     )

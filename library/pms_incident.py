@@ -180,11 +180,10 @@ code:
   sample: incident.unwritable
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import audit, history, ledger
@@ -219,7 +218,7 @@ def run(module: AnsibleModule) -> dict:
     transition = lifecycle.change(
         root,
         module.params,
-        append=lambda content: ledger.append(root, "incident", content, now=datetime.now(UTC)),
+        append=lambda content: ledger.append(root, "incident", content, now=timestamps.now()),
         check_mode=module.check_mode,
     )
     found = transition.describe()

@@ -123,11 +123,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: ledger.broken}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import audit, ledger
@@ -150,7 +149,7 @@ def run(module: AnsibleModule) -> dict:
     keys = Path(params["keys"]) if params["keys"] else None
     added = None
     if params["kind"] and not module.check_mode:
-        now = datetime.now(UTC)
+        now = timestamps.now()
         with audit.given(params["audit"]):
             added = ledger.append(root, params["kind"], params["record"], now=now, keys=keys)
         if added["unsigned"]:

@@ -80,10 +80,10 @@ code: {description: Stable name of the error., returned: failure, type: str,
        sample: ledger.key-missing}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import key_changes, ledger
@@ -113,7 +113,7 @@ def run(module: AnsibleModule) -> dict:
 
 
 def _change(params: dict, root: Path, keys: Path) -> dict:
-    now = datetime.now(UTC)
+    now = timestamps.now()
     if params["state"] == "rotated":
         return key_changes.rotate(root, keys, now=now)
     if params["state"] == "replaced":

@@ -89,10 +89,9 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: notify.failed}
 """
 
-from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.notify.message import KINDS, Event
@@ -118,7 +117,7 @@ def run(module: AnsibleModule) -> dict:
         kind=params["kind"],
         source=params["source"],
         summary=params["summary"],
-        at=datetime.now(UTC),
+        at=timestamps.now(),
         code=params["code"],
         facts={name: str(value) for name, value in params["facts"].items()},
         details=tuple(params["text"]),

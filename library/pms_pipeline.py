@@ -94,11 +94,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: pipeline.job}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
@@ -129,7 +128,7 @@ SPEC = {
 def run(module: AnsibleModule) -> dict:
     """Recover the pipeline and return the steps."""
     params = module.params
-    clock = Clock(datetime.now(UTC))
+    clock = Clock(timestamps.now())
     symptoms = pipeline.Symptoms(
         frozenset(params["signs"]), pack_day=clock.today, data_day=clock.business_day(1)
     )

@@ -263,11 +263,11 @@ code: {description: Stable name of the error., returned: failure, type: str, sam
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.evidence import ledger
@@ -376,13 +376,13 @@ def run(module: AnsibleModule, facts: dict) -> dict:
         return Protection(database, settings, proved).status()
 
     def look() -> dict | OpsError:
-        facts["seen"], answer = overview.take(ask, place.before(), datetime.now(UTC))
+        facts["seen"], answer = overview.take(ask, place.before(), timestamps.now())
         if not check:
             place.keep(facts["seen"])
             if place.root and not others and not isinstance(answer, OpsError):
                 with suppress(OpsError, OSError):  # it only helps to name a moment later
                     keep = timedelta(days=params["window_days"])
-                    damage.remember(database, place.root, keep, datetime.now(UTC))
+                    damage.remember(database, place.root, keep, timestamps.now())
         return answer
 
     if state in ("present", "maintained") and database.access != "host" and not settings.image:

@@ -62,11 +62,10 @@ code:
   sample: redis.unreachable
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.common.exchange_calendar import Clock
@@ -93,7 +92,7 @@ def run(module: AnsibleModule) -> dict:
     folder = Path(params["incident"]) if params["incident"] else None
     options = params["redis"]
     if params["state"] == "forgotten":
-        count, problem = forget_after_run(options, Clock(datetime.now(UTC)).today)
+        count, problem = forget_after_run(options, Clock(timestamps.now()).today)
         if problem:
             module.warn(problem)
         return {"changed": count > 0, "count": count, "names": []}

@@ -278,12 +278,11 @@ code:
   sample: restore.into-taken
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.approvals.consent import Consent
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS, BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
@@ -412,7 +411,7 @@ def dropped(module: AnsibleModule) -> dict:
     if found and params["evidence_root"] and not check:
         record = {restores.TABLES: [], restores.DROPPED: [each["schema"] for each in found]}
         record |= swap_record.of_root(Path(params["root"]))
-        ledger.append(Path(params["evidence_root"]), "restore", record, now=datetime.now(UTC))
+        ledger.append(Path(params["evidence_root"]), "restore", record, now=timestamps.now())
     return {"changed": bool(found), "dropped": found}
 
 

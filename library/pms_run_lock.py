@@ -69,11 +69,11 @@ remedy:
 code: {description: Stable name of the error., returned: failure, type: str, sample: lock.run}
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import playbook_lock
+from ansible.module_utils.pmsops.common import playbook_lock, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.common.process_lock import ProcessId
@@ -106,7 +106,7 @@ def run(module: AnsibleModule) -> dict:
         params["purpose"],
         owner,
         lease=timedelta(seconds=params["lease_seconds"]),
-        now=datetime.now(UTC),
+        now=timestamps.now(),
         dry=module.check_mode,
     )
     changed = former is None or former.owner != owner.text()

@@ -72,11 +72,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: schedule.job}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import textfile_metrics
+from ansible.module_utils.pmsops.common import textfile_metrics, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.notify import state as notify_state
@@ -96,7 +95,7 @@ SPEC = {
 
 def present(module: AnsibleModule, schedule: Schedule) -> dict:
     """Bring the record in line with the jobs."""
-    now = datetime.now(UTC)
+    now = timestamps.now()
     before = schedule.records() if schedule.state.exists() else {}
     after = schedule.planned(now)["jobs"]
     shown = [_shown(before.values()), _shown(after)]

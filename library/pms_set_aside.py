@@ -70,11 +70,10 @@ remedy: {description: The operator's next step., returned: failure, type: str, s
 code: {description: Stable name of the error., returned: failure, type: str, sample: set.not-aside}
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import process_lock
+from ansible.module_utils.pmsops.common import process_lock, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import ledger
@@ -112,7 +111,7 @@ def run(module: AnsibleModule) -> dict:
         with process_lock.exclusive(sets.state_folder(root) / database_lock.LOCK, "setting aside"):
             for each, why in found:
                 with record.action(folder, "contain", f"Set {each.name} aside: {why}") as action:
-                    action.result = f"now {quarantine.set_aside(each, why, now=datetime.now(UTC))}"
+                    action.result = f"now {quarantine.set_aside(each, why, now=timestamps.now())}"
     return {
         "changed": bool(found or mended),
         "mended": mended,

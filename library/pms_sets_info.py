@@ -129,11 +129,10 @@ code:
   sample: signing.unknown-key
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.pmsops.common import argument_specs
+from ansible.module_utils.pmsops.common import argument_specs, timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import ledger, missing_sets
@@ -186,7 +185,7 @@ def described(chosen: quarantine.Choice, database: Database, tables: list[str]) 
     """Return a set, and what a restore of it would lose."""
     lost = {"snapshot_at": None, "rpo_minutes": None, "text": None, "rows": {}}
     if chosen.folder:
-        lost = data_loss.estimate(database, chosen.document, tables, now=datetime.now(UTC))
+        lost = data_loss.estimate(database, chosen.document, tables, now=timestamps.now())
     return {
         "set": str(chosen.folder) if chosen.folder else None,
         "id": chosen.document.get("id"),

@@ -74,10 +74,10 @@ code:
   sample: site.unwritable
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import site
@@ -100,7 +100,7 @@ def run(module: AnsibleModule) -> dict:
         keys=Path(params["keys"]) if params["keys"] else None,
         system=params["system"],
     )
-    return site.write(sources, now=datetime.now(UTC), check=module.check_mode)
+    return site.write(sources, now=timestamps.now(), check=module.check_mode)
 
 
 def main() -> None:

@@ -87,10 +87,10 @@ sets:
   sample: [{id: 2026-11-22_0600, verified_at: null, held: true, hold_reason: annual audit}]
 """
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.pmsops.common import timestamps
 from ansible.module_utils.pmsops.common.caller import attended
 from ansible.module_utils.pmsops.common.errors import ENDINGS
 from ansible.module_utils.pmsops.evidence import set_list, status
@@ -114,7 +114,7 @@ def run(module: AnsibleModule) -> dict:
     """Read the folders and return the state."""
     params = module.params
     names = ("backup_hours", "drill_hours", "gate_hours")
-    now, root = datetime.now(UTC), Path(params["backup_root"])
+    now, root = timestamps.now(), Path(params["backup_root"])
     found = status.collect(
         root,
         Path(params["evidence_root"]),

@@ -116,7 +116,6 @@ code:
 
 from pathlib import Path
 
-import psycopg2
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import argument_specs
@@ -128,6 +127,8 @@ from ansible.module_utils.pmsops.verify import against_set
 
 def run(module: AnsibleModule) -> dict:
     """Compare, and say what differs."""
+    import psycopg2  # after the package, which tells a Python that is too old
+
     params = module.params
     database = Database.from_options(params["database"])
     try:

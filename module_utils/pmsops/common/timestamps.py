@@ -6,6 +6,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 
+def now() -> datetime:
+    """Return this moment."""
+    return datetime.now(UTC)
+
+
 def stamp(at: datetime) -> str:
     """Return a moment in ISO 8601, UTC, with its offset: ``2026-11-29T06:00:00+00:00``."""
     return at.astimezone(UTC).isoformat(timespec="seconds")

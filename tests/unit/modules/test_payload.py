@@ -129,6 +129,8 @@ SINCE = {
     # The end of its caller (4 200), programs that end with it (700), and signals as errors (1 300),
     # which a gate did without.
     "callers": {"pms_restore": 5_000, "pms_gate": 6_600},
+    # An engine of another machine (2 800), and the sentence about a Python that is too old (600).
+    "other machines": {"pms_restore": 3_600, "pms_gate": 3_900},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())
