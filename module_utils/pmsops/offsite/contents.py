@@ -71,7 +71,7 @@ def archive_path(volume: str) -> Path:
     import docker.errors
 
     try:
-        found = Path(docker_engine.engine().volumes.get(volume).attrs["Mountpoint"])
+        found = Path(docker_engine.engine_here().volumes.get(volume).attrs["Mountpoint"])
     except docker.errors.NotFound as exc:
         raise _no_archive(volume, "there is no such volume") from exc
     if not os.access(found, os.R_OK | os.X_OK):

@@ -92,7 +92,7 @@ class Taker:
         try:
             with docker_engine.refusals():
                 found = project_files.of_project(
-                    docker_engine.engine(),
+                    docker_engine.engine_here(),
                     self.wanted.compose_project,
                     grafana=self.wanted.grafana_service,
                 )

@@ -35,7 +35,7 @@ class EngineContainer:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._docker = docker_engine.engine()
+        self._docker = docker_engine.engine_here()
 
     @property
     def archive_volume(self) -> str:

@@ -143,7 +143,8 @@ class Containers:
         return network_of(self._server())
 
     def _server(self) -> Any:
-        return docker_engine.database_container(docker_engine.engine(), self.database.container)
+        engine = docker_engine.engine_here()
+        return docker_engine.database_container(engine, self.database.container)
 
 
 class Host:

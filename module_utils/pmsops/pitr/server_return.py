@@ -66,7 +66,7 @@ class ServerReturn:
     kept_as = former_servers.BEFORE
 
     def __post_init__(self) -> None:
-        self._docker = docker_engine.engine()
+        self._docker = docker_engine.engine_here()
 
     def recorded(self, evidence_root: Path) -> dict[str, Any]:
         """Run, and add a line to the ledger, of a run that fails too.

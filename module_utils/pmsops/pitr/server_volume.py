@@ -233,7 +233,7 @@ def _place(source: str) -> str | None:
     if source.startswith("/"):
         return source
     try:
-        attrs = docker_engine.engine().volumes.get(source).attrs
+        attrs = docker_engine.engine_here().volumes.get(source).attrs
     except docker.errors.DockerException:
         return None
     if attrs.get("Driver") != "local" or attrs.get("Options"):
@@ -244,7 +244,7 @@ def _place(source: str) -> str | None:
 def remove_halves(throw_away: ThrowAway, container: str) -> list[str]:
     """Remove the volumes of *container* that a killed run had not filled; return their names."""
     filters = {"label": f"{LABEL}={container}"}
-    found = {each.name: each for each in docker_engine.engine().volumes.list(filters=filters)}
+    found = {each.name: each for each in docker_engine.engine_here().volumes.list(filters=filters)}
     if not found:
         return []
     names = sorted(found)

@@ -84,7 +84,7 @@ class ThrowAway:
         self._database = database
         self._archive = archive_volume
         self.restores = restores_volume
-        self._docker = docker_engine.engine()
+        self._docker = docker_engine.engine_here()
         try:
             # It may be stopped: only its image is needed.
             self._container = self._docker.containers.get(database.container)

@@ -30,7 +30,7 @@ def there_is(name: str) -> list[str]:
     if engine.found():
         found.append(f"container {name}, which receives WAL")
     with suppress(docker.errors.NotFound):
-        docker_engine.engine().volumes.get(engine.archive_volume)
+        docker_engine.engine_here().volumes.get(engine.archive_volume)
         found.append(f"volume {engine.archive_volume} with base backups and WAL")
     return found
 
@@ -42,7 +42,7 @@ def bring(work: Work, known: dict[str, Any], name: str, image: str, database: st
 
     :raises OpsError: offsite.*, host.no-archive-volume, pitr.image, pitr.container, pitr.network
     """
-    client, engine = docker_engine.engine(), EngineContainer(name)
+    client, engine = docker_engine.engine_here(), EngineContainer(name)
     engine.require_image(image)
     server = _server(client, database)
     network = network_of(server)[0]
@@ -76,7 +76,7 @@ def drop(known: dict[str, Any], name: str, database: str) -> None:
 
     :raises OpsError: clients.*, pitr.no-volume
     """
-    client, engine = docker_engine.engine(), EngineContainer(name)
+    client, engine = docker_engine.engine_here(), EngineContainer(name)
     engine.remove()
     engine.remove_volumes()
     server = _server(client, database)

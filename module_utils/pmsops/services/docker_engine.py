@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+
+# Set by the callback pms_engine, for the modules of this control node: the machine whose engine
+# DOCKER_HOST reaches through ssh, or why it could not be reached.
+ENGINE_OF, NOT_FORWARDED = "PMS_OPS_ENGINE_OF", "PMS_OPS_ENGINE_NOT_FORWARDED"
 
 
 def engine() -> Any:
@@ -20,6 +25,13 @@ def engine() -> Any:
     import docker
     import docker.errors
 
+    if why := not_forwarded():
+        address = os.environ["DOCKER_HOST"]
+        raise OpsError(
+            f"The Docker Engine of {address} is not reached: {why}.",
+            "Try `ssh` to that host with the same words; ssh must ask nothing. Then run again.",
+            code="clients.engine",
+        )
     try:
         return docker.from_env(timeout=120)
     except docker.errors.DockerException as exc:
@@ -29,6 +41,43 @@ def engine() -> Any:
             " and pms_services_manager is systemd or none: correct the one that differs.",
             code="clients.engine",
         ) from exc
+
+
+def engine_here() -> Any:
+    """Return the client of an engine that has the folders of this machine.
+
+    :raises OpsError: clients.engine, clients.engine-elsewhere
+    """
+    require_here()
+    return engine()
+
+
+def require_here() -> None:
+    """Refuse an engine of another machine: its containers would get that machine's folders.
+
+    :raises OpsError: clients.engine-elsewhere
+    """
+    if address := elsewhere():
+        raise OpsError(
+            f"The Docker Engine is that of {address}, so its containers cannot use folders of this"
+            " machine.",
+            "Run this on that host over SSH (ansible_host instead of DOCKER_HOST; docs/FLEET.md)."
+            " For backups and drills alone, forward the database's port and set pms_db_access to"
+            " host, with PostgreSQL's client tools here.",
+            code="clients.engine-elsewhere",
+        )
+
+
+def elsewhere() -> str:
+    """Return the address of the machine whose engine it is; empty for this one."""
+    return os.environ.get(ENGINE_OF, "")
+
+
+def not_forwarded() -> str:
+    """Return why an engine that DOCKER_HOST names by ssh:// is not reached; empty if it is."""
+    if not os.environ.get("DOCKER_HOST", "").startswith("ssh://"):
+        return ""
+    return os.environ.get(NOT_FORWARDED, "ansible.cfg does not enable the callback pms_engine")
 
 
 @contextmanager

@@ -138,6 +138,15 @@ def test_a_docker_engine_that_is_down_costs_its_parts_and_not_the_set(tmp_path, 
     assert {each["not_taken"] for each in parts.values()} == {"The Docker Engine does not answer."}
 
 
+def test_no_file_of_this_machine_is_taken_for_a_project_of_another_one(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(docker_engine.ENGINE_OF, "ssh://ops@fund3")
+    _, parts = backup(tmp_path)
+    assert len(parts) == 2
+    assert all("ssh://ops@fund3" in each["not_taken"] for each in parts.values())
+
+
 def test_a_set_names_the_sets_of_other_databases_by_id_and_hash(tmp_path):
     others = tmp_path / "backups" / sets.OTHERS
     contents = {"public.runs": {"rows": 1}, "public.event_logs": {"rows": 2}}

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.common.children import end_with_parent
+from ansible.module_utils.pmsops.services import docker_engine
 
 MAX_CHARACTERS = 100_000
 
@@ -21,6 +22,8 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     argv = params["argv"]
     if not isinstance(argv, list):
         raise Unanswerable("argv is no list")
+    if address := docker_engine.elsewhere():
+        raise Unanswerable(f"{argv[0]} belongs to {address}, and would run on this machine")
     environment = os.environ | {
         name: str(value) for name, value in (params.get("env") or {}).items()
     }

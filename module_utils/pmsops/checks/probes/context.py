@@ -19,6 +19,7 @@ from ansible.module_utils.pmsops.checks.probes import (
 )
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.pms import redis_cache
+from ansible.module_utils.pmsops.services import docker_engine
 
 if TYPE_CHECKING:
     from ansible.module_utils.pmsops.postgresql.connection import Database
@@ -163,6 +164,8 @@ class Context:
         if "docker" not in self._opened:
             import docker
 
+            if why := docker_engine.not_forwarded():
+                raise Unanswerable(f"the Docker Engine is not reached by ssh: {why}")
             try:
                 self._opened["docker"] = docker.DockerClient.from_env(
                     timeout=math.ceil(deadline.left())

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.pmsops.checks.probes import Deadline, Failed
+from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.repository import warm_note
+from ansible.module_utils.pmsops.services import docker_engine
 
 
 def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[str, Any]:
@@ -19,6 +20,9 @@ def ask(params: dict[str, Any], context: Context, deadline: Deadline) -> dict[st
     The warm copies of the sets in *warm_of* count as free: they go first when room is short.
     """
     path = Path(params["path"]).expanduser()
+    ours = (context.settings.backup_root, context.settings.evidence_root)
+    if (address := docker_engine.elsewhere()) and params["path"] not in ours:
+        raise Unanswerable(f"{path} is a folder of {address}, not of this machine")
     if params.get("nearest"):  # for a folder that does not exist yet
         path = next((each for each in (path, *path.parents) if each.exists()), path)
     try:
