@@ -64,6 +64,14 @@ def test_the_parts_of_all_workers_end_in_one_table(streams, capsys):
     assert all(each["verdict"] == "due" and each["due"] for each in found)
 
 
+def test_the_plugins_that_watch_a_run_are_loaded_on_a_worker(streams):
+    """ansible-runner puts its own folder of callbacks in the place of the one in ansible.cfg."""
+    for part in ("part1", "part2"):
+        lines = (streams / part).read_text().splitlines()
+        said = "".join(json.loads(line).get("stdout", "") for line in lines if line[:1] == "{")
+        assert "PLAY RECAP" in said and "Skipping callback plugin" not in said
+
+
 def test_a_part_that_is_missing_twice_there_or_no_stream_is_refused(streams, capsys):
     assert main(["fleet", "gather", "part1", "part1"], streams) == USAGE
     assert "have fund00" in capsys.readouterr().err
