@@ -51,8 +51,8 @@ lint: setup-lint ## Run the linters
 docs: setup ## Render docs/ and the README.md of each role
 	@ansible-playbook playbooks/docs.yml
 
-bench: setup-dev ## Measure backups and restores on a separate lab; fails if a target is missed
-	@python -m bench
+bench: setup-dev ## Measure, on a separate lab; fails if a target is missed: FIGURES="fleet fleet_remote"
+	@python -m bench $(FIGURES)
 
 collection: setup-lint ## Build the collection pmsops.pms: dist/pmsops-pms-VERSION.tar.gz
 	@mkdir -p dist

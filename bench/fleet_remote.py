@@ -2,7 +2,8 @@
 """A read-only go-live of twelve remote systems: against one, from afar, and with four bad ones.
 
 Each host is an sshd in a container on loopback; all have a database of their own on one server.
-Every figure is a ratio of two runs of this measurement, or memory.
+Every figure is a ratio of two runs of this measurement, or memory. `python -m bench fleet
+fleet_remote` prints all targets of a fleet in one run, side by side.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from typing import Any
 
 from bench.common import Figure
 
-COUNT = 12
+# The targets are for 12. Fewer (5 at least: one well and four bad ones) show that it works.
+COUNT = int(os.environ.get("BENCH_SYSTEMS", "12"))
 ROUND_TRIP = 0.030
-HUNG, GONE, FULL, LOCKED = (f"fund{number:02}" for number in range(8, 12))
-WELL = [f"fund{number:02}" for number in range(8)]
+NAMES = [f"fund{number:02}" for number in range(COUNT)]
+WELL, BAD = NAMES[:-4], NAMES[-4:]
+if not WELL:
+    raise SystemExit(f"BENCH_SYSTEMS={COUNT}: 5 at least, of which four are bad ones.")
+HUNG, GONE, FULL, LOCKED = BAD
 # What the reason of each has to say
 REASONS = {
     HUNG: "time",  # "timed out", or "Timeout, server not responding", by where it stopped
@@ -50,15 +55,22 @@ def figures() -> list[Figure]:
             done = _run(fleet)
             with_bad = max(remote.seconds_of_each(fleet, began, WELL).values())
         _require_named(done, remote)
-    load = f"  one: {one:.0f} s; load {os.getloadavg()[1]:.0f}"
-    more = f"  {far - one:.1f} s more"
+    load = f"  {together:.0f} s and {one:.0f} s; load {os.getloadavg()[1]:.0f}"
+    more = f"  {far:.0f} s and {one:.0f} s"
+    beside = f"  {with_bad:.0f} s and {usual:.0f} s"
     whole = f"read-only go-live of {COUNT} remote systems"
     trip = f"one with {ROUND_TRIP * 1000:.0f} ms round trip against 0"
     return [
         Figure(f"{whole} against one", together / one, 5, "x", note=load),
         Figure(trip, far / one, 2.5, "x", note=more),
         Figure(f"memory of the control node for each of {COUNT}", peak / COUNT, 60, "MB"),
-        Figure("slowest of 8 well ones beside 4 bad ones", with_bad / usual, 1.3, "x"),
+        Figure(
+            f"slowest of {len(WELL)} well beside 4 bad, against beside 4 well",
+            with_bad / usual,
+            1.3,
+            "x",
+            note=beside,
+        ),
     ]
 
 
