@@ -140,7 +140,7 @@ def test_a_host_without_any_network_is_prepared_and_works(release, version, home
         state = operator.run("status", status=1)["hosts"]["one"]
         assert "no backup set" in str(state["due"])
         assert operator.run("prepare")["changed"] == []
-        assert host.left() == []
+        assert host.left(home) == []
 
 
 def test_a_python_that_is_too_old_is_named_in_one_sentence(home):
@@ -165,7 +165,7 @@ def test_a_python_that_is_too_old_is_named_in_one_sentence(home):
         assert "pms-ops needs Python 3.11 or newer on a managed host" in operator.said()
         assert "/usr/bin/python3 is 3.9.2. Run `pms-ops prepare`" in operator.said()
         assert host.run("find", "/opt", "/var/lib/pms", status=None) == before
-        assert host.left() == []
+        assert host.left(home) == []
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_user_that_is_not_root_checks_backs_up_and_drills(
         assert host.owners(shared) == {owner}
         mine = host.run("find", "/home", "-not", "-user", user, "-path", f"/home/{user}/*")
         assert mine == ""
-        assert host.left() == []
+        assert host.left(home) == []
 
 
 CONFIG = """\

@@ -75,10 +75,10 @@ class ManagedHost:
         """Return the users and groups that own anything below a folder."""
         return set(self.run("find", str(folder), "-printf", "%u:%g\n").split())
 
-    def left(self) -> list[str]:
+    def left(self, besides: Path) -> list[str]:
         """Return what lies in folders for temporary files: the host's, and Ansible's of each user.
 
-        Ansible keeps the folder itself.
+        *besides* is a folder of the test's own. Ansible keeps the folder itself.
         """
         found = self.run("find", "/tmp", "/var/tmp", "/dev/shm", "-mindepth", "1").split()
         for home in ("/root", f"/home/{SUDO}", f"/home/{DOCKER}"):
@@ -86,7 +86,7 @@ class ManagedHost:
                 *("find", f"{home}/.ansible", "-mindepth", "1", "-not", "-path", "*/.ansible/tmp"),
                 status=None,
             ).split()
-        return found
+        return [each for each in found if not Path(each).is_relative_to(besides)]
 
 
 @contextmanager
