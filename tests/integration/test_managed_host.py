@@ -168,6 +168,23 @@ def test_a_python_that_is_too_old_is_named_in_one_sentence(home):
         assert host.left(home) == []
 
 
+def test_doctor_reads_past_what_sudo_says(home):
+    """Over a terminal, the answer of the host's Python comes behind the warnings of sudo."""
+    with managed_host.running(home) as host:
+        host.run("sh", "-c", "echo 127.0.0.1 localhost >/etc/hosts")
+        warned = host.run("runuser", "-u", SUDO, "--", "sh", "-c", "sudo true 2>&1")
+        assert "unable to resolve host" in warned
+        operator = Operator(
+            home,
+            host.variables(SUDO)
+            | {"ansible_become": True, "ansible_python_interpreter": "/usr/bin/python3"}
+            | NOWHERE
+            | folders("/var/lib/pms"),
+        )
+        missing = operator.run("doctor", status=1)
+        assert missing["facts"]["blocking"][0] == "host.libraries"
+
+
 @pytest.mark.parametrize(
     ("user", "become", "owner"),
     [(SUDO, True, "root:root"), (DOCKER, False, f"{DOCKER}:{DOCKER}")],

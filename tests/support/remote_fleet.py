@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -233,16 +233,26 @@ def delayed(fleet: Remote, names: list[str], seconds: float) -> Iterator[None]:
         yield
     finally:
         fleet.hang_up()
+        asyncio.run_coroutine_threadsafe(_end_others(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         fleet.hosts.update(before)
         fleet.write()
 
 
+async def _end_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in others:
+        each.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
 def _through(port: int, seconds: float) -> Callable[..., Any]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, far_writer, seconds), _pump(far_reader, writer, seconds))
+        both = (_pump(reader, far_writer, seconds), _pump(far_reader, writer, seconds))
+        with suppress(asyncio.CancelledError):  # the measurement is over
+            await asyncio.gather(*both)
 
     return serve
 
