@@ -16,15 +16,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.support import ssh_host
+from tests.support import delaying_proxy, ssh_host
 from tests.support.server import Server, free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -222,7 +222,8 @@ def delayed(fleet: Remote, names: list[str], seconds: float) -> Iterator[None]:
             host = before[name]
             port = free_port()
             started = asyncio.run_coroutine_threadsafe(
-                asyncio.start_server(_through(host.port, seconds), "127.0.0.1", port), loop
+                asyncio.start_server(delaying_proxy.through(host.port, seconds), "127.0.0.1", port),
+                loop,
             )
             started.result(10)
             known = host.keys / "known_hosts"
@@ -233,53 +234,11 @@ def delayed(fleet: Remote, names: list[str], seconds: float) -> Iterator[None]:
         yield
     finally:
         fleet.hang_up()
-        asyncio.run_coroutine_threadsafe(_end_others(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(delaying_proxy.end_others(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         fleet.hosts.update(before)
         fleet.write()
-
-
-async def _end_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for each in others:
-        each.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-
-
-def _through(port: int, seconds: float) -> Callable[..., Any]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        both = (_pump(reader, far_writer, seconds), _pump(far_reader, writer, seconds))
-        with suppress(asyncio.CancelledError):  # the measurement is over
-            await asyncio.gather(*both)
-
-    return serve
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-
-    async def read() -> None:
-        while True:
-            try:
-                piece = await reader.read(65536)
-            except OSError:
-                piece = b""
-            pieces.put_nowait((loop.time() + seconds, piece))
-            if not piece:
-                return
-
-    reading = asyncio.create_task(read())
-    while True:
-        due, piece = await pieces.get()
-        await asyncio.sleep(max(0.0, due - loop.time()))
-        if not piece:
-            writer.close()
-            break
-        writer.write(piece)
-    await reading
 
 
 def proportional_memory(pid: int) -> float:
