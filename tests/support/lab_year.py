@@ -382,12 +382,11 @@ class Year:
         status: int | None = 0,
         special: bool = False,
         signed: bool = False,
-        needed: bool = False,
     ) -> None:
         """Do what is due on the first business day of a month; a go-live does all of it.
 
         *special*: the year tells something of this go-live; *signed*: by a person, or with a
-        waiver; *needed*: what follows needs its set or its drill.
+        waiver.
         """
         self.at(f"{text}T07:31:00")
         if signed or self.runs == WHOLE or (special and self.runs == SHORT):
@@ -403,7 +402,7 @@ class Year:
             if status == 0 and "NO-GO" in said.upper():
                 assert self._was_busy(), said[-4000:]
                 self.ops("golive", *more)  # as a person would, once the machine has time
-        elif needed or self.runs == SHORT:
+        elif self.runs == SHORT:
             self.ops("backup")
             self.ops("drill")
 
@@ -520,11 +519,11 @@ class Year:
         """The damaged set is replaced."""
         self.at("2026-05-04T07:20:00")
         self.ops("dr", "bad_backup")
-        self.go_live("2026-05-04", needed=True)
-        line = self.last_line("drill")["seq"]
+        line = self.last_line("drill")["seq"]  # of the set that takes its place
         self.ops(
             "deficiency", "close", self.known["bad"], "--record", str(line), "--by", "Carla Souza"
         )
+        self.go_live("2026-05-04")
 
     def july(self) -> None:
         """June was missed; the database loses a table, and its restore is approved."""
