@@ -228,7 +228,9 @@ class Work:
             except OpsError as exc:
                 if exc.code != "offsite.unread":
                     raise
-                self._disown(wanted, began)
+                # A trial and a note are no copies: a note of each would ask for the next one.
+                if wanted.kind != copies.TRIAL:
+                    self._disown(wanted, began)
                 if attempt + 1 == TRIES:
                     raise
                 continue

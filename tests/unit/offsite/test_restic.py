@@ -110,6 +110,17 @@ def test_a_copy_of_which_not_all_was_read_counts_in_no_later_run(stocked, unread
     assert not stocked.site("uploaded")["changed"]
 
 
+def test_a_site_where_no_snapshot_is_whole_ends_the_run_and_gets_no_note_of_a_note(stocked):
+    """Each note is a snapshot, too: one of each made hundreds, until somebody ended the run."""
+    stocked.make_set("2026-11-24_0600")
+    before = len(list(stocked.repository.glob("*.snapshot")))
+    unread = {"status": 3, "said": "at least one source file could not be read", "keep": True}
+    stocked.fault("backup", *[unread] * 30)
+    assert stocked.call("uploaded")["code"] == "offsite.unread"
+    # The copy, and a note of it that was tried twice
+    assert len(list(stocked.repository.glob("*.snapshot"))) == before + 3
+
+
 def test_a_site_that_does_not_answer_is_given_up(stocked, monkeypatch):
     monkeypatch.setattr(restic, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(restic, "END_SECONDS", 2)
