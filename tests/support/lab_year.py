@@ -45,10 +45,16 @@ RUNS = {
 }
 # restic of Go: its snapshots are told the time of the shifted clock.
 RESTIC = """#!/bin/sh
-for word in "$@"; do
-    if [ "$word" = backup ]; then
-        exec "{program}" "$@" --time "$(date '+%Y-%m-%d %H:%M:%S')"
+words=$# told=
+while [ $words -gt 0 ]; do
+    word=$1
+    shift
+    set -- "$@" "$word"
+    if [ "$word" = backup ] && [ -z "$told" ]; then
+        told=$(LD_PRELOAD="{clock}/clock.so" PMS_TEST_CLOCK="{clock}/offset" date '+%F %T')
+        set -- "$@" --time "$told"
     fi
+    words=$((words - 1))
 done
 exec "{program}" "$@"
 """
@@ -321,7 +327,7 @@ class Year:
         """Start the lab, before the year begins."""
         program = restic(self.folder)
         wrapper = self.folder / "restic.sh"
-        wrapper.write_text(RESTIC.format(program=program))
+        wrapper.write_text(RESTIC.format(program=program, clock=self.clock.folder))
         wrapper.chmod(0o755)
         common = {"days": "month_start", "at": ["07:30"], "timeout_minutes": 120}
         self.write_variables(
