@@ -583,6 +583,9 @@ class Year:
     def go_live_with_site(self, day: str, *, special: bool = False) -> None:
         """Do what the schedule of a site would have done, and what is due besides."""
         self.at(f"{day}T07:20:00")
+        # No site that is a folder says its time: a clock that jumped stops each act until somebody
+        # says that it is right.
+        self.ops("offsite", "accept", "--reason", "the clock of this year is invented")
         for act in ("check", "try", "prove"):
             self.ops("offsite", act)
         self.proof = self.last_line("offsite")["seq"]
