@@ -22,7 +22,7 @@ from typing import Any
 import pms_offsite
 import pytest
 from ansible.module_utils.pmsops.evidence import ledger
-from ansible.module_utils.pmsops.offsite import contents, work
+from ansible.module_utils.pmsops.offsite import contents, fetch_folder
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.testing import patch_module_args
 
@@ -429,7 +429,9 @@ def test_killed_at_any_point_of_any_act_the_next_run_goes_on(prepared, tmp_path,
 
 def is_done(folder: Path) -> bool:
     """Tell whether a fetch into a folder was done, its check included."""
-    return folder.exists() and any(folder.iterdir()) and not (folder / work.PARTIAL).exists()
+    return (
+        folder.exists() and any(folder.iterdir()) and not (folder / fetch_folder.PARTIAL).exists()
+    )
 
 
 def killed(options: dict[str, Any], seconds: float) -> None:

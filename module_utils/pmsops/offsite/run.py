@@ -17,7 +17,7 @@ from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.offsite import clock, copies, fence, letting_go, work
+from ansible.module_utils.pmsops.offsite import clock, copies, fence, fetch_folder, letting_go
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import Restic, version
@@ -90,7 +90,7 @@ class Sites:
 
     def fetch(self, wanted: str, into: Path) -> list[Given]:
         """Bring a copy from the first of the sites that are asked for."""
-        work.require_empty(into)
+        fetch_folder.require_empty(into)
 
         def act(it: Work) -> Given:
             if self._check:

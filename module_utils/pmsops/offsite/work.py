@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 import time
 from collections.abc import Collection, Sequence
@@ -15,20 +14,20 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.offsite import clock, contents, copies, fence, remembered, signs
+from ansible.module_utils.pmsops.offsite import (
+    clock,
+    contents,
+    copies,
+    fence,
+    fetch_folder,
+    remembered,
+    signs,
+)
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import READERS, Restic
 from ansible.module_utils.pmsops.repository import manifest, reading, sets
 
-# Where each part lies below the folder that it is fetched into; the set has its own name.
-FETCHED = {
-    "evidence": "evidence",
-    "keys": "keys/trusted",
-    "inventory": contents.INVENTORY,
-    "system": "system",
-}
-PARTIAL = ".fetched"  # what restic writes into, until all of it has come
 TRIES = 2  # of a copy during which a file of the evidence was replaced
 
 
@@ -151,14 +150,14 @@ class Work:
         :raises OpsError: offsite.not-empty, offsite.no-copy; set.damaged, signing.*
         """
         began = time.monotonic()
-        require_empty(into)
+        fetch_folder.require_empty(into)
         there = self.copies(cached=False)
         there = [each for each in there if snapshot in ("", each.snapshot)]
         copy = copies.choose(self.site, there, wanted, self.database)
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
-        whole = into / PARTIAL
+        whole = into / fetch_folder.PARTIAL
         for left in [each for each in into.iterdir() if each != whole]:
-            _remove(left)
+            fetch_folder.remove(left)
         if whole.exists():
             files.make_removable(whole)
         self.restic.call(
@@ -167,18 +166,18 @@ class Work:
             cached=False,
         )
         for name, path in copy.parts.items():
-            target = into / (copy.set if name == "set" else FETCHED.get(name, name))
+            target = into / (copy.set if name == "set" else fetch_folder.FETCHED.get(name, name))
             target.parent.mkdir(mode=0o700, exist_ok=True)
             (whole / path.lstrip("/")).rename(target)
         taken = {"seconds": round(time.monotonic() - began, 1)}
         if copy.kind == copies.PITR:
-            _remove(whole)
+            fetch_folder.remove(whole)
             return copy.document() | taken | {"folder": str(into / copies.PITR)}
         folder = into / copy.set
         checked = sets.check(sets.resolve(folder), self.places.keys)
         # Last, since it says that the fetch is not done: a run that is killed while it checks files
         # would leave a folder that no next one takes.
-        _remove(whole)
+        fetch_folder.remove(whole)
         return copy.document() | {
             "folder": str(folder),
             "files": checked["files"],
@@ -271,32 +270,3 @@ class Work:
                 "Run pms-ops offsite check; keep the sets here, and look at the site's disk.",
                 code="offsite.differs",
             )
-
-
-def require_empty(folder: Path) -> None:
-    """Check that a folder is empty or missing, or that a killed fetch left all that is in it.
-
-    :raises OpsError: offsite.not-empty
-    """
-    if folder.exists() and (not folder.is_dir() or _foreign(folder)):
-        raise OpsError(
-            f"{folder} is not empty: a copy is fetched into an empty folder.",
-            "Name another folder, or remove what is in it.",
-            code="offsite.not-empty",
-        )
-
-
-def _foreign(folder: Path) -> bool:
-    """Tell whether a folder holds what no killed fetch left there."""
-    names = {path.name for path in folder.iterdir()}
-    ours = {PARTIAL, copies.PITR, *(path.split("/")[0] for path in FETCHED.values())}
-    left = {name for name in names - ours if not sets.NAME.fullmatch(name)}
-    return bool(names) and (PARTIAL not in names or bool(left))
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        files.make_removable(path)
-        shutil.rmtree(path)
-    else:
-        path.unlink()
