@@ -9,7 +9,6 @@ views that all versions have, where there is one. Columns that only some version
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
@@ -18,8 +17,6 @@ from ansible.module_utils.pmsops.postgresql.connection import fetch_all, fetch_v
 Kind = dict[str, dict[str, Any]]
 
 FIRST_JOB_OF_USERS = 1000  # ids below are the extension's own
-# How the names of chunks begin where nobody chose it: the number of the hypertable.
-NUMBERED_PREFIX = re.compile(r"_hyper_\d+")
 KINDS = ("hypertables", "continuous_aggregates", "chunks", "jobs", "extension_jobs")
 
 

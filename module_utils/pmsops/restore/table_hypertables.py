@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import timescaledb_facts
 from ansible.module_utils.pmsops.postgresql.connection import (
     fetch_all,
     fetch_value,
     quote_literal,
 )
 from ansible.module_utils.pmsops.restore.table_definitions import TRANSIT, TableName, full_name
+from ansible.module_utils.pmsops.verify.differences import NUMBERED_PREFIX
 
 _HAS_TIMESCALEDB = "SELECT count(*) > 0 FROM pg_catalog.pg_extension WHERE extname = 'timescaledb'"
 _DIMENSIONS = """
@@ -159,7 +159,7 @@ def _prefix(cursor: Any, name: str, wanted: Dimension) -> str | None:
 
     No two hypertables have the same, and the former one keeps its own.
     """
-    if timescaledb_facts.NUMBERED_PREFIX.fullmatch(wanted.prefix):
+    if NUMBERED_PREFIX.fullmatch(wanted.prefix):
         return None
     holder = fetch_value(cursor, _HOLDER, (wanted.schema, wanted.prefix))
     if holder:

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from ansible.module_utils.pmsops.postgresql import timescaledb_facts
 
 SHOWN_PER_KIND = 10
 GONE, NEW = "is missing", "is not in the backup"
@@ -16,6 +15,8 @@ Facts = dict[str, dict[str, dict[str, Any]]]
 # Lists without an order. Sets of schema 1 and 2 have them in that of the database's collation, or
 # of the server's OIDs.
 UNORDERED = ("grants", "roles", "tables")
+# How the names of chunks begin where nobody chose it: the number of the hypertable.
+NUMBERED_PREFIX = re.compile(r"_hyper_\d+")
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,6 @@ def _comparable(attribute: str, value: Any) -> Any:
     """
     if attribute in UNORDERED and isinstance(value, list):
         return sorted(value)
-    if attribute == "chunk_prefix" and timescaledb_facts.NUMBERED_PREFIX.fullmatch(str(value)):
+    if attribute == "chunk_prefix" and NUMBERED_PREFIX.fullmatch(str(value)):
         return None
     return value
