@@ -129,6 +129,9 @@ SINCE = {
     # The end of its caller (4 200), programs that end with it (700), and signals as errors (1 300),
     # which a gate did without.
     "callers": {"pms_restore": 5_000, "pms_gate": 6_600},
+    # Checkpoints and their notes (5 000), which warm copy makes room (2 500), rows that were lost
+    # since (7 000); tables that a kill left in transit (11 400, with the definitions of tables).
+    "checkpoint": {"pms_restore": 26_500},
     # An engine of another machine (2 800), and the sentence about a Python that is too old (600).
     "other machines": {"pms_restore": 3_600, "pms_gate": 3_900},
 }
