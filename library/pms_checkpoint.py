@@ -101,7 +101,6 @@ code:
 from contextlib import suppress
 from pathlib import Path
 
-import psycopg2
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.pmsops.common import argument_specs
 from ansible.module_utils.pmsops.common.caller import attended
@@ -127,6 +126,8 @@ SPEC = {
 
 def run(module: AnsibleModule) -> dict:
     """Make a checkpoint, or release one; return what changed."""
+    import psycopg2  # after the package, which tells a Python that is too old
+
     params = module.params
     root, evidence, keys = (Path(params[name]) for name in ("root", "evidence_root", "keys"))
     held = params["state"] == "present"

@@ -76,17 +76,19 @@ def _unknown(root: Path, evidence: Path, wanted: str, there: list[Checkpoint]) -
         if record.get("act") != HELD or wanted not in (note, record.get("set")):
             continue
         name = str(record.get("set"))
-        why = f"set {name} was let go"
+        gone = f"Checkpoint {note!r} of {each['at'][:16]} is gone: set {name}"
         if (root / name).is_dir():
-            why = f"set {name} is there, and nobody holds it any more"
-        elif (root / f"{name}{quarantine.ASIDE}").is_dir():
-            why = f"set {name} is damaged, and quarantined"
+            return OpsError(
+                f"{gone} is there, and nobody holds it any more. Checkpoints that are there:"
+                f" {others}.",
+                f"Restore the set while it is there: pms-ops restore {name}.",
+                code="checkpoint.gone",
+            )
+        aside = (root / f"{name}{quarantine.ASIDE}").is_dir()
+        why = "is damaged, and quarantined" if aside else "was let go"
         return OpsError(
-            f"Checkpoint {note!r} of {each['at'][:16]} is gone: {why}. Checkpoints that are"
-            f" there: {others}.",
-            f"Restore the set while it is there: pms-ops restore {name}."
-            if (root / name).is_dir()
-            else "Take another checkpoint, or a set: pms-ops sets; `pms-ops offsite` names copies.",
+            f"{gone} {why}. Checkpoints that are there: {others}.",
+            "Take another checkpoint, or a set: pms-ops sets; `pms-ops offsite` names copies.",
             code="checkpoint.gone",
         )
     return OpsError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from ansible.module_utils.pmsops.briefs import book, brief
@@ -229,7 +230,7 @@ def test_one_file_system_has_one_figure_of_free_space(tmp_path, monkeypatch):
     made = source([(1e6,)])
     made.backup_root = made.evidence_root = str(tmp_path)
     rows = operations.disk(made).rows
-    asked = disk.ask({"path": str(tmp_path)}, None, None)
+    asked = disk.ask({"path": str(tmp_path)}, SimpleNamespace(settings=made), None)
     assert {row[2] for row in rows} == {"75 %"} and asked["free_percent"] == 75.5
 
 

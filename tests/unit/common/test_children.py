@@ -18,6 +18,7 @@ SOURCES = PROJECT / "module_utils" / "pmsops"
 # Programs that are started without it, by the file, and why that does no harm.
 WITHOUT = {
     "common/host_clock.py": "reads the clock's state, and is limited in time",
+    "control/engine_tunnel.py": "belongs to the control node, and ends with its standard input",
     "control/run_facts.py": "belongs to the control node, and is limited in time",
     "export/verify_script.py": "is no module: it goes into an export, where this package is not",
     "offsite/restic.py": "asks for the version",
