@@ -40,6 +40,7 @@ from pathlib import Path
 
 SIGNATURE = re.compile(rb',"signature":(\{[^{}]*(\{[^{}]*\}[^{}]*)?\})\}$')
 CLOCK = timedelta(minutes=5)
+SHORTEST_KEY = 32
 UNKNOWN = re.compile(r"line \d+ begins with key [0-9a-f]{64}, none of those given: ")
 # Behind a key that nobody vouched for, which begins where one that is known was lost
 TAKEN_OVER = (
@@ -273,6 +274,16 @@ def check(arguments: argparse.Namespace) -> tuple[list[str], list[str], int]:
     return problems, notes, len(lines)
 
 
+def key_id(text: str) -> str:
+    """Return the id of a key, or its beginning: 128 bits, so that nobody makes another like it.
+
+    :raises argparse.ArgumentTypeError: where it is shorter, or no number in hex.
+    """
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_KEY},64}}", text.lower()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {SHORTEST_KEY} to 64 digits in hex")
+    return text.lower()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Check one ledger, print what was found, and return the exit status."""
     summary, _, details = (__doc__ or "").partition("\n\n")
@@ -288,8 +299,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--key",
         action="append",
+        type=key_id,
         default=[],
-        help="id of a key that is known otherwise, or its first digits; the first key of the"
+        help="id of a key that is known otherwise, 32 digits or more; the first key of the"
         " ledger, and each that replaced a lost one, must be among them",
     )
     arguments = parser.parse_args(argv)

@@ -122,7 +122,9 @@ CLOCK = timedelta(minutes=5)
 HOLDS = timedelta(hours=1)
 # The language in which openssl writes a date.
 ENVIRONMENT = dict(os.environ, LC_ALL="C")
-SHORTEST_KEY = 12
+# 128 bits: nobody makes another key whose id begins with them.
+SHORTEST_KEY = 32
+SHOWN_DIGITS = 12
 # Behind a key that nobody vouched for, which begins where one that is known was lost
 TAKEN_OVER = (
     ": a new machine took over there with a key of its own, or a lost key was replaced. Get the id"
@@ -319,7 +321,7 @@ class Approval:
         told = f"approval in line {self.number}: {what}, approved by {record.get('approved_by')}"
         if not self.recorded:
             return told
-        digest = str(self.document.get("plan_sha256"))[:SHORTEST_KEY]
+        digest = str(self.document.get("plan_sha256"))[:SHOWN_DIGITS]
         return (
             f"{told} with key {self.key or 'unknown'} at {self.document.get('signed_at')}, plan"
             f" {digest}"

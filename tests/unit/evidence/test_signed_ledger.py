@@ -184,10 +184,16 @@ def test_an_old_line_is_fixed_by_the_line_at_which_signing_began(
 def test_a_ledger_that_nobody_touched_is_whole(whole, capsys):
     assert ledger.verify(whole, keys=keys_of(whole)) == []
     assert outside_verifier.first_bad_line(whole, first_key(whole)) is None
-    assert SCRIPT_MODULE.main([str(whole), "--key", first_key(whole)[:12]]) == 0
+    assert SCRIPT_MODULE.main([str(whole), "--key", first_key(whole)[:32]]) == 0
     new = json.loads(lines_of(whole)[-1])["signature"]["key"]
     said = f"note: from line 3 to line 6 signed by key {first_key(whole)}, from line 7 on signed by"
     assert f"{said} key {new}\n" in capsys.readouterr().out
+
+
+def test_a_key_of_so_few_digits_that_another_could_have_them_too_is_refused(whole, capsys):
+    with pytest.raises(SystemExit):
+        SCRIPT_MODULE.main([str(whole), "--key", first_key(whole)[:31]])
+    assert "is not 32 to 64 digits in hex" in capsys.readouterr().err
 
 
 def test_without_cryptography_the_script_says_that_no_signature_was_checked(whole):

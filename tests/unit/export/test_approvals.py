@@ -96,7 +96,7 @@ def test_an_approval_is_told_with_plan_persons_key_and_that_its_signature_fits(d
 
 def test_with_the_keys_that_the_persons_told_nothing_is_the_word_of_the_owner(desk, capsys):
     desk.act()
-    own = desk.keys["Ana Lima"][:12]
+    own = desk.keys["Ana Lima"][:32]
     code, said = desk.verify(capsys, "--approver", own, "--approver", desk.keys["Bruno Reis"])
     assert code == verify_script.WHOLE and "is the word of the owner" not in said
     code, said = desk.verify(capsys, "--approver", desk.keys["Bruno Reis"])

@@ -85,12 +85,19 @@ def verified(files, capsys, *keys):
 
 
 def test_an_outsider_with_the_key_finds_it_whole(fund, folder):
-    code, said = outside(folder, "--key", fund.key[:16])
+    code, said = outside(folder, "--key", fund.key[:32])
     assert code == 0, said
     assert "whole: " in said and "NOT COMPARED" not in said
-    assert f"the key that was given, {fund.key[:16]}, matches" in said
+    assert f"the key that was given, {fund.key[:32]}, matches" in said
     # The line before the year, then nine of the year, then one of the next.
     assert "lines 6 to 16 of the ledger, 9 of them from 2026-01-01 to 2026-12-31" in said
+
+
+def test_a_key_of_so_few_digits_that_another_could_have_them_too_is_refused(fund, folder, capsys):
+    for word in ("--key", "--approver"):
+        with pytest.raises(SystemExit):
+            verify_script.main([str(folder), word, fund.key[:31]])
+        assert "is not 32 to 64 digits in hex" in capsys.readouterr().err
 
 
 def test_a_key_that_was_replaced_since_is_said_to_be_an_earlier_one(fund, folder):
@@ -110,9 +117,9 @@ def test_without_a_known_key_it_prints_the_id_and_says_that_nobody_compared_it(f
 
 
 def test_a_given_key_that_is_none_of_the_export_is_broken_beside_one_that_is(fund, folder):
-    code, said = outside(folder, "--key", fund.key, "--key", "ab" * 8)
+    code, said = outside(folder, "--key", fund.key, "--key", "ab" * 32)
     assert code == verify_script.BROKEN
-    assert f"the key that was given, {'ab' * 8}, is none of this export" in said
+    assert f"the key that was given, {'ab' * 32}, is none of this export" in said
     assert "matches" not in said
 
 
