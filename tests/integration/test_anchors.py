@@ -25,21 +25,20 @@ PLAY = """
 """
 
 
-def test_the_head_of_a_run_that_failed_stayed_on_the_machine(tmp_path):
-    (tmp_path / "play.yml").write_text(PLAY)
-    vault = tmp_path / "vault.jsonl"
+def run(playbook: Path, folder: Path, more: dict[str, object]) -> subprocess.CompletedProcess[str]:
+    """Run a playbook with evidence and one anchor, a file, in *folder*."""
     given = HERE | {
-        "backup_root": str(tmp_path / "backups"),
-        "evidence_root": str(tmp_path / "evidence"),
-        "pms_keys_dir": str(tmp_path / "keys"),
-        "evidence_anchors": [{"name": "vault", "type": "file", "path": str(vault)}],
-        "file": "2026-01-01_0600",
-        "reason": "lost",
+        "backup_root": str(folder / "backups"),
+        "evidence_root": str(folder / "evidence"),
+        "pms_keys_dir": str(folder / "keys"),
+        "evidence_anchors": [
+            {"name": "vault", "type": "file", "path": str(folder / "vault.jsonl")}
+        ],
     }
-    done = subprocess.run(
+    return subprocess.run(
         [
-            *(Path(sys.executable).with_name("ansible-playbook"), tmp_path / "play.yml"),
-            *("-i", OLD, "-e", json.dumps(given)),
+            *(Path(sys.executable).with_name("ansible-playbook"), playbook),
+            *("-i", OLD, "-e", json.dumps(given | more)),
         ],
         cwd=PROJECT,
         capture_output=True,
@@ -47,7 +46,24 @@ def test_the_head_of_a_run_that_failed_stayed_on_the_machine(tmp_path):
         timeout=60,
         check=False,
     )
+
+
+def test_the_head_of_a_run_that_failed_stayed_on_the_machine(tmp_path):
+    (tmp_path / "play.yml").write_text(PLAY)
+    vault = tmp_path / "vault.jsonl"
+    done = run(tmp_path / "play.yml", tmp_path, {"file": "2026-01-01_0600", "reason": "lost"})
     assert done.returncode == 2, done.stdout + done.stderr
     ledger = (tmp_path / "evidence" / "ledger.jsonl").read_text().splitlines()
     assert vault.exists(), done.stdout + done.stderr
     assert json.loads(vault.read_text().splitlines()[-1])["lines"] == len(ledger)
+
+
+def test_who_asks_to_anchor_hears_why_nothing_was(tmp_path):
+    """`pms-ops ledger anchor` of a new system ended with status 0, and said nothing."""
+    anchor = PROJECT / "playbooks" / "anchor.yml"
+    done = run(anchor, tmp_path, {"anchor_force": True})
+    said = " ".join(done.stdout.split())
+    assert done.returncode == 0, said
+    assert f"Nothing was anchored: the ledger in {tmp_path}/evidence has no line yet." in said
+    done = run(anchor, tmp_path, {"anchor_force": True, "evidence_anchors": []})
+    assert "Nothing was anchored: evidence_anchors is empty" in done.stdout, done.stdout
