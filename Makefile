@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH):$(CURDIR)/.cache/tools/usr/bin
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup setup-dev setup-lint golive lab lab-down check test test-all test-long test-matrix lint docs bench collection lock
+.PHONY: help setup setup-dev setup-lint golive lab lab-down check test test-ci test-all test-long test-matrix lint docs bench collection lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,11 @@ lab-down: setup ## Remove the lab: its containers, volumes, network and secrets
 check: setup-lint ## Run the quick linters and the unit tests: the inner loop, no containers
 	@scripts/check.sh
 
-test: setup-dev ## Run every test: linters, unit tests, real servers, molecule
+test: setup-dev ## Run linters, unit tests, real servers, molecule; not what quicker tests prove
 	@scripts/test.sh
+
+test-ci: setup-dev ## Run test, and the tests marked deep: what each pull request has to pass
+	@scripts/test.sh --deep
 
 test-long: setup-dev ## Run every test, with kills of every playbook and full property tests
 	@scripts/test.sh --all

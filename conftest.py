@@ -1,5 +1,5 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How much of the tests runs, and a table of the time that each part took."""
+"""How much of the tests runs, what was left out, and the time that each part took."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
+
+from tests.support import tiers
 
 LINT_SECONDS = 900  # how long to wait for the linters, which began with the tests
 LINTED = re.compile(r"^lint: (\d+) s in all, exit status (\d+)$", re.MULTILINE)
@@ -21,8 +21,11 @@ INTERRUPTED = 2  # pytest's exit status
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--all``, for `make test-all`, and ``--own-coverage``, for `make check`."""
-    parser.addoption("--all", action="store_true", help="every test, as `make test-all`")
+    """Add the options of `make test-ci`, `make test-long` and `make check`."""
+    parser.addoption(
+        "--deep", action="store_true", help="tests marked deep, too, as `make test-ci`"
+    )
+    parser.addoption("--all", action="store_true", help="every test, as `make test-long`")
     parser.addoption(
         "--own-coverage",
         action="store_true",
@@ -45,6 +48,19 @@ def linted(path: Path, deadline: float) -> str:
         time.sleep(0.2 if text else 0)
         text = path.read_text(encoding="utf-8") or "no linter is done yet\n"
     return text
+
+
+def reported(terminalreporter: pytest.TerminalReporter) -> list[object]:
+    """Return the reports of all tests."""
+    return [report for reports in terminalreporter.stats.values() for report in reports]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if a test was skipped that deep tests, which were left out, rely on."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and not session.exitstatus and tiers.unproved(reported(reporter)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
@@ -77,6 +93,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
             count = f"{len(tests[part])} tests" if tests[part] else ""
             terminalreporter.write_line(f"{part:<20} {count:>12} {seconds[part]:>7.1f} s")
     terminalreporter.write_line(f"{'from start to end':<20} {'':>12} {whole:>7.1f} s")
+    for line in tiers.closing_lines(reported(terminalreporter)):
+        terminalreporter.write_line(line)
+    for name in tiers.unproved(reported(terminalreporter)):
+        terminalreporter.write_line(f"FAILED: deep tests rely on {name}, which was skipped")
     lines.append(f"| **from start to end** | | {whole:.1f} |")
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")

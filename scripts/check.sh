@@ -4,8 +4,7 @@
 # to pytest. Tests that run whole linters are left to `make test`: the linters themselves run here,
 # beside the tests; what they say is shown after the tests' own report. So are those of the cache that
 # the tests' interpreters share (whole playbooks, and nothing of the project), and those that take a
-# second of a processor or more, such as a kill at each point of a swap. A property is tried
-# with 30 examples, where `make test` tries 100.
+# second of a processor or more, such as a kill at each point of a swap.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -23,7 +22,7 @@ fi
 # Three workers on two cores: some tests wait, for time-outs and processes. Each gets a third of the
 # tests, so that most fixtures of a file are made once, and takes from others when it is done.
 pytest --numprocesses=3 --dist=worksteal --quiet -m "not linters and not own_tools and not long" \
-    --hypothesis-profile=check --own-coverage "$@" tests/unit || failed=1
+    --own-coverage "$@" tests/unit || failed=1
 wait "$lint" || failed=1
 cat .cache/lint.txt
 if (($# == 0)); then # a choice of tests reaches less

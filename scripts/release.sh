@@ -41,7 +41,7 @@ set_version "$version"
 towncrier build --yes --version "$version" --date "$(date -u +%F)" >/dev/null
 cat <<END
 release: $version is prepared. Read CHANGELOG.md and docs/UPGRADING.md, then:
-  make test && make collection
+  make test-ci && make collection
   git commit --all --message "release: $version"
   git tag --annotate "v$version" --message "pms-ops $version"
   scripts/release.sh --next MAJOR.MINOR.PATCH

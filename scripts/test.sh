@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Run the linters and, beside them, every test; the last line is pytest's. Arguments go to pytest.
-# --all adds what takes longer: molecule/dr_killed, and 1500 examples of each property in place of 100.
+# Run the linters and, beside them, the tests; the last line is pytest's. Arguments go to pytest.
+# Each property is tried with 30 examples, and tests marked deep are left out: quicker ones, which they
+# name, prove their mechanism (tests/support/tiers.py). --deep runs them, and tries 100 examples; --all
+# adds what takes longer: the tests marked nightly, such as molecule/dr_killed, and 1500 examples.
 # Exits non-zero if any part failed; a part that failed does not keep the others from running.
 #
 # The report is tested in Debian's chromium: it is installed where it is missing and root may do

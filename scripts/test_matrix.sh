@@ -31,7 +31,7 @@ export LC_ALL=C.UTF-8 PYTHONUNBUFFERED=1 ANSIBLE_NOCOLOR=1
 
 # ---------------------------------------------------------------- what a cell runs
 
-run_tests() { pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@"; }
+run_tests() { pytest --deep --numprocesses=2 --dist=loadfile --no-loadscope-reorder "$@"; }
 
 # A go-live of a lab that is made for it and removed again.
 golive() {

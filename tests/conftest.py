@@ -12,6 +12,8 @@ import ansible.module_utils
 import pytest
 from hypothesis import settings
 
+from tests.support import tiers
+
 PROJECT = Path(__file__).resolve().parent.parent
 # In the names of labs: another clone may run its tests here, or was killed and left its labs.
 CHECKOUT = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:6]
@@ -35,7 +37,7 @@ share_interpreter_cache()
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 # Examples of a property test. Hypothesis tries others in each run, so that nightly runs add up.
-settings.register_profile("check", max_examples=30, deadline=None)
+settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None)
 settings.register_profile("nightly", max_examples=1500, deadline=None)
 
@@ -43,7 +45,8 @@ settings.register_profile("nightly", max_examples=1500, deadline=None)
 def pytest_configure(config: pytest.Config) -> None:
     """Take the profile of the run, unless ``--hypothesis-profile`` names one; measure coverage."""
     if not config.getoption("--hypothesis-profile"):
-        settings.load_profile("nightly" if config.getoption("--all") else "ci")
+        deep = "ci" if config.getoption("--deep") else "quick"
+        settings.load_profile("nightly" if config.getoption("--all") else deep)
     runs_tests = hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None)
     if config.getoption("--own-coverage") and runs_tests:
         from tests.support.own_coverage import OwnCoverage
@@ -53,11 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what only ``make test-all`` runs."""
-    if not config.getoption("--all"):
-        for item in items:
-            if item.get_closest_marker("nightly"):
-                item.add_marker(pytest.mark.skip(reason="takes ten minutes: make test-all"))
+    """Skip what only ``make test-ci`` and ``make test-long`` run."""
+    tiers.leave_out(config, items)
 
 
 @pytest.fixture(autouse=True)

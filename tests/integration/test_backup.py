@@ -42,6 +42,7 @@ from tests.support.server import (
     needs_timescaledb,
     running_server,
 )
+from tests.support.tiers import deep_but
 
 # Where the rows of md are: in itself, or in chunks, whose names differ.
 PLAIN = None if HAS_TIMESCALEDB else "public.md"
@@ -405,7 +406,15 @@ def test_a_full_disk_leaves_no_set(plain, settings, tmp_path):
         subprocess.run(["umount", mount], check=True)
 
 
-@pytest.mark.parametrize("room", range(200, 1100, 150))
+@pytest.mark.parametrize(
+    "room",
+    deep_but(
+        range(200, 1100, 150),
+        stay=(350, 800),
+        by="tests/integration/test_backup.py"
+        "::test_a_disk_that_fills_up_during_any_phase_leaves_no_set[350]",
+    ),
+)
 def test_a_disk_that_fills_up_during_any_phase_leaves_no_set(
     plain, settings, tmp_path, monkeypatch, room
 ):
@@ -590,7 +599,15 @@ def started(database, settings):
     return process
 
 
-@pytest.mark.parametrize("after_seconds", [0.2, 0.6, 0.9, 1.2, 1.5])
+@pytest.mark.parametrize(
+    "after_seconds",
+    deep_but(
+        [0.2, 0.6, 0.9, 1.2, 1.5],
+        stay=(0.6, 1.2),
+        by="tests/integration/test_backup.py"
+        "::test_a_killed_run_leaves_no_set_and_the_next_cleans_up[0.6]",
+    ),
+)
 def test_a_killed_run_leaves_no_set_and_the_next_cleans_up(server, plain, settings, after_seconds):
     filled = server.database(plain.name)
     process = started(filled, settings)
@@ -817,7 +834,15 @@ def identity(tmp_path):
     return path, str(pair.to_public())
 
 
-@pytest.mark.parametrize("access", ["container", "host"])
+@pytest.mark.parametrize(
+    "access",
+    deep_but(
+        ["container", "host"],
+        stay=("container",),
+        by="tests/integration/test_backup.py"
+        "::test_an_encrypted_set_shows_nothing_and_gives_all_to_its_identity[container]",
+    ),
+)
 def test_an_encrypted_set_shows_nothing_and_gives_all_to_its_identity(
     filled, settings, identity, access, host_tools
 ):

@@ -41,6 +41,7 @@ from tests.conftest import PROJECT
 from tests.support.client_tools import reached_from_here
 from tests.support.rich_database import known_parts, rich_database
 from tests.support.server import HYPERTABLE, POSTGRESQL, execute
+from tests.support.tiers import deep_but
 
 SCHEMA_FILE = PROJECT / "docs" / "schemas" / "manifest.schema.json"
 PLAIN_SCHEMA = """
@@ -459,7 +460,14 @@ def _require_restore_without_it(database, settings, folder):
         )
 
 
-@pytest.mark.parametrize("form", ["custom", "encrypted", "host"])
+@pytest.mark.parametrize(
+    "form",
+    deep_but(
+        ["custom", "encrypted", "host"],
+        stay=("encrypted",),
+        by="tests/integration/test_backup_trial.py::test_every_form_of_a_set_is_tried[encrypted]",
+    ),
+)
 def test_every_form_of_a_set_is_tried(
     form, server, filled, settings, tmp_path, host_tools, monkeypatch
 ):

@@ -22,6 +22,7 @@ from ansible.module_utils.pmsops.common.process_lock import process as process_o
 
 from tests.conftest import PROJECT
 from tests.support import ssh_host
+from tests.support.tiers import deep_but
 
 SECONDS = 120
 ANSIBLE = Path(sys.executable).parent / "ansible-playbook"
@@ -148,7 +149,19 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    deep_but(
+        WAYS,
+        stay=("the terminal closes", "the worker is killed"),
+        by=(
+            "tests/unit/modules/test_callers.py::test_a_module_ends_with_its_caller_and_says_so",
+            "tests/integration/test_callers.py"
+            "::test_a_module_ends_with_ansible_playbook_and_with_its_worker"
+            "[here-the terminal closes]",
+        ),
+    ),
+)
 def test_a_module_ends_with_ansible_playbook_and_with_its_worker(way, place, tmp_path):
     playbook = start(place, tmp_path)
     try:
@@ -172,7 +185,15 @@ def test_a_module_ends_with_its_task_whose_time_is_up(place, tmp_path):
         playbook.wait()
 
 
-@pytest.mark.parametrize("way", ["canceled", "timeout"])
+@pytest.mark.parametrize(
+    "way",
+    deep_but(
+        ["canceled", "timeout"],
+        stay=("canceled",),
+        by="tests/integration/test_callers.py"
+        "::test_a_module_ends_with_a_job_that_ansible_runner_ends[canceled]",
+    ),
+)
 def test_a_module_ends_with_a_job_that_ansible_runner_ends(way, tmp_path):
     place = Here(tmp_path)
     playbook, environment = prepared(place, tmp_path)
@@ -194,7 +215,13 @@ def test_a_module_ends_with_a_job_that_ansible_runner_ends(way, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "way", ["the terminal closes", "ansible-playbook is killed", "the worker is killed"]
+    "way",
+    deep_but(
+        ["the terminal closes", "ansible-playbook is killed", "the worker is killed"],
+        stay=("ansible-playbook is killed",),
+        by="tests/integration/test_callers.py"
+        "::test_without_the_plugin_a_module_of_this_host_ends_too[ansible-playbook is killed]",
+    ),
 )
 def test_without_the_plugin_a_module_of_this_host_ends_too(way, tmp_path, monkeypatch):
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "pms_systems")

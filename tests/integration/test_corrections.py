@@ -28,6 +28,7 @@ from ansible.module_utils.pmsops.pms.client import Answer, PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.support.pms_service import Api, Data, opened
+from tests.support.tiers import deep_but
 
 TODAY = date(2026, 11, 25)
 LIMITS = position_request.PositionLimits(price_percent=1000.0, notional_brl=1e9)
@@ -373,7 +374,15 @@ def test_a_mark_is_corrected_and_the_others_are_kept(api, data, tmp_path):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at", ["mtm", "journal"])
+@pytest.mark.parametrize(
+    "at",
+    deep_but(
+        ["mtm", "journal"],
+        stay=("journal",),
+        by="tests/integration/test_corrections.py"
+        "::test_a_killed_marking_converges_and_is_noted_once[journal-after]",
+    ),
+)
 def test_a_killed_marking_converges_and_is_noted_once(api, data, tmp_path, at, when):
     factor = 1.01 + 0.01 * ("mtm", "journal").index(at) + 0.005 * (when == "after")
     asking = requested(api, data, "LTN_2029", factor)

@@ -22,6 +22,7 @@ from tests.support import freeze_release as freeze
 from tests.support import old_release as frozen
 from tests.support.server import IMAGE, LABEL, POSTGRESQL, running_server
 from tests.support.standin_pms import served
+from tests.support.tiers import deep_but
 
 pytestmark = pytest.mark.skipif(
     POSTGRESQL != 17, reason="the sets of 0.1.0 need PostgreSQL 17 with TimescaleDB 2.19.3"
@@ -208,7 +209,17 @@ def living(host):
 # --- Sets -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [0, 1, 2], ids=["schema-1", "schema-2-custom", "schema-2"])
+OF_SCHEMA_2 = pytest.mark.deep(
+    by="tests/integration/test_old_release.py"
+    "::test_a_set_is_restored_proved_swapped_verified_and_rolled_back[schema-2]"
+)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [0, pytest.param(1, marks=OF_SCHEMA_2), 2],
+    ids=["schema-1", "schema-2-custom", "schema-2"],
+)
 def test_a_set_is_restored_proved_swapped_verified_and_rolled_back(living, number):
     chosen = str(frozen.sets(living.root)[number])
     result = living.restore(chosen, keep=True)
@@ -300,7 +311,15 @@ def goes_on(host, document):
     assert freeze.state_of(host.containers) == list(freeze.SERVICES)
 
 
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    "scene",
+    deep_but(
+        SCENES,
+        stay=(*GOES_ON, "filling", "swap-marked"),
+        by="tests/integration/test_old_release.py"
+        "::test_a_killed_run_is_finished_or_cleaned_up[renamed]",
+    ),
+)
 def test_a_killed_run_is_finished_or_cleaned_up(host, scene):
     document = host.set_up("killed", scene)
     result = finished(host, document, rejected=int(scene in WENT_BACK))
@@ -310,7 +329,15 @@ def test_a_killed_run_is_finished_or_cleaned_up(host, scene):
         goes_on(host, document)
 
 
-@pytest.mark.parametrize("scene", ["proved", "services-stopped", "renamed", "rollback-renamed"])
+@pytest.mark.parametrize(
+    "scene",
+    deep_but(
+        ["proved", "services-stopped", "renamed", "rollback-renamed"],
+        stay=("proved", "renamed"),
+        by="tests/integration/test_old_release.py"
+        "::test_without_its_journal_it_is_finished_by_the_marks[renamed]",
+    ),
+)
 def test_without_its_journal_it_is_finished_by_the_marks(host, scene):
     document = host.set_up("killed", scene)
     (host.root / ".pms-ops" / "restore.json").unlink()

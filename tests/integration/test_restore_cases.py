@@ -60,6 +60,7 @@ from tests.support.server import (
     needs_timescaledb,
     workers_run,
 )
+from tests.support.tiers import deep_but
 
 SCHEMA = """
 CREATE TABLE md (id bigserial, at timestamptz NOT NULL, value float8, PRIMARY KEY (id, at));
@@ -259,7 +260,15 @@ def test_the_owner_can_still_dump_the_database_by_other_means(server, filled, ta
     ) == "1"  # fmt: skip
 
 
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize(
+    "share",
+    deep_but(
+        [0.3, 0.6, 0.9, 0.99],
+        stay=(0.6, 0.99),
+        by="tests/integration/test_restore_cases.py"
+        "::test_a_bare_dump_that_was_cut_off_is_refused[0.6]",
+    ),
+)
 def test_a_bare_dump_that_was_cut_off_is_refused(filled, request_, tmp_path, share):
     dump = naive_dump(filled, tmp_path)
     content = dump.read_bytes()
@@ -268,7 +277,15 @@ def test_a_bare_dump_that_was_cut_off_is_refused(filled, request_, tmp_path, sha
     assert error.code in ("set.damaged", "clients.failed")
 
 
-@pytest.mark.parametrize("compression", ["zstd", "lz4", "gzip", "none"])
+@pytest.mark.parametrize(
+    "compression",
+    deep_but(
+        ["zstd", "lz4", "gzip", "none"],
+        stay=("zstd", "none"),
+        by="tests/integration/test_restore_cases.py"
+        "::test_a_bare_folder_of_which_a_file_was_cut_is_refused[zstd]",
+    ),
+)
 def test_a_bare_folder_of_which_a_file_was_cut_is_refused(filled, request_, tmp_path, compression):
     """pg_restore 17.12 ends with 0 for zstd and lz4, with the rows before the cut."""
     folder = tmp_path / "dump"
@@ -353,7 +370,15 @@ def test_a_row_lost_on_the_way_is_seen_without_a_manifest(filled, request_, tmp_
 
 @pytest.mark.hypertables
 @needs_timescaledb
-@pytest.mark.parametrize("scheduled", [True, False])
+@pytest.mark.parametrize(
+    "scheduled",
+    deep_but(
+        [True, False],
+        stay=(True,),
+        by="tests/integration/test_restore_cases.py"
+        "::test_jobs_are_held_in_the_copy_and_run_once_it_is_live[True]",
+    ),
+)
 def test_jobs_are_held_in_the_copy_and_run_once_it_is_live(server, filled, request_, scheduled):
     server.psql(JOB.format(scheduled), filled.name)
     backed_up(filled, request_)
@@ -603,6 +628,14 @@ class Killed(BaseException):
     """Ends a run where it stands, as a kill would."""
 
 
+JOURNAL_LOST = pytest.mark.deep(
+    by=(
+        "tests/unit/restore/test_killed_swaps.py"
+        "::test_a_swap_killed_anywhere_is_finished_or_taken_back[journal lost]",
+        "tests/integration/test_restore_cases.py"
+        "::test_a_swap_killed_at_any_step_is_finished_or_taken_back[rename-True]",
+    )
+)
 STEPS = ["swap", "stop services", "rename", "open", "workers", "start services", "probe"]
 
 
@@ -612,7 +645,8 @@ STEPS = ["swap", "stop services", "rename", "open", "workers", "start services",
     [
         # test_restore_kills.py has runs that end by SIGKILL at these steps, and between them.
         *(pytest.param(step, False, marks=pytest.mark.nightly) for step in STEPS),
-        *((step, True) for step in ("swap", "rename", "probe")),
+        ("rename", True),
+        *(pytest.param(step, True, marks=JOURNAL_LOST) for step in ("swap", "probe")),
     ],
 )
 def test_a_swap_killed_at_any_step_is_finished_or_taken_back(
@@ -1166,7 +1200,17 @@ UNION ALL SELECT 'autovacuum of ' || oid::regclass FROM filled
 
 
 @pytest.mark.parametrize(
-    "_kind", ["plain", pytest.param("timescaledb", marks=pytest.mark.hypertables)]
+    "_kind",
+    [
+        pytest.param(
+            "plain",
+            marks=pytest.mark.deep(
+                by="tests/integration/test_restore_cases.py"
+                "::test_the_planner_and_autovacuum_know_every_table_before_the_swap[timescaledb]"
+            ),
+        ),
+        pytest.param("timescaledb", marks=pytest.mark.hypertables),
+    ],
 )
 def test_the_planner_and_autovacuum_know_every_table_before_the_swap(
     server, filled, request_, _kind

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """Runs that end by SIGKILL while clients write to the live database.
 
-At every step in `make test-all`, at each second or third one in `make test`: without a server,
+At every step in `make test-all`, at each second or third one in `make test-ci`: without a server,
 tests/unit/restore/test_killed_swaps.py and test_run.py there kill swaps and restores at each point.
 """
 
@@ -244,7 +244,7 @@ def points(scene):
 
 @pytest.fixture(scope="session")
 def some(pytestconfig):
-    """Return some of the points in `make test`, evenly spread, and all in `make test-all`."""
+    """Return some of the points in `make test-ci`, evenly spread, and all in `make test-all`."""
     whole = pytestconfig.getoption("--all")
     return lambda points, every: points if whole else points[::every]
 
@@ -303,7 +303,18 @@ def test_killed_between_proof_and_renames_the_next_run_goes_on_with_the_copy(ser
     server.drop(former)
 
 
-@pytest.mark.parametrize(("do", "first"), [("swap", 0), ("rollback", 2)])
+ROLLBACK = pytest.mark.deep(
+    by=(
+        "tests/unit/restore/test_killed_swaps.py::test_a_rollback_killed_anywhere_is_finished_or_taken_back",
+        "tests/integration/test_restore_kills.py"
+        "::test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back[swap-0]",
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("do", "first"), [("swap", 0), pytest.param("rollback", 2, marks=ROLLBACK)]
+)
 def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(
     scene, points, do, first, some
 ):
@@ -321,6 +332,10 @@ def test_killed_in_a_swap_or_a_rollback_it_is_finished_or_taken_back(
     assert wholly_written(writers)
 
 
+@pytest.mark.deep(
+    by="tests/unit/restore/test_killed_swaps.py"
+    "::test_a_swap_killed_while_it_goes_back_never_leaves_a_broken_pms"
+)
 def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points, some):
     live = scene.live_oid()
     with Writers(scene.database) as writers:
@@ -337,6 +352,10 @@ def test_killed_while_going_back_it_is_finished_or_goes_on(scene, points, some):
     assert wholly_written(writers)
 
 
+@pytest.mark.deep(
+    by="tests/unit/restore/test_killed_swaps.py"
+    "::test_a_recovery_that_is_killed_anywhere_is_done_by_the_next_one"
+)
 def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points, some):
     with Writers(scene.database) as writers:
         scene.run("swap", incoming=scene.one_beside(), die_at="after exchange")
@@ -350,6 +369,10 @@ def test_killed_while_it_recovers_from_a_kill_the_next_run_does(scene, points, s
     assert wholly_written(writers)
 
 
+@pytest.mark.deep(
+    by="tests/integration/test_restore_kills.py"
+    "::test_killed_while_restoring_nothing_is_left_of_the_copy"
+)
 def test_killed_at_some_moment_all_holds_too(scene, points, some):
     """At moments that no point names: in the middle of a tool's work or of a statement."""
     former = scene.beside()
@@ -363,11 +386,13 @@ def test_killed_at_some_moment_all_holds_too(scene, points, some):
     assert wholly_written(writers)
 
 
-def test_after_all_kills_a_restore_is_what_the_set_says(scene, points, some):
-    """Fifty kills and more in `make test-all`, those of all phases together."""
+def test_after_all_kills_a_restore_is_what_the_set_says(scene, points, some, pytestconfig):
+    """Fifty kills and more in `make test-all`, half of them in `make test-ci`, of all phases."""
     assert scene.run("restore")["done"]
     assert against_set.against(scene.database, root=scene.root, keys=scene.keys)["identical"]
-    assert scene.kills >= len(some(range(50), 2))
+    least = len(some(range(50), 2))
+    deep = pytestconfig.getoption("--deep") or pytestconfig.getoption("--all")
+    assert scene.kills >= (least if deep else 16)  # restores and swaps alone
 
 
 @pytest.mark.nightly

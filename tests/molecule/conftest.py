@@ -76,9 +76,9 @@ def leftovers(instance: str) -> list[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def whole_scenarios(pytestconfig):
-    """`make test` leaves out parts of scenarios that its other tests prove.
+    """`make test` and `make test-ci` leave out parts of scenarios that their other tests prove.
 
-    They run in `make test-all`, and where a person runs a scenario by molecule.
+    They run in `make test-long`, and where a person runs a scenario by molecule.
     """
     ENVIRONMENT["PMS_TEST_WHOLE"] = str(bool(pytestconfig.getoption("--all"))).lower()
     yield
