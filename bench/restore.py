@@ -1,12 +1,11 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a proved restore costs against pg_restore by itself, and what a swap costs its clients."""
+"""What a proved restore costs against pg_restore by itself."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +16,6 @@ from bench.common import Figure, measured, start_lab, stop_lab, timed
 
 ROUNDS = 3
 SCALE = 10
-CLIENTS = 8
-SWAPS = 3
 # ext4 counts a minute from the removal of a file, once that is written to the disk.
 FORGOTTEN_SECONDS = 65
 # A second of one processor: hashing, sorting, and no disk.
@@ -236,7 +233,7 @@ def two_at_once(database: Any) -> float:
 
 
 def figures(scale: int = SCALE) -> list[Figure]:
-    """Measure restores, then swaps under clients that ask without pause."""
+    """Measure restores in turn."""
     database = start_lab(scale, alone=True)
     options = {name: getattr(database, name) for name in database.__dataclass_fields__}
     with tempfile.TemporaryDirectory(prefix="pms-bench-") as folder:
@@ -247,7 +244,6 @@ def figures(scale: int = SCALE) -> list[Figure]:
         for _ in range(ROUNDS):
             rounds.run()
         print(f"scale {scale}: {rounds}", flush=True)
-        window, mixtures, rollback = _swaps(database, job)
     stop_lab()
     serial, bare, ours, proof = rounds.medians()
     return [
@@ -258,83 +254,5 @@ def figures(scale: int = SCALE) -> list[Figure]:
                     f" {statistics.median(rounds.gains):.2f} times the work of one"),
         Figure("restore: ours against the bare phased pg_restore -j2", ours / bare, 1.1, "x"),
         Figure("restore: proof against restore", proof / ours, 0.5, "x"),
-        Figure(f"swap: errors of {CLIENTS} clients lie within", window * 1000, 300, "ms"),
-        Figure("swap: answers that are a mixture", mixtures, 0),
-        Figure("swap: rollback without services", rollback, 2, "s"),
         Figure("restore: resident memory", max(rounds.peaks), 120, "MB"),
     ]  # fmt: skip
-
-
-def _swaps(database: Any, job: dict[str, Any]) -> tuple[float, int, float]:
-    """Return the longest span of errors in a swap, answers of two databases at once, rollback."""
-    _mark(database, "live")
-    incoming = measured("bench.restore:our_restore", job | {"keep": True})["result"]["side"]
-    _mark(database.named(incoming), "copy")
-    windows, rollbacks, mixtures = [], [], 0
-    for _ in range(SWAPS):
-        clients = Clients(database)
-        with clients:
-            swap = job | {"state": "swapped", "incoming": incoming}
-            measured("bench.restore:our_swap", swap)
-        windows.append(clients.window())
-        mixtures += len(clients.seen - {("live", "live"), ("copy", "copy")})
-        back = job | {"state": "rolled_back", "incoming": None}
-        undone = measured("bench.restore:our_swap", back)["result"]
-        rollbacks.append(undone["seconds"])
-        incoming = undone["former"]  # the same database, renamed by the rollback
-    return max(windows), mixtures, max(rollbacks)
-
-
-def _mark(database: Any, word: str) -> None:
-    """Write a word into two tables, so that an answer tells from which database each half is."""
-    with database.session(superuser=True) as cursor:
-        for table in ("bench_one", "bench_two"):
-            cursor.execute(f"DROP TABLE IF EXISTS public.{table}")
-            cursor.execute(f"CREATE TABLE public.{table} AS SELECT %s::text AS word", (word,))
-
-
-class Clients:
-    """Clients that ask without pause, reconnect at once, and note what they saw and when not."""
-
-    def __init__(self, database: Any) -> None:
-        self.database = database
-        self.seen: set[tuple[str, str]] = set()
-        self.errors: list[float] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
-
-    def __enter__(self) -> Clients:
-        for thread in self._threads:
-            thread.start()
-        time.sleep(1)
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        time.sleep(1)
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def window(self) -> float:
-        """Return the seconds between the first error and the last."""
-        return max(self.errors) - min(self.errors) if self.errors else 0.0
-
-    def _ask(self) -> None:
-        import psycopg2
-        from ansible.module_utils.pmsops.common.errors import OpsError
-
-        connection = None
-        while not self._stop.is_set():
-            try:
-                if connection is None:
-                    connection = self.database.connect(autocommit=True)
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        "SELECT a.word, b.word FROM public.bench_one a, public.bench_two b"
-                    )
-                    self.seen.add(cursor.fetchone())
-            except (OpsError, psycopg2.Error):
-                self.errors.append(time.monotonic())
-                connection = None
-        if connection is not None:
-            connection.close()

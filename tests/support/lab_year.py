@@ -211,16 +211,23 @@ class Year:
     def _await_pipeline(self) -> None:
         """Wait for the runs that Dagster makes up for; one that failed is started again.
 
-        On a busy machine it gives up what did not start within three minutes.
+        On a busy machine it gives up what did not start within three minutes. A run that was
+        starting when a swap stopped Dagster says so for ever: what is older than a day does not
+        count.
         """
         until = time.monotonic() + PIPELINE_SECONDS
         newest = ""
         while time.monotonic() < until and newest != "SUCCESS":
             time.sleep(3)
             found = self._dagster(
-                "{ runsOrError(limit: 5) { ... on Runs { results { status } } } }"
+                "{ runsOrError(limit: 5) { ... on Runs { results { status updateTime } } } }"
             )
-            runs = [each["status"] for each in found["runsOrError"]["results"]] if found else []
+            since = (self.clock.now() - timedelta(days=1)).timestamp()
+            runs = [
+                each["status"]
+                for each in (found["runsOrError"]["results"] if found else [])
+                if (each["updateTime"] or 0) > since
+            ]
             if not runs or any(each not in ENDED for each in runs):
                 continue
             newest = runs[0]
