@@ -27,7 +27,6 @@ def figures(scale: int = SCALE) -> list[Figure]:
             "evidence_root": f"{folder}/evidence",
             "pms_keys_dir": f"{folder}/keys",
             "confirm": database.name,
-            "restore_always": True,
         }
         _run("backup", place)
         seconds, parts = rounds(database, place)
