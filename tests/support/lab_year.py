@@ -540,7 +540,7 @@ class Year:
 
     def july(self) -> None:
         """June was missed; the database loses a table, and its restore is approved."""
-        # June: the machine that runs the schedule was off, and nobody noticed. No head of the ledger
+        # June: the machine that runs the schedule was off; nobody noticed. No head of the ledger
         # has left the machine since then, which would be no go.
         self.at("2026-07-01T07:20:00")
         self.ops("ledger", "anchor")
