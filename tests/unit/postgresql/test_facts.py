@@ -38,11 +38,16 @@ def test_each_list_among_the_facts_has_an_order(kind):
     ] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_no_aggregate_orders_by_a_number(path):
+def test_no_aggregate_orders_by_a_number():
     """ORDER BY 1 in an aggregate orders by the number one, which is no order."""
-    source = path.read_text(encoding="utf-8")
-    assert [each for each in aggregates(source) if re.search(r"ORDER BY\s+\d", each)] == []
+    assert len(SOURCES) > 400
+    found = [
+        f"{path.stem}: {each}"
+        for path in SOURCES
+        for each in aggregates(path.read_text(encoding="utf-8"))
+        if re.search(r"ORDER BY\s+\d", each)
+    ]
+    assert found == []
 
 
 def test_a_kind_that_rules_and_expressions_name_is_read():

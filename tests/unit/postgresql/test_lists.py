@@ -35,9 +35,15 @@ def test_the_lists_are_found():
     assert sum(1 for path in FACTS for _ in aggregates(path.read_text())) > 20
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_no_list_is_ordered_by_a_constant(path):
-    assert [each for each in aggregates(path.read_text()) if CONSTANT.search(each)] == []
+def test_no_list_is_ordered_by_a_constant():
+    assert len(SOURCES) > 400
+    found = [
+        f"{path.stem}: {each}"
+        for path in SOURCES
+        for each in aggregates(path.read_text())
+        if CONSTANT.search(each)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("path", FACTS, ids=lambda path: path.stem)
