@@ -20,11 +20,12 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 # Expressions hold regular expressions, whose escapes jinja2 looks at.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 FILE = PROJECT / "awx" / "job_templates.yml"
-TEMPLATES: list[dict[str, Any]] = yaml.safe_load(FILE.read_text())["job_templates"]
+TEMPLATES: list[dict[str, Any]] = read_yaml(FILE)["job_templates"]
 # Source: awx_collection/plugins/modules/job_template.py of github.com/ansible/awx, argument_spec.
 FIELDS: dict[str, type] = {
     "name": str,
@@ -110,7 +111,7 @@ def _refused_question(question: dict[str, Any]) -> Iterator[str]:
 
 def _plays(playbook: str) -> Iterator[dict[str, Any]]:
     path = PROJECT / playbook
-    for play in yaml.safe_load(path.read_text()):
+    for play in read_yaml(path):
         if imported := play.get("ansible.builtin.import_playbook"):
             yield from _plays(str((path.parent / imported).relative_to(PROJECT)))
         else:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
-DATA = yaml.safe_load((PROJECT / "docs" / "templates" / "compatibility.yml").read_text())
+DATA = read_yaml(PROJECT / "docs" / "templates" / "compatibility.yml")
 BEHAVIOURS = DATA["behaviours"]
 
 

@@ -7,15 +7,15 @@ import configparser
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 PLAYBOOKS = sorted((PROJECT / "playbooks").glob("*.yml"))
 
 
 def of_systems(path: Path) -> list[dict]:
-    plays = yaml.safe_load(path.read_text())
+    plays = read_yaml(path)
     return [play for play in plays if "pms" in str(play.get("hosts", ""))]
 
 

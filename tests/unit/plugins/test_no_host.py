@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 
 EMPTY = {"all": {"children": {"pms": {"hosts": {}}}}}
 OTHERS = {"all": {"children": {"pmss": {"hosts": {"fund": None}}}}}
@@ -53,6 +54,6 @@ def test_a_playbook_that_ran_on_no_host_has_failed(tmp_path, inventory, words, s
 def test_every_playbook_over_the_systems_names_their_group():
     """The check is of that group: a play over another one would pass without a host."""
     for path in sorted((PROJECT / "playbooks").glob("*.yml")):
-        for play in yaml.safe_load(path.read_text(encoding="utf-8")):
+        for play in read_yaml(path):
             hosts = play.get("hosts", "pms")
             assert hosts in ("pms", "lab", "localhost") or "drill_host" in hosts, path.name

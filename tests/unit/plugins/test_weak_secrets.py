@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from ansible.module_utils.common.parameters import remove_values
 
 from plugins.filter.weak_secrets import weak_secrets
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 from tests.unit.modules.test_secrets_in_messages import MODULES, spec_of
 
 GOOD = "kW7-tavola-91x"
@@ -71,7 +71,7 @@ def role_options(options: dict[str, Any], above: str = "") -> Iterator[tuple[str
 ROLE_SECRETS = {
     path
     for file in (PROJECT / "roles").glob("*/meta/argument_specs.yml")
-    for entry in yaml.safe_load(file.read_text())["argument_specs"].values()
+    for entry in read_yaml(file)["argument_specs"].values()
     for path, _ in role_options(entry.get("options") or {})
 } | {"restore_drill_server.password"}  # of an option whose keys its description names
 

@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.conftest import PROJECT
+from tests.support.yaml_files import read_yaml
 from tests.unit.offsite.conftest import Fund, fund, program
 from tests.unit.recovery.test_new_host import step
 
 __all__ = ["fund", "program"]
 
-JOBS = yaml.safe_load((PROJECT / "roles" / "schedule" / "vars" / "main.yml").read_text())
+JOBS = read_yaml(PROJECT / "roles" / "schedule" / "vars" / "main.yml")
 LISTS = tuple(name for name in JOBS if name.startswith("schedule_") and name.endswith("_jobs"))
 # Each with what sets it apart: pitr.yml is four jobs.
 OF_PLAYBOOKS = {
@@ -33,7 +33,7 @@ OF_PLAYBOOKS = {
 def roles_of(playbook: str) -> set[str]:
     """Return the roles that a playbook names."""
     found = set()
-    for play in yaml.safe_load((PROJECT / playbook).read_text()):
+    for play in read_yaml(PROJECT / playbook):
         found |= {each["role"] for each in play.get("roles", ())}
         for task in play.get("tasks", ()):
             found |= {task["ansible.builtin.include_role"]["name"]}
@@ -44,7 +44,7 @@ def roles_of(playbook: str) -> set[str]:
 def test_each_role_of_a_scheduled_playbook_comes_by_the_question(playbook):
     """A drill and a brief went on, on a machine that another one had replaced."""
     for role in roles_of(playbook):
-        meta = yaml.safe_load((PROJECT / "roles" / role / "meta" / "main.yml").read_text())
+        meta = read_yaml(PROJECT / "roles" / role / "meta" / "main.yml")
         assert {"role": "pms"} in meta["dependencies"]
     assert "owner.yml" in (PROJECT / "roles" / "pms" / "tasks" / "main.yml").read_text()
 

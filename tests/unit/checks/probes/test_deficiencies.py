@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 from ansible.module_utils.pmsops.evidence import ledger
 
 from tests.conftest import PROJECT
 from tests.support.gates import NOW, run
+from tests.support.yaml_files import read_yaml
 
-CHECKLIST = yaml.safe_load((PROJECT / "roles/golive/files/checklist.yml").read_text())
+CHECKLIST = read_yaml(PROJECT / "roles/golive/files/checklist.yml")
 (CHECK,) = (each for each in CHECKLIST["checks"] if each["id"] == "evidence.deficiencies")
 
 
