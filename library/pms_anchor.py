@@ -223,7 +223,7 @@ def main() -> None:
     """Hand the arguments to act, and turn its errors into a failed task."""
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED_IF)
     try:
-        with attended():
+        with attended(module):
             result = act(module)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -390,7 +390,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     settings, began = Settings.from_options(module.params), time.monotonic()
     try:
-        with attended():
+        with attended(module):
             result = run(module, settings)
     except ENDINGS as exc:
         publish(module, settings, exc.code, began)

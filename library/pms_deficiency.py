@@ -164,7 +164,7 @@ def main() -> None:
         required_if=[("state", "closed", ["id", "shown_by"])],
     )
     try:
-        with attended(), audit.given(module.params["audit"]):
+        with attended(module), audit.given(module.params["audit"]):
             result = run(module)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

@@ -229,7 +229,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     drill = of_params(module.params)
     try:
-        with attended():
+        with attended(module):
             run(module, drill)
     except ENDINGS as exc:
         control = {"negative_control": exc.record} if isinstance(exc, BrokenProofError) else {}

@@ -71,7 +71,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     params, folder = module.params, Path(module.params["folder"])
     try:
-        with attended():
+        with attended(module):
             entries = ledger.inspect(Path(params["evidence_root"])).entries
             if not module.check_mode:
                 with file_system.coded(folder):

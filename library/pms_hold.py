@@ -97,7 +97,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        with attended():
+        with attended(module):
             result = run(module)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

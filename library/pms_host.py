@@ -400,7 +400,7 @@ def main() -> None:
         SPEC, supports_check_mode=True, required_if=[("state", "noted", ["step"])]
     )
     try:
-        with attended(), audit.given(module.params["audit"]):
+        with attended(module), audit.given(module.params["audit"]):
             result = run(module)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

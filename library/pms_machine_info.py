@@ -55,7 +55,7 @@ def main() -> None:
     module = AnsibleModule({"container": {"type": "str"}}, supports_check_mode=True)
     name = module.params["container"]
     try:
-        with attended():
+        with attended(module):
             result = {
                 "machine": machine.describe(),
                 "image": machine.image_of(name) if name else None,

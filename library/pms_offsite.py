@@ -211,7 +211,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     found: list[dict] = []
     try:
-        with attended():
+        with attended(module):
             changed = run(module, found)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, sites=found, failed=[])

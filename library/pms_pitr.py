@@ -204,7 +204,8 @@ unprovable:
   type: str
   sample: null
 unknown:
-  description: Why nobody can say something of C(window) or C(stream), with O(engine=external).
+  description: Why nobody can say something of C(window), C(stream), C(chain) or C(content), with
+    O(engine=external).
   returned: with V(status)
   type: dict
   sample: {}
@@ -440,7 +441,7 @@ def main() -> None:
     )
     facts: dict = {}
     try:
-        with attended():
+        with attended(module):
             result = run(module, facts)
     except ENDINGS as exc:
         known = {name: each for name, each in facts.items() if each}

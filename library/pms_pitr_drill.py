@@ -134,7 +134,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True)
     facts: dict = {}
     try:
-        with attended():
+        with attended(module):
             result = run(module, facts)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, drill=facts)

@@ -261,7 +261,7 @@ def main() -> None:
     module = AnsibleModule(SPEC, supports_check_mode=True, required_if=REQUIRED)
     facts: dict = {}
     try:
-        with attended(), audit.given(module.params["audit"]):
+        with attended(module), audit.given(module.params["audit"]):
             result = run(module, facts)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code, server=facts)

@@ -502,7 +502,7 @@ def main() -> None:
     """Hand the arguments to run, and turn its errors into a failed task."""
     module = AnsibleModule(argument_spec(), supports_check_mode=True)
     try:
-        with attended(), audit.given(module.params["audit"]):
+        with attended(module), audit.given(module.params["audit"]):
             try:
                 result = run(module)
             except ENDINGS as exc:

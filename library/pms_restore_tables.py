@@ -423,7 +423,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        with attended(), audit.given(module.params["audit"]):
+        with attended(module), audit.given(module.params["audit"]):
             result = run(module)
     except BrokenProofError as exc:
         module.fail_json(

@@ -165,7 +165,7 @@ def main() -> None:
             [ScheduledJob.from_options(options) for options in params["jobs"]], *folders
         )
         schedule.system = params["metrics_system"]
-        with attended():
+        with attended(module):
             result = (present if params["state"] == "present" else absent)(module, schedule)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)

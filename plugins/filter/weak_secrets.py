@@ -46,10 +46,7 @@ _value:
   type: dict
 """
 
-SHORTEST = 8
 CHANNELS, ADDRESS = "notify_channels", "url"
-# A number, a date, a moment or the id of a set
-_NUMBER = re.compile(r"[0-9][0-9 :._/TZ+-]*")
 # What the product takes: its own variables, and those of a vault that they are made of
 _TAKEN = re.compile(
     r"(backup|drill|golive|host|notify|offsite|ops|pitr|pms|restore|schedule|vault)_"
@@ -62,6 +59,8 @@ def weak_secrets(
     variables: Mapping[str, Any], known: Mapping[str, Any] | None = None
 ) -> dict[str, list[str]]:
     """Return the names of weak secrets: those that are short or a number, and parts of others."""
+    from ansible.module_utils.pmsops.common.secret_names import is_plain
+
     names = {what: str(text) for what, text in (known or {}).items() if text}
     found: dict[str, list[str]] = {"short": [], "part": []}
     for name in sorted(map(str, variables)):
@@ -72,7 +71,7 @@ def weak_secrets(
         except AnsibleError:  # a template of the inventory that has no value here
             continue
         for where, text in _secrets(name, value):
-            if len(text) < SHORTEST or _NUMBER.fullmatch(text):
+            if is_plain(text):
                 found["short"].append(where)
                 continue
             parts = [what for what, other in names.items() if text in other]

@@ -82,8 +82,8 @@ def work(module: Any, folder: Path) -> NoReturn:
     name, attended = module.__name__, module.attended
 
     @contextmanager
-    def at_work() -> Iterator[None]:
-        with attended():
+    def at_work(module: Any) -> Iterator[None]:
+        with attended(module):
             identify(folder, f"{name}.at-work")
             time.sleep(WORK_SECONDS)
             raise RuntimeError("A minute is over, and nothing has ended this module.")

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible.module_utils.pmsops.common import process_lock, signals
+from ansible.module_utils.pmsops.common import masking, process_lock, signals
 
 POLL_SECONDS = 0.5
 STDOUT = 1
@@ -26,14 +26,17 @@ GONE = "the end of its caller, ansible-playbook or the worker of this task"
 
 
 @contextmanager
-def attended() -> Iterator[None]:
+def attended(module: masking.Module | None = None) -> Iterator[None]:
     """Run the ``with`` block while there is a caller; raise an error in it when that is gone.
 
     SIGTERM, SIGHUP and SIGINT are the same error. The main function of each module enters it,
-    around all that it does (tests/unit/test_architecture.py).
+    around all that it does (tests/unit/modules/test_callers.py). *module* is warned of secrets that
+    would make stars of its result.
 
     :raises InterruptError: run.interrupted, at any place of the block.
     """
+    if module:
+        masking.warn(module)
     caller = Caller(_of_ansible())
     ended, gone = threading.Event(), threading.Event()
 

@@ -12,6 +12,15 @@ _SECRET = re.compile(
 # Where a secret lies is none.
 _PLACE = re.compile(r"_(file|dir|path)$", re.IGNORECASE)
 
+SHORTEST = 8
+# A number, a date, a moment or the id of a set
+_NUMBER = re.compile(r"[0-9][0-9 :._/TZ+-]*")
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a secret is so short, or so much of a number, that other texts have it, too."""
+    return len(text) < SHORTEST or _NUMBER.fullmatch(text) is not None
+
 
 def holds_secret(name: str) -> bool:
     """Tell by its name whether something holds a secret, such as ``pms_db_password``."""

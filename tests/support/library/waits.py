@@ -30,7 +30,7 @@ def main() -> None:
     module = AnsibleModule({"folder": {"type": "path", "required": True}})
     folder, said = Path(module.params["folder"]), "Nobody ended it."
     try:
-        with attended():
+        with attended(module):
             wait(folder)
     except ENDINGS as exc:
         said = str(exc)

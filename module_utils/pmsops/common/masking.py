@@ -1,0 +1,53 @@
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What becomes of a result beside a plain secret: Ansible makes stars of equal parts of it.
+
+``pms-ops doctor`` refuses such secrets. Who does not heed it is told by each task that it concerns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Protocol
+
+from ansible.module_utils.pmsops.common.secret_names import is_plain
+
+WARNING = (
+    "A secret that this task was given is so short or so plain that Ansible makes stars of equal"
+    " parts of its result: ids of sets, counts, moments and paths may be wrong in it, and in what"
+    " is made of it. pms-ops doctor names the variable."
+)
+
+
+class Module(Protocol):
+    """What is needed of AnsibleModule."""
+
+    params: dict[str, Any]
+    no_log_values: Collection[str]
+
+    def warn(self, warning: str) -> None:
+        """Show a text with the result."""
+
+
+def warn(module: Module) -> None:
+    """Warn if a secret of a module would mask other parts of its result."""
+    if masks(module.no_log_values, module.params):
+        module.warn(WARNING)
+
+
+def masks(secrets: Collection[str], params: Mapping[str, Any]) -> bool:
+    """Tell whether a secret is plain, or a part of the value of another option."""
+    if any(map(is_plain, filter(None, secrets))):
+        return True
+    others = [each for each in _texts(params) if each not in secrets]
+    return any(secret in other for secret in secrets if secret for other in others)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
