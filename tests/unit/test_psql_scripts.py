@@ -47,7 +47,9 @@ def careless(text: str) -> list[str]:
     return [
         line.strip()
         for line in joined.splitlines()
-        if READS.search(line) and not any(each in line for each in (STOPS, GOES_ON, " -c "))
+        if (found := READS.search(line))
+        # What comes before is of another program, or of the environment: PGOPTIONS has a -c, too.
+        and not any(each in line[found.start() :] for each in (STOPS, GOES_ON, " -c "))
     ]
 
 
@@ -103,6 +105,7 @@ def listed(path: Path) -> Iterable[list[str]]:
         ("psql --file=schema.sql -d x", True),
         ("psql -d x <<'SQL'", True),
         ("zstdcat globals.sql.zst | psql -d postgres", True),
+        ("PGOPTIONS='-c a=b -c c=d' psql -d x <<'SQL'", True),
         ("psql -X -v ON_ERROR_STOP=1 -f schema.sql", False),
         ("psql -Xc 'SELECT 1'", False),
         ('psql -d x -F " " -c "SELECT 1"', False),
