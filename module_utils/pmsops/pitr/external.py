@@ -17,8 +17,8 @@ from typing import Any
 from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
-from ansible.module_utils.pmsops.pitr import archiver, external_answers, external_chain, window
-from ansible.module_utils.pmsops.pitr.external_formats import BARMAN, PGBACKREST, WALG, Catalogue
+from ansible.module_utils.pmsops.pitr import archiver, external_answers, external_chain, wal, window
+from ansible.module_utils.pmsops.pitr.external_catalogue import BARMAN, PGBACKREST, WALG, Catalogue
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 SECONDS = 60
@@ -28,6 +28,8 @@ EXAMPLES = (
     " [wal-g, backup-list, --detail, --json]"
 )
 SHOWN = 300
+DROPPED = "it dropped the rest (archive-push-queue-max), or "
+LOST = "no moment after it can be restored, until a new backup is made"
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,12 @@ class External:
         except OpsError:
             server = None
         found = choose(self._catalogues(), server.system if server else None)
-        usable = [each for each in found.backups if each.usable]
+        usable = found.usable()
         title = TITLES[found.program]
         if not usable:
             raise OpsError(
-                f"No usable backup of this server is known to {title}: no moment can be restored.",
+                f"No usable backup of this server is known to {title}: no moment can be restored."
+                f" {' '.join(found.problems)}".rstrip(),
                 "Make one with it (pgbackrest backup, barman backup, wal-g backup-push), and look"
                 " at its log if it was to run by itself.",
                 code="pitr.external-no-backup",
@@ -73,25 +76,23 @@ class External:
         now = datetime.now(UTC)
         found = external_chain.with_gaps(found, server)
         seen = judge(found, server, now)
-        after = [each for each in found.missing if found.begin_wal and each >= found.begin_wal]
+        size = server.segment_bytes if server else wal.DEFAULT_BYTES
+        lost = external_chain.after_newest_backup(found, size)
         return {
             "engine": found.program,
-            "unknown": seen.unknown,
+            "unknown": seen.unknown | external_chain.not_looked_at(found),
             "unprovable": f"pitr_engine is external: {title} proves its own backups",
             "window": window.Window(
                 earliest=utc_stamp(usable[0].ended_at),
                 latest=utc_stamp(seen.latest) if seen.latest else None,
                 received=utc_stamp(seen.latest) if seen.latest else None,
                 gap=found.missing[0] if found.missing else None,
-                missing=after[0] if after else None,
+                missing=lost,
                 backups=len(usable),
                 newest_backup=utc_stamp(usable[-1].ended_at),
                 problems=[
                     *seen.problems,
-                    *(
-                        f"WAL segment {each} is missing: no moment after it can be restored."
-                        for each in after[:1]
-                    ),
+                    *([f"WAL segment {lost} is missing: {LOST}."] if lost else []),
                 ],
             ).document(),
             "stream": {
@@ -124,8 +125,9 @@ class External:
                 ) from exc
             raise OpsError(
                 f"{program} printed JSON of a shape that pms-ops does not know ({exc}).",
-                "Known are pgbackrest info; barman list-backups, show-backup, status and check;"
-                f" wal-g backup-list and wal-show --detailed-json: {EXAMPLES}.",
+                "Known are pgbackrest info, repo-ls and verify; barman list-backups, show-backup,"
+                " status and check, and a find of its WAL; wal-g backup-list and wal-show"
+                f" --detailed-json: {EXAMPLES}.",
                 code="pitr.external-shape",
             ) from exc
 
@@ -239,9 +241,10 @@ def judge(found: Catalogue, server: archiver.Archiver | None, now: datetime) -> 
         return Look(active, None, None, None, problems, {"window": why, "stream": why})
     behind = server.behind(newest)
     if server.archived_wal and _later(server.archived_wal, newest):
+        dropped = DROPPED if found.program == PGBACKREST else ""
         problems.append(
             f"The server has archived WAL up to {server.archived_wal}, and {title} has it only up"
-            f" to {newest}: its archive is not where archive_command of the server writes."
+            f" to {newest}: {dropped}its archive is not where archive_command of the server writes."
         )
         return Look(active, None, None, behind, problems, {})
     if behind == 0:

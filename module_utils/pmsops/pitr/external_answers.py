@@ -1,17 +1,25 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The answer of another engine's command, read: JSON documents, told apart by their shape."""
+"""The answer of another engine's command, read: documents, told apart by their shape.
+
+Most are JSON. What no engine says in JSON is a text of lines (external_texts.py).
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ansible.module_utils.pmsops.pitr.external_formats import SHAPES, WALG, Catalogue, by_age
+from ansible.module_utils.pmsops.pitr import external_texts
+from ansible.module_utils.pmsops.pitr.external_catalogue import WALG, Catalogue, by_age
+from ansible.module_utils.pmsops.pitr.external_formats import SHAPES
 
 # WAL-G says this in words, in place of a JSON that is empty.
 NONE = "no backups found"
+# Lines up to the next document, which is of the other kind or begins with a stanza.
+_TEXT = re.compile(r"[^\n]*(?:\n(?![\[{])[^\n]*)*")
 
 
 class Unreadable(Exception):
@@ -25,7 +33,7 @@ class Unreadable(Exception):
 def read(text: str) -> list[Catalogue]:
     """Return the catalogue of each server that an answer speaks of.
 
-    An answer may be several JSON documents, one after the other.
+    An answer may be several documents, one after the other; each begins on a line of its own.
 
     :raises Unreadable: if it is no JSON, or none of the known shapes
     """
@@ -55,11 +63,19 @@ def _documents(text: str) -> Iterator[Any]:
             at += 1
         if at == len(text):
             return
+        if text[at] not in "[{" and (block := _TEXT.match(text, at)) and _is_known(block[0]):
+            yield block[0].rstrip()
+            at = block.end()
+            continue
         try:
             document, at = decoder.raw_decode(text, at)
         except ValueError as exc:
             raise Unreadable(f"{exc}", json=False) from exc
         yield document
+
+
+def _is_known(text: str) -> bool:
+    return external_texts.is_verified(text) or external_texts.is_listing(text.rstrip())
 
 
 def _catalogues(document: Any) -> list[Catalogue]:
@@ -81,9 +97,13 @@ def _joined(first: Catalogue, second: Catalogue) -> Catalogue:
         backups=by_age(backups.values()),
         newest_wal=max(filter(None, (first.newest_wal, second.newest_wal)), default=None),
         begin_wal=first.begin_wal or second.begin_wal,
+        first_wal=first.first_wal or second.first_wal,
         missing=(*first.missing, *second.missing),
         problems=(*first.problems, *second.problems),
         held=tuple(sorted({*first.held, *second.held})),
+        listed=first.listed or second.listed,
+        read=first.read or second.read,
+        damaged=(*first.damaged, *second.damaged),
     )
 
 

@@ -9,35 +9,20 @@ Sources: ``pgbackrest info --output=json`` and ``barman -f json list-backups``, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.pitr import engine, external_listings, wal
+from ansible.module_utils.pmsops.pitr import engine, external_listings, external_texts, wal
+from ansible.module_utils.pmsops.pitr.external_catalogue import (
+    BARMAN,
+    PGBACKREST,
+    WALG,
+    Catalogue,
+    by_age,
+)
 
-PGBACKREST, BARMAN, WALG = "pgbackrest", "barman", "wal-g"
 _SEGMENT = re.compile(r"\b[0-9A-F]{24}\b")
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What an engine says that it holds of one server."""
-
-    program: str
-    name: str = ""  # pgBackRest's stanza, Barman's server
-    system: str | None = None  # the server's system identifier; None: it does not say
-    backups: tuple[engine.BaseBackup, ...] = ()  # oldest first
-    newest_wal: str | None = None  # None: it does not say
-    begin_wal: str | None = None  # where its newest backup begins
-    missing: tuple[str, ...] = ()  # segments that it knows to be missing
-    problems: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()  # every segment, where the files are listed
-
-
-def by_age(backups: Iterable[engine.BaseBackup]) -> tuple[engine.BaseBackup, ...]:
-    """Return backups in the order in which they ended."""
-    return tuple(sorted(backups, key=lambda each: each.ended_at))
 
 
 # --- pgBackRest ----------------------------------------------------------------------------------
@@ -85,14 +70,9 @@ def _stanza(stanza: dict[str, Any]) -> Catalogue:
         backups=by_age(backups),
         newest_wal=max(archives, default=None),
         begin_wal=max((each["archive"]["start"] for each in whole), default=None),
+        first_wal=min((each["archive"]["start"] for each in whole), default=None),
         problems=(f"pgBackRest says: {status['message']}.",) if wrong else (),
     )
-
-
-def _listing(document: dict[str, dict[str, Any]]) -> list[Catalogue]:
-    """Return the files of the archive, which do not say of which stanza they are."""
-    held = external_listings.segments(document)
-    return [Catalogue(PGBACKREST, held=held, newest_wal=max(held, default=None))]
 
 
 # --- Barman --------------------------------------------------------------------------------------
@@ -254,7 +234,7 @@ def _walg_wal(document: list[dict[str, Any]]) -> list[Catalogue]:
     """Return what ``wal-show --detailed-json`` says of the newest timeline."""
     newest = max(document, key=lambda each: int(each["id"]))
     missing = sorted(each for each in newest["missing_segments"] or [] if wal.SEGMENT.match(each))
-    return [Catalogue(WALG, newest_wal=newest["end_segment"], missing=tuple(missing))]
+    return [Catalogue(WALG, newest_wal=newest["end_segment"], missing=tuple(missing), listed=True)]
 
 
 def _is_empty(document: Any) -> bool:
@@ -285,7 +265,9 @@ def _values(document: Any, *names: str) -> bool:
 SHAPES: tuple[tuple[Callable[[Any], bool], Callable[[Any], list[Catalogue]]], ...] = (
     (_is_empty, _empty),
     (_is_pgbackrest, _pgbackrest),
-    (external_listings.is_listing, _listing),
+    (external_listings.is_listing, external_listings.catalogues),
+    (external_texts.is_verified, external_texts.verified),
+    (external_texts.is_listing, external_texts.listed),
     (_is_barman_list, _barman_list),
     (_is_barman_status, _barman_status),
     (_is_barman_shown, _barman_shown),

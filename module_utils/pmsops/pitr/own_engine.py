@@ -18,8 +18,9 @@ def require_own(engine: str, what: str) -> None:
         raise OpsError(
             f"pitr_engine is external, so pms-ops cannot {what}: base backups and WAL are another"
             " engine's. Nothing was changed.",
-            "Use the commands of that engine (pgbackrest restore, barman restore, wal-g"
-            " backup-fetch). Backup sets of pms-ops are restored as before: pms-ops restore. For"
-            " the engine of pms-ops: pitr_engine: barman.",
+            "Use the commands of that engine: pgbackrest restore (without --set, and with the"
+            " options that docs/PITR.md names), barman restore, wal-g backup-fetch. Backup sets of"
+            " pms-ops are restored as before: pms-ops restore. For the engine of pms-ops:"
+            " pitr_engine: barman.",
             code="pitr.external",
         )

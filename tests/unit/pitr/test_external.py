@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.pitr import (
 from ansible.module_utils.pmsops.pitr.archiver import Archiver
 from ansible.module_utils.pmsops.pitr.external import External, choose, judge
 from ansible.module_utils.pmsops.pitr.external_answers import read
-from ansible.module_utils.pmsops.pitr.external_formats import Catalogue
+from ansible.module_utils.pmsops.pitr.external_catalogue import Catalogue
 from ansible.module_utils.pmsops.repository import protection
 
 from tests.conftest import PROJECT
@@ -178,6 +178,8 @@ def test_an_archiver_that_fails_and_one_that_is_off_are_problems():
 def test_an_archive_that_is_behind_the_server_is_elsewhere():
     old = replace(walg(), newest_wal="000000010000000000000007")
     assert "its archive is not where" in judge(old, SERVER, NOW).problems[0]
+    dropped = replace(old, program="pgbackrest")
+    assert "archive-push-queue-max" in judge(dropped, SERVER, NOW).problems[0]
 
 
 def test_a_segment_that_arrived_between_the_two_questions_has_no_time():
@@ -357,7 +359,92 @@ def test_what_is_unknown_is_no_old_figure(ask, monkeypatch):
     answer = ask("cat", str(FIXTURES / "wal-g-detail.json"))
     seen = overview.of(answer, {"latest": "2026-11-29T13:00:00Z"}, NOW)
     assert seen["latest"] is None and seen["lag_seconds"] is None
-    assert set(seen["unknown"]) == {"window", "stream"}
+    assert set(seen["unknown"]) == {"window", "stream", "chain", "content"}
+
+
+VERIFIED = """\
+stanza: main
+status: error
+  archiveId: 17-1, total WAL checked: 8, total valid WAL: 7
+    missing: 0, checksum invalid: 1, size invalid: 0, other: 0
+  backup: 20261129-203619F, status: invalid, total files checked: 967, total valid files: 966
+    missing: 0, checksum invalid: 1, size invalid: 0, other: 0
+"""
+
+
+def test_what_verify_of_pgbackrest_read_is_a_problem_and_takes_the_backups():
+    """It ends with 0, and a segment that was damaged can have its size."""
+    (found,) = read(fixture("pgbackrest.json") + VERIFIED)
+    segments, backup = found.problems
+    assert "1 of 8 WAL segments of 17-1 are damaged" in segments
+    assert "backup 20261129-203619F is invalid, 966 of 967 files are whole" in backup
+    assert (found.read, found.listed, found.usable()) == (True, False, [])  # its increment, too
+    (again,) = read(VERIFIED + fixture("pgbackrest.json"))
+    assert again.usable() == [] and again.problems == (segments, backup)
+    whole = VERIFIED.replace("7\n", "8\n").replace("invalid, total", "valid, total")
+    (found,) = read(fixture("pgbackrest.json") + whole)
+    assert (found.read, found.problems, len(found.usable())) == (True, (), 2)
+
+
+def test_without_a_word_of_what_it_read_verify_has_read_nothing():
+    """So it answers without --verbose where all is well, and where there is no archive."""
+    for said in ("ok", "error\n  archiveId: none found"):
+        (found,) = read(fixture("pgbackrest.json") + f"stanza: main\nstatus: {said}")
+        assert not found.read
+
+
+def test_no_window_begins_with_damaged_backups(ask, tmp_path, monkeypatch):
+    of_this = replace(OF_GAP, system=PGBACKREST_SYSTEM)
+    monkeypatch.setattr(archiver, "look", lambda _: of_this)
+    (tmp_path / "verify").write_text(VERIFIED)
+    with pytest.raises(OpsError, match="966 of 967 files are whole") as caught:
+        ask("cat", f"{FIXTURES}/pgbackrest.json", str(tmp_path / "verify"))
+    assert caught.value.code == "pitr.external-no-backup"
+
+
+WALS = """\
+16777216 /srv/barman/pms/wals/0000000100000000/000000010000000000000007
+0 /srv/barman/pms/wals/0000000100000000/000000010000000000000008
+371 /srv/barman/pms/wals/0000000100000000/000000010000000000000008.00000028.backup
+42 /srv/barman/pms/wals/00000002.history
+9711 /srv/barman/pms/wals/pms-xlog.db
+16777216 /srv/barman/pms/wals/0000000100000000/000000010000000000000009
+"""
+
+
+def test_the_files_of_barman_are_listed_by_their_names():
+    (found,) = read(WALS + fixture("barman-list-backups.json"))
+    assert (found.name, len(found.backups), found.listed) == ("pms", 2, True)
+    assert found.held == ("000000010000000000000007", "000000010000000000000009")
+    (found,) = read(fixture("barman-list-backups.json") + "\n" + WALS)
+    gap = external_chain.with_gaps(found, OF_GAP)
+    assert gap.missing == ("000000010000000000000008",)
+    # Nothing says where the newest backup begins: it may need that one.
+    assert external_chain.after_newest_backup(gap, 16 << 20) == "000000010000000000000008"
+    newer = replace(gap, begin_wal="000000010000000000000009")
+    assert external_chain.after_newest_backup(newer, 16 << 20) is None
+
+
+def test_a_segment_that_is_missing_before_the_newest_backup_is_a_gap_and_no_end():
+    listing = json.loads(fixture("pgbackrest-repo-ls.json"))
+    (stanza,) = json.loads(fixture(GAP[0]))
+    first = stanza["backup"][0]
+    newer = json.loads(json.dumps(first))
+    newer["archive"] = {"start": "000000010000000000000006", "stop": "000000010000000000000006"}
+    stanza["backup"].append(newer | {"label": "20261130-000000F"})
+    (name,) = (each for each in listing if "000000010000000000000005-" in each)
+    del listing[name]
+    seen = seen_of(json.dumps([stanza]), json.dumps(listing))
+    assert seen["found"].missing == ("000000010000000000000005",)
+    assert external_chain.after_newest_backup(seen["found"], 16 << 20) is None
+
+
+def test_what_was_not_looked_at_is_named_with_what_would_look():
+    (found,) = read(fixture("pgbackrest.json"))
+    unknown = external_chain.not_looked_at(found)
+    assert "repo-ls" in unknown["chain"] and "verify --output=text --verbose" in unknown["content"]
+    assert "find WALS_FOLDER" in external_chain.not_looked_at(Catalogue("barman"))["chain"]
+    assert set(external_chain.not_looked_at(walg("wal-g-wal-show.json"))) == {"content"}
 
 
 @pytest.mark.parametrize(
