@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 
 BUILD_SECONDS = 600
+# Gives an image's apt the packages of experimental, and no others from there.
+EXPERIMENTAL = """cd "$1/etc/apt" && sed -n 's/ sid / experimental /p' sources.list \
+    >sources.list.d/experimental.list && test -s sources.list.d/experimental.list && \
+    printf 'Package: {}\\nPin: release a=experimental\\nPin-Priority: 990\\n' \
+    >preferences.d/experimental"""
 
 
 def provide(image: str, *, release: str, packages: str) -> None:
-    """Make an image, unless there is one of these packages (names with commas between)."""
+    """Make an image, unless there is one of these packages (names with commas between).
+
+    With the release ``experimental`` they are of there, and all else of sid.
+    """
     label = '{{index .Config.Labels "recipe"}}'
     found = subprocess.run(
         ["docker", "image", "inspect", "--format", label, image], capture_output=True, text=True
@@ -17,11 +26,14 @@ def provide(image: str, *, release: str, packages: str) -> None:
     if found.stdout.strip() == packages:
         return
     # The index of sid expires within days, which a mirror that lags cannot help. Signatures count.
-    lags = "--aptopt='Acquire::Check-Valid-Until \"false\"'" if release == "sid" else ""
+    suite = "sid" if release == "experimental" else release
+    more = "--aptopt='Acquire::Check-Valid-Until \"false\"'" if suite == "sid" else ""
+    if suite != release:
+        more += f" --setup-hook={shlex.quote(EXPERIMENTAL.format(packages.replace(',', ' ')))}"
     build = (
-        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages} {lags}"
+        f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages} {more}"
         " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"
-        f" --dpkgopt='path-exclude=/usr/share/doc/*' {release} - | docker import"
+        f" --dpkgopt='path-exclude=/usr/share/doc/*' {suite} - | docker import"
         f" --change 'LABEL recipe={packages}' --change 'ENV LANG=C.UTF-8' - {image}"
         # What was imported of a system that could not be made would count as the image.
         f" || {{ docker image rm {image}; exit 1; }}"

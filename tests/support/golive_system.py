@@ -40,6 +40,7 @@ from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets, site_notes
 
 from tests.conftest import PROJECT
+from tests.support import redis_container
 from tests.support.altering import Behind, Service, passing_on, standing_in
 from tests.support.pms_service import REDIS_IMAGE, Api, Data, stand_ins
 from tests.support.server import LABEL, Server
@@ -332,7 +333,7 @@ def running_redis(password: str) -> Iterator[tuple[int, redis.Redis]]:
     # As the official image does, where a Redis without a password is open to everybody.
     words += ["--protected-mode", "no", "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru"]
     container = engine.containers.run(
-        REDIS_IMAGE,
+        redis_container.image(),
         entrypoint=words,
         command=[],
         name=f"pms-test-{uuid.uuid4().hex[:8]}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -13,7 +14,20 @@ from typing import Any
 
 import docker
 
+from tests.support import debian_image
 from tests.support.server import LABEL
+
+# A Debian release whose Redis is tested instead of the lab's.
+RELEASE = os.environ.get("PMS_TEST_REDIS_RELEASE")
+
+
+def image() -> str:
+    """Return the image of Redis: the lab's, or one that is made of another release's packages."""
+    if not RELEASE:
+        return "pms-lab/redis:8"
+    made = f"pms-test/redis:{RELEASE}"
+    debian_image.provide(made, release=RELEASE, packages="redis-server,redis-tools")
+    return made
 
 
 class Redis:
@@ -36,7 +50,7 @@ def real_redis() -> Iterator[Redis]:
     engine = docker.from_env()
     password = secrets.token_urlsafe(12)
     container = engine.containers.run(
-        "pms-lab/redis:8",
+        image(),
         entrypoint=["redis-server", "--requirepass", password, "--bind", "0.0.0.0"],
         command=[],
         name=f"pms-test-{uuid.uuid4().hex[:8]}",
