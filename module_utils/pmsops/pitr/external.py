@@ -66,9 +66,10 @@ class External:
         usable = found.usable()
         title = TITLES[found.program]
         if not usable:
+            said = "".join(f" {each}" for each in found.problems)
             raise OpsError(
                 f"No usable backup of this server is known to {title}: no moment can be restored."
-                f" {' '.join(found.problems)}".rstrip(),
+                f"{said}",
                 "Make one with it (pgbackrest backup, barman backup, wal-g backup-push), and look"
                 " at its log if it was to run by itself.",
                 code="pitr.external-no-backup",
