@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ansible_runner
 import pytest
@@ -149,19 +150,29 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize(
-    "way",
-    deep_but(
-        WAYS,
-        stay=("the terminal closes", "the worker is killed"),
-        by=(
-            "tests/unit/modules/test_callers.py::test_a_module_ends_with_its_caller_and_says_so",
-            "tests/integration/test_callers.py"
-            "::test_a_module_ends_with_ansible_playbook_and_with_its_worker"
-            "[here-the terminal closes]",
-        ),
-    ),
+UNIT = "tests/unit/modules/test_callers.py::test_a_module_ends_with_its_caller_and_says_so"
+HERE = (
+    "tests/integration/test_callers.py"
+    "::test_a_module_ends_with_ansible_playbook_and_with_its_worker"
 )
+DEEP_WAY = pytest.mark.deep(by=(UNIT, f"{HERE}[here-the terminal closes]"))
+STAY = (("here", "the terminal closes"), ("by SSH", "the worker is killed"))
+
+
+def cases() -> list[Any]:
+    """Return each place with each way; one of each stays in `make test`."""
+    found = []
+    for where in ("here", "by SSH", PIPELINING):
+        for way in WAYS:
+            marks = () if (where, way) in STAY else (DEEP_WAY,)
+            if where is PIPELINING:
+                marks = (*marks, *PIPELINING.marks)
+            name = where if isinstance(where, str) else where.values[0]
+            found.append(pytest.param(name, way, marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("place", "way"), cases(), indirect=["place"])
 def test_a_module_ends_with_ansible_playbook_and_with_its_worker(way, place, tmp_path):
     playbook = start(place, tmp_path)
     try:
@@ -174,6 +185,26 @@ def test_a_module_ends_with_ansible_playbook_and_with_its_worker(way, place, tmp
         playbook.wait()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "here",
+        pytest.param(
+            "by SSH",
+            marks=pytest.mark.deep(
+                by=(
+                    "tests/integration/test_callers.py"
+                    "::test_a_module_ends_with_its_task_whose_time_is_up[here]",
+                    "tests/integration/test_callers.py"
+                    "::test_a_module_ends_with_ansible_playbook_and_with_its_worker"
+                    "[by SSH-the worker is killed]",
+                )
+            ),
+        ),
+        PIPELINING,
+    ],
+    indirect=True,
+)
 def test_a_module_ends_with_its_task_whose_time_is_up(place, tmp_path):
     playbook = start(place, tmp_path, timeout=20)
     try:

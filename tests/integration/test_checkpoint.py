@@ -187,6 +187,16 @@ def test_a_changed_copy_of_a_checkpoint_is_never_gone_back_to(server, system):
     assert any("public.book" in each for each in done["warnings"])
 
 
+@pytest.mark.deep(
+    by=(
+        "tests/unit/restore/test_warm_rule.py"
+        "::test_a_drill_killed_anywhere_leaves_the_copy_of_the_checkpoint",
+        "tests/unit/restore/test_warm_copy.py"
+        "::test_a_drill_killed_anywhere_leaves_the_old_copy_or_the_new_one_whole_or_none",
+        "tests/integration/test_checkpoint.py"
+        "::test_a_changed_copy_of_a_checkpoint_is_never_gone_back_to",
+    )
+)
 def test_killed_anywhere_a_checkpoint_is_whole_or_absent(
     server, host_tools, tmp_path, pytestconfig
 ):

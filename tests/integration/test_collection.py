@@ -247,6 +247,13 @@ def test_a_backup_and_a_drill_of_it(elsewhere, inventory):
     assert last["record"]["set"] == manifest.parent.name
 
 
+@pytest.mark.deep(
+    by=(
+        "tests/integration/test_notify.py"
+        "::test_a_failed_playbook_tells_and_so_does_the_next_good_one",
+        "tests/integration/test_collection.py::test_a_backup_and_a_drill_of_it",
+    )
+)
 def test_a_failure_is_reported_by_the_collection_s_callback(elsewhere, inventory, hook):
     url, posted = hook
     channels = {"notify_channels": [{"name": "hook", "type": "webhook", "url": url}]}

@@ -304,6 +304,15 @@ def production(tmp_path: Path, images: None) -> Iterator[Path]:
         )
 
 
+@pytest.mark.deep(
+    by=(
+        "tests/unit/cli/test_init_projects.py::test_compose_is_asked_by_the_tool_that_runs_the_pms",
+        "tests/integration/test_front_door.py"
+        "::test_over_ssh_a_bare_host_is_prepared_backed_up_and_judged",
+        "tests/molecule/test_disasters.py"
+        "::test_a_lab_goes_live_once_recovered_and_does_not_while_stopped_or_broken",
+    )
+)
 def test_a_newcomer_reaches_a_verdict_in_three_commands(production: Path, tmp_path):
     name = f"trial{uuid.uuid4().hex[:8]}"
     door = Door(tmp_path, name)

@@ -332,6 +332,10 @@ def test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jo
     assert machine.files() == first
 
 
+@pytest.mark.deep(
+    by="tests/integration/test_schedule.py"
+    "::test_a_second_system_on_the_same_folders_does_not_replace_the_first_one_s_jobs"
+)
 def test_each_system_of_a_fleet_has_timers_channels_and_a_record_of_its_own(tmp_path):
     machine = Machine(tmp_path)
     machine.play(schedule_jobs=FEW)

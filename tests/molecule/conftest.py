@@ -122,14 +122,23 @@ def today() -> date:
     return datetime.now(BUSINESS_ZONE).date()
 
 
-def play(scenario: str, shared_labs: dict[str, date], *, leaves_lab: bool = True) -> None:
-    """Run a scenario; it has to end well, and to have found all of its playbooks."""
+def play(
+    scenario: str,
+    shared_labs: dict[str, date],
+    *,
+    leaves_lab: bool = True,
+    parts: str | None = None,
+) -> None:
+    """Run a scenario; it has to end well, and to have found all of its playbooks.
+
+    *parts*: ``quick`` or ``deep`` for a scenario that has both (deep_parts.py).
+    """
     began = today()
     lab = lab_of(scenario) if leaves_lab else None
     ready = lab in shared_labs and shared_labs.pop(lab) == began
-    status, output = _played(scenario, lab, ready)
+    status, output = _played(scenario, lab, ready, parts)
     if status and today() != began:
-        status, output = _played(scenario, lab, ready=False)
+        status, output = _played(scenario, lab, False, parts)
     if lab and not status:
         shared_labs[lab] = began
     assert status == 0, f"molecule test --scenario-name {scenario}: see its output above"
@@ -137,7 +146,7 @@ def play(scenario: str, shared_labs: dict[str, date], *, leaves_lab: bool = True
     assert "Missing playbook" not in output
 
 
-def _played(scenario: str, lab: str | None, ready: bool) -> tuple[int, str]:
+def _played(scenario: str, lab: str | None, ready: bool, parts: str | None) -> tuple[int, str]:
     """Run a scenario; return its exit status and output. Where it fails, its lab is removed."""
     # A state of its own: molecule's are shared by all clones in folders of one name, and a lab
     # that an earlier run created and this one did not would not be created.
@@ -149,6 +158,8 @@ def _played(scenario: str, lab: str | None, ready: bool) -> tuple[int, str]:
             environment["PMS_LAB_DESTROY"] = LEFT_OUT
         if ready:
             environment["PMS_LAB_CREATE"] = LEFT_OUT
+        if parts:
+            environment["PMS_TEST_PARTS"] = parts
         status, output = _molecule(scenario, environment)
     if lab and status:
         # What it broke is not mended: the next one would fail for this one's reason.

@@ -24,6 +24,7 @@ from tests.molecule.conftest import (
     play,
     today,
 )
+from tests.molecule.deep_parts import DEEP_PARTS, block, other_parts, scenarios
 from tests.molecule.documents import PROTECTED_PAGE, TIMEOUT_SECONDS, blocks, type_block
 
 LAB = lab_name("moleculepms")
@@ -125,7 +126,7 @@ def test_each_act_has_one_way_to_be_typed_and_the_others_are_in_one_appendix():
 
 @pytest.mark.parametrize(
     ("page", "said", "commands"),
-    different_blocks(),
+    [block(each) for each in different_blocks()],
     ids=[f"{b[0]}: {b[2].splitlines()[0]}" for b in different_blocks()],
 )
 def test_a_block_does_what_its_page_says(lab, page, said, commands):
@@ -138,12 +139,37 @@ def test_a_block_does_what_its_page_says(lab, page, said, commands):
 
 
 def test_triage_names_each_disaster_and_no_other(started, shared_labs):
-    play("dr_triage", shared_labs)
+    play("dr_triage", shared_labs, parts="quick")
 
 
-@pytest.mark.parametrize("scenario", [name for name in LABS[LAB] if name != "dr_triage"])
+DISASTERS = [name for name in LABS[LAB] if name != "dr_triage"]
+
+
+@pytest.mark.parametrize("scenario", scenarios(DISASTERS))
 def test_a_disaster_is_recovered_from(scenario, shared_labs):
-    play(scenario, shared_labs)
+    play(scenario, shared_labs, parts="quick" if scenario in DEEP_PARTS else None)
+
+
+@pytest.mark.parametrize("scenario", other_parts([*DISASTERS, "dr_triage"]))
+def test_a_disaster_is_recovered_from_in_its_other_forms(scenario, shared_labs):
+    play(scenario, shared_labs, parts="deep")
+
+
+def test_both_parts_of_a_scenario_are_run_and_no_disaster_is_in_neither():
+    def imports(path):
+        return re.findall(r"^  import_playbook: (\S+)$", path.read_text(), re.M)
+
+    for folder in sorted((PROJECT / "molecule").glob("*/")):
+        files = {path.name for path in folder.glob("*.yml")}
+        has = {"quick.yml", "deep.yml"} & files
+        if folder.name not in {*DEEP_PARTS, "default"} - {"dr_triage"}:  # which has rows
+            assert not has, folder
+            continue
+        (whole,) = re.findall(r"{PMS_TEST_PARTS:-(\w+)}", (folder / "molecule.yml").read_text())
+        assert imports(folder / f"{whole}.yml") == ["quick.yml", "deep.yml"]
+        known = {"create.yml", "destroy.yml", "molecule.yml", "verify.yml", f"{whole}.yml"}
+        parts = [*imports(folder / "quick.yml"), *imports(folder / "deep.yml")]
+        assert {*parts} - {"verify.yml"} == files - has - known, folder
 
 
 def test_no_scenario_is_left_out():

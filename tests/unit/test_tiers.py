@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import PROJECT
 from tests.support.tiers import Collected, breaches
 
-MARK = re.compile(r"\bmark\.deep\b|\bdeep_but\(")
+MARK = re.compile(r"\bmark\.deep\b|\bdeep_but\(|\bDEEP\(")
 TEST_FILE = re.compile(r"\btests/(?:unit|integration|molecule)/[\w/]+\.py\b")
 QUICK = "tests/unit/test_y.py::test_quick"
 
@@ -42,13 +42,27 @@ def collect(tmp_path: Path, *files: str) -> list[Collected]:
     ]  # fmt: skip
 
 
+def files_of_deep_tests() -> set[str]:
+    """Return the files with deep tests, by marks of their own or imported ones, and those named."""
+    folders = [PROJECT / "tests" / name for name in ("unit", "integration", "molecule")]
+    texts = {
+        str(path.relative_to(PROJECT)): path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in folder.rglob("*.py")
+        if path != Path(__file__)
+    }
+    marking = {name for name, text in texts.items() if MARK.search(text)}
+    modules = [name.removesuffix(".py").replace("/", ".") for name in marking]
+    marked = {
+        name for name, text in texts.items() if any(f"from {each} " in text for each in modules)
+    }
+    named = {each for name in marking for each in TEST_FILE.findall(texts[name])}
+    return {name for name in marking | marked | named if Path(name).name.startswith("test_")}
+
+
 @pytest.mark.own_tools
 def test_each_deep_test_names_quicker_ones_that_make_test_runs(tmp_path):
-    files = set()
-    for path in sorted((PROJECT / "tests").rglob("test_*.py")):
-        text = path.read_text(encoding="utf-8")
-        if MARK.search(text) and path != Path(__file__):
-            files |= {str(path.relative_to(PROJECT)), *TEST_FILE.findall(text)}
+    files = files_of_deep_tests()
     tests = collect(tmp_path, *sorted(files))
     assert any(each.by for each in tests)
     assert breaches(tests) == []
