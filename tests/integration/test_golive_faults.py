@@ -118,7 +118,24 @@ def test_the_kinds_of_faults_look_at_every_kind_of_probe():
     }
 
 
-@pytest.mark.parametrize("faults", BATCHES, ids=name_of)
+# Each step of the smoke test breaks without a server, too; here the gate turns it into a verdict.
+SMOKE = [faults for faults in BATCHES if faults[0].kind == "smoke"]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    deep_but(
+        BATCHES,
+        stay=[faults for faults in BATCHES if faults not in SMOKE[1:]],
+        by=(
+            "tests/unit/pms/test_smoke_test.py"
+            "::test_a_broken_system_fails_the_step_that_shows_it_and_is_left_clean",
+            "tests/integration/test_golive_faults.py"
+            "::test_a_fault_turns_its_check_red_and_no_other[smoke-smoke.login]",
+        ),
+    ),
+    ids=name_of,
+)
 def test_a_fault_turns_its_check_red_and_no_other(system, tmp_path, faults):
     checks = part(*SEES[faults[0].kind])
     with broken(system, faults, tmp_path) as overrides:
