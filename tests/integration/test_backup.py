@@ -368,6 +368,13 @@ def test_a_table_that_does_not_exist_is_said_and_nothing_is_left(plain, settings
     assert "position of pms_db_tables" in str(error)
 
 
+def test_a_table_that_does_not_exist_is_said_by_a_check_too(plain, settings):
+    """doctor says by it that a backup is possible."""
+    with pytest.raises(OpsError) as caught:
+        backup.plan(plain, replace(settings, tables=("position",)))
+    assert caught.value.code == "backup.table"
+
+
 def test_missing_rights_are_named_before_anything_is_written(server, filled, settings):
     # Of a hypertable each chunk is named; two plain tables are not "and more".
     named = r"\S+, .* and more" if HAS_TIMESCALEDB else r"public\.md, .*public\.positions"

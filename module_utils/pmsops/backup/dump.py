@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ansible.module_utils.pmsops.backup.preflight import require_table, split_table
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
-from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.sparing import Sparing
 from ansible.module_utils.pmsops.postgresql import (
     catalog,
@@ -30,7 +30,6 @@ from ansible.module_utils.pmsops.postgresql import (
 )
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
-    fetch_value,
     quote_ident,
     superuser_role,
 )
@@ -189,17 +188,8 @@ class Dump:
 
     def _export_tables(self, cursor: Any, folder: Path) -> None:
         for table in self.tables:
+            require_table(cursor, table, self.database_name)
             schema, name = split_table(table)
-            if fetch_value(
-                cursor,
-                "SELECT to_regclass(format('%%I.%%I', %s, %s)) IS NULL",
-                (schema, name),
-            ):
-                raise OpsError(
-                    f"Table {table} of pms_db_tables does not exist in {self.database_name}.",
-                    "Correct pms_db_tables, or migrate the database.",
-                    code="backup.table",
-                )
             path = f"{file_stem(table)}_{folder.name.removeprefix(sets.PARTIAL)}.csv"
             with set_file(folder, path, self.recipients) as stream:
                 # COPY of a hypertable itself gives its root, which is empty.
@@ -256,12 +246,6 @@ def set_file(folder: Path, name: str, recipients: list[Any]) -> AbstractContextM
 def file_stem(name: str) -> str:
     """Return *name* as part of a file name."""
     return re.sub(r"[^\w.-]", "_", name.removeprefix("public."))
-
-
-def split_table(table: str) -> tuple[str, str]:
-    """Return schema and name of an entry of pms_db_tables; ``public`` may be left out."""
-    schema, dot, name = table.rpartition(".")
-    return (schema, name) if dot else ("public", name)
 
 
 def folder_bytes(path: Path) -> int:

@@ -33,7 +33,8 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> dict[st
 
     Nothing is written.
 
-    :raises OpsError: backup.server-old, backup.restoring, database.*, clients.*, disk.full
+    :raises OpsError: backup.server-old, backup.restoring, backup.table, database.*, clients.*,
+        disk.full
     """
     with (
         ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
@@ -56,6 +57,8 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> dict[st
                 code="backup.restoring",
             )
         _check_rights(cursor, database)
+        for table in settings.tables:
+            require_table(cursor, table, database.name)
         size = fetch_value(cursor, "SELECT pg_database_size(current_database())")
         made = {
             "server": versions.short(
@@ -118,6 +121,27 @@ def fitting(database: Database, settings: Settings) -> tuple[Settings, list[str]
         f"The dump is made by one process: {asked} processes need a max_locks_per_transaction of"
         f" {needed} for {locks.tables} tables, and the server has {locks.setting}."
     ]
+
+
+def require_table(cursor: Any, table: str, database_name: str) -> None:
+    """Stop at an entry of pms_db_tables that the database has not.
+
+    :raises OpsError: backup.table
+    """
+    if fetch_value(
+        cursor, "SELECT to_regclass(format('%%I.%%I', %s, %s)) IS NULL", split_table(table)
+    ):
+        raise OpsError(
+            f"Table {table} of pms_db_tables does not exist in {database_name}.",
+            "Correct pms_db_tables, or migrate the database.",
+            code="backup.table",
+        )
+
+
+def split_table(table: str) -> tuple[str, str]:
+    """Return schema and name of an entry of pms_db_tables; ``public`` may be left out."""
+    schema, dot, name = table.rpartition(".")
+    return (schema, name) if dot else ("public", name)
 
 
 def _check_rights(cursor: Any, database: Database) -> None:
