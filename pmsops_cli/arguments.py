@@ -662,7 +662,7 @@ def _first_contact(add: AddCommand) -> None:
         "init",
         "write an inventory from a Compose file and its .env",
         "  pms-ops init /opt/macro_trading/docker-compose.yml\n"
-        "  pms-ops init compose.yml --name prod --host ops@pms.example.net\n"
+        "  pms-ops init compose.yml --name prod --host ops@pms.example.net --become\n"
         "  pms-ops init compose.yml --service database=pg --force\n"
         "  pms-ops -i prod init /opt/fund2/compose.yml --add --name fund2   a further system",
     )
@@ -676,6 +676,9 @@ def _first_contact(add: AddCommand) -> None:
     init.add_argument("--name", default="prod", help="folder below inventory/ (default: prod)")
     init.add_argument(
         "--host", metavar="USER@HOST", help="the managed host (default: this machine)"
+    )
+    init.add_argument(
+        "--become", action="store_true", help="USER becomes root on the managed host by sudo"
     )
     init.add_argument(
         "--project", metavar="NAME", help="the Compose project, if it was started with -p"

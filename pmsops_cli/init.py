@@ -101,7 +101,7 @@ def command(given: Namespace, cwd: Path) -> int:
         "vault_password_file": None if given.plain_secrets else str(box.file),
     }
     if not given.json:
-        _say(given, document, found)
+        _say(given, document, found, edited=edited)
     status = DONE
     if given.create_role and not given.check:
         status, document["create_role"] = _create_role(given, cwd, found, target)
@@ -215,6 +215,8 @@ def _hosts(given: Namespace) -> str:
         f"    {given.name}:",
     ]
     if not given.host:
+        if given.become:
+            raise Stop("--become is about the user of a managed host.", "Name it by --host.")
         lines += [
             "      ansible_connection: local",
             '      ansible_python_interpreter: "{{ ansible_playbook_python }}"',
@@ -226,6 +228,7 @@ def _hosts(given: Namespace) -> str:
     lines.append(f"      ansible_host: {match['host']}")
     lines += [f"      ansible_user: {match['user']}"] if match["user"] else []
     lines += [f"      ansible_port: {match['port']}"] if match["port"] else []
+    lines += ["      ansible_become: true"] if given.become else []
     lines += [
         "      # Made by: pms-ops prepare",
         f"      ansible_python_interpreter: {REMOTE_PYTHON}",
@@ -321,7 +324,7 @@ def _write(
     return [*written, *(str(folder / name) for name in (*plain, target.secrets))]
 
 
-def _say(given: Namespace, document: dict[str, Any], found: Description) -> None:
+def _say(given: Namespace, document: dict[str, Any], found: Description, *, edited: bool) -> None:
     print(
         f"{' '.join(given.compose_file)}: "
         + ", ".join(f"{r} is {n}" for r, n in found.roles.items())
@@ -331,13 +334,14 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
     if given.check:
         print("\n".join(document["differences"]) or "Nothing would change.")
         return
-    if not document["written"]:
+    if not document["written"] and not edited:  # of an edited one it was said
         print(f"{document['inventory']} says all of it already; nothing was written.")
     for path in document["written"]:
         print(f"  wrote {path}")
     if not given.create_role:
+        when = "after prepare" if given.host else "on the database's host"
         print(
-            "The maintenance role has to be in the database. Once, on the database's host:\n"
+            f"The maintenance role has to be in the database. Once, {when}:\n"
             f"  {_again(given)} --create-role\n"
             "or by hand: docs/database-rights.sql,"
             f" with owner={found.owner} and vault_pms_db_password as its password"
@@ -348,7 +352,8 @@ def _say(given: Namespace, document: dict[str, Any], found: Description) -> None
     if given.add:
         named = " ".join([*_typed(given), "-l", given.name])
         variables = f"host_vars/{given.name}/pms.yml"
-    prepare = f"  pms-ops {named} prepare\n" if given.host else ""
+    # Without it, no role could have been made over SSH.
+    prepare = f"  pms-ops {named} prepare\n" if given.host and not given.create_role else ""
     print(f"Next:\n{prepare}  pms-ops {named} doctor\n  pms-ops {named} golive")
     print(
         f"golive_smoke_test is false, which is a no-go: set it true in {variables} where a tagged,"
@@ -367,6 +372,7 @@ def _again(given: Namespace) -> str:
     words = ["pms-ops", "init", *given.compose_file, "--name", given.name]
     words += [word for each in given.inventory for word in ("-i", each)] if given.add else []
     words += ["--add"] if given.add else []
+    words += ["--become"] if given.become else []
     for name in ("env", "host", "project", "root"):
         if getattr(given, name):
             words += [f"--{name}", getattr(given, name)]

@@ -172,6 +172,17 @@ def test_a_host_over_ssh_gets_the_environment_that_prepare_makes(place):
     }
 
 
+def test_its_user_becomes_root_by_sudo_where_that_is_said(place, capsys):
+    assert run_init(place, "--host", "ops@pms.example.net", "--become") == DONE
+    said = capsys.readouterr().out
+    assert "Once, after prepare:\n  pms-ops init" in said
+    assert "--name prod --become --host ops@pms.example.net --create-role" in said
+    hosts = yaml.safe_load((place / "inventory/prod/hosts.yml").read_text())
+    assert hosts["pms"]["hosts"]["prod"]["ansible_become"] is True
+    assert run_init(place, "--become", "--force") == USAGE
+    assert "Name it by --host" in capsys.readouterr().err
+
+
 def test_the_operator_s_own_vault_password_is_used(place):
     (place / "mine").write_text("my password\n")
     assert run_init(place, "--vault-password-file", "mine") == DONE
