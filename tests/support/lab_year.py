@@ -58,6 +58,15 @@ while [ $words -gt 0 ]; do
 done
 exec "{program}" "$@"
 """
+# The site of September is a folder, and a folder lets its writer delete.
+DELETABLE = {
+    "check": "backup.offsite_immutable",
+    "who": "Maria Silva",
+    "role": "risk officer",
+    "when": "2026-08-31",
+    "until": "2026-10-31",
+    "why": "The site's file system keeps snapshots that no login of the fund reaches.",
+}
 # Grafana, and what nobody can tell without it: that would be no go as well.
 WAIVED = (
     *("infra.container.grafana", "monitoring.grafana", "config.ports.grafana"),
@@ -579,6 +588,7 @@ class Year:
         )
         self.ops("offsite", "init")
         self.ops("offsite", "upload")
+        self.waivers = [DELETABLE]
         self.go_live_with_site("2026-09-01", special=True)
         shown = ("--record", str(self.proof), "--by", "Carla Souza")
         self.ops("deficiency", "close", self.known["far"], *shown)
@@ -586,7 +596,9 @@ class Year:
     def october(self) -> None:
         """The hold is lifted."""
         if self.runs != EVENTS:
+            self.waivers = [DELETABLE]
             self.go_live_with_site("2026-10-01")
+        self.waivers = []
         self.at("2026-10-20T10:00:00")
         self.ops("hold", self.known["held"], "--lift")
 
