@@ -177,7 +177,7 @@ def busy(root: Path) -> Fund:
 
 
 def schedule(fund: Fund) -> Path:
-    """Write a schedule of four jobs, known since 1 May 2026."""
+    """Write a schedule of three jobs, known since 1 May 2026."""
     state = fund.root / "schedule"
     state.mkdir()
     common = {"window_minutes": 60}

@@ -539,7 +539,7 @@ class Year:
 
     def may(self) -> None:
         """The damaged set is replaced."""
-        self.at("2026-05-04T07:20:00")
+        self.at("2026-05-04T07:29:30")  # May's drill, and none that makes up for April's
         self.ops("dr", "bad_backup")
         line = self.last_line("drill")["seq"]  # of the set that takes its place
         self.ops(

@@ -139,15 +139,23 @@ def _verdict(line: Line) -> str:
 
 def _of(job: ScheduledJob) -> str:
     """Return what a job is of, for the report: a drill, an anchor, or nothing that it counts."""
-    command = " ".join(job.command)
-    if "/anchor.yml" in command:
+    if "anchor.yml" in _playbooks(job):
         return ANCHOR
-    return DRILL if "/drill.yml" in command and "drill_at=" not in command else ""
+    return DRILL if "drill.yml" in _playbooks(job) and "drill_at=" not in _said(job) else ""
+
+
+def _said(job: ScheduledJob) -> str:
+    return " ".join(job.command)
+
+
+def _playbooks(job: ScheduledJob) -> set[str]:
+    """Return the file names in a command: golive.yml lies at the top, others in playbooks/."""
+    return {Path(word).name for word in job.command}
 
 
 def _recorded(job: ScheduledJob) -> Belongs | None:
     """Return which lines of the ledger a job writes; None where it writes none."""
-    command = " ".join(job.command)
+    command = _said(job)
     act = next(
         (each for each in ("prove", "try", "prune") if f"offsite_action={each}" in command), ""
     )
@@ -160,7 +168,7 @@ def _recorded(job: ScheduledJob) -> Belongs | None:
         return lambda record, line: line.kind == "proof" and record.get("of") == "moment"
     elsewhere = "drill_host=" in command
     kinds = {"backup.yml": "backup", "golive.yml": "gate", "drill.yml": "drill"}
-    kind = next((kind for playbook, kind in kinds.items() if f"/{playbook}" in command), None)
+    kind = next((kinds[name] for name in _playbooks(job) if name in kinds), None)
     if kind is None:
         return None
     return lambda record, line: (

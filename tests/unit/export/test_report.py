@@ -8,6 +8,7 @@ import re
 import string
 import time
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -127,6 +128,16 @@ def test_every_moment_that_was_missed_is_in_the_export(fund):
 
 def test_a_job_without_lines_in_the_ledger_was_not_measured_and_not_missed(page):
     assert "NOT MEASURED: the ledger has no lines of this job" in row(page, "plan", "The verify")
+
+
+def test_a_go_live_is_counted_though_its_playbook_lies_in_no_folder(fund):
+    """The year of a lab: NOT MEASURED, in place of a missed month and a no-go."""
+    known = plan.read(fund.root / "schedule" / "schedule.json")
+    job = replace(known.jobs[0][0], command=("p/ansible-playbook", "-i", "prod", "golive.yml"))
+    lines = segment.cut((fund.evidence / ledger.NAME).read_bytes(), YEAR).inside
+    (found,) = plan.compare(plan.Plan(((job, known.jobs[0][1]),)), lines, YEAR, NOW)
+    assert found["counts"]["done"] + found["counts"]["failed"] > 0
+    assert sum(found["counts"].values()) == found["planned"]
 
 
 def test_a_proof_that_was_broken_is_not_measured_and_neither_done_nor_failed(fund):
