@@ -4,12 +4,19 @@
 An older Python stops here, before anything that it lacks: each module imports this package first.
 """
 
+import shutil
 import sys
+
+# Of a managed host that has several, the newest one serves.
+NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 # A managed host's may be older, and this sentence is all that its operator sees.
 if sys.version_info < (3, 11):  # noqa: UP036
+    beside = next(filter(None, map(shutil.which, NEWER)), None)
+    way = f"which makes an environment from {beside}" if beside else "once a newer one is beside it"
     raise ImportError(
         f"pms-ops needs Python 3.11 or newer on a managed host; {sys.executable} is"
-        f" {'.'.join(map(str, sys.version_info[:3]))}. Run `pms-ops prepare`, and set"
-        " ansible_python_interpreter to what it makes (/opt/pms-ops/venv/bin/python)."
+        f" {'.'.join(map(str, sys.version_info[:3]))}. Run `pms-ops prepare`, {way}"
+        ' (docs/FLEET.md, "The managed host\'s Python"); the host then needs this line among its'
+        " variables: ansible_python_interpreter: /opt/pms-ops/venv/bin/python"
     )

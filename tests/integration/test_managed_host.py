@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.conftest import PROJECT
 from tests.support import managed_host, ssh_host
@@ -166,6 +167,45 @@ def test_a_python_that_is_too_old_is_named_in_one_sentence(home):
         assert "/usr/bin/python3 is 3.9.2. Run `pms-ops prepare`" in operator.said()
         assert host.run("find", "/opt", "/var/lib/pms", status=None) == before
         assert host.left(home) == []
+
+
+def test_a_newer_python_beside_the_old_one_is_named_and_used(home):
+    """As on RHEL 9: `python3` is 3.9, and somebody has installed 3.11."""
+    with managed_host.running(home, two_pythons=True) as host:
+        assert "Python 3.9.2" in host.run("/usr/bin/python3", "--version")
+        operator = Operator(
+            home,
+            host.variables()
+            | {"ansible_python_interpreter": "/usr/bin/python3"}
+            | NOWHERE
+            | folders("/var/lib/pms"),
+        )
+        missing = operator.run("doctor", status=1)
+        assert missing["facts"]["blocking"][0] == "host.python"
+        assert "3.9.2 at /usr/bin/python3; beside it is /usr/bin/python3.11" in operator.said()
+        operator.run("backup", status=1)
+        assert "prepare`, which makes an environment from /usr/bin/python3.11 (" in operator.said()
+        prepared = operator.run("prepare")
+        assert "The inventory names /usr/bin/python3 for one. Put this line" in str(prepared)
+        line = f"ansible_python_interpreter: {PYTHON}"
+        assert line in str(prepared)
+        assert "Python 3.11." in host.run(PYTHON, "--version")
+        operator = Operator(
+            home, host.variables() | yaml.safe_load(line) | NOWHERE | folders("/var/lib/pms")
+        )
+        state = operator.run("status", status=1)["hosts"]["one"]
+        assert "no backup set" in str(state["due"])
+        assert "Put this line" not in str(operator.run("prepare"))
+        assert host.left(home) == []
+
+
+def test_a_python_that_cannot_make_environments_is_named(home):
+    """Ubuntu keeps a part of the module venv in a package of its own."""
+    with managed_host.running(home) as host:
+        host.run("sh", "-c", "rm -r /usr/lib/python3.13/venv")
+        operator = Operator(home, host.variables() | NOWHERE | folders("/var/lib/pms"))
+        operator.run("prepare", status=1)
+        assert "3.13.5 at /usr/bin/python3.13, without the module venv" in operator.said()
 
 
 def test_doctor_reads_past_what_sudo_says(home):

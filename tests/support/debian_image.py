@@ -12,12 +12,16 @@ EXPERIMENTAL = """cd "$1/etc/apt" && sed -n 's/ sid / experimental /p' sources.l
     >sources.list.d/experimental.list && test -s sources.list.d/experimental.list && \
     printf 'Package: {}\\nPin: release a=experimental\\nPin-Priority: 990\\n' \
     >preferences.d/experimental"""
+# Gives it those of an older release, too, where it has none of its own.
+OLDER = """cd "$1/etc/apt" && sed -n 's/ {} / {} /p' sources.list \
+    >sources.list.d/older.list && test -s sources.list.d/older.list"""
 
 
-def provide(image: str, *, release: str, packages: str) -> None:
+def provide(image: str, *, release: str, packages: str, older: str = "") -> None:
     """Make an image, unless there is one of these packages (names with commas between).
 
-    With the release ``experimental`` they are of there, and all else of sid.
+    With the release ``experimental`` they are of there, and all else of sid. Packages that the
+    release lacks come from *older*, a release before it.
     """
     label = '{{index .Config.Labels "recipe"}}'
     found = subprocess.run(
@@ -30,6 +34,8 @@ def provide(image: str, *, release: str, packages: str) -> None:
     more = "--aptopt='Acquire::Check-Valid-Until \"false\"'" if suite == "sid" else ""
     if suite != release:
         more += f" --setup-hook={shlex.quote(EXPERIMENTAL.format(packages.replace(',', ' ')))}"
+    if older:
+        more += f" --setup-hook={shlex.quote(OLDER.format(release, older))}"
     build = (
         f"set -o pipefail; mmdebstrap --quiet --variant=minbase --include={packages} {more}"
         " --aptopt='Acquire::Languages \"none\"' --dpkgopt=force-unsafe-io"

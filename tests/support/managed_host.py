@@ -21,8 +21,11 @@ PACKAGES = "openssh-server,python3,sudo"
 ENGINE = Path("/var/run/docker.sock")
 NO_NETWORK = ("--network", "none")
 SUDO, DOCKER = "ops", "deploy"  # one may become root, the other one only use the engine
+# As RHEL 9 is after `dnf install python3.11`: the host's own Python is 3.9, a newer one beside it.
+OLD_AND_NEW = "openssh-server,sudo,python3.9,python3.11"
 START = f"""
 set -e
+[ -e /usr/bin/python3 ] || ln -s python3.9 /usr/bin/python3
 install -d -m 755 /run/sshd
 useradd --create-home --shell /bin/bash {SUDO}
 useradd --create-home --shell /bin/bash {DOCKER}
@@ -91,11 +94,22 @@ class ManagedHost:
 
 @contextmanager
 def running(
-    folder: Path, release: str = "trixie", *, options: tuple[str, ...] = NO_NETWORK
+    folder: Path,
+    release: str = "trixie",
+    *,
+    options: tuple[str, ...] = NO_NETWORK,
+    two_pythons: bool = False,
 ) -> Iterator[ManagedHost]:
-    """Run the host; *folder* gets the keys to reach it, *options* are Docker's."""
-    image = f"pms-test/managed:{release}"
-    debian_image.provide(image, release=release, packages=PACKAGES)
+    """Run the host; *folder* gets the keys to reach it, *options* are Docker's.
+
+    With *two_pythons* its `python3` is 3.9.2, and 3.11 is beside it; it is Debian 12 otherwise.
+    """
+    if two_pythons:
+        image = "pms-test/managed:two-pythons"
+        debian_image.provide(image, release="bookworm", packages=OLD_AND_NEW, older="bullseye")
+    else:
+        image = f"pms-test/managed:{release}"
+        debian_image.provide(image, release=release, packages=PACKAGES)
     keys = folder / "keys"
     keys.mkdir(mode=0o700)
     for name in ("client", "host"):

@@ -37,16 +37,23 @@ print(json.dumps(said))
 """
 
 
-@pytest.fixture(scope="module")
-def said() -> dict[str, str]:
+def messages(path: Path, modules: list[Path]) -> dict[str, str]:
+    """Return what each module says on a host whose programs are in one folder."""
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", SCRIPT, PROJECT / "module_utils", *MODULES],
+        [sys.executable, "-I", "-S", "-c", SCRIPT, PROJECT / "module_utils", *modules],
+        env={"PATH": str(path)},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    return json.loads(done.stdout)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory) -> dict[str, str]:
+    return messages(tmp_path_factory.mktemp("programs"), MODULES)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
@@ -54,3 +61,12 @@ def test_each_module_says_which_python_it_needs(module: Path, said):
     message = said.get(str(module), "nothing")
     assert message.startswith("ImportError: pms-ops needs Python 3.11 or newer"), message
     assert "is 3.10.13. Run `pms-ops prepare`" in message
+    assert "`pms-ops prepare`, once a newer one is beside it (docs/FLEET.md," in message
+    assert message.endswith("ansible_python_interpreter: /opt/pms-ops/venv/bin/python")
+
+
+def test_the_newest_python_beside_it_is_named(tmp_path):
+    for name in ("python3.9", "python3.11", "python3.12"):
+        (tmp_path / name).touch(mode=0o755)
+    (message,) = messages(tmp_path, MODULES[:1]).values()
+    assert f"which makes an environment from {tmp_path}/python3.12 (docs/FLEET.md," in message
