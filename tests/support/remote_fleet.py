@@ -157,8 +157,19 @@ class Remote:
 
 
 @contextmanager
-def running(server: Server, count: int, *, small: frozenset[str] = frozenset()) -> Iterator[Remote]:
-    """Run *count* hosts, each with a database of its own; *small* have a small disk."""
+def running(
+    server: Server,
+    count: int,
+    *,
+    small: frozenset[str] = frozenset(),
+    tools: Path | None = None,
+) -> Iterator[Remote]:
+    """Run *count* hosts, each with a database of its own; *small* have a small disk.
+
+    *tools* is a folder bin of PostgreSQL's client tools (support.client_tools): with it they can
+    make and restore sets.
+    """
+    mounts = ("--volume", f"{tools.parent}:{tools.parent}:ro") if tools else ()
     names = [f"fund{number:02}" for number in range(count)]
     with ExitStack() as stack:
         short = Path(tempfile.mkdtemp(prefix="pmsf-"))
@@ -169,7 +180,9 @@ def running(server: Server, count: int, *, small: frozenset[str] = frozenset()) 
         for name in names:
             (short / name).mkdir()
             hosts[name] = stack.enter_context(
-                ssh_host.running(short / name, shared, options=SMALL if name in small else ())
+                ssh_host.running(
+                    short / name, shared, options=(*mounts, *(SMALL if name in small else ()))
+                )
             )
             database = f"{name}_{short.name[-8:].lower()}"
             server.create(database, timescaledb=False)
@@ -180,6 +193,7 @@ def running(server: Server, count: int, *, small: frozenset[str] = frozenset()) 
                 "remote_dir": f"{shared}/pms-ops",
                 "pms_db_access": "host",
                 "pms_db_host": "127.0.0.1",
+                "pms_db_bin_dir": str(tools or ""),
                 "pms_db_port": server.port,
                 "pms_db_name": database,
                 "pms_db_user": "pms_ops",
