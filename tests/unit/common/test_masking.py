@@ -38,6 +38,7 @@ def test_a_module_with_such_a_secret_warns(password, tmp_path):
     """In a process of its own, as Ansible starts it: the result has stars, and says why."""
     database = {"host": "h", "name": "b", "user": "u", "password": password, "access": "host"}
     given = {"database": database, "container": "x", "state": "status", "engine": "external"}
+    missing = f"{tmp_path}/2026-11-29/pgbackrest"
     code = (
         "import ansible.module_utils as m, runpy, sys; sys.argv = ['m'];"
         f" m.__path__.append({str(PROJECT / 'module_utils')!r});"
@@ -45,11 +46,11 @@ def test_a_module_with_such_a_secret_warns(password, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": given | {"root": f"{tmp_path}/2026-11-29"}}),
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": given | {"command": [missing]}}),
         capture_output=True,
         text=True,
         timeout=60,
     )
     said = json.loads(done.stdout)
     assert (masking.WARNING in str(said.get("warnings"))) == (password != GOOD)
-    assert ("*****" in said["invocation"]["module_args"]["root"]) == (password != GOOD)
+    assert (missing in said["msg"]) == (password == GOOD)
