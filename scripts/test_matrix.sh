@@ -17,7 +17,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 readonly PROJECT=$PWD
 readonly CACHE=$PROJECT/.cache/matrix
 readonly CELL_SECONDS=3600
-readonly CELLS=(postgresql-15 postgresql-17 postgresql-18 postgresql-19 ansible-2.19 ansible-2.20 ansible-2.21)
+readonly CELLS=(postgresql-15 postgresql-16 postgresql-17 postgresql-18 postgresql-19 ansible-2.19 ansible-2.20 ansible-2.21)
 readonly TESTS=(tests/integration/test_backup.py tests/integration/test_restore.py
     tests/integration/test_restore_cases.py tests/integration/test_clients.py
     tests/integration/test_same_meaning.py tests/integration/test_proof_mutations.py

@@ -14,7 +14,7 @@ import pytest
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
 from tests.conftest import PROJECT
-from tests.support import client_tools
+from tests.support import client_tools, postgresql_16
 from tests.support.pms_service import SEEDED, Api, Data, stand_ins
 from tests.support.server import IMAGE, POSTGRESQL, Server, running_server
 
@@ -31,8 +31,11 @@ def images() -> None:
     build = PROJECT / "roles" / "lab" / "files" / "images" / "build.sh"
     cache = PROJECT / ".lab" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
+    if POSTGRESQL == 16:
+        postgresql_16.provide(PROJECT / ".cache")
+    built = 17 if POSTGRESQL == 16 else POSTGRESQL
     done = subprocess.run(
-        [build, cache, sys.executable, "built", str(POSTGRESQL)],
+        [build, cache, sys.executable, "built", str(built)],
         capture_output=True,
         text=True,
         timeout=900,

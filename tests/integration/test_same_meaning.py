@@ -35,7 +35,7 @@ from tests.support import printed_otherwise as examples
 from tests.support.server import POSTGRESQL, image_of, running_server
 from tests.support.tiers import deep_but
 
-OLDER = [major for major in (15, 17, 18) if major < POSTGRESQL]
+OLDER = [major for major in (15, 16, 17, 18) if major < POSTGRESQL]
 LIVE = "orders"
 # What differs in a copy beyond its print; see examples.not_restored.
 NOT_AS_IT_WAS = {("indexes", "app.twice_once")} | (

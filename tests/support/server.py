@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """A real database server for the tests, from an image of the lab, thrown away afterwards.
 
-LAB_POSTGRESQL sets its major version, as in the lab: 17 (the default) or 18 with TimescaleDB, or 15
-or 19 without it. Tests of the latter two have a plain table for a hypertable.
+LAB_POSTGRESQL sets its major version, as in the lab: 17 (the default) or 18 with TimescaleDB, or
+15, 16 or 19 without it. Tests of the latter have a plain table for a hypertable.
 """
 
 from __future__ import annotations
