@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.evidence import verdicts
+from ansible.module_utils.pmsops.evidence import set_list, verdicts
 from ansible.module_utils.pmsops.export import (
     anchored,
     gate_results,
@@ -189,6 +189,7 @@ def _run(line: Line, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
         "result": found.result,
         "unanswered": found.unanswered,
         "failed": found.failed,
+        "waived": found.waived,
         "flaky": found.flaky,
         "passed": known.get("pass", 0) if known else None,
         "attested": known.get("attested", 0) if known else None,
@@ -247,7 +248,7 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
         name = str(line.record["set"])
         good = [e for e in proofs.get(name, []) if verdicts.of(e.kind, e.record) == verdicts.PASS]
         happened = set_history.events(proofs.get(name, []))
-        now = there.get(name)
+        now, aside = there.get(name), there.get(name + set_list.DAMAGED)
         found.append(
             rows.base(line)
             | {
@@ -259,10 +260,11 @@ def _sets(segment: Segment, present: list[Mapping[str, Any]]) -> list[dict[str, 
                 "events": happened,
                 "shown": set_history.shown(happened),
                 "state": "damaged" if now and now["problem"] else "held" if now and now["held"]
-                else "there" if now else "removed" if name in gone else "unknown",
+                else "there" if now else "set_aside" if aside
+                else "removed" if name in gone else "unknown",
                 "removed_by": gone[name].number if name in gone else None,
                 "not_covered": set_contents.not_proved(good),
             }
-            | set_contents.of_set(line, now)
+            | set_contents.of_set(line, now or aside)
         )  # fmt: skip
     return found

@@ -23,6 +23,7 @@ class Result:
     # Blockers without an answer: the run neither saw them pass nor fail.
     unanswered: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)  # blockers or not
+    waived: list[str] = field(default_factory=list)  # did not pass, and a waiver let it through
     flaky: list[str] = field(default_factory=list)  # passed, but not at the first attempt
 
 
@@ -51,9 +52,11 @@ def of(record: Mapping[str, Any]) -> Result:
             found.unanswered.append(name)
         if status == "fail":
             found.failed.append(name)
+        if status == "waived":
+            found.waived.append(name)
         if each.get("flaky") is True:
             found.flaky.append(name)
-    listed = (found.attested, found.unanswered, found.failed, found.flaky)
+    listed = (found.attested, found.unanswered, found.failed, found.waived, found.flaky)
     for names in (*found.tests.values(), *listed):
         names.sort()
     if verdict != verdicts.NOT_MEASURED:

@@ -38,8 +38,8 @@ EN = {
     "term_tsa": "tsa",
     "means_tsa": "A time stamping authority: it signs a hash and the time, by RFC 3161.",
     "term_vault": "vault",
-    "means_vault": "A place on another machine where heads of the ledger are kept and cannot be"
-    " changed from here.",
+    "means_vault": "A place where heads of the ledger are kept. It helps where it is on another"
+    " machine, and cannot be changed from here.",
     "term": "Term",
     "meaning": "Meaning",
     "term_gate": "Gate, go-live run",
@@ -96,8 +96,8 @@ PT = {
     "term_tsa": "tsa",
     "means_tsa": "Uma autoridade de carimbo do tempo: assina um hash e o horário (RFC 3161).",
     "term_vault": "vault",
-    "means_vault": "Um cofre em outra máquina, que guarda resumos do registro encadeado e não pode"
-    " ser alterado daqui.",
+    "means_vault": "Um lugar que guarda resumos do registro encadeado. Ajuda se está em outra"
+    " máquina e não pode ser alterado daqui.",
     "term": "Termo",
     "meaning": "Significado",
     "term_gate": "Gate, execução da lista de verificação",

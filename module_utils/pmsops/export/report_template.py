@@ -182,7 +182,8 @@ passed=run.passed | string, total=run.checks | string) }}{% if run.attested %}<b
 <td class="long">{{ listed(run.blocking) }}</td><td>{{ control(run) }}</td>\
 {{ by(run) }}</tr>
 <tr class="more"><td colspan="9">{% if run.has_record %}<strong>{{ t("failed_checks") }}</strong>: \
-{{ listed(run.failed) }}. <strong>{{ t("flaky_checks") }}</strong>: {{ listed(run.flaky) }}\
+{{ listed(run.failed) }}. <strong>{{ t("waived_checks") }}</strong>: \
+{{ listed(run.waived) }}. <strong>{{ t("flaky_checks") }}</strong>: {{ listed(run.flaky) }}\
 {% else %}<strong>{{ t("failed_checks") }}</strong>: {{ t("not_on_record") }}{% endif %}</td></tr>
 {% endfor %}{{ close() }}{% endif %}
 </section>

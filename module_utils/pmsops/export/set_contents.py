@@ -46,8 +46,12 @@ def of_set(line: Line, now: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def not_proved(proofs: Iterable[Line]) -> list[str]:
-    """Return what the proofs of a set say that none of them covered."""
-    said = [rows.names(audit.of(e.entry).get("not_covered")) for e in proofs if e.entry]
+    """Return what the proofs of a set say that none of them covered.
+
+    The line of an off-site proof does not say it: the drill's line before it does.
+    """
+    told = [e for e in proofs if e.entry and e.kind != "offsite"]
+    said = [rows.names(audit.of(e.entry).get("not_covered")) for e in told if e.entry]
     return [each for each in said[0] if all(each in other for other in said)] if said else []
 
 

@@ -1045,7 +1045,7 @@ def main(argv: "list[str] | None" = None) -> int:
         "--key", action="append", type=key_id, default=[], help="id of a key known otherwise"
     )
     parser.add_argument("--tsa-ca", type=Path, help="root of the time stamping authority, in PEM")
-    about = "id of the key of a person who may approve, known otherwise"
+    about = "id of the key of a person who may approve, known otherwise; once for each person"
     parser.add_argument("--approver", action="append", type=key_id, default=[], help=about)
     given = parser.parse_args(argv)
     for path, there in ((given.export, Path.exists), (given.tsa_ca, Path.is_file)):

@@ -105,6 +105,7 @@ WORDS = {
     "control": "Negative control",
     "partial": "partial",
     "failed_checks": "Failed checks",
+    "waived_checks": "Did not pass, and a waiver let them through",
     "flaky_checks": "Passed only at a later attempt (flaky)",
     "found": "found",
     "not_found": "NOT FOUND: the proof is broken",
@@ -128,6 +129,7 @@ WORDS = {
     "there": "present on the disk",
     "held": "held",
     "damaged": "damaged",
+    "set_aside": "set aside as damaged: its folder ends in .damaged",
     "removed": "removed",
     "unknown": "NOT MEASURED: it is not on the disk, and no line says that it was removed",
     # Times
@@ -256,7 +258,8 @@ WORDS = {
     "    python3 -I verify.py --key KEY --tsa-ca root.pem\n\n"
     "A line of kind approval has what a second person signed before a plan was done. Whose key\n"
     "that is, is this system's word, too. With the ids of the keys, as those persons told you:\n\n"
-    "    python3 -I verify.py --key KEY --approver THEIR-KEY\n\n"
+    "    python3 -I verify.py --key KEY --approver KEY-OF-ANA --approver KEY-OF-BRUNO\n\n"
+    "Give the key of each person who may approve: an approval by another key is BROKEN.\n\n"
     "python3 -I verify.py --help names each kind of file and each status.\n\n"
     "The name of a file in checklists is the SHA-256 of the file. checklist_sha256 in it, which\n"
     "records and the ledger name, is the SHA-256 of the checklist's YAML, read and written as\n"

@@ -109,6 +109,7 @@ WORDS = {
     "control": "Controle negativo",
     "partial": "parcial",
     "failed_checks": "Verificações com falha",
+    "waived_checks": "Sem êxito, mas dispensadas",
     "flaky_checks": "Com êxito apenas em nova tentativa (instáveis)",
     "found": "detectado",
     "not_found": "NÃO DETECTADO: a prova não é válida",
@@ -132,6 +133,7 @@ WORDS = {
     "there": "presente no disco",
     "held": "bloqueada contra exclusão",
     "damaged": "danificada",
+    "set_aside": "separada como danificada: a pasta termina em .damaged",
     "removed": "excluída",
     "unknown": "NÃO MEDIDO: não está em disco, e nenhuma linha informa a sua exclusão",
     # Times
@@ -266,7 +268,8 @@ WORDS = {
     "Uma linha do tipo approval contém o que uma segunda pessoa assinou antes da execução de um\n"
     "plano. A quem pertence a chave também é a palavra deste sistema. Com os identificadores que\n"
     "essas pessoas informaram:\n"
-    "\n    python3 -I verify.py --key CHAVE --approver CHAVE-DA-PESSOA\n\n"
+    "\n    python3 -I verify.py --key CHAVE --approver CHAVE-DE-ANA --approver CHAVE-DE-BRUNO\n\n"
+    "Informe a chave de cada pessoa que pode aprovar: outra chave numa aprovação é BROKEN.\n\n"
     "python3 -I verify.py --help descreve cada tipo de arquivo e cada código (em inglês).\n\n"
     "O nome de um arquivo em checklists é o SHA-256 do arquivo. O campo checklist_sha256, que os\n"
     "documentos e o registro encadeado citam, é o SHA-256 do YAML da lista de verificação, lido e\n"

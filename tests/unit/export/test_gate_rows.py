@@ -75,6 +75,14 @@ def test_the_row_of_a_run_and_its_signed_statement_say_the_same(tmp_path, verdic
     assert shown in runs and '<span class="tag good">' not in runs
 
 
+def test_a_check_that_a_waiver_let_through_is_named(tmp_path):
+    document = record()
+    document["results"].append({"id": "site.kept", "status": "waived", "severity": "blocker"})
+    fund = exported.Fund(tmp_path)
+    write(fund, document)
+    assert "<strong>Did not pass, and a waiver let them through</strong>: site.kept." in said(fund)
+
+
 def test_passed_checks_and_attested_ones_are_counted_apart(fund):
     assert "1 of 4<br>and 1 attested by a person" in said(fund)
 

@@ -36,6 +36,22 @@ def test_a_proved_set_says_what_its_proof_did_not_cover(fund):
     assert "Grafana&#39;s files: not restored" in text
 
 
+def test_a_proof_that_does_not_say_what_it_covered_covers_nothing_of_it(fund):
+    """An off-site proof, whose line has an empty list: the set looked complete."""
+    add(fund, "drill", {"set": "2026-11-30_0900", "proved": True})
+    fund.append("offsite", {"set": "2026-11-30_0900", "act": "proof", "proved": True}, AT)
+    text = section(said(fund), "sets")
+    assert "The proof did not cover:" in text and "Redis: not restored" in text
+
+
+def test_a_set_that_was_set_aside_is_not_said_to_have_vanished(fund):
+    folder = make_set(fund.root / "sets", fund.root / "setkeys", "2026-11-30_0900")
+    folder.rename(folder.with_name(f"{folder.name}.damaged"))
+    text = section(said(fund, backup_root=fund.root / "sets"), "sets")
+    assert "<td>set aside as damaged: its folder ends in .damaged" in text
+    assert "no line says" not in text
+
+
 def test_files_that_were_left_out_of_a_set_are_listed(fund):
     text = section(said(fund), "sets")
     assert "Left out of this set" in text and "NOT TAKEN, no Redis" in text and ".env" in text
