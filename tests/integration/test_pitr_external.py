@@ -156,9 +156,15 @@ def test_wal_that_a_queue_limit_dropped_is_named_at_once_and_as_a_gap(backed_up)
             assert len(lost) < 40
             lost.append(backed_up.write(201 + len(lost)))
             time.sleep(2)
+        # What was not dropped stays where it is: pushed, it would be the newest.
+        backed_up.sql("ALTER SYSTEM SET archive_command = 'false'")
+        backed_up.sql("SELECT pg_reload_conf()")
+        time.sleep(3)
     finally:
         backed_up.run(f"chown postgres {ARCHIVE} && chmod 750 {ARCHIVE}", "root")
     assert "archive-push-queue-max" in problems(backed_up.look(INFO))
+    backed_up.sql("ALTER SYSTEM RESET archive_command")
+    backed_up.sql("SELECT pg_reload_conf()")
     backed_up.archived(backed_up.write(301))
     backed_up.run("pgbackrest --stanza=main check")
     assert "status: ok" in backed_up.run(VERIFY)
