@@ -73,6 +73,15 @@ options:
     type: str
     choices: [schema, none]
     default: schema
+  statistics:
+    description:
+      - Whether the set has the planner's statistics, so that a restore need not analyze tables.
+        They are samples of the rows, and no proof reads them.
+      - V(auto) dumps them from PostgreSQL 18 or newer with a pg_dump of 18 or newer. V(always)
+        refuses where that is not so. V(never) leaves them out.
+    type: str
+    choices: [auto, always, never]
+    default: auto
   recipients:
     description:
       - Public keys to encrypt the set to, of age (V(age1...)) or SSH. This machine does not need
@@ -222,6 +231,11 @@ trial:
         remedy: Set the values, or ALTER TABLE public.instruments ALTER COLUMN price DROP NOT NULL.
     deviations: []
     seconds: 1.7
+statistics:
+  description: Whether the set has the planner's statistics.
+  returned: when a set was made
+  type: bool
+  sample: true
 versions:
   description: Versions of server and pg_dump, to the minor.
   returned: success
@@ -319,6 +333,7 @@ def argument_spec() -> dict:
         "api_url": {"type": "str"},
         "canary": {"type": "bool", "default": True},
         "trial": {"type": "str", "choices": ["schema", "none"], "default": "schema"},
+        "statistics": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
         "metrics_system": {"type": "str"},

@@ -428,6 +428,8 @@ class FakeDatabase(Database):
 class FakeConnection:
     """Commits and rolls back the server's databases; a closed connection rolls back."""
 
+    server_version = 170000
+
     def __init__(self, server: Server, name: str, autocommit: bool) -> None:
         self.server, self.name, self.autocommit = server, name, autocommit
         self.before: dict[str, OneDatabase] | None = None

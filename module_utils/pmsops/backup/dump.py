@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ansible.module_utils.pmsops.backup.preflight import require_table, split_table
-from ansible.module_utils.pmsops.backup.settings import Settings
+from ansible.module_utils.pmsops.backup.settings import ALWAYS, Settings
 from ansible.module_utils.pmsops.client_tools import globals_sql, pg_dump, pg_dumpall
 from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProcess
 from ansible.module_utils.pmsops.common.sparing import Sparing
@@ -212,7 +212,20 @@ def options_of(
         jobs=jobs,
         role=_role(database),
         stream=encrypted,
+        statistics=settings.statistics == ALWAYS,
     )
+
+
+def described(options: pg_dump.DumpOptions, compression: str) -> dict[str, Any]:
+    """Return what a manifest says of the dump itself."""
+    return {
+        "path": options.target.name,
+        "format": options.format,
+        "compression": compression,
+        "jobs": options.jobs,
+        "encrypted": options.stream,
+        "statistics": options.statistics,
+    }
 
 
 def of_snapshot(

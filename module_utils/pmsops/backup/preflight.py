@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.backup.attempts import READERS
-from ansible.module_utils.pmsops.backup.settings import Settings
-from ansible.module_utils.pmsops.client_tools import versions
+from ansible.module_utils.pmsops.backup.settings import ALWAYS, AUTO, NEVER, Settings
+from ansible.module_utils.pmsops.client_tools import pg_dump, versions
 from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system, files
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -33,8 +33,8 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> dict[st
 
     Nothing is written.
 
-    :raises OpsError: backup.server-old, backup.restoring, backup.table, database.*, clients.*,
-        disk.full
+    :raises OpsError: backup.server-old, backup.restoring, backup.statistics, backup.table,
+        database.*, clients.*, disk.full
     """
     with (
         ThreadPoolExecutor(max_workers=1) as pool,  # a container of its own: the slowest of these
@@ -73,6 +73,7 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> dict[st
                 "Install the server version's client tools and set pms_db_bin_dir to them.",
                 code="clients.old",
             )
+    with_statistics(settings, made)
     if settings.root.exists():
         needed = round(estimate(settings.root, size) * NEXT_DUMP_SHARE)
         free = shutil.disk_usage(settings.root).free
@@ -83,6 +84,30 @@ def check(database: Database, tools: ClientTools, settings: Settings) -> dict[st
                 code="disk.full",
             )
     return made
+
+
+def with_statistics(settings: Settings, made: dict[str, str]) -> Settings:
+    """Return the settings with the decision whether the planner's statistics are dumped.
+
+    *made* has the versions of server and pg_dump.
+
+    :raises OpsError: backup.statistics if they are demanded, and cannot be
+    """
+    older = [
+        f"{name} is {version}"
+        for name, version in (("the server", made["server"]), ("pg_dump", made["pg_dump"]))
+        if versions.parts(version)[0] < pg_dump.STATISTICS_SINCE
+    ]
+    if settings.statistics == ALWAYS and older:
+        raise OpsError(
+            "The planner's statistics cannot be dumped, and backup_statistics demands them:"
+            f" {' and '.join(older)}; both have to be {pg_dump.STATISTICS_SINCE} or newer.",
+            "Set backup_statistics: auto. A restore then analyzes every table.",
+            code="backup.statistics",
+        )
+    if settings.statistics == AUTO:
+        return replace(settings, statistics=NEVER if older else ALWAYS)
+    return settings
 
 
 def older_tools(made: dict[str, str]) -> list[str]:

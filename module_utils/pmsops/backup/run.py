@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.backup import (
     trial,
     verdict,
 )
-from ansible.module_utils.pmsops.backup.dump import Dump, of_snapshot, options_of
+from ansible.module_utils.pmsops.backup.dump import Dump, described, of_snapshot, options_of
 from ansible.module_utils.pmsops.backup.settings import Settings
 from ansible.module_utils.pmsops.client_tools import factory as client_tools
 from ansible.module_utils.pmsops.client_tools import pg_dump
@@ -64,6 +64,7 @@ def run(
         tools = client_tools.for_database(database)
         cleaned = leftovers.clean(settings.root, database, copy=settings.moment is not None)
         made = preflight.check(database, tools, settings)
+        settings = preflight.with_statistics(settings, made)
         settings, fewer = preflight.fitting(database, settings)
         run = _Run(database, settings, tools, progress, now)
         run.warnings += file_system.first_use(state) + preflight.older_tools(made) + fewer
@@ -172,6 +173,7 @@ class _Run:
             "duration_seconds": round((self.now() - started).total_seconds(), 3),
             "phases": self.progress.seconds,
             "warnings": self.warnings,
+            "statistics": document["dump"]["statistics"],
             **{name: document[name] for name in ("snapshot_at", "trial", "losses", "not_restored")},
             "shrunk": document["shrunk"]["findings"],
             "parts": surroundings.texts(document),
@@ -266,13 +268,7 @@ class _Run:
             "database": dump.readings.database,
             "required_roles": dump.readings.required_roles,
             "roles": dump.readings.roles,
-            "dump": {
-                "path": options.target.name,
-                "format": options.format,
-                "compression": compression,
-                "jobs": options.jobs,
-                "encrypted": bool(self.recipients),
-            },
+            "dump": described(options, compression),
             "facts": dump.readings.facts,
             "fingerprint_formula": fingerprint.FORMULA,
             "contents": dump.readings.contents,

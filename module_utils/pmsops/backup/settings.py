@@ -12,6 +12,8 @@ from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
 from ansible.module_utils.pmsops.parts import taking
 from ansible.module_utils.pmsops.repository import retention, sets
 
+AUTO, ALWAYS, NEVER = "auto", "always", "never"
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -40,6 +42,8 @@ class Settings:
     canary: bool = True
     # "schema": after the dump its schema is restored into a scratch database; "none": it is not.
     trial: str = "schema"
+    # Of the planner, into the dump: "auto" where server and pg_dump can, "always", or "never".
+    statistics: str = AUTO
     policy: retention.Policy = field(default_factory=retention.Policy)
     # Public keys of age. With any, the dump is one stream, and every file but the manifest is
     # encrypted.
@@ -70,6 +74,7 @@ class Settings:
             api_url=options["api_url"] or None,
             canary=options["canary"],
             trial=options["trial"],
+            statistics=options["statistics"],
             recipients=tuple(options["recipients"]),
             max_shared=options["max_shared"],
             parts=taking.Wanted(

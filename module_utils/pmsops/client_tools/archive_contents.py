@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 
 _NAME = r'("(?:[^"]|"")+"|[^\s".;]+)'
 _HEADER = re.compile(r"^-- Data for Name: .*; Type: TABLE DATA; ")
+_ENTRY = re.compile(r"^-- (?:Data for |Statistics for )?Name: .*; Type: (.+?); ")
 _COPY = re.compile(rf"^COPY {_NAME}\.{_NAME} \((.*)\) FROM stdin;$")
 _GRANT = re.compile(rf"^GRANT .+ TO {_NAME}(?: WITH GRANT OPTION)?;$")
 _OWNER = re.compile(rf"^ALTER .+ OWNER TO {_NAME};$")
@@ -120,6 +121,8 @@ class _Reader:
         self._kept: list[bytes] | None = None
         self._kept_bytes = 0
         self._since_header = HEADER_LINES
+        # Among values of rows, which may look like anything: samples for the planner.
+        self._sampled = False
 
     def take(self, buffer: bytes) -> bytes:
         """Read all whole lines of *buffer*; return the rest."""
@@ -170,6 +173,10 @@ class _Reader:
 
     def _line(self, line: str) -> None:
         self._since_header += 1
+        if line.startswith("-- ") and (entry := _ENTRY.match(line)):
+            self._sampled = entry[1] == "STATISTICS DATA"
+        if self._sampled:
+            return
         if _HEADER.match(line):
             self._since_header = 0
         elif line.startswith("COPY ") and self._since_header < HEADER_LINES:

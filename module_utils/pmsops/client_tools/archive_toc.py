@@ -20,6 +20,8 @@ _EXTENSION = re.compile(r"^\d+; \d+ \d+ EXTENSION - (.+?) ?$")
 CHUNK = r"(?:_hyper|compress_hyper)_\d+_\d+_chunk"
 _OF_CHUNK = re.compile(rf"^\d+; \d+ \d+ (?:[A-Z]+ )+_timescaledb_internal (?:[A-Z]+ )*{CHUNK}")
 _SCHEMA = re.compile(r"^\d+; \d+ \d+ SCHEMA - ")
+# "4248; 0 0 STATISTICS DATA public book ": without an owner
+_STATISTICS = re.compile(r"^\d+; \d+ \d+ STATISTICS DATA ")
 _INDEX = re.compile(r"^\d+; \d+ \d+ (?:INDEX|CONSTRAINT) ")
 _EVENT_TRIGGER = re.compile(r"^\d+; \d+ \d+ (?:EVENT TRIGGER|[A-Z ]+ - EVENT TRIGGER) ")
 _DATABASE = re.compile(r"^;\s+dbname: (.*)$")
@@ -31,6 +33,8 @@ class Contents:
     """The lines of the table of contents, and the facts of its header."""
 
     lines: tuple[str, ...]
+    # Those of the planner's statistics, which no other list has: a dump of PostgreSQL 18 or newer.
+    statistics: tuple[str, ...] = ()
     database: str | None = None
     server_major: int | None = None
     # Of "server" and "pg_dump", as the header spells them.
@@ -89,6 +93,11 @@ class Contents:
         wanted = {" ".join(each) for each in tables}
         return [line for line in self.lines if _named(_DATA, line) in wanted]
 
+    def statistics_of(self, relations: Collection[tuple[str, str]]) -> list[str]:
+        """Return the entries with the planner's statistics of *relations*, indexes among them."""
+        wanted = {" ".join(each) for each in relations}
+        return [line for line in self.statistics if _named(_STATISTICS, line) in wanted]
+
     def data_not_of(self, tables: set[tuple[str, str]]) -> list[str]:
         """Return all lines but the data entries of *tables*."""
         wanted = {" ".join(each) for each in tables}
@@ -116,18 +125,20 @@ def parse(text: str) -> Contents:
 
 def of_lines(printed: Iterable[str]) -> Contents:
     """Read the lines that ``pg_restore --list`` printed."""
-    lines, database = [], None
+    lines: list[str] = []
+    statistics: list[str] = []
+    database = None
     made_by: dict[str, str] = {}
     for whole in printed:
         line = whole.rstrip("\r\n")
         if line and not line.startswith(";"):
-            lines.append(line)
+            (statistics if _STATISTICS.match(line) else lines).append(line)
         elif match := _DATABASE.match(line):
             database = match[1].strip()
         elif match := _VERSION.match(line):
             made_by["server" if match[1] == "from database" else "pg_dump"] = match[2]
     major = versions.parts(made_by["server"])[0] if "server" in made_by else None
-    return Contents(tuple(lines), database, major, made_by)
+    return Contents(tuple(lines), tuple(statistics), database, major, made_by)
 
 
 def _named(kind: re.Pattern[str], line: str) -> str | None:

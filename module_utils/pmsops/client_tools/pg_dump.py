@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools, ToolProce
 ZSTD = "zstd:1"
 GZIP = "gzip:1"
 ZSTD_SINCE = 16  # since pg_dump 16; a build may still lack it
+STATISTICS_SINCE = 18  # of the planner: since this pg_dump and this server
 # The shell becomes pg_dump, which then needs only to connect, once a file names the snapshot.
 # Of other programs only absolute paths: with pms_db_bin_dir, PATH has nothing else.
 SHELL = "/bin/sh"
@@ -38,6 +39,8 @@ class DumpOptions:
     jobs: int = 2
     role: str | None = None
     stream: bool = False
+    # Those of the planner, too.
+    statistics: bool = False
 
     def arguments(self, compression: str) -> list[str]:
         """Return pg_dump's arguments; the connection travels by environment."""
@@ -51,6 +54,7 @@ class DumpOptions:
             "--no-subscriptions",
             *([f"--jobs={self.jobs}"] if self.format == "directory" else []),
             *([f"--role={self.role}"] if self.role else []),
+            *(["--statistics"] if self.statistics else []),
         ]
 
 
@@ -108,7 +112,7 @@ def schema(tools: ClientTools, job: DumpOptions) -> bytes:
 
     :raises OpsError: those of tool_errors.to_error.
     """
-    wanted = replace(job, format="custom", stream=True)
+    wanted = replace(job, format="custom", stream=True, statistics=False)
     arguments = [*wanted.arguments("0"), "--section=pre-data", "--section=post-data"]
     status, output, errors = tools.capture("pg_dump", arguments)
     if status:

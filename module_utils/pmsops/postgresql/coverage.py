@@ -12,7 +12,7 @@ from __future__ import annotations
 REASONS = {
     "number": "an internal number; objects are compared by their names",
     "storage": "physical storage, which a restore makes anew",
-    "statistics": "figures of the planner, which ANALYZE gathers anew",
+    "statistics": "figures of the planner, which come with the set or which ANALYZE gathers anew",
     "cluster": "belongs to the cluster and not to a database; globals.sql has the roles",
     "state": "a state of the running server",
 }

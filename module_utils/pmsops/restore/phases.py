@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg2
@@ -31,7 +29,11 @@ from ansible.module_utils.pmsops.postgresql.connection import (
     quote_literal,
     superuser_role,
 )
-from ansible.module_utils.pmsops.restore import pg_restore_errors, progress_query
+from ansible.module_utils.pmsops.restore import (
+    pg_restore_errors,
+    planner_statistics,
+    progress_query,
+)
 from ansible.module_utils.pmsops.restore.requirements import TIMESCALEDB
 
 # For the sessions of the restore only; the server's configuration is not touched.
@@ -56,6 +58,8 @@ class PhasedRestore:
     # name -> {version, schema, owner of that schema}: to create before pg_restore would.
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    # Which way the restore took, where there are several.
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         with self.target.session(name=self.target.maintenance_name, read_only=True) as cursor:
@@ -245,42 +249,29 @@ class PhasedRestore:
         return status, output
 
     def analyze(self) -> None:
-        """Gather the planner's statistics of every table, on several connections.
+        """Give the planner its statistics: those of the dump if the server takes them.
 
-        In restoring mode a hypertable is a plain parent table to the server, so ANALYZE does not
-        descend into its chunks; they are in the list themselves.
+        The tables that lack some afterwards are analyzed, else all of them. An entry that the
+        server refuses ends no restore.
         """
-        queue: SimpleQueue[str] = SimpleQueue()
-        with self.target.session(read_only=True) as cursor:
-            names = fetch_all(
-                cursor,
-                """SELECT format('%I.%I', n.nspname, c.relname)
-                     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                    WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
-                      AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
-                      AND n.nspname <> 'information_schema'
-                    ORDER BY pg_relation_size(c.oid) DESC""",
-            )
-        for (name,) in names:
-            queue.put(name)
-
-        def work(_number: int) -> None:
-            with self._superuser_session() as cursor:
-                cursor.execute("SET synchronous_commit = off")
-                if self.has_timescaledb:
-                    cursor.execute("SET timescaledb.restoring = on")
-                while True:
-                    try:
-                        cursor.execute(f"ANALYZE {queue.get_nowait()}")
-                    except Empty:
-                        return
-                    self.progress.update(len(names) - queue.qsize())
-
-        with (
-            self.progress.phase("analyze", total=len(names), unit="tables"),
-            ThreadPoolExecutor(max_workers=self.jobs) as pool,
-        ):
-            list(pool.map(work, range(self.jobs)))
+        planner = planner_statistics.PlannerStatistics(
+            self.target, self.progress, self.jobs, self.has_timescaledb
+        )
+        taken = planner.taken_by_server()
+        if not (taken and self.contents.statistics):
+            planner.analyze_all()
+            self.notes += planner_statistics.said_of_all(self.contents, taken=taken)
+            return
+        refused: list[dict[str, str]] = []
+        with self.progress.phase("statistics"):
+            entries = planner.entries(self.contents)
+            sections = ("data", "post-data")
+            status, output = self._pg_restore(sections, entries, jobs=self.jobs, stop=False)
+            if status:
+                refused = pg_restore_errors.parse(output)
+            planner.fit_to_sizes()
+        lacking = planner.analyze_lacking()
+        self.notes.append(planner_statistics.said_of_taken(len(entries), lacking, refused))
 
 
 def session_settings(jobs: int) -> dict[str, str]:

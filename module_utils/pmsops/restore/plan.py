@@ -13,7 +13,12 @@ from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.postgresql import bound_objects, lost_values
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import manifest, reading, sets, signing
-from ansible.module_utils.pmsops.restore import data_loss, registry, slot_handover
+from ansible.module_utils.pmsops.restore import (
+    data_loss,
+    planner_statistics,
+    registry,
+    slot_handover,
+)
 from ansible.module_utils.pmsops.restore.request import Request
 from ansible.module_utils.pmsops.restore.run import StagedRestore
 from ansible.module_utils.pmsops.verify import database as comparison
@@ -59,7 +64,11 @@ def plan_restore(
         "slots": slot_handover.plan(bound.slots, request.slots) if request.keep else [],
         "prepared_transactions": [each.text() for each in bound.prepared] if request.keep else [],
         "subscriptions": [name for name, _ in bound.subscriptions] if request.keep else [],
-        "notes": [*restore.server.notes, *lost_values.lines(document.get("losses", []))],
+        "notes": [
+            *restore.server.notes,
+            *([] if copy else planner_statistics.planned(database, document, restore.toc)),
+            *lost_values.lines(document.get("losses", [])),
+        ],
         "not_restored": document.get("not_restored", []),
     }
 

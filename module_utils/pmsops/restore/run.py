@@ -269,6 +269,7 @@ class StagedRestore:
                         jobs=self.request.jobs,
                         extensions=self.server.extensions,
                         warnings=self.warnings,
+                        notes=self.server.notes,
                     )
                 )
 

@@ -40,7 +40,6 @@ def copy_table(
     columns = [column for (column,) in fetch_all(reading, COLUMNS, (full_name(at),))]
     if columns:
         copy_rows(reading, full_name(at), writing, table, columns)
-    writing.execute(f"ANALYZE {table}")
     relation = fingerprint.table(writing, name)
     # As the application reads it: with its chunks or partitions.
     found = fingerprint.answer(writing, relation.sql(whole=True))

@@ -91,6 +91,9 @@ class Transfer:
                         home, in_set = self._finish(phases, home)
                         rest = table_definitions.script(phases, "post-data")
                         self.run_script(writing, table_hypertables.spelled(rest, self.hypertables))
+                    # With the expressions of indexes, and extended statistics.
+                    for _schema, name in wanted.tables:
+                        writing.execute(f"ANALYZE {table_definitions.full_name((TRANSIT, name))}")
                 self.place(writing, home, in_set)
                 self.require_proved(writing)
             target.commit()

@@ -45,3 +45,32 @@ def test_a_table_of_locks_that_takes_one_process_gets_one(monkeypatch, tmp_path)
 
 def test_a_small_database_needs_nothing(monkeypatch, tmp_path):
     assert fitting(monkeypatch, tmp_path, tables=50, indexes=80) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "server", "pg_dump", "decided"),
+    [
+        ("auto", "18.6", "18.6", "always"),
+        ("auto", "19.1", "19.1", "always"),
+        ("auto", "17.12", "18.6", "never"),
+        ("auto", "17.12", "17.12", "never"),
+        ("always", "18.6", "18.6", "always"),
+        ("never", "18.6", "18.6", "never"),
+    ],
+)
+def test_the_planners_statistics_are_dumped_where_server_and_tools_can(
+    tmp_path, wanted, server, pg_dump, decided
+):
+    settings = Settings(root=tmp_path, keys=tmp_path, statistics=wanted)
+    made = {"server": server, "pg_dump": pg_dump}
+    assert preflight.with_statistics(settings, made).statistics == decided
+
+
+def test_statistics_that_are_demanded_of_an_older_server_are_refused(tmp_path):
+    settings = Settings(root=tmp_path, keys=tmp_path, statistics="always")
+    with pytest.raises(OpsError, match=r"server is 17\.12; both have to be 18") as caught:
+        preflight.with_statistics(settings, {"server": "17.12", "pg_dump": "18.6"})
+    assert caught.value.code == "backup.statistics"
+    assert "backup_statistics: auto" in caught.value.remedy
+    with pytest.raises(OpsError, match=r"server is 17\.12 and pg_dump is 17\.12"):
+        preflight.with_statistics(settings, {"server": "17.12", "pg_dump": "17.12"})

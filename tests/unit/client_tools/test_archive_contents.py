@@ -95,3 +95,28 @@ def test_what_belongs_to_the_database_is_kept_for_its_copy():
         "ALTER ROLE reader IN DATABASE copy SET work_mem TO '8MB';",
         "GRANT CONNECT ON DATABASE copy TO reader;",
     ]
+
+
+def test_values_among_the_planners_statistics_are_no_statements():
+    """A frequent value may hold any text, on lines of its own."""
+    statistics = b"""
+--
+-- Statistics for Name: t; Type: STATISTICS DATA; Schema: public; Owner: -
+--
+
+SELECT * FROM pg_catalog.pg_restore_attribute_stats(
+\t'most_common_vals', '{"
+GRANT SELECT ON TABLE public.t TO nobody;
+CREATE EXTENSION IF NOT EXISTS none WITH SCHEMA public;
+"}'::text
+);
+
+--
+-- Name: t2; Type: TABLE; Schema: public; Owner: other
+--
+
+ALTER TABLE public.t2 OWNER TO other;
+"""
+    contents = archive_contents.parse([SCRIPT + statistics])
+    assert "nobody" not in contents.roles and "other" in contents.roles
+    assert contents.extensions == {"timescaledb": "public"}

@@ -70,3 +70,22 @@ CHUNKS = """
 def test_chunks_and_what_belongs_to_them_are_told_from_all_else():
     kept = archive_toc.parse(CHUNKS).without_chunks([])
     assert [line.partition(";")[0] for line in kept] == ["302", "303", "310", "311"]
+
+
+STATISTICS = """400; 0 0 STATISTICS DATA public book\x20
+401; 0 0 STATISTICS DATA public odd name\x20
+402; 0 0 STATISTICS DATA _timescaledb_internal 1_1_md_pkey\x20
+403; 3381 17319 STATISTICS public pairs postgres
+"""
+
+
+def test_the_planners_statistics_are_in_no_other_list():
+    contents = archive_toc.parse(LIST + STATISTICS)
+    assert len(contents.statistics) == 3
+    lists = [contents.lines, contents.without([]), contents.without_chunks([])]
+    for found in [*lists, contents.data_not_of(set())]:
+        assert not any("STATISTICS DATA" in line for line in found)
+        assert any("STATISTICS public pairs" in line for line in found)
+    wanted = {("public", "odd name"), ("public", "nothing")}
+    assert contents.statistics_of(wanted) == ["401; 0 0 STATISTICS DATA public odd name "]
+    assert archive_toc.parse(LIST).statistics == ()

@@ -136,3 +136,21 @@ def test_a_pg_dump_that_is_started_beforehand_begins_as_soon_as_it_has_its_snaps
     with pg_dump.waiting(Tools(), job) as begun:
         pass
     assert begun.process._process.poll() is not None
+
+
+def test_the_planners_statistics_are_dumped_where_that_was_decided(tmp_path):
+    tools = FakeTools(FakeClient(0, ""), FakeClient(0, ""), major=18)
+    dumped(tools, tmp_path)
+    dumped(tools, tmp_path, statistics=True)
+    assert ["--statistics" in args for args in tools.asked] == [False, True]
+
+
+def test_a_dump_of_the_schema_alone_has_no_statistics(tmp_path):
+    class Tools(FakeTools):
+        def capture(self, _tool, args, **_options):
+            self.asked.append(args)
+            return 0, b"", ""
+
+    tools = Tools(major=18)
+    pg_dump.schema(tools, pg_dump.DumpOptions(target=tmp_path / "x", statistics=True))
+    assert "--statistics" not in tools.asked[0]

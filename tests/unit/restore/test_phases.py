@@ -186,3 +186,83 @@ def test_a_progress_that_cannot_be_read_is_no_failure(restore, monkeypatch):
 
 def refuse(**_options):
     raise OpsError("It is gone.", "Look.", code="database.unreachable")
+
+
+STATISTICS = archive_toc.parse(
+    """;     dbname: pms
+4287; 0 17909 TABLE DATA public book owner
+4300; 1259 17910 INDEX public by_name owner
+4301; 0 0 STATISTICS DATA public book\x20
+4302; 0 0 STATISTICS DATA public by_name\x20
+"""
+)
+BY_SERVER = {
+    "indexprs IS NOT NULL))": [("public", "book")],
+    "IS DISTINCT FROM ((pg_relation_size": [(oid,) for oid in range(450)],
+    "WITH RECURSIVE": [("public.other", False), ("_timescaledb_catalog.chunk", True)],
+}
+
+
+def of_version(restore, version, contents):
+    restore.target.connection.server_version = version
+    restore.target.connection.answers = BY_SERVER | ANSWERS
+    restore.contents = contents
+    restore.run()
+    done = statements(restore)
+    return [each for each in done if each.startswith("ANALYZE")], restore.tools.calls[-1]
+
+
+def test_statistics_of_the_dump_are_taken_and_only_what_lacks_some_is_analyzed(restore):
+    analyzed, (tool, arguments, entries, _settings) = of_version(restore, 180006, STATISTICS)
+    assert sorted(analyzed) == [
+        "ANALYZE ONLY _timescaledb_catalog.chunk",
+        "ANALYZE ONLY public.other",
+    ]
+    assert tool == "pg_restore" and "--exit-on-error" not in arguments
+    assert entries == "4301; 0 0 STATISTICS DATA public book \n"
+    fitted = [each for each in statements(restore) if each.startswith("SELECT pg_restore_relation")]
+    assert len(fitted) == 3  # of 450 relations
+    assert restore.notes == [
+        "The planner's statistics: 1 entries came with the set; analyzed, since they lacked some:"
+        " public.other; and 1 tables of extensions."
+    ]
+    assert list(restore.progress.seconds)[-3:] == ["statistics", "analyze", "autovacuum"]
+
+
+def test_refused_statistics_end_no_restore(restore, monkeypatch):
+    real = restore.tools.start
+
+    def start(tool, arguments, **options):
+        restore.tools.status = int("--exit-on-error" not in arguments)
+        restore.tools.output = (
+            "pg_restore: error: could not execute query: ERROR:  no such column\n"
+            "Command was: SELECT 1\n"
+        )
+        return real(tool, arguments, **options)
+
+    monkeypatch.setattr(restore.tools, "start", start)
+    of_version(restore, 180006, STATISTICS)
+    assert restore.notes == [
+        "The planner's statistics: 0 entries came with the set, 1 were refused (the first: could"
+        " not execute query: ERROR:  no such column); analyzed, since they lacked some:"
+        " public.other; and 1 tables of extensions."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "contents", "only", "note"),
+    [
+        (180006, TOC, "ONLY ", ["the set has none"]),
+        (170012, STATISTICS, "", ["this server cannot take those of the set"]),
+        (170012, TOC, "", []),
+    ],
+)
+def test_without_statistics_that_the_server_takes_every_table_is_analyzed(
+    restore, version, contents, only, note
+):
+    analyzed, (_tool, _arguments, entries, _settings) = of_version(restore, version, contents)
+    assert sorted(analyzed) == [f"ANALYZE {only}public.book", f"ANALYZE {only}public.other"]
+    assert "STATISTICS" not in entries
+    assert restore.notes == [
+        f"The planner's statistics: {why}, so every table was analyzed." for why in note
+    ]
