@@ -92,6 +92,8 @@ def _of_job(
         "planned": 0,
         "counts": None,
         "missed_at": [],
+        # Due moments of which a run failed before one passed: done, and not at the first try.
+        "failed_before": [],
         # The part of the period about which the schedule says nothing.
         "unknown_until": utc_stamp(min(since, period.end)) if since > period.start else None,
     }
@@ -109,6 +111,8 @@ def _of_job(
         seen = {said for at, said in told if due - CLOCK_SKEW <= at < following - CLOCK_SKEW}
         outcome = next((each for each in (DONE, FAILED, NO_VERDICT) if each in seen), MISSED)
         counts[outcome] += 1
+        if outcome == DONE and FAILED in seen:
+            found["failed_before"].append(utc_stamp(due))
         if outcome == MISSED:
             found["missed_at"].append(utc_stamp(due))
     return found | {"counts": counts}

@@ -158,6 +158,12 @@ SECTIONS = """
 {{ job.missed_at[:shown] | map("when") | join(", ") }}{% if job.missed_at | length > shown %} \
 (+{{ job.missed_at | length - shown }} {{ t("more") }}){% endif %}</td></tr>
 {% endif %}
+{% if job.failed_before %}<tr class="more"><td colspan="7">\
+<strong>{{ t("failed_before") }}</strong>: \
+{{ job.failed_before[:shown] | map("when") | join(", ") }}\
+{% if job.failed_before | length > shown %} \
+(+{{ job.failed_before | length - shown }} {{ t("more") }}){% endif %}</td></tr>
+{% endif %}
 {% if job.unknown_until %}<tr class="more"><td colspan="7">\
 {{ t("unknown_until", moment=when(job.unknown_until)) }}</td></tr>
 {% endif %}

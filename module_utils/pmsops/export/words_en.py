@@ -79,6 +79,7 @@ WORDS = {
     "missed": "Missed",
     "missed_at": "Missed at",
     "more": "more",
+    "failed_before": "Counted as done, though a run of it had failed before; due at",
     "unknown_until": "NOT MEASURED before {moment}: the schedule was not known then",
     "unrecorded": "NOT MEASURED: the ledger has no lines of this job",
     "daily": "daily",

@@ -83,6 +83,7 @@ WORDS = {
     "missed": "Não realizadas",
     "missed_at": "Não realizadas em",
     "more": "a mais",
+    "failed_before": "Contadas como realizadas após uma falha anterior; previstas para",
     "unknown_until": "NÃO MEDIDO antes de {moment}: o cronograma ainda não era conhecido",
     "unrecorded": "NÃO MEDIDO: o registro encadeado não tem linhas desta tarefa",
     "daily": "diariamente",

@@ -140,6 +140,23 @@ def test_a_go_live_is_counted_though_its_playbook_lies_in_no_folder(fund):
     assert sum(found["counts"].values()) == found["planned"]
 
 
+def test_a_planned_run_that_failed_before_it_passed_is_named(tmp_path):
+    """An auditor read "failed 0" of the drills of a year in which one had failed."""
+    fund = exported.Fund(tmp_path)
+    fund.append("backup", {"set": "a"}, datetime(2026, 5, 1, 12, tzinfo=UTC))
+    exported.schedule(fund)
+    drill = {"set": "a", "broken": False}
+    fund.append("drill", drill | {"proved": False}, datetime(2026, 5, 2, 9, tzinfo=UTC))
+    fund.append("drill", drill | {"proved": True}, datetime(2026, 5, 7, 9, tzinfo=UTC))
+    known = plan.read(fund.root / "schedule" / "schedule.json")
+    lines = segment.cut((fund.evidence / ledger.NAME).read_bytes(), YEAR).inside
+    found = next(e for e in plan.compare(known, lines, YEAR, NOW) if e["name"] == "drill")
+    assert (found["counts"]["done"], found["counts"]["failed"]) == (1, 0)
+    assert found["failed_before"] == ["2026-05-02T08:30:00Z"]
+    text = page_of(fund)
+    assert "a run of it had failed before; due at</strong>: 2026-05-02 05:30" in text
+
+
 def test_a_proof_that_was_broken_is_not_measured_and_neither_done_nor_failed(fund):
     lines = segment.cut((fund.evidence / ledger.NAME).read_bytes(), YEAR)
     known = plan.read(fund.root / "schedule" / "schedule.json")

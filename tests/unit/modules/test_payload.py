@@ -118,8 +118,8 @@ SINCE = {
     "former copy": {"pms_restore": 6_000},
     # The end of a run as an error of its own (500), and signals that wait (1 500).
     "signals": {"pms_gate": 2_100, "pms_restore": 2_500},
-    # Secrets that mask a result, told with it (1 900), and a newer Python beside an old one (300).
-    "masked results": {"pms_gate": 2_200, "pms_restore": 2_200},
+    # A newer Python beside one that is too old is named (400).
+    "an old Python": {"pms_gate": 400, "pms_restore": 400},
     # Files of a bare folder read to their end (4 400); a cut told from the end of a line (1 900).
     "bare folders": {"pms_restore": 6_500},
     # Plans, approvals and whose keys they are (18 500 bytes), the plan of a swap, its result.
