@@ -81,7 +81,7 @@ options:
         refuses where that is not so. V(never) leaves them out.
     type: str
     choices: [auto, always, never]
-    default: auto
+    default: never
   recipients:
     description:
       - Public keys to encrypt the set to, of age (V(age1...)) or SSH. This machine does not need
@@ -333,7 +333,7 @@ def argument_spec() -> dict:
         "api_url": {"type": "str"},
         "canary": {"type": "bool", "default": True},
         "trial": {"type": "str", "choices": ["schema", "none"], "default": "schema"},
-        "statistics": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+        "statistics": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
         "recipients": {"type": "list", "elements": "str", "default": []},
         "metrics": {"type": "path"},
         "metrics_system": {"type": "str"},
