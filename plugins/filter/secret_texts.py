@@ -75,14 +75,9 @@ def _inside(value: Any, channels: bool) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, str):
-        yield str(value)
+    from ansible.module_utils.pmsops.common.secret_names import leaves
+
+    return (str(each) for each in leaves(value) if isinstance(each, str))
 
 
 class FilterModule:

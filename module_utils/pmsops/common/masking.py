@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from ansible.module_utils.pmsops.common.secret_names import is_plain
+from ansible.module_utils.pmsops.common.secret_names import is_plain, leaves
 
 WARNING = (
     "A secret that this task was given is so short or so plain that Ansible makes stars of equal"
@@ -38,16 +38,6 @@ def masks(secrets: Collection[str], params: Mapping[str, Any]) -> bool:
     """Tell whether a secret is plain, or a part of the value of another option."""
     if any(map(is_plain, filter(None, secrets))):
         return True
-    others = [each for each in _texts(params) if each not in secrets]
+    texts = (str(each) for each in leaves(params) if each is not None and type(each) is not bool)
+    others = [each for each in texts if each not in secrets]
     return any(secret in other for secret in secrets if secret for other in others)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts(each)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)
