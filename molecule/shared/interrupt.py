@@ -4,7 +4,7 @@
 
 Usage: interrupt.py TASK SECONDS [--instead COMMAND] -- PLAYBOOK...
 
-With --instead that command is run at that moment, and the playbook goes on to its end.
+With --instead those words are given to bash at that moment, and the playbook goes on to its end.
 Exits 0 where the task was reached, and prints the playbook's output.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -73,7 +72,7 @@ def main() -> int:
             reached = True
             time.sleep(given.seconds)
             if given.instead:
-                subprocess.run(shlex.split(given.instead), check=True)
+                subprocess.run(["bash", "-c", given.instead], check=True)
             else:
                 kill(process.pid)
                 break

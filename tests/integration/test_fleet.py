@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.support import ssh_host
+from tests.support.pausing import pause
 from tests.support.server import Server, free_port, running_server
 
 SECONDS = 300
@@ -226,7 +227,7 @@ def test_a_host_that_stops_in_the_middle_of_a_task_is_given_up_and_named(tmp_pat
             for line in running.stdout:
                 lines.append(line)
                 if line.startswith("changed: [hung]") and not stopped:
-                    subprocess.run(["docker", "pause", remote.container], check=True)
+                    pause(remote.container)
                     stopped = time.time()
             ended = time.time()
         said = "".join(lines)

@@ -17,6 +17,7 @@ import yaml
 from tests.conftest import PROJECT
 from tests.support import foreign_system
 from tests.support.foreign_system import DATABASE, OWNER, PROJECT_NAME, SERVICES, container, run
+from tests.support.pausing import pause
 
 pytestmark = pytest.mark.nightly  # ten minutes
 
@@ -118,10 +119,10 @@ def test_a_restore_brings_the_book_back_and_rollback_undoes_it(described):
 
 
 BREAK = {
-    "database": ["docker", "stop", "--time=20", container("timescaledb")],
-    "redis": ["docker", "kill", container("redis")],
-    "pipeline": ["docker", "stop", "--time=5", container("dagster-daemon")],
-    "api": ["docker", "pause", container("api")],
+    "database": lambda: run(["docker", "stop", "--time=20", container("timescaledb")]),
+    "redis": lambda: run(["docker", "kill", container("redis")]),
+    "pipeline": lambda: run(["docker", "stop", "--time=5", container("dagster-daemon")]),
+    "api": lambda: pause(container("api")),
 }
 
 
@@ -129,7 +130,7 @@ BREAK = {
 def test_a_disaster_is_found_and_mended(described, scenario):
     days_work = "SELECT count(*), max(id) FROM trade_proposals"
     before = described.psql(days_work)
-    run(BREAK[scenario])
+    BREAK[scenario]()
     assert scenario in triage(described)
     described.playbook(f"dr_{scenario}")
     assert triage(described) == []

@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 
 from tests.conftest import PROJECT
+from tests.support.pausing import pause
 from tests.support.shifted_clock import ShiftedClock
 from tests.support.sites import restic
 from tests.support.time_stamping import Authority
@@ -483,7 +484,7 @@ class Year:
     def february(self) -> None:
         """A waiver; Redis stops."""
         grafana = f"macro_grafana_{self.instance}"
-        self.docker("pause", grafana)
+        pause(grafana)
         self.at("2026-02-02T07:20:00")
         waiver = {
             "who": "Maria Silva",

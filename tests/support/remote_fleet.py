@@ -122,7 +122,7 @@ class Remote:
                     return
 
     def _signal(self, name: str, signal: str) -> None:
-        """Send a signal to all processes of a host; `docker pause` is not to be had everywhere."""
+        """Send a signal to all processes of a host; not every engine can pause one."""
         found = subprocess.run(
             ["docker", "top", self.hosts[name].container, "-eo", "pid"],
             capture_output=True,
