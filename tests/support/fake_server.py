@@ -74,6 +74,7 @@ def name_in(text: str) -> str:
     return text.strip('"').replace('""', '"')
 
 
+STATEMENT = re.compile(r"""(?:[^;'"]|'(?:[^']|'')*'|"(?:[^"]|"")*")+""")
 IDENT = r'("(?:[^"]|"")+")'
 # Both get the server and the name of the database; queries get parameters and return rows.
 Answer = Callable[["Server", str, Any], list[tuple[Any, ...]]]
@@ -340,6 +341,10 @@ def _written(server: Server, current: str, params: Any) -> list[tuple[Any, ...]]
 
 
 def _others(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
+    return [(True,)] * len(server.bypassing)
+
+
+def _count_others(server: Server, _current: str, _params: Any) -> list[tuple[Any, ...]]:
     return [(len(server.bypassing),)]
 
 
@@ -348,7 +353,8 @@ QUERIES: tuple[tuple[str, Answer], ...] = (
     ("FROM pg_roles WHERE rolsuper", lambda server, current, params: [("pms_restore",)]),
     ("pg_authid", lambda server, current, params: [(each,) for each in server.without_password]),
     ("pg_snapshot_xmax", lambda server, current, params: [(1000,)]),
-    ("AND backend_type = 'client backend' AND pid <> pg_backend_pid()", _others),
+    ("SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND", _count_others),
+    ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND", _others),
     ("l.relation::regclass", lambda server, current, params: [("t (writer)",)]),
     ("WITH RECURSIVE up AS", _written),
     ("WHERE n_tup_del > 0", lambda server, current, params: []),
@@ -497,6 +503,18 @@ class FakeCursor:
         return None
 
     def execute(self, sql: str, params: Any = None) -> None:
+        """Run the statements of a message; the parameters are those of the last one."""
+        statements = [each.strip() for each in STATEMENT.findall(sql)]
+        together = len(statements) > 1 and statements[0] != "BEGIN"
+        if together:
+            self.connection.begin()
+        for each in statements[:-1]:
+            self._execute(each, None)
+        self._execute(statements[-1], params)
+        if together:
+            self.connection.commit()
+
+    def _execute(self, sql: str, params: Any) -> None:
         """Run a statement; BEGIN, COMMIT and ROLLBACK are the connection's."""
         connection = self.connection
         if connection.server.killer.dead:

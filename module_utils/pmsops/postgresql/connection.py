@@ -62,11 +62,13 @@ class Database:
         read_only: bool = False,
         autocommit: bool = False,
         seconds: int = CONNECT_TIMEOUT_SECONDS,
+        settings: dict[str, str] | None = None,
     ) -> psycopg2.extensions.connection:
         """Open a connection to *name*, by default to the database itself.
 
         Row level security is off: a role that it would filter gets an error instead of part of
-        the rows. No time-out of the server, the database or the role ends the session.
+        the rows. No time-out of the server, the database or the role ends the session. *settings*
+        are the session's own, from its start.
 
         :raises OpsError: database.unreachable, database.auth, database.missing,
             database.server-old.
@@ -85,12 +87,11 @@ class Database:
                 keepalives_idle=30,
                 keepalives_interval=10,
                 keepalives_count=3,
-                options=session_settings.options(session_settings.AT_START),
+                options=session_settings.options(session_settings.AT_START | (settings or {})),
             )
-            session_settings.end_timeouts(connection)
+            session_settings.begin(connection, read_only=read_only, autocommit=autocommit)
         except psycopg2.OperationalError as exc:
             raise self._connection_error(target, exc) from exc
-        connection.set_session(readonly=read_only, autocommit=autocommit)
         return connection
 
     @contextmanager

@@ -44,15 +44,20 @@ def options(settings: dict[str, str]) -> str:
     return " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
 
 
-def end_timeouts(connection: Any) -> None:
-    """Turn off the time-outs that the server of a new psycopg2 connection knows.
+def begin(connection: Any, *, read_only: bool, autocommit: bool) -> None:
+    """Turn off the time-outs that the server of a new psycopg2 connection knows; set its mode.
 
     The version tells which: to read pg_settings costs a third of a new session.
     """
     known = TIMEOUTS if connection.server_version >= _ALL_SINCE else TIMEOUTS_AT_START
+    settings = [f"SET {name} = 0" for name in known]
+    if autocommit:  # psycopg2 would send this by itself
+        settings.append(f"SET default_transaction_read_only = {'on' if read_only else 'off'}")
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("; ".join(f"SET {name} = 0" for name in known))
+        cursor.execute("; ".join(settings))
+    if not autocommit:
+        connection.set_session(readonly=read_only, autocommit=False)
 
 
 def known_timeouts(cursor: Any) -> dict[str, str]:

@@ -44,10 +44,9 @@ def _explained(swap: Swap, problems: list[str]) -> OpsError:
     down = f"The PMS was down for {seconds:.0f} s, the way back included."
     told = ["The former database is live again.", down, kept.text]
     hint = ""
-    if swap.waited:
-        told.append(
-            f"These waited to write until the PMS is found to work: {', '.join(swap.waited)}."
-        )
+    if swap.writes.waited:
+        waited = ", ".join(swap.writes.waited)
+        told.append(f"These waited to write until the PMS is found to work: {waited}.")
         hint = (
             " If the PMS has to write before it works, as for a migration at its start, add"
             " -e restore_probe_writes=true."

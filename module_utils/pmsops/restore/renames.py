@@ -18,8 +18,9 @@ SESSION_END_POLLS, SESSION_END_POLL_SECONDS = 30, 0.003
 
 def close(cursor: Any, names: list[str]) -> None:
     """Refuse new connections to the databases *names*."""
-    for name in names:
-        cursor.execute(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false")
+    cursor.execute(
+        "; ".join(f"ALTER DATABASE {quote_ident(name)} ALLOW_CONNECTIONS false" for name in names)
+    )
 
 
 def open_again(cursor: Any, names: list[str]) -> None:
@@ -54,10 +55,8 @@ def run(cursor: Any, live: str, names: list[str], statements: list[str]) -> None
     while True:
         end_sessions(cursor, names)
         try:
-            cursor.execute("BEGIN")
-            for statement in statements:
-                cursor.execute(statement)
-            cursor.execute("COMMIT")
+            # In one message: nobody is served meanwhile, and each answer would be waited for.
+            cursor.execute("; ".join(["BEGIN", *statements, "COMMIT"]))
             return
         except psycopg2.Error as exc:
             cursor.execute("ROLLBACK")

@@ -25,8 +25,8 @@ from ansible.module_utils.pmsops.restore import (
     renames,
     slot_handover,
     swap_statements,
-    write_barrier,
 )
+from ansible.module_utils.pmsops.restore.held_writes import AtTheRenames, HeldWrites
 from ansible.module_utils.pmsops.restore.journal import Journal
 from ansible.module_utils.pmsops.services import manager
 from ansible.module_utils.pmsops.services.manager import Services
@@ -57,15 +57,15 @@ class Swap:
     by_hand: str = ""
     # Let the PMS write to the new database before it is accepted.
     writable: bool = False
-    barrier: write_barrier.WriteBarrier | None = None
-    # Whether writes were held back all the time that the new database was live.
-    sealed: bool = False
-    # What waited to write to it when it was rejected: table and application.
-    waited: list[str] = field(default_factory=list)
+    writes: HeldWrites = field(init=False)
     # Begins with the renames: a signal waits until the swap is accepted or taken back.
     deferral: signals.Deferral = field(default_factory=signals.Deferral)
     # What did not go well, and undoes no swap.
     warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Let what holds writes back warn here."""
+        self.writes = HeldWrites(self.live, warnings=self.warnings)
 
     def run(self, incoming: str, outgoing: str | None, *, kind: str = registry.FORMER) -> list[str]:
         """Swap, probe, and swap back if the probe finds problems; return these problems.
@@ -109,7 +109,7 @@ class Swap:
             raise
         if not self.by_hand:  # a person may take long, and may be waited for in the next run
             self.deferral.begin()
-        self.sealed = not self.writable
+        self.writes.sealed = not self.writable
         return self.accept_or_revert(self.restart_services(due))
 
     def restart_services(self, running: list[str]) -> list[str]:
@@ -140,11 +140,10 @@ class Swap:
         state = self.journal.state
         if state.get("going_back") or state["outgoing"] is None or not self.renamed():
             return
-        if not self.writable and not state.get("accepted"):
-            self.barrier, reason = write_barrier.hold_or_explain(self.live)
-            self.warnings += [reason] if reason else []
-        self.sealed = self.sealed and self.barrier is not None and self.barrier.alone
-        write_barrier.give_back(self.live, state.get("read_only"), self.barrier)
+        hold = not self.writable and not state.get("accepted")
+        with self._maintenance() as cursor:
+            now = registry.read(cursor)[self.live.name]
+            self.writes.open_for_writes(cursor, now, state.get("read_only"), hold=hold)
 
     def renamed(self) -> bool:
         """Tell whether the incoming database of the journal is the live one."""
@@ -160,13 +159,12 @@ class Swap:
             self.journal.note("probe")
             problems = [*problems, *self._probe_problems()]
         if problems and state["outgoing"] is not None:
-            self.waited = self.barrier.waiting() if self.barrier else []
-            self.sealed = self.sealed and self.barrier is not None and self.barrier.held()
+            self.writes.reject()
             self.revert()
             return problems
         if not problems:
             self.journal.note("accepted", accepted=True)
-        self._release_barrier()
+        self.writes.release()
         if state.get("slots"):
             self._step("slots", self._hand_over_slots, needed=False)
         self.settle()
@@ -183,11 +181,6 @@ class Swap:
                 self.warnings.append(f"Whether all services run is unknown: {exc}")
         self.warnings += [self.services.explain(*each) for each in unready.items()]
         return [name for name, state in unready.items() if state == manager.DOWN]
-
-    def _release_barrier(self) -> None:
-        if self.barrier:
-            self.barrier.release()
-            self.barrier = None
 
     def _hand_over_slots(self) -> None:
         self.slot_results = slot_handover.hand_over(self.live, self.journal.state["slots"])
@@ -245,7 +238,7 @@ class Swap:
             with suppress(OpsError, psycopg2.Error):
                 timescaledb_workers.workers(self.live.named(name), "stop")
         with self._maintenance() as cursor:
-            found = registry.read(cursor)
+            found, guarded = registry.read(cursor), self._guards(incoming, outgoing)
             if found[incoming].kind == registry.STAGING:
                 timescaledb_held_jobs.release(self.live.named(incoming))
             statements = swap_statements.of_swap(
@@ -255,15 +248,17 @@ class Swap:
                 leaving=found.get(self.live.name) if outgoing is not None else None,
                 outgoing=outgoing or "",
                 mark=mark | {"state": self.journal.summary()},
-                guarded=self._guards(incoming, outgoing),
+                guarded=guarded,
                 own=self.journal.state.get("read_only"),
             )
             names = [each for each in (self.live.name, incoming) if each in found]
+            own = self.journal.state.get("read_only")
+            after = AtTheRenames(cursor, self.writes, incoming, own) if guarded else None
             renames.close(cursor, names)
-            if self.barrier:  # it goes last, so that no write gets through
-                renames.end_sessions(cursor, names, spare=self.barrier.pid)
-                self._release_barrier()
+            self.writes.end_sessions(cursor, names)
             renames.run(cursor, self.live.name, names, statements)
+            if after:
+                after.hold()
 
     def _guards(self, incoming: str, outgoing: str | None) -> bool:
         """Tell whether *incoming* is read-only by default until its writes are held back."""
@@ -288,7 +283,7 @@ class Swap:
 
     def keep_rejected(self) -> rejected.Rejected:
         """Keep the incoming database after a swap back; return what became of it."""
-        return rejected.keep(self.live, self.journal.state, sealed=self.sealed)
+        return rejected.keep(self.live, self.journal.state, sealed=self.writes.sealed)
 
     def _unmark(self, name: str | None, **facts: Any) -> None:
         found = registry.read_from(self.live)

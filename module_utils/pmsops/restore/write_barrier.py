@@ -15,11 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg2
-from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
-    become_superuser,
     fetch_all,
     fetch_value,
     quote_ident,
@@ -29,6 +26,8 @@ from ansible.module_utils.pmsops.restore import registry, swap_statements
 # A transaction that writes already is waited for; beyond this, writes are not held back.
 LOCK_SECONDS = 20
 TABLES_A_STATEMENT = 200
+# A session that only locks does without the library, which costs half of its start.
+WITHOUT_TIMESCALEDB = {"timescaledb.disable_load": "on"}
 # Only a superuser may lock these.
 LARGE_OBJECTS = ["pg_catalog.pg_largeobject", "pg_catalog.pg_largeobject_metadata"]
 # Chunks are written through their hypertables, and TimescaleDB's jobs work on the rest.
@@ -47,8 +46,8 @@ _WAITING = """SELECT DISTINCT format('%s (%s)', l.relation::regclass,
 
 
 # An application may ask for a transaction that writes, whatever the default is.
-_OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-    AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+_OTHERS = """FROM pg_stat_activity
+    WHERE datname = %s AND backend_type = 'client backend' AND pid <> %s"""
 
 
 @dataclass
@@ -56,37 +55,47 @@ class WriteBarrier:
     """A session that holds the locks; they end with it, also if the run is killed."""
 
     connection: Any
+    locked: list[str]
     # Whether nobody else was connected until the locks were there.
     alone: bool = True
 
     @classmethod
-    def hold(cls, live: Database) -> WriteBarrier:
-        """Lock the tables of *live* against writes; reading goes on.
+    def hold(cls, live: Database, role: str | None, known: list[str]) -> WriteBarrier:
+        """Lock the tables *known* of *live* against writes, as a superuser *role* if there is one.
+
+        Reading goes on. Each question to the server is one more that the clients wait for.
 
         :raises OpsError: database.*
         """
-        connection = live.connect()
+        names = known + (LARGE_OBJECTS if role else [])
+        connection = live.connect(autocommit=True, settings=WITHOUT_TIMESCALEDB)
         try:
             with connection.cursor() as cursor:
-                role = become_superuser(cursor)
-                session_settings.limit_statements(cursor, LOCK_SECONDS)
-                names = [name for (name,) in fetch_all(cursor, _TABLES)]
-                names += LARGE_OBJECTS if role else []
-                for first in range(0, len(names), TABLES_A_STATEMENT):
-                    tables = [f"ONLY {name}" for name in names[first : first + TABLES_A_STATEMENT]]
-                    cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE MODE")
-                alone = not fetch_value(cursor, _OTHERS)
+                begin = ["BEGIN", f"SET LOCAL statement_timeout = '{LOCK_SECONDS}s'"]
+                begin += [f"SET ROLE {quote_ident(role)}"] if role else []
+                cursor.execute("; ".join([*begin, *_locks(names)]))
         except BaseException as exc:
             connection.close()
             if isinstance(exc, psycopg2.Error):
                 raise live.to_error(exc) from exc
             raise
-        return cls(connection, alone)
+        return cls(connection, known)
 
     @property
     def pid(self) -> int:
         """Return the server's process of the session."""
         return int(self.connection.get_backend_pid())
+
+    def complete(self) -> None:
+        """Lock what was made while the list of tables travelled; somebody else was there, then.
+
+        :raises psycopg2.Error: a writer does not end, or the session was ended
+        """
+        with self.connection.cursor() as cursor:
+            if made := [name for name in _tables(cursor) if name not in self.locked]:
+                self.alone = False
+                cursor.execute("; ".join(_locks(made)))
+                self.locked += made
 
     def held(self) -> bool:
         """Tell whether the locks are still there."""
@@ -113,23 +122,50 @@ class WriteBarrier:
             self.connection.close()
 
 
-def give_back(live: Database, own: str | None, spare: WriteBarrier | None) -> None:
-    """Give *live* its *own* default of read-only back, and end the sessions that began before."""
-    with live.session(name=live.maintenance_name, superuser=True, autocommit=True) as cursor:
-        oid = registry.read(cursor)[live.name].oid
-        if swap_statements.setting(cursor, oid, swap_statements.READ_ONLY) == own:
-            return
-        cursor.execute(swap_statements.read_only(quote_ident(live.name), own))
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND backend_type = 'client backend' AND pid <> %s",
-            (live.name, spare.pid if spare else 0),
-        )
+def tables_of(database: Database) -> list[str]:
+    """Return the tables of a database that are locked against writes, quoted.
+
+    :raises OpsError: database.*
+    """
+    with database.session() as cursor:
+        return _tables(cursor)
 
 
-def hold_or_explain(live: Database) -> tuple[WriteBarrier | None, str | None]:
-    """Return the barrier, or why there is none."""
-    try:
-        return WriteBarrier.hold(live), None
-    except OpsError as exc:
-        return None, f"Writes to {live.name} were not held back during the probe: {exc}"
+def _tables(cursor: Any) -> list[str]:
+    return [name for (name,) in fetch_all(cursor, _TABLES)]
+
+
+def _locks(names: list[str]) -> list[str]:
+    """Return the statements that lock the tables *names*."""
+    parts = [
+        names[first : first + TABLES_A_STATEMENT]
+        for first in range(0, len(names), TABLES_A_STATEMENT)
+    ]
+    return [
+        f"LOCK TABLE {', '.join(f'ONLY {name}' for name in part)} IN SHARE MODE" for part in parts
+    ]
+
+
+def give_back(
+    cursor: Any, live: registry.ManagedDatabase, own: str | None, barrier: WriteBarrier | None
+) -> None:
+    """Open *live* for all by ``open_for_all``, unless it has its *own* default already."""
+    if swap_statements.setting(cursor, live.oid, swap_statements.READ_ONLY) != own:
+        open_for_all(cursor, live.name, own, barrier)
+    elif barrier:
+        others = fetch_value(cursor, f"SELECT count(*) {_OTHERS}", (live.name, barrier.pid))
+        barrier.alone = barrier.alone and not others
+
+
+def open_for_all(cursor: Any, live: str, own: str | None, barrier: WriteBarrier | None) -> None:
+    """Give *live* its *own* default of read-only back, and end the sessions that began before.
+
+    *cursor* is of the maintenance database, and commits each statement.
+    """
+    setting = swap_statements.read_only(quote_ident(live), own)
+    cursor.execute(
+        f"BEGIN; {setting}; COMMIT; SELECT pg_terminate_backend(pid) {_OTHERS}",
+        (live, barrier.pid if barrier else 0),
+    )
+    if barrier:
+        barrier.alone = barrier.alone and not cursor.fetchall()

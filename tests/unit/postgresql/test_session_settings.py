@@ -31,11 +31,11 @@ def test_a_session_begins_with_settings_that_every_server_knows():
 @pytest.mark.parametrize(("version", "known"), [(140022, 4), (169999, 4), (170000, 5), (190001, 5)])
 def test_the_time_outs_that_the_server_knows_are_turned_off_at_once(version, known):
     connection = Connection({}, server_version=version)
-    session_settings.end_timeouts(connection)
+    session_settings.begin(connection, read_only=True, autocommit=True)
     assert connection.autocommit is True
-    assert connection.executed == [
-        "; ".join(f"SET {name} = 0" for name in session_settings.TIMEOUTS[:known])
-    ]
+    timeouts = [f"SET {name} = 0" for name in session_settings.TIMEOUTS[:known]]
+    asked = "; ".join([*timeouts, "SET default_transaction_read_only = on"])
+    assert connection.executed == [asked]
 
 
 def test_a_client_tool_gets_the_time_outs_that_the_server_knows(monkeypatch):
