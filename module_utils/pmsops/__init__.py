@@ -11,7 +11,7 @@ import sys
 NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 # A managed host's may be older, and this sentence is all that its operator sees.
-if sys.version_info < (3, 11):  # noqa: UP036
+if sys.version_info < (3, 11):
     beside = next(filter(None, map(shutil.which, NEWER)), None)
     way = f"which makes an environment from {beside}" if beside else "once a newer one is beside it"
     raise ImportError(

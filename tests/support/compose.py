@@ -92,4 +92,4 @@ def compose(**made: Container) -> ComposeServices:
     """Return a project of these services; ``_`` in a name stands for ``-``."""
     named = {name.replace("_", "-"): container for name, container in made.items()}
     parts = {"dagster": "dagster-webserver", "daemon": "dagster-daemon"}
-    return ComposeServices("compose", tuple(named), "p", named, parts=parts)
+    return ComposeServices("compose", tuple(named), "p", parts=parts, made=named)

@@ -7,7 +7,7 @@ An anchor that fails hinders no other one and no run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ansible.module_utils.pmsops.anchors.simple import ByMail
 from ansible.module_utils.pmsops.anchors.way import Statement, Way, failed
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.evidence import anchor_notes, ledger
 from ansible.module_utils.pmsops.evidence.anchor_notes import Pin
 from ansible.module_utils.pmsops.evidence.ledger import Chain

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.approvals.people import Approver
 from ansible.module_utils.pmsops.approvals.plan import Plan
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import signing
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system, files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.postgresql import lock_table
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all, fetch_value
 from ansible.module_utils.pmsops.repository import manifest, sets

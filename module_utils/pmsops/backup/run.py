@@ -7,7 +7,7 @@ import shutil
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system, files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.postgresql import (
     canary,

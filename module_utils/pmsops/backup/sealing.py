@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, in_parallel
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.repository import deduplication, manifest, shrinkage
@@ -39,7 +40,7 @@ def seal(
     with progress.phase("checksums", total=len(names), unit="files"):
         recorded = {}
         read = in_parallel.each(lambda n: _record(partial / n), names, READERS)
-        for done, (name, entry) in enumerate(zip(names, read, strict=True)):
+        for done, (name, entry) in enumerate(together(names, read)):
             recorded[name] = entry
             progress.update(done + 1)
     with progress.phase("deduplicate"):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress import size as human
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.postgresql import catalog
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,

@@ -15,6 +15,7 @@ from ansible.module_utils.pmsops.briefs.reading import Reading, Source
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.reports.html_style import STYLE
@@ -243,7 +244,7 @@ def _columns(head: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[n]) for row in [head, *rows]) for n in range(len(head))]
     lines = []
     for row in [head, *rows]:
-        cells = zip(row[:-1], widths[:-1], strict=True)
+        cells = together(row[:-1], widths[:-1])
         start = "  " + "".join(f"{cell.ljust(width)}  " for cell, width in cells)
         room = max(TABLE_WIDTH - len(start), LEAST_COLUMN)
         first, *rest = textwrap.wrap(row[-1], room) or [""]

@@ -112,7 +112,7 @@ def _is_equal(value: Any, expected: Any) -> bool:
         return value is expected
     if value is None or expected is None:
         return value is expected
-    if isinstance(value, list | dict) or isinstance(expected, list | dict):
+    if isinstance(value, (list, dict)) or isinstance(expected, (list, dict)):
         return plain(value) == plain(expected)
     if isinstance(value, str) and isinstance(expected, str) and value == expected:
         return True

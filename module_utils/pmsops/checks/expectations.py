@@ -90,7 +90,7 @@ def _take(take: str, value: Any) -> Any:
             raise Unmet(f"it is no mapping but {kind_of(value)}")
         return list(value)
     if take == "count":
-        if not isinstance(value, list | dict):
+        if not isinstance(value, (list, dict)):
             raise Unmet(f"it is no list but {kind_of(value)}")
         return len(value)
     if not isinstance(value, list):

@@ -104,7 +104,7 @@ def _number_problems(item: dict[str, Any]) -> Iterator[str]:
         value = item.get(name, low)
         if (
             isinstance(value, bool)
-            or not isinstance(value, int | float)
+            or not isinstance(value, (int, float))
             or not low <= value <= high
         ):
             yield f"{name} {value!r} is no number from {low:g} to {high:g}"
@@ -187,7 +187,7 @@ def _comparison_problem(comparison: str, expected: Any, take: str | None) -> str
         return _age_problem(expected)
     if expected is None or expected == "":
         return f"{comparison} takes a value; for nothing there is is_null, for something not_empty"
-    if take in ("count", "distinct") and isinstance(expected, int | float):
+    if take in ("count", "distinct") and isinstance(expected, (int, float)):
         return _count_problem(take, comparison, expected)
     return None
 
@@ -202,7 +202,7 @@ def _range_problem(expected: Any) -> str | None:
     if not isinstance(expected, list) or len(expected) != 2:
         return "between takes the lowest and the highest value"
     low, high = expected
-    both = isinstance(low, int | float) and isinstance(high, int | float)
+    both = isinstance(low, (int, float)) and isinstance(high, (int, float))
     return "between: the lowest value is above the highest" if both and low > high else None
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 SHOWN_CHARACTERS = 160
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
@@ -22,7 +24,7 @@ def number(value: Any) -> Decimal:
 
     :raises Unmet: for anything else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise Unmet(f"{show(value)} is no number but {kind_of(value)}")
     converted = Decimal(str(value))
     if not converted.is_finite():
@@ -59,7 +61,7 @@ def comparable(value: Any) -> Any:
             return moment(value)
         except Unmet:
             return value
-    if isinstance(value, date | datetime):
+    if isinstance(value, (date, datetime)):
         return moment(value)
     return number(value)
 
@@ -69,7 +71,7 @@ def kind_of(value: Any) -> str:
     if value is None:
         return "nothing"
     names = {bool: "a yes or no", dict: "a mapping", list: "a list", str: "a text"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
+    return names.get(type(value), "a number" if isinstance(value, (int, float)) else "a value")
 
 
 def show(value: Any) -> str:
@@ -85,7 +87,7 @@ def show(value: Any) -> str:
         text = aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     elif isinstance(value, str):
         text = " ".join(value.split()) or "an empty text"
-    elif isinstance(value, list) and all(isinstance(entry, str | int | float) for entry in value):
+    elif isinstance(value, list) and all(isinstance(entry, (str, int, float)) for entry in value):
         text = ", ".join(map(str, value)) or "an empty list"
     elif isinstance(value, float):
         text = f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"
@@ -100,6 +102,6 @@ def plain(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list | dict):
+    if isinstance(value, (list, dict)):
         return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
     return str(value)

@@ -160,7 +160,7 @@ class _Reader:
     def _ended(self, table: tuple[str, str]) -> None:
         if self._kept is not None:
             rows = [line.split("\t") for line in b"".join(self._kept).decode().splitlines()]
-            self._known(table, [dict(zip(self._columns, row, strict=False)) for row in rows])
+            self._known(table, [dict(zip(self._columns, row)) for row in rows])
         self._table = self._kept = None
 
     def _known(self, table: tuple[str, str], rows: list[dict[str, str]]) -> None:

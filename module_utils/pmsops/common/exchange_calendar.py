@@ -8,13 +8,14 @@ Source: holidays' financial market BVMF.
 from __future__ import annotations
 
 from collections.abc import Container
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 # Longer than any run of days without trading: a weekend next to Carnival or Christmas.
 LOOK_BACK_DAYS = 15

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
+
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 TOO_MANY_REQUESTS = 429
 LEAST_SECONDS = 1.0

@@ -34,7 +34,7 @@ def leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         for each in value.values():
             yield from leaves(each)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):
         for each in value:
             yield from leaves(each)
     else:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
+
+# As datetime.UTC, which Python 3.9 and 3.10 lack: a managed host may have no other.
+UTC = timezone.utc
 
 
 def now() -> datetime:

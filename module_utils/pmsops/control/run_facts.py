@@ -15,12 +15,12 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 
 NOT_MEASURED = "NOT MEASURED"

@@ -6,10 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database
 

@@ -15,11 +15,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 
 NAME = "pms-ops-drill"
 HOLDER = "pms-ops-drill of "

@@ -163,6 +163,6 @@ def _rto(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _measured(seconds: Any) -> float | str:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return NOT_MEASURED
     return round(float(seconds), 3)

@@ -7,12 +7,12 @@ The line of a checkpoint is that of its hold, with the key ``checkpoint``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import age, moment
+from ansible.module_utils.pmsops.common.timestamps import UTC, age, moment
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import checkpoints, quarantine, sets, warm_note
 from ansible.module_utils.pmsops.repository.checkpoints import LATEST, Checkpoint

@@ -88,7 +88,7 @@ def digests(folder: Path) -> list[str]:
 
 def _common(ours: list[str], theirs: list[str]) -> int:
     """Return how many lines from the first both chains have."""
-    pairs = zip(ours, theirs, strict=False)
+    pairs = zip(ours, theirs)
     return next(
         (number for number, (mine, other) in enumerate(pairs) if mine != other),
         min(len(ours), len(theirs)),

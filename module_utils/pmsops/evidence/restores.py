@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common import progress
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.common.timestamps import age as age_of
 from ansible.module_utils.pmsops.evidence import ledger
 

@@ -9,14 +9,14 @@ import os
 import shutil
 import socket
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import audit, deficiencies, history, ledger
 from ansible.module_utils.pmsops.reports import html, junit

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import progress
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.common.timestamps import age, moment
 from ansible.module_utils.pmsops.repository import manifest, sets, warm_note
 from ansible.module_utils.pmsops.repository.moments import Moments
@@ -148,6 +149,6 @@ def table(found: Iterable[dict[str, Any]]) -> list[str]:
     ]
     widths = [max(len(row[n]) for row in [HEAD, *rows]) for n in range(len(HEAD))]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(cell.ljust(width) for cell, width in together(row, widths)).rstrip()
         for row in [HEAD, *rows]
     ]

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.pairs import neighbours
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.evidence import audit, verdicts
 from ansible.module_utils.pmsops.export.period import Period, read_moment
 from ansible.module_utils.pmsops.export.segment import Line
@@ -104,7 +104,7 @@ def _of_job(
         return found
     told = sorted((_began(line), _verdict(line)) for line in lines if belongs(line.record, line))
     counts = {DONE: 0, FAILED: 0, MISSED: 0, NO_VERDICT: 0}
-    for due, following in pairwise(dues):
+    for due, following in neighbours(dues):
         if following > now and not any(due - CLOCK_SKEW <= at for at, _verdict in told):
             found["planned"] -= 1  # its time is not over
             continue

@@ -62,7 +62,7 @@ def _fits(name: str, value: Any) -> bool:
     if name in TEXTS:
         return isinstance(value, str)
     if name in NUMBERS:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
     if name in TRUTHS:
         return isinstance(value, bool)
     if name in LISTS_OF_TEXTS | LISTS_OF_NUMBERS:

@@ -57,7 +57,7 @@ def _elapsed(line: Line) -> float | None:
 
 def number(value: Any) -> float | None:
     """Return a number, None for whatever else a record has."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) < float("inf") else None
 

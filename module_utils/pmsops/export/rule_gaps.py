@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from ansible.module_utils.pmsops.evidence import verdicts
 from ansible.module_utils.pmsops.export import set_history
@@ -12,7 +12,7 @@ from ansible.module_utils.pmsops.export.facts import Facts
 from ansible.module_utils.pmsops.export.language import Language
 
 PASSED, FAILED = verdicts.PASS.lower(), verdicts.FAIL.lower()
-Targets = Mapping[str, float | None]
+Targets = Mapping[str, Optional[float]]
 
 
 def of(

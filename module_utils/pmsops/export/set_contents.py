@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import neighbours
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.evidence import audit
 from ansible.module_utils.pmsops.export import rows, set_history
@@ -64,7 +64,7 @@ def longest_interval(segment: Segment, now: datetime | None) -> dict[str, Any] |
     made = set_history.made_moments(segment, segment.period.end)
     if made and now is not None:
         made.append(max(min(now, segment.period.end), made[-1]))
-    spans = [(later - before, before, later) for before, later in pairwise(made)]
+    spans = [(later - before, before, later) for before, later in neighbours(made)]
     if not spans:
         return None
     longest, since, until = max(spans)

@@ -11,12 +11,13 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
-from typing import Any
+from typing import Any, Union
 
 from ansible.module_utils.pmsops.common import retry_after
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.notify.message import Message
 
 _RETRY_STATUSES = (408, 425, 429)
@@ -205,7 +206,7 @@ class Heartbeat(Webhook):
         return self.url.replace("{job}", message.event.source)
 
 
-Channel = Email | Webhook
+Channel = Union[Email, Webhook]
 KINDS: dict[str, type[Email] | type[Webhook]] = {
     "email": Email,
     "slack": Slack,

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import age, moment, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, age, moment, utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.offsite import boot, fence, server
 from ansible.module_utils.pmsops.offsite.contents import Places

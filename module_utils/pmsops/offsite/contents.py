@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.offsite import surroundings
 from ansible.module_utils.pmsops.offsite.copies import PITR, SET, Copy

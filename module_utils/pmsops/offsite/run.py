@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.offsite import clock, copies, fence, fetch_folder, letting_go
 from ansible.module_utils.pmsops.offsite.contents import Places
 from ansible.module_utils.pmsops.offsite.copies import Copy

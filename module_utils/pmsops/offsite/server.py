@@ -6,10 +6,11 @@ from __future__ import annotations
 import http.client
 import ssl
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.offsite.site import Site
 
 ASK_SECONDS = 10

@@ -8,12 +8,13 @@ import tempfile
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.offsite import (
     clock,
     contents,

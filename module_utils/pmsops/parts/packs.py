@@ -12,11 +12,11 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp_milliseconds
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp_milliseconds
 from ansible.module_utils.pmsops.pms import redis_cache
 
 NAME = "redis/packs.json"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pitr import engine, wal
 from ansible.module_utils.pmsops.pitr.barman_answers import SERVER
 from ansible.module_utils.pmsops.pitr.engine_home import EngineHome

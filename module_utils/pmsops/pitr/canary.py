@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import neighbours
 from ansible.module_utils.pmsops.common.timestamps import moment as stamped
 from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.pitr.moment import local
@@ -134,7 +134,7 @@ def gaps(found: Sequence[Row], every: int, until: datetime) -> list[tuple[dateti
     """Return the times without a row that are longer than the rows' distance in seconds allows."""
     allowed = timedelta(seconds=every * 1.5) + LATE
     times = [each.at for each in found] + [until]
-    return [(a, b) for a, b in pairwise(times) if b - a > allowed]
+    return [(a, b) for a, b in neighbours(times) if b - a > allowed]
 
 
 def look(database: Database, every: int, earliest: str | None, now: datetime) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def _warnings(copy: Sequence[Row], every: int, until: datetime) -> list[str]:
         return ["No canary row was written before the moment."]
     said = []
     numbers = [each.number for each in copy]
-    holes = [a for a, b in pairwise(numbers) if b > a + 1]
+    holes = [a for a, b in neighbours(numbers) if b > a + 1]
     if holes:
         said.append(f"The copy lacks the canary row of number {holes[-1] + 1}.")
     # Only the time around the moment: an older gap says nothing of it.

@@ -11,12 +11,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.children import end_with_parent
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.pitr import archiver, external_answers, external_chain, wal, window
 from ansible.module_utils.pmsops.pitr.external_catalogue import BARMAN, PGBACKREST, WALG, Catalogue
 from ansible.module_utils.pmsops.postgresql.connection import Database

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pitr import engine, external_listings, external_texts, wal
 from ansible.module_utils.pmsops.pitr.external_catalogue import (
     BARMAN,

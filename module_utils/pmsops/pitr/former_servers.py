@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.common.progress import size
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.services import docker_engine
 
 LABEL = "pms-ops.pitr-kept-of"
@@ -103,7 +104,7 @@ def goes_at(found: Sequence[Former], policy: Policy) -> list[datetime | None]:
 def expired(found: Sequence[Former], policy: Policy, now: datetime) -> list[Former]:
     """Return those that the policy lets go; *found* is oldest first."""
     moments = goes_at(found, policy)
-    return [each for each, at in zip(found, moments, strict=True) if at and at <= now]
+    return [each for each, at in together(found, moments) if at and at <= now]
 
 
 def documents(found: Sequence[Former], policy: Policy) -> list[dict[str, Any]]:
@@ -114,7 +115,7 @@ def documents(found: Sequence[Former], policy: Policy) -> list[dict[str, Any]]:
             "kept_at": utc_stamp(each.kept_at) if each.kept_at else None,
             "goes_at": utc_stamp(at) if at else None,
         }
-        for each, at in zip(found, goes_at(found, policy), strict=True)
+        for each, at in together(found, goes_at(found, policy))
     ]
 
 

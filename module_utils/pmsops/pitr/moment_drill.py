@@ -13,14 +13,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.pitr import engine, moment, wal, window
 from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet, look

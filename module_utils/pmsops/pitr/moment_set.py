@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from ansible.module_utils.pmsops.client_tools import pg_amcheck
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pitr import canary, container, engine, moment, wal_scan, window
 from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.plan import Plan

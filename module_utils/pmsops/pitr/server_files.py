@@ -7,7 +7,7 @@ import ipaddress
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -107,7 +107,7 @@ class HostServerFiles:
             raise _unreadable(path, exc) from exc
 
 
-Files = ServerFiles | HostServerFiles
+Files = Union[ServerFiles, HostServerFiles]
 
 
 def _unreadable(path: str, exc: OSError) -> OpsError:

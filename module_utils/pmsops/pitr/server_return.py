@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ansible.module_utils.pmsops.approvals.consent import MISSING, Consent
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.pitr import engine, former_servers, server_volume, synchronous
 from ansible.module_utils.pmsops.pitr.deletion import LOCK

@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.pitr import former_servers, moment, server_volume
 from ansible.module_utils.pmsops.pitr.container import HOME, RESTORES

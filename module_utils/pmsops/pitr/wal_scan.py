@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pitr import wal
 from ansible.module_utils.pmsops.pitr.container import HOME
 from ansible.module_utils.pmsops.pitr.moment import Moment

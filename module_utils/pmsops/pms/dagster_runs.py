@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 # Statuses in which a run has ended.
 OVER = frozenset({"SUCCESS", "FAILURE", "CANCELED"})

@@ -8,11 +8,12 @@ that mark is never written again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.journal_hash import content_hash
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import psycopg2
 import psycopg2.extras
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.pms.smoke_test_intents import Intents
 from ansible.module_utils.pmsops.pms.smoke_test_remains import is_own

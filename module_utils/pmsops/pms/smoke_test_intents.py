@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.process_lock import ProcessId, this_process
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 
 # In the evidence folder; roles/pms/tasks/main.yml and status look for it too.
 FILE = "smoke-test.json"

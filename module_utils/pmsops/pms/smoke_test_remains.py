@@ -152,7 +152,7 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _of_costs(path: str, old: Any, new: Any, costs_brl: float) -> bool:

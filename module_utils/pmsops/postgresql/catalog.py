@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql import (
     facts_foreign,
     facts_relations,
@@ -178,5 +179,5 @@ def sequences(cursor: Any) -> dict[str, dict[str, Any]]:
         values += sorted(fetch_all(cursor, " UNION ALL ".join(branches)))
     return {
         name: attributes | {"last_value": last_value, "is_called": is_called}
-        for (name, attributes, _), (_, last_value, is_called) in zip(found, values, strict=True)
+        for (name, attributes, _), (_, last_value, is_called) in together(found, values)
     }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql import (
     fingerprint_batches,
     fingerprint_v1,
@@ -86,7 +87,7 @@ NOT_COMPARED = frozenset({"bgw_job", "metadata"})
 TIMESCALEDB = "timescaledb"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relation:
     """A table that holds rows, and the SQL that fingerprints it."""
 
@@ -117,7 +118,7 @@ class Relation:
 
         *whole* is with the rows of partitions, chunks and other children.
         """
-        columns = list(zip(self.columns, self.types, strict=True))
+        columns = list(together(self.columns, self.types))
         if self.inherits and formula >= LOGICAL:
             columns.sort()
         hash_of = fingerprint_v1.row_hash if formula == 1 else row_hash.row_hash
@@ -133,7 +134,7 @@ class Relation:
 
     def sql_of_query(self, query: str) -> str:
         """Return the statement that gives the same of the rows of a query with these columns."""
-        columns = list(zip(self.columns, self.types, strict=True))
+        columns = list(together(self.columns, self.types))
         names = ", ".join(quote_ident(column) for column in self.columns)
         return (
             f"SELECT count(*), coalesce(sum({row_hash.row_hash(columns)}), 0)"
@@ -234,9 +235,7 @@ def answer(cursor: Any, sql: str) -> dict[str, Any]:
 def _answer(values: Sequence[Any]) -> dict[str, Any]:
     rows, *totals = values
     names = ("fingerprint", "others")
-    return {"rows": rows} | {
-        name: _hex(int(total)) for name, total in zip(names, totals, strict=False)
-    }
+    return {"rows": rows} | {name: _hex(int(total)) for name, total in zip(names, totals)}
 
 
 def summed(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -280,7 +279,7 @@ def fingerprints(
                 batch = queue.get_nowait()
             except Empty:
                 return found
-            for relation, has in zip(batch, of_batch(cursor, batch, formula), strict=True):
+            for relation, has in together(batch, of_batch(cursor, batch, formula)):
                 found.append((relation.key, has))
                 done(relation)
 

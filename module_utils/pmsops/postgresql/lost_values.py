@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql import timescaledb_chunks
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident
 
@@ -92,7 +93,7 @@ def _missing_values(cursor: Any) -> list[Loss]:
             for column, _value in missing
         )
         cursor.execute(f"SELECT {sums} FROM ONLY {quote_ident(schema)}.{quote_ident(name)}")
-        for (column, value), rows in zip(missing, cursor.fetchone(), strict=True):
+        for (column, value), rows in together(missing, cursor.fetchone()):
             if rows and chunk in chunks:
                 table = chunks[chunk].hypertable
                 loss = found.setdefault(

@@ -56,7 +56,7 @@ SELECT pg_catalog.to_regclass(pg_catalog.format('%I.%I', schema_name, table_name
   FROM _timescaledb_catalog.hypertable WHERE compression_state = 2"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chunk:
     """A chunk that holds rows of *hypertable*, from *start* until before *end*."""
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,

@@ -12,13 +12,14 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.client_tools import sidecar
 from ansible.module_utils.pmsops.common import files, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.incidents.record import Action, ActionRecorder
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.recovery.disk import BACKUPS, DATABASE, FileSystem

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.common.timestamps import moment as time_of
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
 from ansible.module_utils.pmsops.offsite import copies
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.work import Work

@@ -8,10 +8,11 @@ counted: no text says a number of rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.common.timestamps import moment as time_of
 from ansible.module_utils.pmsops.offsite.copies import SET, Copy, of_sets
 

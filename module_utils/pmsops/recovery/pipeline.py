@@ -11,11 +11,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.incidents.record import ActionRecorder
 from ansible.module_utils.pmsops.pms.client import PmsApi
 from ansible.module_utils.pmsops.postgresql.connection import Database

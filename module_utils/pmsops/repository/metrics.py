@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 NAME = "pms_backup.prom"

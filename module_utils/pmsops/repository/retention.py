@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.repository.moments import Moments
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common import file_system, files, in_parallel
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.pairs import together
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.repository import manifest, shared_files, signing
 
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}_\d{4}(-\d+)?")
@@ -235,7 +236,7 @@ def inspect(
 
     names = sorted(recorded)
     told = in_parallel.each(problem, names, jobs)
-    return unknown, {name: text for name, text in zip(names, told, strict=True) if text}
+    return unknown, {name: text for name, text in together(names, told) if text}
 
 
 def verification(

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, quote_ident
 from ansible.module_utils.pmsops.repository import manifest as manifests

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 

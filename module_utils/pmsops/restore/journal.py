@@ -16,12 +16,12 @@ import json
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import file_system, files
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp_microseconds
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp_microseconds
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.postgresql import database_mark
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,

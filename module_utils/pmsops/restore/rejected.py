@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.postgresql import timescaledb_held_jobs
 from ansible.module_utils.pmsops.postgresql.connection import Database, quote_ident, quote_literal
 from ansible.module_utils.pmsops.restore import late_writes, registry, swap_statements

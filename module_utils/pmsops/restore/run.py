@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from ansible.module_utils.pmsops.client_tools.base import ClientTools
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import ENDINGS, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
 from ansible.module_utils.pmsops.postgresql import event_triggers
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import reading, sets

@@ -10,13 +10,14 @@ all of them in one transaction, or none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common import file_system
 from ansible.module_utils.pmsops.common.errors import InterruptError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.repository import manifest, reading

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.restore import (
     former_retention,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from ansible.module_utils.pmsops.common.errors import (
     InterruptError,
     OpsError,
 )
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     become_superuser,
@@ -107,7 +108,7 @@ class Transfer:
         """
         with self.staging.session(read_only=True) as reading:
             read = [(source or schema, name) for schema, name in self.wanted.tables]
-            for done, (name, at) in enumerate(zip(self.wanted.tables, read, strict=True)):
+            for done, (name, at) in enumerate(together(self.wanted.tables, read)):
                 self.restore.progress.update(done)
                 self.rows[name] = copy_table(reading, writing, (TRANSIT, name[1]), source=at)
             copy_sequences(reading, writing, read, TRANSIT)

@@ -7,11 +7,12 @@ run adds it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_all
 from ansible.module_utils.pmsops.restore import former_tables

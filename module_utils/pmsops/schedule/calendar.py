@@ -13,13 +13,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ansible.module_utils.pmsops.common import exchange_calendar
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAYS = ("daily", "business_days", "week_start", "month_start", *WEEKDAYS)

@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import moment
+from ansible.module_utils.pmsops.common.timestamps import UTC, moment
 from ansible.module_utils.pmsops.notify.message import Event
 from ansible.module_utils.pmsops.notify.notifier import Delivery, Notifier
 from ansible.module_utils.pmsops.schedule import timers, watch

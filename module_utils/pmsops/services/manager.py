@@ -29,7 +29,7 @@ class Services:
     names: tuple[str, ...]
     project: str | None = None
     # The service of each part of the PMS (dagster, daemon, ...): systems name them differently.
-    parts: dict[str, str] = field(default_factory=dict, kw_only=True)
+    parts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_options(cls, options: dict[str, Any] | None) -> Services:

@@ -128,7 +128,7 @@ def _named_files(path: Path, folder: Path) -> Iterator[tuple[Path, bool]]:
         return
     for service in (document.get("services") or {}).values():
         given = (service or {}).get("env_file") or []
-        for each in [given] if isinstance(given, str | dict) else given:
+        for each in [given] if isinstance(given, (str, dict)) else given:
             text = each.get("path") if isinstance(each, dict) else each
             if text:
                 yield folder / str(text), True

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all
 from ansible.module_utils.pmsops.verify.sampled_rows import (
     FLOATS,
@@ -66,7 +67,7 @@ def _flip(sample: Sample, choice: random.Random) -> Change:
     several = [
         (row, column, value)
         for row in sample.rows
-        for column, value in zip(columns, row.floats, strict=True)
+        for column, value in together(columns, row.floats)
         if value is not None and math.isfinite(_number(column, value))
     ]
     row, column, value = _one_of(several, choice, "it has no finite float")
@@ -114,7 +115,7 @@ def _empty(sample: Sample, choice: random.Random) -> Change:
     several = [
         (row, column)
         for row in sample.rows
-        for column, filled in zip(columns, row.filled, strict=True)
+        for column, filled in together(columns, row.filled)
         if filled
     ]
     row, column = _one_of(several, choice, "it has no string that is not empty")

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg2
 import psycopg2.errors
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql.connection import fetch_all, quote_ident
 from ansible.module_utils.pmsops.postgresql.fingerprint import Relation
 
@@ -116,7 +117,7 @@ class Sample:
             raise Refused("it is too large")
         self.columns = [
             Column(column, of_type)
-            for column, of_type in zip(relation.columns, relation.types, strict=True)
+            for column, of_type in together(relation.columns, relation.types)
             if column not in generated
         ]
         self._key = ["ctid"]
@@ -134,7 +135,7 @@ class Sample:
 
     def where(self, row: Row) -> tuple[str, tuple[str, ...]]:
         """Return the condition that finds a row, and its values."""
-        pairs = list(zip(self._key, row.at, strict=True))
+        pairs = list(together(self._key, row.at))
         text = " AND ".join(
             f"{column} IS NULL" if value is None else f"{column} = {VALUE}"
             for column, value in pairs

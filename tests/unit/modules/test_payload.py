@@ -140,6 +140,8 @@ SINCE = {
     "other machines": {"pms_restore": 3_600, "pms_gate": 3_900},
     # A secret that masks other parts of a result: the look (1 600), names of secrets (900).
     "masked results": {"pms_restore": 2_700, "pms_gate": 2_700},
+    # What Python 3.9 lacks, from one place: pairs (1 100), and a line in each file that has UTC.
+    "names of newer Pythons": {"pms_restore": 3_000, "pms_gate": 3_500},
 }
 LIMITS = {
     module: limit + sum(more.get(module, 0) for more in SINCE.values())

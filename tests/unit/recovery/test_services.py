@@ -160,7 +160,7 @@ class Units(Services):
     ],
 )
 def test_units_of_systemd_are_started_and_restarted_where_that_is_asked(restart, steps):
-    units = Units("systemd", ("db", "web"), None, ["db"])
+    units = Units("systemd", ("db", "web"), active=["db"])
     desired = DesiredState(names=units.names, restart=restart)
     assert [step.text for step in planned_steps(units, desired)] == steps
     assert bring_up(units, desired, record=lambda _text: nullcontext(Action())) == steps
@@ -170,7 +170,7 @@ def test_units_of_systemd_are_started_and_restarted_where_that_is_asked(restart,
 def test_units_of_systemd_need_no_library_of_docker(monkeypatch):
     monkeypatch.setitem(sys.modules, "docker", None)
     monkeypatch.setitem(sys.modules, "docker.errors", None)
-    units = Units("systemd", ("db", "web"), None, ["db"])
+    units = Units("systemd", ("db", "web"), active=["db"])
     desired = DesiredState(names=units.names)
     assert bring_up(units, desired, record=lambda _text: nullcontext(Action())) == [
         "Start web, which was not active"

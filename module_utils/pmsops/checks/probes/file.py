@@ -7,12 +7,13 @@ import glob
 import json
 import pwd
 import stat
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common.timestamps import UTC
 
 MAX_BYTES = 1 << 20
 

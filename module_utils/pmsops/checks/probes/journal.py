@@ -9,6 +9,7 @@ from typing import Any
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.pms import journal_hash
 
 TRIGGER = """SELECT count(*) FROM pg_trigger
@@ -37,7 +38,7 @@ def _compare(context: Context, deadline: Deadline) -> tuple[int, list[int]]:
             cursor.itersize = BATCH_ROWS
             cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM public.decision_journal ORDER BY id")
             for values in cursor:
-                row = dict(zip(COLUMNS, values, strict=True))
+                row = dict(together(COLUMNS, values))
                 entries += 1
                 if journal_hash.content_hash(row) != row["content_hash"]:
                     wrong.append(row["id"])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.pms import redis_cache
 
 READING = frozenset(
@@ -67,7 +68,7 @@ def _plain(reply: Any, head: tuple[str, ...]) -> Any:
     if head[0] == "PING":
         return "PONG" if reply is True else reply
     if head == ("CONFIG", "GET") and isinstance(reply, list):
-        reply = dict(zip(reply[::2], reply[1::2], strict=True))
+        reply = dict(together(reply[::2], reply[1::2]))
     if isinstance(reply, dict):
         return {name: _number(value) for name, value in reply.items()}
     return reply

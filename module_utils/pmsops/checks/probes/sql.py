@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, Overdue, Unanswerable
 from ansible.module_utils.pmsops.checks.probes.context import Context, one_line
+from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.postgresql import known_causes, session_settings
 
 MAX_ROWS = 5000
@@ -73,7 +74,7 @@ def run(
         raise
     if len(rows) > MAX_ROWS:
         raise Failed(f"the query returns more than {MAX_ROWS} rows; let it count them itself")
-    found = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+    found = [dict(together(names, map(_plain, row))) for row in rows]
     answer: dict[str, Any] = {"rows": found, "count": len(found)}
     if rows:
         answer["value"] = _plain(rows[0][0])
