@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -109,13 +108,16 @@ def read(tools: ClientTools, path: Path) -> Contents:
 
     :raises OpsError: those of tool_errors.to_error.
     """
-    status, output, errors = tools.capture(
-        "pg_restore", ["--list", str(path)], folders={path.parent: "ro"}
+    status, contents, errors = tools.capture_lines(
+        "pg_restore",
+        ["--list", str(path)],
+        # Line by line: the list of 20,000 chunks has 20 MB.
+        lambda lines: of_lines(line.decode(errors="replace") for line in lines),
+        folders={path.parent: "ro"},
     )
     if status:
         raise tool_errors.to_error("pg_restore", status, errors)
-    # Line by line: the list of 20,000 chunks has 20 MB.
-    return of_lines(line.decode(errors="replace") for line in io.BytesIO(output))
+    return contents
 
 
 def parse(text: str) -> Contents:

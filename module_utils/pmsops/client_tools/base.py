@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg2
 from ansible.module_utils.pmsops.client_tools import versions
@@ -20,6 +20,7 @@ from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database
 
+T = TypeVar("T")
 POLL_SECONDS = 1.0  # as often as progress is written
 
 
@@ -133,6 +134,20 @@ class ClientTools(ABC):
         finally:
             process.stop()
 
+    def capture_lines(
+        self, tool: str, args: Sequence[str], take: Callable[[Iterator[bytes]], T], **options: Any
+    ) -> tuple[int, T, str]:
+        """Run *tool* to its end; return exit status, what *take* made of its lines, and its errors.
+
+        The lines keep their ends, and are never in memory together.
+        """
+        process = self.start(tool, args, stream=True, **options)
+        try:
+            made = take(_lines(process.output()))
+            return process.wait(), made, process.errors()
+        finally:
+            process.stop()
+
     @cached_property
     def _no_timeouts(self) -> dict[str, str]:
         """Return the settings that turn off the time-outs that the server knows."""
@@ -162,6 +177,16 @@ class ClientTools(ABC):
         if self.database.password:
             variables["PGPASSWORD"] = self.database.password
         return variables
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of an output that comes in blocks, each with its end."""
+    rest = b""
+    for block in blocks:
+        *whole, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
 
 
 def read_version(tool: str, output: str) -> str:
