@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -161,16 +161,14 @@ def _line_end(path: Path, identities: Sequence[Any]) -> int:
         size = source.seek(0, os.SEEK_END)
         source.seek(max(size - 2, 0))
         end = source.read()
-        extra = 2 if end == b"\r\n" else 1
-        if not end.endswith(b"\n"):
-            return 0
-        source.seek(0)
-        try:
-            with Path(os.devnull).open("wb") as nowhere:
+        # The last byte of a whole file may be a carriage return, too.
+        for extra in (each for each in (1, 2) if end.endswith(b"\r\n"[-each:])):
+            source.seek(0)
+            with suppress(Exception), Path(os.devnull).open("wb") as nowhere:
+                # Its errors are pyrage's own, and those of a file.
                 pyrage.decrypt_io(_Part(source, size - extra), nowhere, identities)
-        except Exception:  # noqa: BLE001  # pyrage's own, and those of a file
-            return 0
-    return extra
+                return extra
+    return 0
 
 
 class _Part:

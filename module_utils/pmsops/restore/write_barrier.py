@@ -162,7 +162,8 @@ def open_for_all(cursor: Any, live: str, own: str | None, barrier: WriteBarrier 
 
     *cursor* is of the maintenance database, and commits each statement.
     """
-    setting = swap_statements.read_only(quote_ident(live), own)
+    # The name may have a percent sign, which psycopg2 takes for a parameter.
+    setting = swap_statements.read_only(quote_ident(live), own).replace("%", "%%")
     cursor.execute(
         f"BEGIN; {setting}; COMMIT; SELECT pg_terminate_backend(pid) {_OTHERS}",
         (live, barrier.pid if barrier else 0),

@@ -100,6 +100,22 @@ def test_a_line_end_after_a_whole_file_is_told_from_a_cut(tmp_path, identity_fil
     assert "another copy" in caught.value.remedy
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_whole_file_may_itself_end_with_a_carriage_return(tmp_path, identity_file, end):
+    identity = encryption.load_identities(identity_file)[0]
+    path = tmp_path / "b.age"
+    for _ in range(10_000):  # one of 256 does
+        path.unlink(missing_ok=True)
+        with encryption.encrypted(path, [identity.to_public()]) as stream:
+            stream.write(PLAIN[:100])
+        if (whole := path.read_bytes()).endswith(b"\r"):
+            break
+    path.write_bytes(whole + end)
+    with pytest.raises(OpsError, match="it is whole, with the end of a line after it") as caught:
+        read(path, identity_file)
+    assert f"truncate -s -{len(end)} " in caught.value.remedy
+
+
 def test_a_reader_that_stops_early_is_no_error(locked, identity_file):
     with encryption.decrypted(locked, identity_file) as stream:
         assert stream.read(16) == PLAIN[:16]
