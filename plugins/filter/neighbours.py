@@ -60,7 +60,8 @@ def neighbours(known: Mapping[str, Any], host: str, hosts: list[str]) -> list[st
     found: list[places.Place] = []
     for each in [host, *(other for other in hosts if other != host)]:
         try:
-            values = {name: known[each][name] for name in names if name in known[each]}
+            variables = known[each]  # once: Ansible gathers all of a host's variables at each look
+            values = {name: variables[name] for name in names if name in variables}
             found.append(places.place(each, _defaults() | values))
         except AnsibleError:  # of a vault that does not open, for example
             if each == host:

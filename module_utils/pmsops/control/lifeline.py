@@ -53,10 +53,14 @@ class Lifeline:
         """End what workers that were killed have left."""
         if os.getpid() != self._playbook:
             return
-        for worker in filter(None, getattr(self._tasks, "_workers", ())):
-            # While a process belongs to the session, no other process gets the leader's number.
-            if worker.pid and not worker.is_alive() and not Path(f"/proc/{worker.pid}").exists():
-                _end(each for each, _, session in _processes() if session == worker.pid)
+        # While a process belongs to the session, no other process gets the leader's number.
+        ended = {
+            worker.pid
+            for worker in filter(None, getattr(self._tasks, "_workers", ()))
+            if worker.pid and not worker.is_alive() and not Path(f"/proc/{worker.pid}").exists()
+        }
+        if ended:  # one look at all processes, however many workers there were
+            _end(each for each, _, session in _processes() if session in ended)
 
 
 def _end_abandoned() -> None:

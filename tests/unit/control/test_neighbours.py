@@ -84,3 +84,16 @@ def test_hosts_that_give_no_folders_have_the_same_ones():
     known = {"a": {"ansible_connection": "local"}, "b": {"ansible_connection": "local"}}
     said = " ".join(neighbours(known, "a", ["a", "b"]))
     assert "Database macro_trading" in said and "evidence_root of a" in said
+
+
+def test_the_variables_of_each_host_are_gathered_once():
+    class Counted(dict):
+        looks = 0
+
+        def __getitem__(self, host: str) -> dict:
+            self.looks += 1
+            return super().__getitem__(host)
+
+    known = Counted({host: values(f"/{host}") for host in "abc"})
+    neighbours(known, "a", ["a", "b", "c"])
+    assert known.looks == 3
