@@ -177,7 +177,7 @@ def main() -> None:
             result = run(module)
     except ENDINGS as exc:
         module.fail_json(msg=str(exc), remedy=exc.remedy, code=exc.code)
-    module.exit_json(**result)
+    module.exit_json(invocation=argument_specs.invocation(module.params, "gate"), **result)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,14 @@ from __future__ import annotations
 from typing import Any
 
 
+def invocation(params: dict[str, Any], *large: str) -> dict[str, Any]:
+    """Return how a module was called, for its result, without the values of the *large* options.
+
+    Ansible would send each of them back: to be packed, parsed and kept for each host.
+    """
+    return {"module_args": params | dict.fromkeys(large, "not repeated here")}
+
+
 def database() -> dict[str, Any]:
     """Return the argument spec of the option ``database``."""
     return {

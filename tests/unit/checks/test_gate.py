@@ -323,6 +323,8 @@ def test_the_module_reports_a_no_go_and_changes_nothing(capsys):
     found = module(capsys, checklist=document(broken("a"), item("b")))
     assert (found["changed"], found["verdict"], found["exit_code"]) == (False, "no-go", 1)
     assert found["table"][-1].startswith("NO-GO because of 1 blocker: 1 passed, 1 failed")
+    # Ansible would send the whole checklist back for each host.
+    assert found["invocation"]["module_args"]["checklist"] == "not repeated here"
 
 
 def test_the_module_refuses_a_broken_checklist_with_a_remedy(capsys):

@@ -388,6 +388,9 @@ def test_the_evidence_module_writes_only_outside_check_mode(tmp_path, capsys):
     assert Path(done["report"]).is_file()
     assert done["table"][-1] == f"Report: {done['report']}"
     assert set(checked) == set(done)
+    # Ansible would send the whole gate back for each host.
+    assert done["invocation"]["module_args"]["gate"] == "not repeated here"
+    assert done["invocation"]["module_args"]["evidence_root"] == str(tmp_path)
 
 
 def test_the_ledger_module_adds_checks_and_refuses(tmp_path, capsys):
