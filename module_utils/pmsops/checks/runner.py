@@ -83,7 +83,8 @@ class Runner:
         self._expected = set(waiting)
         ready: deque[ProbeRun] = deque()
         later: list[tuple[float, ProbeRun]] = []
-        import_libraries(run.probe for run in runs)
+        urls = [run.params["url"] for run in runs if run.params.get("url")]
+        import_libraries((run.probe for run in runs), self.settings.unused_libraries(urls))
         self._others = children()
         adopt_orphans(on=True)
         try:

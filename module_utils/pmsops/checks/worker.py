@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -195,8 +195,11 @@ def judge(found: Any, expect: list[dict[str, Any]], clock: Clock) -> ProbeResult
     return ProbeResult("pass", finding[:MAX_FINDING_CHARACTERS], observed=observed)
 
 
-def import_libraries(names: Iterable[str]) -> None:
-    """Import, before the workers fork, the code and the libraries of these probes."""
+def import_libraries(names: Iterable[str], unused: Set[str] = frozenset()) -> None:
+    """Import, before the workers fork, the code and the libraries of these probes.
+
+    The *unused* libraries are left to the worker whose probe comes as far as one of them.
+    """
     for name in set(names):
         shared = name.startswith(SHARED_PREFIX)
         kind = probes.SHARED[name.removeprefix(SHARED_PREFIX)] if shared else probes.KINDS[name]
@@ -204,7 +207,8 @@ def import_libraries(names: Iterable[str]) -> None:
             if kind.load is not None:
                 kind.load()
             for library in kind.libraries:
-                import_module(library)
+                if library not in unused:
+                    import_module(library)
 
 
 def children() -> set[int]:

@@ -270,3 +270,10 @@ def test_every_run_gets_a_result_whatever_the_number_of_workers(workers):
     found = run(runs, workers=workers)
     assert len(found) == 90
     assert {result.status for result in found.values()} == {"pass"}
+
+
+def test_a_run_imports_no_library_of_a_part_that_is_not_there(monkeypatch):
+    given = []
+    monkeypatch.setattr(runner, "import_libraries", lambda names, unused: given.append(unused))
+    run([], settings={"database": {"access": "host"}, "services": {"manager": "none"}})
+    assert given == [{"requests", "docker"}]

@@ -102,6 +102,34 @@ def test_the_libraries_of_all_probes_are_imported_and_a_missing_one_is_no_error(
     monkeypatch.setattr(worker, "import_module", load)
     worker.import_libraries(["sql", "http", "redis", "container", "disk", "attest", "shared.token"])
     assert set(asked) == {"psycopg2", "requests", "redis", "docker"}
+    asked.clear()
+    worker.import_libraries(["sql", "http", "container"], {"requests", "docker"})
+    assert asked == ["psycopg2"]
+
+
+@pytest.mark.parametrize(
+    ("more", "unused"),
+    [
+        ({}, {"requests"}),
+        ({"api": {"url": "http://127.0.0.1:8000"}}, set()),
+        ({"dagster_url": "http://127.0.0.1:3000"}, set()),
+        ({"grafana": {"url": "http://127.0.0.1:3001"}}, set()),
+        ({"services": {"manager": "none"}}, {"requests"}),
+        ({"database": {"access": "host"}}, {"requests"}),
+        ({"database": {"access": "host"}, "services": {"manager": "compose"}}, {"requests"}),
+        (
+            {"database": {"access": "host"}, "services": {"manager": "systemd"}},
+            {"requests", "docker"},
+        ),
+    ],
+)
+def test_libraries_of_parts_that_are_not_there_are_not_imported_beforehand(more, unused):
+    assert Settings(now=NOW, **more).unused_libraries(["/a", ["/b", "/c"]]) == unused
+
+
+def test_the_library_of_http_is_imported_for_a_url_of_somebody_else():
+    for urls in (["/a", "http://x/b"], ["/a", ["/b", "http://x/c"]]):
+        assert Settings(now=NOW).unused_libraries(urls) == set()
 
 
 def test_only_a_pass_after_more_than_one_attempt_is_flaky():
