@@ -166,6 +166,13 @@ blocking:
   type: list
   elements: str
   sample: [infra.redis.ping]
+reasons:
+  description:
+    - RV(blocking) as a no-go says it. C(checks) have a reason of their own, C(after) is how many
+      need one of them. C(silent) gave no answer, for what C(shared) names.
+  returned: success
+  type: dict
+  sample: {checks: [infra.redis.ping], silent: [], shared: [], after: 3}
 causes:
   description: What checks without an answer have in common, with the ids of those checks.
   returned: success

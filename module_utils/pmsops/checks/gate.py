@@ -17,7 +17,7 @@ from ansible.module_utils.pmsops.checks.checklist import Check, Checklist, load
 from ansible.module_utils.pmsops.checks.lacked_parts import LackedParts
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.checks.runner import Runner
-from ansible.module_utils.pmsops.checks.second_try import SecondTry, causes
+from ansible.module_utils.pmsops.checks.second_try import SecondTry, causes, reasons
 from ansible.module_utils.pmsops.checks.variables import Variables
 from ansible.module_utils.pmsops.checks.worker import ProbeResult, ProbeRun
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -156,6 +156,7 @@ def _summary(
         "checklist_sha256": checklist.sha256,
         "counts": counts,
         "blocking": blocking,
+        "reasons": reasons([result for result in results if blocks(result)]),
         "causes": [{"cause": cause, "checks": checks} for cause, checks in causes(results).items()],
         "sections": [
             {"id": name, "title": title, "counts": _counted(results, name)}

@@ -122,3 +122,21 @@ def causes(results: list[dict[str, Any]]) -> dict[str, list[str]]:
         if result.get("cause"):
             found.setdefault(result["cause"], []).append(result["id"])
     return found
+
+
+def reasons(blocking: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results that block as a no-go says them; a template takes a second for that.
+
+    ``checks`` have a reason of their own. About ``silent`` ones nothing is known, for what
+    ``shared`` says: they are named once, and are no failures. ``after`` is how many need these.
+    """
+    own = [each["id"] for each in blocking if not each["needs"] and not each["cause"]]
+    silent = [each for each in blocking if each["cause"]]
+    return {
+        "checks": own,
+        "silent": [each["id"] for each in silent],
+        "shared": [
+            f"{len(silent)} unknown without an answer in time, {cause}" for cause in causes(silent)
+        ],
+        "after": len(blocking) - len(own) - len(silent),
+    }

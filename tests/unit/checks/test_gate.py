@@ -9,7 +9,7 @@ from pathlib import Path
 import pms_gate
 import pytest
 import yaml
-from ansible.module_utils.pmsops.checks import attestations, checklist, gate, worker
+from ansible.module_utils.pmsops.checks import attestations, checklist, gate, second_try, worker
 from ansible.module_utils.pmsops.checks.probes.context import Settings
 from ansible.module_utils.pmsops.common import playbook_lock, process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
@@ -325,6 +325,33 @@ def test_the_module_reports_a_no_go_and_changes_nothing(capsys):
     assert found["table"][-1].startswith("NO-GO because of 1 blocker: 1 passed, 1 failed")
     # Ansible would send the whole checklist back for each host.
     assert found["invocation"]["module_args"]["checklist"] == "not repeated here"
+
+
+def test_a_no_go_has_the_reasons_that_its_sentence_names(capsys):
+    items = [broken("a"), item("b", needs=["a"]), item("c", needs=["b"]), item("d")]
+    found = module(capsys, checklist=document(*items))
+    assert found["blocking"] == ["a", "b", "c"]
+    assert found["reasons"] == {"checks": ["a"], "silent": [], "shared": [], "after": 2}
+
+
+def test_checks_without_an_answer_are_one_reason_for_each_cause():
+    one, other = "the host is busy: load 9", "the engine is busy"
+    blocking = [
+        {"id": "own", "needs": [], "cause": ""},
+        {"id": "first", "needs": [], "cause": one},
+        {"id": "waits", "needs": ["own"], "cause": ""},
+        {"id": "second", "needs": [], "cause": other},
+        {"id": "third", "needs": [], "cause": one},
+    ]
+    assert second_try.reasons(blocking) == {
+        "checks": ["own"],
+        "silent": ["first", "second", "third"],
+        "shared": [
+            f"3 unknown without an answer in time, {one}",
+            f"3 unknown without an answer in time, {other}",
+        ],
+        "after": 1,
+    }
 
 
 def test_the_module_refuses_a_broken_checklist_with_a_remedy(capsys):
