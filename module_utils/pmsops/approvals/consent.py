@@ -18,7 +18,7 @@ from ansible.module_utils.pmsops.approvals import plan as plans
 from ansible.module_utils.pmsops.approvals.people import Approver
 from ansible.module_utils.pmsops.approvals.plan import Plan
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import signing
 
@@ -204,7 +204,7 @@ class Consent:
     def _age(self, document: Mapping[str, Any]) -> timedelta | None:
         """Return how long ago a document was signed; None if it does not say when."""
         try:
-            age = self.now() - datetime.fromisoformat(str(document["signed_at"]))
+            age = self.now() - from_iso(str(document["signed_at"]))
         except (KeyError, ValueError, TypeError):
             return None
         return age

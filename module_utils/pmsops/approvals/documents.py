@@ -22,7 +22,7 @@ from ansible.module_utils.pmsops.approvals.people import Approver
 from ansible.module_utils.pmsops.approvals.plan import Plan
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import from_iso, utc_stamp
 from ansible.module_utils.pmsops.repository import signing
 
 FOLDER = "approvals"
@@ -50,9 +50,7 @@ def decide_seconds(evidence_root: Path, document: Mapping[str, Any]) -> float | 
     """Return how long a plan waited, by this host's clock and the approver's; None: unknown."""
     shown = _object(evidence_root / FOLDER / (plans.sha256(document["plan"]) + SHOWN)) or {}
     try:
-        since, until = (
-            datetime.fromisoformat(str(each)) for each in (shown["shown_at"], document["signed_at"])
-        )
+        since, until = (from_iso(str(each)) for each in (shown["shown_at"], document["signed_at"]))
         waited = (until - since).total_seconds()
     except (KeyError, ValueError, TypeError):
         return None

@@ -16,7 +16,7 @@ from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.pairs import together
-from ansible.module_utils.pmsops.common.timestamps import utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import from_iso, utc_stamp
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.reports.html_style import STYLE
 
@@ -82,7 +82,7 @@ def open_tasks(
             entry["record"].get("name")
             for entry in entries
             if entry["record"].get("task") == task["id"]
-            and same(datetime.fromisoformat(entry["at"]).astimezone(BUSINESS_ZONE)) == period
+            and same(from_iso(entry["at"]).astimezone(BUSINESS_ZONE)) == period
         ]
         found.append(task | {"done_by": by[-1] if by else None})
     return found

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 
 SHOWN_CHARACTERS = 160
 _STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})")
@@ -41,7 +41,7 @@ def moment(value: Any) -> date | datetime:
         try:
             if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
                 return date.fromisoformat(value)
-            value = datetime.fromisoformat(value.strip())
+            value = from_iso(value.strip())
         except ValueError as exc:
             raise Unmet(f"{show(value)} is no date or time") from exc
     if isinstance(value, datetime):
@@ -81,7 +81,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str) and _STAMP.fullmatch(value):
-        value = datetime.fromisoformat(value)
+        value = from_iso(value)
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         text = aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")

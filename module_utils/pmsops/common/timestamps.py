@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from datetime import datetime, timezone
 
 # As datetime.UTC, which Python 3.9 and 3.10 lack: a managed host may have no other.
 UTC = timezone.utc
+
+_CLOCK = "([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?)?"
+_DAY = r"(?P<year>[0-9]{4})(?P<dash>-?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
+_ISO = re.compile(f"{_DAY}(?:.(?P<clock>{_CLOCK})(?P<zone>Z|[+-]{_CLOCK})?)?", re.DOTALL)
 
 
 def now() -> datetime:
@@ -40,10 +46,45 @@ def moment(text: str) -> datetime:
 
     :raises ValueError: for any other text.
     """
-    found = datetime.fromisoformat(text)
+    found = from_iso(text)
     if found.tzinfo is None:
         raise ValueError(f"{text!r} has no offset from UTC")
     return found
+
+
+def from_iso(text: str) -> datetime:
+    """Return the time of a text in ISO 8601, with its offset if it has one.
+
+    Every Python reads what ``datetime.fromisoformat`` of 3.11 does, but for the days of weeks.
+
+    :raises ValueError: for any other text.
+    """
+    return datetime.fromisoformat(text if sys.version_info >= (3, 11) else spelled_out(text))
+
+
+def spelled_out(text: str) -> str:
+    """Return a time in ISO 8601 as Python 3.9 reads it; a text of no known form as it is.
+
+    That one knows no ``Z``, no offset of hours alone, and fractions of three or six digits only.
+    """
+    found = _ISO.fullmatch(text)
+    if not found:
+        return text
+    day, zone = "{year}-{month}-{day}".format_map(found.groupdict()), found["zone"] or ""
+    if not found["clock"]:
+        return day
+    offset = "+00:00" if zone == "Z" else zone[:1] + _clock(zone[1:])
+    return f"{day}T{_clock(found['clock'])}{offset}"
+
+
+def _clock(text: str) -> str:
+    """Return a time of the day, or an offset, to the second or microsecond."""
+    found = re.fullmatch(_CLOCK, text)
+    if not found:
+        return ""
+    hours, minutes, seconds, fraction = (each or "" for each in found.groups())
+    whole = f"{hours}:{minutes or '00'}:{seconds or '00'}"
+    return f"{whole}.{fraction[:6]:0<6}" if fraction else whole
 
 
 def age(seconds: float | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.evidence import signatures
 from ansible.module_utils.pmsops.evidence.signatures import Signed
 
@@ -190,7 +191,7 @@ def _introduce(reading: Reading, number: int, record: dict[str, Any]) -> None:
 def _when(reading: Reading, number: int, entry: dict[str, Any]) -> None:
     """Compare the date of a signed line with the newest date before it."""
     try:
-        at = datetime.fromisoformat(entry["at"])
+        at = from_iso(entry["at"])
         behind = reading.newest - at if reading.newest else timedelta(0)
     except (TypeError, ValueError):
         if reading.key is not None:

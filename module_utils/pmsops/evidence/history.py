@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.evidence import ledger
 from ansible.module_utils.pmsops.repository import manifest, sets, warm_note
 
@@ -129,7 +129,7 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
     """Return the seconds between two time stamps, None where one is missing."""
     if not start or not end:
         return None
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+    return round((from_iso(end) - from_iso(start)).total_seconds(), 3)
 
 
 def drills(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

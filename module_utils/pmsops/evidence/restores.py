@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common import progress
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.common.timestamps import age as age_of
 from ansible.module_utils.pmsops.evidence import ledger
 
@@ -135,7 +135,7 @@ def age_seconds(stamp: str | None, now: datetime) -> float | None:
     if not stamp:
         return None
     try:
-        then = datetime.fromisoformat(stamp)
+        then = from_iso(stamp)
     except ValueError:
         return None
     return round((now - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds(), 1)

@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import files, process_lock, textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp
 from ansible.module_utils.pmsops.common.version import TOOL
 from ansible.module_utils.pmsops.evidence import audit, deficiencies, history, ledger
 from ansible.module_utils.pmsops.reports import html, junit
@@ -255,7 +255,7 @@ def _markdown(text: str) -> str:
 
 def prometheus(record: dict[str, Any]) -> str:
     """Return the gauges for node_exporter's textfile collector."""
-    started = datetime.fromisoformat(record["started_at"]).timestamp()
+    started = from_iso(record["started_at"]).timestamp()
     results = record["results"]
     gauges = [
         Gauge("pms_golive_verdict", "1 for go, 0 for no-go and broken.",

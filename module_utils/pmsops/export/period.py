@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Period:
 def read_moment(text: Any) -> datetime | None:
     """Return a moment, None where a damaged file has none."""
     try:
-        found = datetime.fromisoformat(text)
+        found = from_iso(text)
     except (TypeError, ValueError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -216,7 +216,7 @@ KINDS: dict[str, type[Email] | type[Webhook]] = {
 
 
 def _undelivered(exc: OSError) -> Undelivered:
-    if isinstance(exc, TimeoutError):
+    if isinstance(exc, (TimeoutError, socket.timeout)):  # one class since Python 3.10
         return Undelivered("no answer in time", retry=True)
     if isinstance(exc, socket.gaierror):
         return Undelivered("its host name cannot be resolved", retry=True)

@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.common import files
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.offsite import boot
 from ansible.module_utils.pmsops.offsite.copies import Copy
 from ansible.module_utils.pmsops.offsite.restic import Restic
@@ -44,9 +44,7 @@ def recall(restic: Restic, system: str, seconds: float) -> list[Copy] | None:
             return None
         if not 0 <= boot.uptime() - found["uptime"] <= seconds:
             return None
-        copies = [
-            Copy(**each | {"at": datetime.fromisoformat(each["at"])}) for each in found["copies"]
-        ]
+        copies = [Copy(**each | {"at": from_iso(each["at"])}) for each in found["copies"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return copies if all(each.system == system for each in copies) else None

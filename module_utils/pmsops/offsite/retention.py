@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.offsite.copies import PITR, SET, TRIAL, Copy, of_sets
 from ansible.module_utils.pmsops.repository.retention import Candidate, Policy, plan
 
@@ -41,7 +41,7 @@ def _candidates(copies: Sequence[Copy]) -> list[Candidate]:
     found: dict[str, Candidate] = {}
     for each in copies:
         try:
-            taken_at = datetime.fromisoformat(each.taken_at)
+            taken_at = from_iso(each.taken_at)
         except ValueError:
             continue
         if each.kind == SET and taken_at.tzinfo is not None:

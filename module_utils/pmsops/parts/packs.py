@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp_milliseconds
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp_milliseconds
 from ansible.module_utils.pmsops.pms import redis_cache
 
 NAME = "redis/packs.json"
@@ -103,7 +103,7 @@ def _lives(client: Any, expires_at: str | None) -> int | None:
     """Return the milliseconds that a pack still has, by Redis's clock; None is without end."""
     if expires_at is None:
         return None
-    return int((datetime.fromisoformat(expires_at).timestamp() - now(client)) * 1000)
+    return int((from_iso(expires_at).timestamp() - now(client)) * 1000)
 
 
 def now(client: Any) -> float:

@@ -11,7 +11,7 @@ import ast
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pitr import engine, wal
 from ansible.module_utils.pmsops.pitr.barman_answers import SERVER
 from ansible.module_utils.pmsops.pitr.engine_home import EngineHome
@@ -145,5 +145,5 @@ def _of_file(backup: str, text: str) -> tuple[engine.BaseBackup, engine.Detail |
 
 
 def _whole_second(text: str | None) -> datetime:
-    at = datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+    at = from_iso(text) if text else datetime.fromtimestamp(0, UTC)
     return at.astimezone(UTC).replace(microsecond=0)

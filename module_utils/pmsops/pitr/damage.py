@@ -19,7 +19,7 @@ from typing import Any
 import psycopg2
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp
 from ansible.module_utils.pmsops.common.timestamps import moment as stamped
 from ansible.module_utils.pmsops.pitr import engine, wal_scan
 from ansible.module_utils.pmsops.pitr.moment import local
@@ -208,7 +208,7 @@ def drops(output: str, gone: Mapping[str, Any]) -> list[Drop]:
             continue
         with suppress(ValueError):
             key, lsn, at = rest.split(" ", 2)
-            when = datetime.fromisoformat(at).replace(tzinfo=UTC)
+            when = from_iso(at).replace(tzinfo=UTC)
             found[names[key]] = Drop(names[key], lsn, when)
     return sorted(found.values(), key=lambda each: each.at)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pitr import engine, external_listings, external_texts, wal
 from ansible.module_utils.pmsops.pitr.external_catalogue import (
     BARMAN,
@@ -223,7 +223,7 @@ def _walg_backup(each: dict[str, Any]) -> engine.BaseBackup:
 
 def _moment(text: str) -> datetime:
     """Return a time stamp of Go, which may have nanoseconds."""
-    found = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00"))
+    found = from_iso(re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00"))
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.pairs import together
 from ansible.module_utils.pmsops.common.progress import size
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp
 from ansible.module_utils.pmsops.services import docker_engine
 
 LABEL = "pms-ops.pitr-kept-of"
@@ -176,7 +176,7 @@ def _of(volume: Any) -> Former:
     # Those of the first release have the moment in their name only.
     for text in (has.get(_AT), _stamp(volume.name)):
         try:
-            at = datetime.fromisoformat(str(text))
+            at = from_iso(str(text))
             break
         except ValueError:
             continue

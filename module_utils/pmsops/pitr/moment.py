@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 
 LATEST = "latest"
 _LSN = re.compile(r"^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$")
@@ -59,7 +59,7 @@ def parse(text: str) -> Moment:
         )
     try:
         # Names of zones are refused: UTC-3 means +03 to some programs, and EST two zones.
-        at = datetime.fromisoformat(_OFFSET_HOURS.sub(r"\1:00", text) if ":" in text else text)
+        at = from_iso(_OFFSET_HOURS.sub(r"\1:00", text) if ":" in text else text)
     except ValueError as exc:
         raise OpsError(
             f"{text!r} is no moment. Nothing was changed.",

@@ -13,13 +13,13 @@ make different is told apart from damage. The values of sequences are not compar
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.pmsops.backup import preflight
 from ansible.module_utils.pmsops.common import process_lock
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.pitr.deletion import LOCK
 from ansible.module_utils.pmsops.pitr.moment import Moment
 from ansible.module_utils.pmsops.pitr.moment_set import MomentSet, look
@@ -70,7 +70,7 @@ def _prove(
     snapshot = manifest.get("server", {}).get("snapshot")
     if not snapshot:
         raise _no_set(root)
-    taken = datetime.fromisoformat(manifest["snapshot_at"])
+    taken = from_iso(manifest["snapshot_at"])
     wanted = Moment(chosen.id, lsn=manifest["server"]["lsn"], snapshot=snapshot, taken=taken)
     at_work = MomentSet(protection, chosen.id)
     seconds: dict[str, float] = {}

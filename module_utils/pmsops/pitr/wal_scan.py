@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pitr import wal
 from ansible.module_utils.pmsops.pitr.container import HOME
 from ansible.module_utils.pmsops.pitr.moment import Moment
@@ -160,4 +160,4 @@ def _break(
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return from_iso(text).replace(tzinfo=UTC)

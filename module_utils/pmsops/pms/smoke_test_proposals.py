@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pms.smoke_test_run import (
     ASSET_CLASS,
     NOTIONAL,
@@ -57,8 +57,7 @@ def _same_moment(shown: Any, stored: Any) -> bool:
     """Tell whether the PMS and its database give a pack the same time, to a second."""
     try:
         moments = [
-            each if isinstance(each, datetime) else datetime.fromisoformat(str(each))
-            for each in (shown, stored)
+            each if isinstance(each, datetime) else from_iso(str(each)) for each in (shown, stored)
         ]
     except ValueError:
         return False

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.postgresql.connection import (
     Database,
     fetch_all,
@@ -173,7 +173,7 @@ def undo(catalogue: JobCatalogue, journal: Path) -> list[int]:
         recorded: dict[str, Any] = json.loads(journal.read_bytes())
     except FileNotFoundError:
         return []
-    jobs = {int(job): datetime.fromisoformat(start) for job, start in recorded.items()}
+    jobs = {int(job): from_iso(start) for job, start in recorded.items()}
     for job, start in jobs.items():
         catalogue.move(job, start)
     journal.unlink()

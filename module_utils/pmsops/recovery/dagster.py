@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pms import dagster
 from ansible.module_utils.pmsops.pms.dagster import DagsterError
 from ansible.module_utils.pmsops.recovery import dagster_gaps
@@ -51,7 +51,7 @@ class Dagster:
         return any(
             each["type"] == "SCHEDULER"
             and each["healthy"]
-            and datetime.fromisoformat(each["heartbeat_at"]) >= since
+            and from_iso(each["heartbeat_at"]) >= since
             for each in daemons
             if each["heartbeat_at"]
         )

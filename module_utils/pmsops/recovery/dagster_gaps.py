@@ -17,7 +17,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.pms.dagster import TROUBLE, Dagster
 
 ZONES = """{ repositoriesOrError { __typename
@@ -88,7 +88,7 @@ def _days(run: dict[str, Any], zone: ZoneInfo) -> set[date]:
     days = {datetime.fromtimestamp(run["creationTime"], zone).date()}
     for tag in run.get("tags") or []:
         if tag["key"] == DUE_AT:
-            days.add(datetime.fromisoformat(tag["value"]).astimezone(zone).date())
+            days.add(from_iso(tag["value"]).astimezone(zone).date())
     return days
 
 

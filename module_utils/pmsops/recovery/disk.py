@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.files import usable_bytes
 from ansible.module_utils.pmsops.common.progress import size as human
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.postgresql.connection import Database
 from ansible.module_utils.pmsops.repository import sets
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
@@ -88,7 +88,7 @@ def add_growth(found: list[FileSystem], backup_root: Path) -> None:
             known.append(moments.facts(folder))
         except OpsError:
             continue
-    taken = [datetime.fromisoformat(each["at"]) for each in known]
+    taken = [from_iso(each["at"]) for each in known]
     days = (taken[-1] - taken[0]).total_seconds() / DAY_SECONDS if len(taken) > 1 else 0.0
     for each in found:
         if len(taken) < 2:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.reports import charts, root_causes, terminal
 from ansible.module_utils.pmsops.reports.html_template import TEMPLATE
 
@@ -77,7 +77,7 @@ def _needs_attention(result: dict[str, Any]) -> bool:
 
 def local_time(stamp: str) -> str:
     """Return a time stamp in the fund's zone, for people."""
-    moment = datetime.fromisoformat(stamp).astimezone(BUSINESS_ZONE)
+    moment = from_iso(stamp).astimezone(BUSINESS_ZONE)
     return moment.strftime("%d %B %Y, %H:%M").lstrip("0") + " (São Paulo)"
 
 

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.pmsops.common.business_zone import BUSINESS_ZONE
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.reports import charts
 from ansible.module_utils.pmsops.reports.site_template import SCRIPT, TEMPLATE
 
@@ -251,7 +252,7 @@ def _moment(value: Any) -> dict[str, str] | None:
     if not value:
         return None
     try:
-        at = datetime.fromisoformat(value).astimezone(BUSINESS_ZONE)
+        at = from_iso(value).astimezone(BUSINESS_ZONE)
     except (TypeError, ValueError, OverflowError):
         return {"text": str(value), "stamp": ""}
     return {"text": at.strftime("%Y-%m-%d %H:%M"), "stamp": at.isoformat(timespec="seconds")}

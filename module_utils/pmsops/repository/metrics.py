@@ -10,7 +10,7 @@ from typing import Any
 from ansible.module_utils.pmsops.common import textfile_metrics
 from ansible.module_utils.pmsops.common.errors import OpsError
 from ansible.module_utils.pmsops.common.textfile_metrics import Gauge
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.repository import manifest, sets, shrinkage
 
 NAME = "pms_backup.prom"
@@ -47,7 +47,7 @@ def backup_gauges(
     def at(document: dict[str, Any] | None) -> list[tuple[dict[str, str], float]]:
         if document is None:
             return []
-        return [(labels, datetime.fromisoformat(document["snapshot_at"]).timestamp())]
+        return [(labels, from_iso(document["snapshot_at"]).timestamp())]
 
     return [
         Gauge("pms_backup_last_run_timestamp_seconds", "When the last backup run ended.",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible.module_utils.pmsops.common import files
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC, utc_stamp
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso, utc_stamp
 from ansible.module_utils.pmsops.repository import reading, sets
 from ansible.module_utils.pmsops.repository.moments import Moments
 
@@ -92,7 +92,7 @@ def candidates(backup_root: Path, *, keep_moments: bool = False) -> list[Candida
             taken_at = moments.taken_at(folder)
             found.append(
                 Candidate(
-                    taken_at=datetime.fromisoformat(taken_at),
+                    taken_at=from_iso(taken_at),
                     name=folder.name,
                     verified=moments.verification(folder) is not None,
                     held=(folder / sets.HOLD).exists(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import OpsError
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.postgresql import session_settings
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value, quote_ident
 from ansible.module_utils.pmsops.repository import manifest as manifests
@@ -24,7 +24,7 @@ def estimate(
     *rows* has for each table how many more rows the live one has than the set, None if it cannot
     be read. It is a lower bound, since changed rows are not counted.
     """
-    taken = datetime.fromisoformat(manifest["snapshot_at"])
+    taken = from_iso(manifest["snapshot_at"])
     minutes = round((now.astimezone(UTC) - taken).total_seconds() / 60)
     rows = {table: _additional_rows(database, manifest, table) for table in tables}
     return {

@@ -7,12 +7,12 @@ changed, and nothing here drops it. The swap is that of a rollback.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.common.errors import BrokenProofError, OpsError
 from ansible.module_utils.pmsops.common.progress import Progress
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.postgresql.connection import Database, fetch_value
 from ansible.module_utils.pmsops.restore import proof, registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
@@ -29,8 +29,8 @@ def of_set(live: Database, document: dict[str, Any]) -> ManagedDatabase | None:
     if last is None or registry.WRITTEN in last.mark:
         return None
     try:
-        replaced = datetime.fromisoformat(str(last.mark["since"]))
-        made = datetime.fromisoformat(str(document["snapshot_at"]))
+        replaced = from_iso(str(last.mark["since"]))
+        made = from_iso(str(document["snapshot_at"]))
     except (KeyError, ValueError):
         return None  # of a bare dump, or of a mark that says no moment
     if made > replaced:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ansible.module_utils.pmsops.common.timestamps import UTC
+from ansible.module_utils.pmsops.common.timestamps import UTC, from_iso
 from ansible.module_utils.pmsops.restore import registry
 from ansible.module_utils.pmsops.restore.registry import ManagedDatabase
 
@@ -35,7 +35,7 @@ def expired(found: Sequence[ManagedDatabase], policy: Policy, now: datetime) -> 
 def _since(each: ManagedDatabase, now: datetime) -> datetime:
     """Return when a database was replaced; one whose mark does not say counts as new."""
     try:
-        moment = datetime.fromisoformat(str(each.mark["since"]))
+        moment = from_iso(str(each.mark["since"]))
     except (KeyError, ValueError):
         return now + timedelta(days=1)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

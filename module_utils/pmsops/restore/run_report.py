@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.restore import proof
 from ansible.module_utils.pmsops.restore.request import seconds_today
 
@@ -35,9 +36,7 @@ def of(
         "duration_seconds": round(duration, 3),
         "duration_today_seconds": seconds_today(restore.database, duration, size),
         "snapshot_at": snapshot,
-        "rpo_seconds": round((began - datetime.fromisoformat(snapshot)).total_seconds(), 3)
-        if snapshot
-        else None,
+        "rpo_seconds": round((began - from_iso(snapshot)).total_seconds(), 3) if snapshot else None,
         "system_identifier": restore.document.get("server", {}).get("system_identifier"),
         "manifest_sha256": restore.backup_set.manifest_sha256,
         "size_bytes": size,

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 from ansible.module_utils.pmsops.approvals.consent import Consent
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.evidence import ledger, restores
 from ansible.module_utils.pmsops.postgresql.connection import Database, quote_ident
 from ansible.module_utils.pmsops.restore import (
@@ -107,7 +107,7 @@ def _last(database: Database, evidence: Path | None) -> str | None:
     replaced = registry.replaced_last(registry.read_from(database), database.name)
     moments = [str(replaced.mark.get("since") or "")] if replaced else []
     if evidence is not None:
-        now = datetime.fromisoformat(newest.since)
+        now = from_iso(newest.since)
         last = restores.replaced(ledger.records(evidence), now)
         moments += [str(last["at"])] if last else []
     later = [each for each in moments if _moment(each, newest.since)]
@@ -117,6 +117,6 @@ def _last(database: Database, evidence: Path | None) -> str | None:
 def _moment(stamp: str, since: str) -> bool:
     """Tell whether a swap was after an exchange, whose moment is known to the second."""
     try:
-        return datetime.fromisoformat(stamp) > datetime.fromisoformat(since)
+        return from_iso(stamp) > from_iso(since)
     except ValueError:
         return False

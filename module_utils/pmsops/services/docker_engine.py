@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 
 # Set by the callback pms_engine, for the modules of this control node: the machine whose engine
 # DOCKER_HOST reaches through ssh, or why it could not be reached.
@@ -194,6 +195,6 @@ def started_at(state: dict[str, Any]) -> datetime | None:
     """Return the start of a container from its ``State``, None if Docker does not give it."""
     try:
         # Docker writes nanoseconds, which fromisoformat does not read.
-        return datetime.fromisoformat(state["StartedAt"][:19] + "+00:00")
+        return from_iso(state["StartedAt"][:19] + "+00:00")
     except (KeyError, ValueError):
         return None

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ansible.module_utils.pmsops.checks.probes import Deadline, Failed, NotGiven
 from ansible.module_utils.pmsops.checks.probes.context import Context
 from ansible.module_utils.pmsops.checks.probes.sql import run as query
 from ansible.module_utils.pmsops.common.errors import OpsError
+from ansible.module_utils.pmsops.common.timestamps import from_iso
 from ansible.module_utils.pmsops.evidence import anchor_notes, deficiencies, drills, ledger
 from ansible.module_utils.pmsops.repository import manifest, set_parts, sets, shrinkage
 from ansible.module_utils.pmsops.repository.growth import growth_bytes_per_day
@@ -79,7 +79,7 @@ def _of_this_server(document: dict[str, Any], context: Context, deadline: Deadli
 def _seconds(start: str | None, end: str | None) -> float | None:
     if not start or not end:
         return None
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    return (from_iso(end) - from_iso(start)).total_seconds()
 
 
 def _manifest_sha256(folder: Path) -> str:

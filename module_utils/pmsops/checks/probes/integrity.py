@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
 from threading import Thread
 from typing import Any
 
@@ -108,7 +109,7 @@ def _amcheck(context: Context, deadline: Deadline) -> dict[str, Any]:
     Thread(target=work, daemon=True).start()
     try:
         return {"asked": True, "damaged": summary(found.result(deadline.left() - SPARE_SECONDS))}
-    except TimeoutError as exc:
+    except (TimeoutError, StillRunning) as exc:  # one class since Python 3.11
         raise Overdue("pg_amcheck did not end in time") from exc
     except OpsError as exc:
         raise Unanswerable(str(exc)) from exc
