@@ -36,7 +36,7 @@ FOLDERS = {
     "docs": "docs",
 }
 # Files that roles read beside themselves, and what describes the release.
-FILES = ("requirements/managed.txt", "CHANGELOG.md", "LICENSE")
+FILES = ("requirements/managed.txt", "requirements/managed-old.txt", "CHANGELOG.md", "LICENSE")
 # What works on the project's own folder: the lab with its images, and the rendered documents.
 ONLY_THE_PROJECT = (
     "docs/templates",

@@ -40,6 +40,13 @@ install -m 600 /keys/host /etc/ssh/test_key
 touch /ready
 exec sleep infinity
 """
+# What Debian's Python imports first: with it, 3.9 takes itself for one that is too old.
+TOO_OLD = """
+import collections, sys
+sys.version_info = collections.namedtuple("V", "major minor micro releaselevel serial")(
+    3, 8, 10, "final", 0)
+sys.version = sys.version.replace("3.9.2", "3.8.10")
+"""
 SSHD = "/usr/sbin/sshd -i -h /etc/ssh/test_key -o PasswordAuthentication=no"
 
 
@@ -73,6 +80,10 @@ class ManagedHost:
         )
         assert status in (None, done.returncode), done.stdout + done.stderr
         return done.stdout
+
+    def make_python_too_old(self) -> None:
+        """Let Python 3.9.2 say that it is 3.8.10: no release that is left has one too old."""
+        self.run("sh", "-c", 'printf %s "$0" >/usr/lib/python3.9/sitecustomize.py', TOO_OLD)
 
     def owners(self, folder: Path | str) -> set[str]:
         """Return the users and groups that own anything below a folder."""

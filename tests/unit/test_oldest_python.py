@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +133,15 @@ def test_names_and_arguments_of_a_newer_library_are_found(tmp_path):
     source.write_text("from datetime import UTC\nimport tomllib\nlist(zip([], [], strict=True))\n")
     found = "\n".join(newer_names(source))
     assert all(each in found for each in ("datetime.UTC", "tomllib", "zip(strict)"))
+
+
+def names(file: str, line: str) -> list[str]:
+    """Return the packages of a file of requirements."""
+    text = (PROJECT / "requirements" / file).read_text("utf-8")
+    return re.findall(line, text, re.MULTILINE)
+
+
+def test_the_lock_for_old_pythons_has_one_version_of_each_package_and_pip():
+    locked = names("managed-old.txt", r"^([a-z0-9-]+)==")
+    assert len(set(locked)) == len(locked)  # the pack for a host is made without markers
+    assert {*names("managed.in", r"^([a-z0-9-]+)$"), "pip"} <= set(locked)

@@ -4,8 +4,9 @@
 
     pack.py LOCK_FILE PACK.zip [PYTHON_VERSION PLATFORM,PLATFORM...]
 
-Without a version only pip and the lock file are packed. A pack that is there is kept. Prints
-"packed" or "kept".
+Without a version only pip and the lock file are packed. A lock file that names pip gets this one,
+any other that of the control node. A version has three parts: 3.9 would be 3.9.0, which some
+packages refuse. A pack that is there is kept. Prints "packed" or "kept".
 """
 
 from __future__ import annotations
@@ -59,8 +60,12 @@ def main(lock: Path, target: Path, version: str, platforms: list[str]) -> str:
         if version:
             fetch(lock, folder, version, platforms)
         shutil.copyfile(lock, folder / "managed.txt")
-        site = Path(pip.__file__).parent.parent
-        shutil.make_archive(str(folder / "pip"), "zip", root_dir=site, base_dir="pip")
+        # Python runs pip from either: a wheel is a zip file.
+        if wheels := list(folder.glob("pip-*.whl")):
+            shutil.copyfile(wheels[0], folder / "pip.zip")
+        else:
+            site = Path(pip.__file__).parent.parent
+            shutil.make_archive(str(folder / "pip"), "zip", root_dir=site, base_dir="pip")
         made = shutil.make_archive(str(Path(name) / "made"), "zip", root_dir=folder)
         Path(made).replace(target)
     return "packed"
