@@ -2,7 +2,8 @@
 """An action that runs a long module and shows its progress, on remote hosts too.
 
 The module keeps a small progress file on the managed host. While it runs, a second connection
-reads that file every second; on the control node itself it is simply read.
+reads that file every second, of many systems less often; on the control node itself it is simply
+read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 
+# Looks at remote progress files in a second, for all systems of a run together: each takes an SSH
+# client here, and a shell there.
+LOOKS_PER_SECOND = 2
+
 
 def on_terminal() -> bool:
     """Return whether Ansible's output goes to a terminal.
@@ -40,6 +45,11 @@ def on_terminal() -> bool:
         os.close(output)
 
 
+def seconds_between_looks(systems: int) -> float:
+    """Return after how many seconds the progress of a remote system is read again."""
+    return max(TERMINAL_SECONDS, systems / LOOKS_PER_SECOND)
+
+
 class ProgressAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
     """The action of a module that reports progress; a subclass names the progress file."""
 
@@ -54,7 +64,10 @@ class ProgressAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Run the module; show its progress until it has ended."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         ended = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        local = self._connection.transport == "local"
+        systems = 1 if local else len((task_vars or {}).get("ansible_play_hosts_all") or ())
+        pause = seconds_between_looks(systems)
+        watcher = threading.Thread(target=self._watch, args=(ended, pause), daemon=True)
         # Nobody waits for a module in the background.
         background = bool(self._task.async_val)
         shown = not background and not self._task.check_mode
@@ -68,7 +81,7 @@ class ProgressAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
                 watcher.join(timeout=5)
         return result
 
-    def _watch(self, ended: threading.Event) -> None:
+    def _watch(self, ended: threading.Event, pause: float) -> None:
         display = Display()
         path = str(PurePosixPath(self._task.args[self.root_option]) / self.progress_name)
         # A program that reads the output line by line, as pms-ops does, sets the interval.
@@ -80,9 +93,9 @@ class ProgressAction(ActionBase):  # type: ignore[misc]  # Ansible has no types
             now=time.monotonic,
             log_seconds=float(interval) if interval else LOG_SECONDS,
         )
-        poll_at = time.monotonic() + TERMINAL_SECONDS
+        poll_at = time.monotonic() + pause
         while not ended.wait(max(poll_at - time.monotonic(), 0)):
-            poll_at = time.monotonic() + TERMINAL_SECONDS  # a slow read is part of the interval
+            poll_at = time.monotonic() + pause  # a slow read is part of the interval
             progress.poll()
         progress.close()
 

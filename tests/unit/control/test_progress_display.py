@@ -6,11 +6,14 @@ import os
 import pty
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from ansible.module_utils.pmsops.common.progress import Progress
 from ansible.module_utils.pmsops.common.progress_text import describe
+from ansible.module_utils.pmsops.control.progress_action import ProgressAction
 from ansible.module_utils.pmsops.control.progress_display import ProgressDisplay
+from ansible.plugins.action import ActionBase
 
 from tests.conftest import PROJECT
 
@@ -144,3 +147,17 @@ def test_an_unknown_total_is_not_guessed():
     }  # fmt: skip
     assert describe(state) == "dump, 1 s so far"
     assert json.dumps(state)
+
+
+@pytest.mark.parametrize(("systems", "seconds"), [(0, 1), (1, 1), (2, 1), (12, 6)])
+def test_many_remote_systems_are_asked_less_often_how_far_they_are(monkeypatch, systems, seconds):
+    pauses = []
+    monkeypatch.setattr(ProgressAction, "_watch", lambda _self, _ended, pause: pauses.append(pause))
+    monkeypatch.setattr(ActionBase, "run", lambda *_given: {})
+    for transport in ("ssh", "local"):
+        action = object.__new__(type("Action", (ProgressAction,), {"progress_name": "x"}))
+        action._task = SimpleNamespace(async_val=0, check_mode=False, args={"root": "/x"})
+        action._connection = SimpleNamespace(transport=transport)
+        action._execute_module = lambda **_given: {}
+        action.run(None, {"ansible_play_hosts_all": ["host"] * systems})
+    assert pauses == [seconds, 1]
