@@ -41,12 +41,10 @@ def part_of(nodeid: str) -> str:
 
 def linted(path: Path, deadline: float) -> str:
     """Return what scripts/test.sh wrote of the linters, once they are done or it is too late."""
-    text = ""
-    while not LINTED.search(text):
+    while not LINTED.search(text := path.read_text(encoding="utf-8")):
         if time.time() > deadline:
-            return f"{text}the linters did not end\n"
-        time.sleep(0.2 if text else 0)
-        text = path.read_text(encoding="utf-8") or "no linter is done yet\n"
+            return f"{text or 'no linter is done yet'}\nthe linters did not end\n"
+        time.sleep(0.2)
     return text
 
 

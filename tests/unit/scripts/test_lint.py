@@ -128,8 +128,14 @@ def test_the_tests_wait_for_the_linters_and_repeat_what_they_say(tmp_path, linte
 def test_linters_that_do_not_end_are_told(tmp_path, linted):
     path = tmp_path / "lint.txt"
     path.write_text("ok\n")
-    assert linted(path, 0) == "the linters did not end\n"
-    assert linted(path, time.time() + 0.5) == "ok\nthe linters did not end\n"
+    assert linted(path, 0) == "ok\n\nthe linters did not end\n"
+    assert linted(path, time.time() + 0.5) == "ok\n\nthe linters did not end\n"
+
+
+def test_linters_that_ended_in_time_are_told_after_tests_that_took_longer(tmp_path, linted):
+    path = tmp_path / "lint.txt"
+    path.write_text("ok\nlint: 9 s in all, exit status 0\n")
+    assert linted(path, 0) == "ok\nlint: 9 s in all, exit status 0\n"
 
 
 @pytest.fixture
