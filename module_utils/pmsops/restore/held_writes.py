@@ -38,6 +38,7 @@ class HeldWrites:
             if hold and self.barrier is None:
                 tables = write_barrier.tables_of(self.live)
                 self.barrier = WriteBarrier.hold(self.live, superuser_role(cursor), tables)
+                self.barrier.look_for_others(cursor, self.live.name)
             elif self.barrier:
                 self.barrier.complete()
         except (OpsError, psycopg2.Error) as exc:

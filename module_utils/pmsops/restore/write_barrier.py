@@ -86,6 +86,10 @@ class WriteBarrier:
         """Return the server's process of the session."""
         return int(self.connection.get_backend_pid())
 
+    def look_for_others(self, cursor: Any, live: str) -> None:
+        """Note whether others are in the database *live*; *cursor* is of the maintenance one."""
+        self.alone = not fetch_value(cursor, f"SELECT count(*) {_OTHERS}", (live, self.pid))
+
     def complete(self) -> None:
         """Lock what was made while the list of tables travelled; somebody else was there, then.
 
@@ -152,9 +156,6 @@ def give_back(
     """Open *live* for all by ``open_for_all``, unless it has its *own* default already."""
     if swap_statements.setting(cursor, live.oid, swap_statements.READ_ONLY) != own:
         open_for_all(cursor, live.name, own, barrier)
-    elif barrier:
-        others = fetch_value(cursor, f"SELECT count(*) {_OTHERS}", (live.name, barrier.pid))
-        barrier.alone = barrier.alone and not others
 
 
 def open_for_all(cursor: Any, live: str, own: str | None, barrier: WriteBarrier | None) -> None:

@@ -125,6 +125,29 @@ def test_a_former_database_that_a_failed_rollback_wrote_to_says_so(scene):
     assert scene.server.mark(FORMER)["is"] == "former"
 
 
+def test_who_connects_after_the_locks_are_there_unseals_nothing(scene):
+    scene.stage()
+    run = scene.swap_run()
+
+    def reconnected(statement):
+        if "AND NOT datallowconn" in statement:  # the step after the renames
+            scene.server.bypassing.add(STAGING_OID)
+
+    scene.server.before = reconnected
+    made = []
+    real = swap.Swap.__post_init__
+
+    def noted(self):
+        real(self)
+        made.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(swap.Swap, "__post_init__", noted)
+        run.run("swapped", STAGING)
+    assert scene.server.bypassing
+    assert any(each.writes.sealed for each in made)
+
+
 def test_writes_that_could_not_be_held_back_are_counted(scene):
     scene.stage()
     scene.problems.append("broken")
